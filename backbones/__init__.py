@@ -1,0 +1,1 @@
+"""Diffusion backbones, plugged into zigbench by entry point."""

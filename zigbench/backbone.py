@@ -1,0 +1,70 @@
+"""The protocol every backbone speaks, and how one is built.
+
+A backbone maps a noisy sample and a time to an output of the sample's shape. It knows no path, loss or sampler:
+what its output means (velocity, noise, …) is the interpolant's business.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from zigbench import registry
+from zigbench.registry import load_object
+from zigbench.spec import BackboneConfig, Geometry
+
+__all__ = ["NO_LABEL", "Backbone", "Geometry", "build", "count_parameters"]
+
+NO_LABEL = -1
+"""Label that stands for the null embedding, for classifier-free guidance."""
+
+
+@runtime_checkable
+class Backbone(Protocol):
+    """What a network offers to the trainer and the samplers.
+
+    Shapes: x (B, C, H, W) or (B, T, C, H, W); t (B,) in [0, 1], 0 noise and 1 data; label (B,) int64 in
+    [-1, classes), -1 for the null embedding; context (B, tokens, width) or None. The output is shaped like x,
+    with twice the channels where the config says ``learned_sigma``.
+    """
+
+    geometry: Geometry
+
+    def __call__(
+        self, x: Tensor, t: Tensor, *, label: Tensor | None = None, context: Tensor | None = None
+    ) -> Tensor: ...
+
+
+def build(name: str, geometry: Geometry, *, seed: int | None = None, **config: Any) -> nn.Module:
+    """Build the registered backbone ``name`` for ``geometry`` from its config's keywords.
+
+    Args:
+        name: a registered family ("zigma", "dit", …).
+        geometry: shape of the samples and of the patches.
+        seed: initialise from this seed and leave the global generator untouched; None draws from the global one.
+        config: the family's own keywords (``width``, ``depth``, ``curve``, …); what is not given has its default.
+
+    Raises:
+        ValueError: an unknown name or keyword, or a config that is impossible on this geometry.
+    """
+    return build_from(registry.backbones.get(name)(**config), geometry, seed=seed)
+
+
+def build_from(config: BackboneConfig, geometry: Geometry, *, seed: int | None = None) -> nn.Module:
+    """Build the network that a typed config names; see :func:`build`."""
+    problems = list(config.faults(geometry))
+    if problems:
+        raise ValueError(f"{type(config).__name__} on {geometry}: {'; '.join(problems)}")
+    network = load_object(config.network)
+    if seed is None:
+        return network(config, geometry)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return network(config, geometry)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """All parameters, trained or frozen; buffers are not counted."""
+    return sum(parameter.numel() for parameter in module.parameters())

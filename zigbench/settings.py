@@ -1,0 +1,81 @@
+"""Settings as people write them: dotted keys, assignments, and the list of everything wrong with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with a spec: where it is, what was given, what is wrong, what to do."""
+
+    path: str
+    given: str
+    problem: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        given = f" = {self.given}" if self.given else ""
+        return f"{self.path}{given}: {self.problem}" + (f"; {self.hint}" if self.hint else "")
+
+
+class SpecError(ValueError):
+    """Everything wrong with a spec, listed at once."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        head = "the spec has a fault" if len(self.faults) == 1 else f"the spec has {len(self.faults)} faults"
+        super().__init__("\n".join([f"{head}:", *(f"  {fault}" for fault in self.faults)]))
+
+
+def nest(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys made nested, in order: a later key overrides an earlier one."""
+    return merge({}, raw)
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes`` applied. A dotted key reaches inside; a plain key replaces what it names.
+
+    Changing a plug-in's name (``backbone.name``) drops the old one's config: it means nothing to the new.
+    """
+    result: dict[str, Any] = {key: _copy(value) for key, value in base.items()}
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        node = result
+        for parent in parents:
+            if not isinstance(node.get(parent), dict):
+                node[parent] = {}
+            node = node[parent]
+        if last == "name" and node.get("name", value) != value:
+            node.pop("config", None)
+            if parents == ["backbone"]:
+                result.pop("scan", None)
+                result.pop("position", None)
+        node[last] = _copy(value)
+    return result
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return nest(value)
+    return value
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """``a.b=c`` as ("a.b", c), c read as JSON where it is JSON and as text otherwise.
+
+    Raises:
+        SpecError: there is no ``=`` or no key.
+    """
+    path, equals, value = text.partition("=")
+    if not equals or not path.strip():
+        raise SpecError(
+            [Fault(text, "", "is not an assignment", "write key.path=value, such as training.steps=100")]
+        )
+    try:
+        return path.strip(), json.loads(value)
+    except json.JSONDecodeError:
+        return path.strip(), value

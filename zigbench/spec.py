@@ -1,0 +1,419 @@
+"""What a run is: typed, frozen, fully resolved, with an identity.
+
+A :class:`RunSpec` never exists half-resolved: parsing looks up the backbone's and the data set's own typed
+configs (without importing torch), fills every default and checks the parts against each other. Its ``id`` is
+the hash of that resolved form: two specs that mean the same run have the same id however they were written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import reprlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from zigbench import registry
+from zigbench.registry import nearest
+from zigbench.settings import Fault, SpecError, merge, nest
+
+# Words of a backbone's config that a spec states once, at its top: `scan.curve`, `scan.schemes`, `position`.
+LIFTED = {"curve": "scan.curve", "schemes": "scan.schemes", "position": "position"}
+
+Position = Literal["none", "sincos", "learned", "per-layer"]
+Positive = Annotated[int, Field(gt=0)]
+Unit = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Spec(BaseModel):
+    """A frozen, strict part of a spec: unknown keys are faults, numbers are finite."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, protected_namespaces=()
+    )
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Shape of what a backbone maps: images (channels, height, width) or clips of ``frames`` such images.
+
+    Args:
+        channels: image or latent channels.
+        height, width: in pixels (or latent cells).
+        patch: side of a square patch; divides both height and width.
+        frames: frames in a clip; None for images.
+        classes: number of classes; None when there are no labels.
+        context: (tokens, width) of the text embedding; None when there is none.
+
+    Raises:
+        ValueError: a side that is not positive or that the patch does not divide.
+    """
+
+    channels: int
+    height: int
+    width: int
+    patch: int
+    frames: int | None = None
+    classes: int | None = None
+    context: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "height", "width", "patch", "frames", "classes"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"geometry: {name} is {value}; it must be at least 1")
+        if self.height % self.patch or self.width % self.patch:
+            raise ValueError(
+                f"patch {self.patch} does not divide {self.height}×{self.width} (height×width); "
+                f"patches that do: {', '.join(map(str, self.patches()))}"
+            )
+
+    def patches(self) -> list[int]:
+        """Patch sides that divide both height and width."""
+        return [
+            p for p in range(1, min(self.height, self.width) + 1) if self.height % p == self.width % p == 0
+        ]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Patches (down, across) of one image or frame."""
+        return self.height // self.patch, self.width // self.patch
+
+    @property
+    def tokens(self) -> int:
+        """Patches of one sample, frames included."""
+        rows, columns = self.grid
+        return (self.frames or 1) * rows * columns
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """(C, H, W), or (T, C, H, W) for clips."""
+        image = (self.channels, self.height, self.width)
+        return image if self.frames is None else (self.frames, *image)
+
+
+class BackboneConfig(Spec):
+    """Base of every backbone's typed config; the entry point of a backbone is its config class.
+
+    A subclass names its network as ``network = "package.module:Class"``; the class is imported and called as
+    ``Class(config, geometry)`` only when a network is built, so planning never imports torch.
+    """
+
+    network: ClassVar[str]
+    drop_path: Unit = 0.0
+    label_dropout: Unit = 0.1
+    learned_sigma: bool = False
+
+    def faults(self, geometry: Geometry) -> Iterator[str]:
+        """What makes this config impossible on ``geometry``, in words; nothing when it is fine."""
+        return iter(())
+
+
+class DataConfig(Spec):
+    """Base of every data set's typed config; the entry point of a data set is its config class.
+
+    ``loader = "package.module:Class"`` names the torch side, called as ``Class(config)`` to load the data.
+    """
+
+    loader: ClassVar[str]
+
+    def geometry(self, patch: int) -> Geometry:
+        """Shape of the data, known without loading them."""
+        raise TypeError(f"{type(self).__name__} does not say the shape of its data: override geometry(patch)")
+
+
+class _Component(Spec):
+    """A plug-in by name with its own typed config."""
+
+    _registry: ClassVar[registry.Registry[Any]]
+    name: str
+    config: SerializeAsAny[Spec] = Field(default=cast(Spec, None), validate_default=True)
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        cls._registry.get(name)
+        return name
+
+    @field_validator("config", mode="before")
+    @classmethod
+    def _typed(cls, config: Any, info: ValidationInfo) -> Any:
+        if "name" not in info.data:
+            return Spec()  # The unknown name is the fault to report; its config can't be judged.
+        plugin = cls._registry.get(info.data["name"])
+        if isinstance(config, plugin):
+            return config
+        return plugin.model_validate({} if config is None else config)
+
+
+class BackboneSpec(_Component):
+    """The network: a registered family, the side of its patches, and the family's own config."""
+
+    _registry = registry.backbones
+    patch: Positive = 1
+
+    @field_serializer("config", mode="wrap")
+    def _without_lifted(self, config: Spec, handler: Any) -> Any:
+        return {key: value for key, value in handler(config).items() if key not in LIFTED}
+
+
+class ScanSpec(Spec):
+    """Order in which the patches are visited: layer i uses variant i % schemes of the curve."""
+
+    curve: str = "zigzag"
+    schemes: Positive = 8
+
+    @field_validator("curve")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        registry.curves.get(name)
+        return name
+
+    @property
+    def label(self) -> str:
+        """``curve-n``, as in the published tables."""
+        return f"{self.curve}-{self.schemes}"
+
+
+class InterpolantSpec(Spec):
+    """Path between noise (t = 0) and data (t = 1), and what the network predicts along it."""
+
+    path: Literal["linear", "gvp", "vp", "ve", "sub-vp", "cosine", "polynomial", "linear-vp"] = "linear"
+    prediction: Literal["velocity", "score", "noise", "data"] = "velocity"
+    weighting: Literal["none", "velocity", "likelihood"] = "none"
+    time: Literal["uniform", "logit-normal", "mode", "edm", "grid"] = "uniform"
+    coupling: Literal["independent", "optimal-transport"] = "independent"
+
+
+class SamplerSpec(Spec):
+    """How samples are drawn: solver, steps, guidance."""
+
+    solver: Literal[
+        "euler", "heun", "midpoint", "rk4", "dopri5", "ddim",
+        "dpm-solver-1", "dpm-solver-2", "dpm-solver++-1", "dpm-solver++-2",
+        "euler-maruyama", "stochastic-heun", "ddpm",
+    ] = "euler"  # fmt: skip
+    steps: Positive = 50
+    guidance: Annotated[float, Field(ge=0.0)] = 1.0
+
+
+class DataSpec(_Component):
+    """The data set: a registered name and its own config."""
+
+    _registry = registry.data
+
+
+class OptimizerSpec(Spec):
+    """AdamW with linear warm-up; norms, biases and the state space's A_log and D are not decayed."""
+
+    lr: Annotated[float, Field(gt=0.0)] = 1e-4
+    betas: tuple[Unit, Unit] = (0.9, 0.999)
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    clip: Annotated[float, Field(gt=0.0)] = 2.0
+    warmup: Annotated[int, Field(ge=0)] = 0
+    schedule: Literal["constant", "cosine"] = "constant"
+
+
+class TrainingSpec(Spec):
+    """Length of the training: optimizer steps, images a step, decay of the averaged weights."""
+
+    steps: Positive = 400_000
+    batch: Positive = 160
+    ema: Unit = 0.9999
+
+
+class EvaluationSpec(Spec):
+    """What is measured after training, on how many generated samples."""
+
+    metrics: tuple[str, ...] = ()
+    samples: Positive = 5_000
+    batch: Positive = 100
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            registry.metrics.get(name)
+        return names
+
+
+class RunSpec(Spec):
+    """One run, fully resolved. Build it with :meth:`parse`, which reports every fault at once."""
+
+    task: Literal["train"] = "train"
+    backbone: BackboneSpec
+    scan: ScanSpec | None = None
+    position: Position | None = None
+    interpolant: InterpolantSpec = InterpolantSpec()
+    sampler: SamplerSpec = SamplerSpec()
+    data: DataSpec
+    optimizer: OptimizerSpec = OptimizerSpec()
+    training: TrainingSpec = TrainingSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lower_scan(cls, raw: Any) -> Any:
+        """Hand `scan` and `position` to the backbone's config, which is complete in memory."""
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("backbone"), Mapping):
+            return raw
+        raw = dict(raw)
+        backbone = dict(raw["backbone"])
+        config = backbone.get("config")
+        config = dict(config) if isinstance(config, Mapping) else {}
+        for key, path in LIFTED.items():
+            if key in config:
+                raise SpecError([Fault(f"backbone.config.{key}", repr(config[key]), f"is stated as {path}")])
+        scan = raw.get("scan")
+        if isinstance(scan, Mapping):
+            config |= {key: scan[key] for key in ("curve", "schemes") if key in scan}
+        if raw.get("position") is not None:
+            config["position"] = raw["position"]
+        raw["backbone"] = {**backbone, "config": config}
+        return raw
+
+    @model_validator(mode="after")
+    def _raise_scan(self) -> Self:
+        """Show at the top what the backbone's config resolved to, and check the parts against each other."""
+        config = self.backbone.config
+        if "curve" in type(config).model_fields:
+            scan = ScanSpec(curve=config.curve, schemes=config.schemes)  # type: ignore[attr-defined]
+            object.__setattr__(self, "scan", scan)
+        object.__setattr__(self, "position", getattr(config, "position", None))
+        faults: list[Fault] = []
+        try:
+            geometry = self.geometry
+        except ValueError as error:
+            faults.append(Fault("backbone.patch", str(self.backbone.patch), str(error)))
+        else:
+            assert isinstance(config, BackboneConfig)
+            faults.extend(Fault("backbone.config", "", problem) for problem in config.faults(geometry))
+        if faults:
+            raise SpecError(faults)
+        return self
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> RunSpec:
+        """Read a spec from nested or dotted keys.
+
+        Raises:
+            SpecError: lists every fault with its path, its value and what is allowed.
+        """
+        nested = nest(raw)
+        try:
+            return cls.model_validate(nested)
+        except ValidationError as error:
+            raise SpecError(fault for detail in error.errors() for fault in _faults(detail, nested)) from None
+
+    def override(self, changes: Mapping[str, Any]) -> RunSpec:
+        """A copy with dotted keys changed, parsed anew.
+
+        Raises:
+            SpecError: as :meth:`parse`.
+        """
+        return RunSpec.parse(merge(self.resolved(), changes))
+
+    def resolved(self) -> dict[str, Any]:
+        """The whole spec as JSON values, defaults included; what has no meaning for this run is absent."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    @property
+    def id(self) -> str:
+        """Sixteen hexadecimal digits of the SHA-256 of the resolved spec as sorted JSON."""
+        return spec_id(self.resolved())
+
+    @property
+    def geometry(self) -> Geometry:
+        """Shape of the data in this run's patches."""
+        config = self.data.config
+        assert isinstance(config, DataConfig)
+        return config.geometry(self.backbone.patch)
+
+
+class Resources(Spec):
+    """What a run may use: how it is computed, not what, and so outside its identity."""
+
+    gpus: Annotated[int, Field(ge=0)] = 0
+    cpus: Positive = 1
+    memory_gb: Annotated[float, Field(gt=0)] = 4.0
+    hours: Annotated[float, Field(gt=0)] = 1.0
+    partition: str | None = None
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def spec_id(resolved: Mapping[str, Any]) -> str:
+    """Identity of a resolved spec given as JSON values."""
+    return hashlib.sha256(canonical_json(resolved).encode()).hexdigest()[:16]
+
+
+def _faults(detail: ErrorDetails, raw: Mapping[str, Any]) -> tuple[Fault, ...]:
+    """A pydantic error in the words of a spec: dotted path, value, what is allowed."""
+    cause = detail.get("ctx", {}).get("error")
+    if isinstance(cause, SpecError):
+        return cause.faults
+    loc = [str(part) for part in detail["loc"]]
+    path = ".".join(loc)
+    given = "" if detail["type"] == "missing" else reprlib.repr(detail["input"])
+    problem = detail["msg"].removeprefix("Value error, ")
+    hint = ""
+    if detail["type"] == "extra_forbidden":
+        owner = _owner(loc[:-1], raw)
+        lifted = LIFTED.get(loc[-1]) if loc[:-1] == ["backbone", "config"] else None
+        if lifted:
+            name = raw["backbone"].get("name")
+            return (
+                Fault(
+                    lifted,
+                    given,
+                    f"has no meaning for the backbone {name!r}, which takes none",
+                    "leave it out",
+                ),
+            )
+        known = sorted(owner.model_fields) if owner else []
+        if loc[:-1] == ["backbone", "config"]:
+            known = [key for key in known if key not in LIFTED]
+        near = nearest(loc[-1], known)
+        problem = "unknown key"
+        hint = (f"did you mean {near!r}? " if near else "") + f"allowed: {', '.join(known) or 'none'}"
+    elif loc[:2] == ["backbone", "config"] and loc[-1] in LIFTED:
+        path = LIFTED[loc[-1]]
+    elif detail["type"] == "missing":
+        problem = "is required"
+    return (Fault(path or "spec", given, problem, hint),)
+
+
+def _owner(loc: list[str], raw: Mapping[str, Any]) -> type[BaseModel] | None:
+    """The model class that owns the key at ``loc``."""
+    owner: type[BaseModel] = RunSpec
+    for depth, part in enumerate(loc):
+        if part == "config":
+            node: Any = raw
+            for parent in loc[:depth]:
+                node = node[parent]
+            return cast(type[BaseModel], cast(type[_Component], owner)._registry.get(node["name"]))
+        annotation = owner.model_fields[part].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not models:
+            return None
+        owner = models[0]
+    return owner

@@ -99,9 +99,7 @@ class Registry(Generic[T]):
         """
         self._load()
         points = self._entry_points().get(name, [])
-        sides = [
-            f"{p.value} (installed by {p.dist.name if p.dist else 'an unknown package'})" for p in points
-        ]
+        sides = [f"{p.value} (installed by {p.dist.name if p.dist else 'an unknown package'})" for p in points]
         if name in self._registered:
             obj, home = self._registered[name]
             sides = [s for s in sides if not s.startswith(f"{home} ")]
@@ -109,16 +107,12 @@ class Registry(Generic[T]):
                 return obj
             sides.append(f"{home} (registered in this process)")
         if len(sides) > 1:
-            raise CollisionError(
-                f"two {self.kind}s are called {name!r}: {' and '.join(sides)}; remove or rename one"
-            )
+            raise CollisionError(f"two {self.kind}s are called {name!r}: {' and '.join(sides)}; remove or rename one")
         if not points:
             known = self.names()
             near = nearest(name, known)
             hint = f"; did you mean {near!r}?" if near else ""
-            raise UnknownNameError(
-                f"unknown {self.kind} {name!r}{hint} (known: {', '.join(known) or 'none'})"
-            )
+            raise UnknownNameError(f"unknown {self.kind} {name!r}{hint} (known: {', '.join(known) or 'none'})")
         try:
             loaded: T = points[0].load()
         except (ImportError, AttributeError, SyntaxError) as error:
@@ -193,9 +187,7 @@ def load_plugin(name: str) -> ModuleType:
     except (OSError, ImportError, SyntaxError, AttributeError, NameError, TypeError, ValueError) as error:
         _loaded_plugins.pop(key, None)
         _loaded_plugins.pop(name, None)
-        raise BrokenPluginError(
-            f"the plug-in {name} can't be imported: {type(error).__name__}: {error}"
-        ) from error
+        raise BrokenPluginError(f"the plug-in {name} can't be imported: {type(error).__name__}: {error}") from error
     listed = [p for p in os.environ.get(PLUGINS_VARIABLE, "").split(os.pathsep) if p]
     if key not in listed and name not in listed:
         os.environ[PLUGINS_VARIABLE] = os.pathsep.join([*listed, key])

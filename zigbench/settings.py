@@ -72,9 +72,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     """
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
-        raise SpecError(
-            [Fault(text, "", "is not an assignment", "write key.path=value, such as training.steps=100")]
-        )
+        raise SpecError([Fault(text, "", "is not an assignment", "write key.path=value, such as training.steps=100")])
     try:
         return path.strip(), json.loads(value)
     except json.JSONDecodeError:

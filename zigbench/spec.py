@@ -84,9 +84,7 @@ class Geometry:
 
     def patches(self) -> list[int]:
         """Patch sides that divide both height and width."""
-        return [
-            p for p in range(1, min(self.height, self.width) + 1) if self.height % p == self.width % p == 0
-        ]
+        return [p for p in range(1, min(self.height, self.width) + 1) if self.height % p == self.width % p == 0]
 
     @property
     def grid(self) -> tuple[int, int]:

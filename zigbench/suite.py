@@ -1,0 +1,207 @@
+"""A suite: one question, and the runs that answer it, as data.
+
+A suite is a base spec and axes. Each axis is a list of labelled points, and a point overrides dotted keys of the
+base; the runs are the product of the axes, less what is excluded. Runs belong to no suite: two suites that ask for
+the same spec share its record.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from zigbench import registry
+from zigbench.registry import load_plugin, nearest
+from zigbench.settings import Fault, SpecError, merge
+from zigbench.spec import Resources, RunSpec
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One thing that varies: labelled points, each overriding some dotted keys of the base spec."""
+
+    name: str
+    points: Mapping[str, Mapping[str, Any]]
+
+    def __post_init__(self) -> None:
+        if not self.points:
+            raise ValueError(f"the axis {self.name!r} has no points")
+
+
+def grid(key: str, values: Sequence[Any], name: str | None = None) -> Axis:
+    """An axis over the values of one key; the labels are the values' own text."""
+    return Axis(name or key, {str(value): {key: value} for value in values})
+
+
+def zipped(name: str, **columns: Sequence[Any]) -> Axis:
+    """An axis whose keys move together; write ``__`` for a key's dots (``training__steps=[…]``).
+
+    Raises:
+        ValueError: the columns have different lengths.
+    """
+    lengths = {key: len(column) for key, column in columns.items()}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f"the axis {name!r} zips columns of different lengths: {lengths}")
+    keys = [key.replace("__", ".") for key in columns]
+    rows = [dict(zip(keys, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return Axis(name, {", ".join(str(value) for value in row.values()): row for row in rows})
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A question and the runs that answer it.
+
+    Args:
+        name: the suite's name, as registered.
+        question: what it asks, in one sentence.
+        base: the spec that all runs share, as nested or dotted keys.
+        axes: what varies. The axis ``seed``, where there is one, pairs the runs of different arms.
+        version: raised when the suite changes its meaning.
+        exclude: cells left out: those whose labels match every item of one of these mappings.
+        equal: figures that must agree across cells, each with its tolerance as a share ("parameters": 0.05).
+        metrics: names of the measurements the report shows, the first being the one the answer is about.
+        baseline: label on the first axis that the others are compared with; None for the first point.
+        figures: names of the report's figures beyond the standard ones.
+        profiles: other settings for the same question, as overrides of the base ("miniature").
+        axes_of: axes that a profile replaces, by profile name.
+        published: tables of ``results/published.csv`` that ask the same.
+        resources: what one run needs.
+        notes: what a reader of the report must know, a sentence each.
+    """
+
+    name: str
+    question: str
+    base: Mapping[str, Any]
+    axes: tuple[Axis, ...]
+    version: int = 1
+    exclude: tuple[Mapping[str, str], ...] = ()
+    equal: Mapping[str, float] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ("held_out_loss",)
+    baseline: str | None = None
+    figures: tuple[str, ...] = ()
+    profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    axes_of: Mapping[str, tuple[Axis, ...]] = field(default_factory=dict)
+    published: tuple[str, ...] = ()
+    resources: Resources = field(default_factory=Resources)
+    notes: tuple[str, ...] = ()
+
+    def profile(self, name: str | None) -> Suite:
+        """The suite with a profile's settings; None is the suite itself.
+
+        Raises:
+            ValueError: the suite has no such profile.
+        """
+        if name is None:
+            return self
+        if name not in self.profiles:
+            known = ", ".join(self.profiles) or "none"
+            raise ValueError(f"the suite {self.name!r} has no profile {name!r} (it has: {known})")
+        return replace(
+            self,
+            base=merge(self.base, self.profiles[name]),
+            axes=self.axes_of.get(name, self.axes),
+            profiles={},
+        )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a suite: the label on each axis, and the spec."""
+
+    labels: Mapping[str, str]
+    spec: RunSpec
+
+    @property
+    def name(self) -> str:
+        """The labels joined, for people."""
+        return " · ".join(f"{axis} {label}" if axis == "seed" else label for axis, label in self.labels.items())
+
+
+def expand(suite: Suite, overrides: Mapping[str, Any] | None = None) -> Iterator[Cell]:
+    """The suite's cells in the order of its axes, the last axis fastest.
+
+    Args:
+        suite: what to expand; :meth:`Suite.profile` first for a profile.
+        overrides: dotted keys changed in every cell, last.
+
+    Raises:
+        SpecError: a cell's spec has faults; the cell is named.
+        ValueError: two cells are the same run.
+    """
+    seen: dict[str, Cell] = {}
+    names = [axis.name for axis in suite.axes]
+    for labels in itertools.product(*(axis.points for axis in suite.axes)):
+        labelled = dict(zip(names, labels, strict=True))
+        if any(all(labelled.get(axis) == label for axis, label in hole.items()) for hole in suite.exclude):
+            continue
+        raw = merge({}, suite.base)
+        for axis, label in zip(suite.axes, labels, strict=True):
+            raw = merge(raw, axis.points[label])
+        try:
+            cell = Cell(labelled, RunSpec.parse(merge(raw, overrides or {})))
+        except SpecError as error:
+            where = f"suite {suite.name!r}, {', '.join(f'{k} {v}' for k, v in labelled.items())}"
+            raise SpecError(replace(fault, path=f"{where}: {fault.path}") for fault in error.faults) from None
+        identity = cell.spec.id
+        if identity in seen:
+            raise ValueError(
+                f"suite {suite.name!r}: {seen[identity].name} and {cell.name} are the same run {identity}; "
+                "exclude one, or let them differ"
+            )
+        seen[identity] = cell
+        yield cell
+
+
+def select(cells: Iterator[Cell], conditions: Sequence[str]) -> Iterator[Cell]:
+    """Cells that meet every condition ``key=value``, key being an axis or a dotted path of the spec.
+
+    Raises:
+        SpecError: a condition without ``=``, or a key that no cell has.
+    """
+    wanted = []
+    for text in conditions:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise SpecError([Fault(text, "", "is not a condition", "write key=value, such as scan.curve=hilbert")])
+        wanted.append((key.strip(), value.strip()))
+    for cell in cells:
+        facts = {**_flat(cell.spec.resolved()), **cell.labels}
+        for key, _ in wanted:
+            if not any(known == key or known.startswith(f"{key}.") for known in facts) and "." not in key:
+                near = nearest(key, list(facts))
+                raise SpecError([Fault(key, "", "no run has this key", f"did you mean {near!r}?" if near else "")])
+        if all(str(facts.get(key)) == value for key, value in wanted):
+            yield cell
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def load(name: str) -> Suite:
+    """A registered suite by name, or the one in the user's own file when ``name`` ends in .py.
+
+    The file defines ``suite``; it may also register curves, backbones or data sets by decorator.
+
+    Raises:
+        ValueError: unknown name, a file without a suite, or one that can't be imported.
+    """
+    if not name.endswith(".py"):
+        found = registry.suites.get(name)
+        assert isinstance(found, Suite)
+        return found
+    if not Path(name).is_file():
+        raise ValueError(f"there is no suite file {name}")
+    loaded = getattr(load_plugin(name), "suite", None)
+    if not isinstance(loaded, Suite):
+        raise ValueError(f"{name} defines no `suite = Suite(...)`")
+    return loaded

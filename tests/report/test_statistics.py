@@ -1,0 +1,172 @@
+"""Statistics against closed forms, scipy and published critical values."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from zigbench.report import statistics
+
+finite = st.floats(-1e3, 1e3, allow_nan=False)
+
+
+def table(**rows: list[float]) -> pd.DataFrame:
+    return pd.DataFrame(rows).T
+
+
+def test_mean_interval_has_the_closed_form() -> None:
+    # n = 3: t(2) at 97.5 % is 4.30265; s of (1, 2, 3) is 1.
+    found = statistics.mean_interval([1.0, 2.0, 3.0])
+    assert found.mean == 2.0
+    assert found.half == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
+    assert found.n == 3
+
+
+def test_mean_interval_without_enough_values_claims_nothing() -> None:
+    one, none = statistics.mean_interval([5.0]), statistics.mean_interval([math.nan, math.inf])
+    assert one.mean == 5.0
+    assert math.isnan(one.low)
+    assert math.isnan(none.mean)
+    assert none.n == 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(finite, finite), min_size=3, max_size=12))
+def test_paired_effect_is_the_paired_t_test(pairs: list[tuple[float, float]]) -> None:
+    a, b = (pd.Series([p[i] for p in pairs]) for i in (0, 1))
+    if np.ptp(a - b) < 1e-6:
+        return
+    reference = stats.ttest_rel(a, b)
+    interval = reference.confidence_interval()
+    found = statistics.paired_effect(a, b)
+    assert found.p == pytest.approx(reference.pvalue, rel=1e-6, abs=1e-12)
+    assert (found.estimate.low, found.estimate.high) == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(finite, finite), min_size=2, max_size=8))
+def test_paired_effect_is_antisymmetric(pairs: list[tuple[float, float]]) -> None:
+    a, b = (pd.Series([p[i] for p in pairs]) for i in (0, 1))
+    there, back = statistics.paired_effect(a, b), statistics.paired_effect(b, a)
+    assert there.estimate.mean == pytest.approx(-back.estimate.mean, abs=1e-9)
+    assert there.p == pytest.approx(back.p)
+
+
+def test_paired_effect_counts_only_shared_finite_seeds() -> None:
+    a = pd.Series({0: 1.0, 1: 2.0, 2: 4.0, 3: math.nan})
+    b = pd.Series({1: 1.0, 2: 1.0, 3: 1.0, 4: 9.0})
+    found = statistics.paired_effect(a, b)
+    assert found.estimate.n == 2
+    assert found.estimate.mean == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("shift", "p"), [(0.0, 1.0), (0.5, 0.0)])
+def test_constant_difference_takes_the_limit(shift: float, p: float) -> None:
+    b = pd.Series([1.0, 2.0, 3.0])
+    found = statistics.paired_effect(b + shift, b)
+    assert found.p == p
+    assert found.separated == (shift != 0)
+
+
+def test_one_pair_is_never_separated() -> None:
+    found = statistics.paired_effect(pd.Series([1.0]), pd.Series([9.0]))
+    assert not found.separated
+    assert found.sign == 0
+
+
+def test_holm_on_a_worked_example() -> None:
+    # Sorted .005 .01 .03 .04 times 4 3 2 1 = .02 .03 .06 .04, made monotone.
+    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=10))
+def test_holm_lies_between_none_and_bonferroni(p: list[float]) -> None:
+    adjusted = statistics.holm(p)
+    assert all(a <= b <= min(1, a * len(p)) + 1e-12 for a, b in zip(p, adjusted, strict=True))
+    assert [p[i] for i in np.argsort(adjusted, kind="stable")] == pytest.approx(sorted(p)) or len(set(adjusted)) < len(
+        p
+    )
+
+
+def test_holm_leaves_out_what_was_not_tested() -> None:
+    adjusted = statistics.holm([0.01, math.nan, 0.02])
+    assert adjusted[0] == pytest.approx(0.02)
+    assert math.isnan(adjusted[1])
+
+
+def test_standing_marks_a_leader_only_when_separated() -> None:
+    apart = table(a=[1.0, 1.1, 1.2], b=[2.0, 2.1, 2.2001], c=[3.0, 3.1, 3.2001])
+    assert statistics.standing(apart, higher_is_better=False) == statistics.Standing("a", True, ())
+    assert statistics.standing(apart, higher_is_better=True).leader == "c"
+    near = table(a=[1.0, 1.1, 1.2], b=[0.9, 1.3, 1.15], c=[3.0, 3.1, 3.2001])
+    found = statistics.standing(near, higher_is_better=False)
+    assert not found.separated
+    assert found.level == ("b",)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=5, max_size=15))
+def test_kendall_is_scipys_and_inside_its_interval(pairs: list[tuple[int, int]]) -> None:
+    x, y = ({str(i): float(p[j]) for i, p in enumerate(pairs)} for j in (0, 1))
+    found = statistics.kendall(x, y)
+    reference = stats.kendalltau(*zip(*pairs, strict=True)).statistic
+    if math.isnan(reference):
+        assert math.isnan(found.tau)
+        return
+    assert found.tau == pytest.approx(reference)
+    assert -1 <= found.low <= found.tau <= found.high <= 1
+
+
+def test_kendall_at_its_ends_and_with_few_things() -> None:
+    x = {str(i): float(i) for i in range(8)}
+    same, opposite = statistics.kendall(x, x), statistics.kendall(x, {k: -v for k, v in x.items()})
+    assert (same.tau, same.high) == (1, 1)
+    assert same.low > 0
+    assert (opposite.low, opposite.high) == pytest.approx((-same.high, -same.low))
+    assert math.isnan(statistics.kendall({"a": 1, "b": 2}, {"a": 1, "b": 2, "c": 3}).low)
+    assert math.isnan(statistics.kendall({"a": 1.0}, {"b": 1.0}).tau)
+
+
+# Demšar (2006), table 5a: critical values q_0.05 of the two-tailed Nemenyi test.
+@pytest.mark.parametrize(("k", "q"), [(3, 2.343), (4, 2.569), (5, 2.728), (7, 2.949), (10, 3.164)])
+def test_critical_difference_has_the_published_critical_values(k: int, q: float) -> None:
+    values = pd.DataFrame(np.random.default_rng(0).normal(size=(k, 6)))
+    found = statistics.friedman(values, higher_is_better=False)
+    assert found.critical_difference == pytest.approx(q * math.sqrt(k * (k + 1) / 36), rel=5e-4)
+
+
+def test_friedman_is_scipys_and_its_closed_form() -> None:
+    values = pd.DataFrame(np.random.default_rng(1).normal(size=(4, 7)), index=list("abcd"))
+    found = statistics.friedman(values, higher_is_better=True)
+    reference = stats.friedmanchisquare(*values.to_numpy())
+    k, n = 4, 7
+    closed = 12 * n / (k * (k + 1)) * (sum(r**2 for r in found.mean_ranks.values()) - k * (k + 1) ** 2 / 4)
+    assert found.statistic == pytest.approx(reference.statistic)
+    assert found.statistic == pytest.approx(closed)
+    assert sum(found.mean_ranks.values()) == pytest.approx(k * (k + 1) / 2)
+
+
+def test_friedman_says_what_it_lacks() -> None:
+    with pytest.raises(ValueError, match="2 seeds"):
+        statistics.friedman(table(a=[1.0, math.nan], b=[1.0, 2.0], c=[2.0, 3.0]), higher_is_better=False)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(-3, 3), st.floats(0.1, 10))
+def test_power_law_recovers_an_exact_law(exponent: float, scale: float) -> None:
+    x = [64.0, 256.0, 1024.0, 4096.0]
+    found = statistics.power_law(x, [scale * v**exponent for v in x])
+    assert found.exponent == pytest.approx(exponent, abs=1e-6)
+    assert found.scale == pytest.approx(scale, rel=1e-6)
+
+
+def test_power_law_needs_two_sizes() -> None:
+    with pytest.raises(ValueError, match="two different sizes"):
+        statistics.power_law([64, 64], [1.0, 2.0])

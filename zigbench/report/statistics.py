@@ -1,0 +1,226 @@
+"""Paired effects, rank agreement and many-arm tests: what may be said of a difference, and what may not.
+
+Runs of different arms share their seeds (the same initialisation, the same batches, the same held-out noise), so an
+effect is the mean of the differences within a seed. The difference varies far less than either arm does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over ``n`` seeds and its 95 % t-interval; the interval is NaN where n < 2, the mean where n = 0."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def half(self) -> float:
+        """Half the interval's width."""
+        return (self.high - self.low) / 2
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The paired difference ``a − b`` over the seeds both arms have.
+
+    Args:
+        a, b: names of the arms.
+        estimate: mean difference and its uncorrected 95 % interval.
+        p: two-sided p-value of the paired t-test; NaN where there are fewer than two pairs.
+        p_holm: the same, corrected for the family it was tested in; equal to ``p`` in a family of one.
+    """
+
+    a: str
+    b: str
+    estimate: Estimate
+    p: float
+    p_holm: float
+
+    @property
+    def separated(self) -> bool:
+        """Whether the corrected test rejects equality at 5 %."""
+        return self.p_holm < ALPHA
+
+    @property
+    def sign(self) -> int:
+        """1 where a is separated above b, −1 where below, 0 where not separated."""
+        return int(math.copysign(1, self.estimate.mean)) if self.separated else 0
+
+
+def mean_interval(values: Iterable[float], confidence: float = 1 - ALPHA) -> Estimate:
+    """Mean of the finite values and Student's t-interval: mean ± t(n−1) · s/√n."""
+    finite = np.array([value for value in values if math.isfinite(value)], dtype=float)
+    n = len(finite)
+    if n == 0:
+        return Estimate(math.nan, math.nan, math.nan, 0)
+    mean = float(finite.mean())
+    if n == 1:
+        return Estimate(mean, math.nan, math.nan, 1)
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * finite.std(ddof=1) / math.sqrt(n))
+    return Estimate(mean, mean - half, mean + half, n)
+
+
+def paired_effect(a: pd.Series, b: pd.Series, names: tuple[str, str] = ("a", "b")) -> Effect:
+    """The effect of ``a`` over ``b``, both indexed by seed; seeds that either lacks are left out.
+
+    Where every pair differs by the very same amount the t-test has no variance to work with: its limit is taken,
+    p = 0 for a difference and p = 1 for none.
+    """
+    differences = (a - b.reindex(a.index)).to_numpy(dtype=float)
+    differences = differences[np.isfinite(differences)]
+    estimate = mean_interval(differences)
+    if estimate.n < 2:
+        p = math.nan
+    elif (error := float(differences.std(ddof=1)) / math.sqrt(estimate.n)) == 0:
+        p = 1.0 if estimate.mean == 0 else 0.0
+    else:
+        p = float(2 * stats.t.sf(abs(estimate.mean) / error, estimate.n - 1))
+    return Effect(*names, estimate, p, p)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction (1979): p₍ᵢ₎ · (m − i + 1), made monotone and cut at 1; NaN is not counted."""
+    adjusted = [math.nan] * len(p_values)
+    known = sorted((i for i, p in enumerate(p_values) if not math.isnan(p)), key=lambda i: p_values[i])
+    running = 0.0
+    for position, index in enumerate(known):
+        running = max(running, min(1.0, p_values[index] * (len(known) - position)))
+        adjusted[index] = running
+    return adjusted
+
+
+def effects(values: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> tuple[Effect, ...]:
+    """Paired effects of each pair of rows of ``values`` (arm × seed), Holm-corrected together as one family."""
+    raw = [paired_effect(values.loc[a], values.loc[b], (a, b)) for a, b in pairs]
+    corrected = holm([effect.p for effect in raw])
+    return tuple(replace(effect, p_holm=p) for effect, p in zip(raw, corrected, strict=True))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Who leads a metric: the leader, whether it is separated from every other arm, and those it is level with."""
+
+    leader: str | None
+    separated: bool
+    level: tuple[str, ...]
+
+
+def standing(values: pd.DataFrame, higher_is_better: bool) -> Standing:
+    """Compare the arm of best mean with each other arm (Holm-corrected) over ``values`` (arm × seed).
+
+    Arms that share fewer than two seeds with the leader can't be told apart from it and count as level.
+    """
+    means = values.apply(lambda row: mean_interval(row).mean, axis=1).dropna()
+    if len(means) < 2:
+        return Standing(None, False, ())
+    leader = str(means.idxmax() if higher_is_better else means.idxmin())
+    against = effects(values, [(str(arm), leader) for arm in means.index if arm != leader])
+    level = tuple(effect.a for effect in against if not effect.separated)
+    return Standing(leader, not level, level)
+
+
+@dataclass(frozen=True)
+class RankAgreement:
+    """Kendall's τ_b between two rankings of ``n`` things; the interval is NaN for fewer than five."""
+
+    tau: float
+    low: float
+    high: float
+    p: float
+    n: int
+
+
+def kendall(x: Mapping[str, float], y: Mapping[str, float]) -> RankAgreement:
+    """Rank agreement over the names both have, with the 95 % interval of Fieller, Hartley and Pearson (1957).
+
+    Fisher's z of τ is near normal with variance 0.437/(n − 4), which needs n ≥ 5.
+    """
+    shared = [k for k in x if k in y and math.isfinite(x[k]) and math.isfinite(y[k])]
+    if len(shared) < 2:
+        return RankAgreement(math.nan, math.nan, math.nan, math.nan, len(shared))
+    result = stats.kendalltau([x[k] for k in shared], [y[k] for k in shared])
+    tau, n = float(result.statistic), len(shared)
+    if abs(tau) > 1 - 1e-9:
+        tau = math.copysign(1.0, tau)
+    low = high = math.nan
+    if n >= 5 and math.isfinite(tau):
+        half = float(stats.norm.ppf(1 - ALPHA / 2)) * math.sqrt(0.437 / (n - 4))
+        # Fisher's z is infinite at ±1 and its interval would collapse: the next attainable τ lends its bound.
+        next_tau = 1 - 4 / (n * (n - 1))
+        low = math.tanh(math.atanh(min(tau, next_tau)) - half) if tau > -1 else -1.0
+        high = math.tanh(math.atanh(max(tau, -next_tau)) + half) if tau < 1 else 1.0
+    return RankAgreement(tau, low, high, float(result.pvalue), n)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Friedman's test and Nemenyi's critical difference over arms ranked within each seed (1 is best).
+
+    ``critical_difference`` is the gap of mean ranks above which two arms differ at 5 % over all pairs.
+    """
+
+    mean_ranks: Mapping[str, float]
+    statistic: float
+    p: float
+    critical_difference: float
+    n: int
+
+
+def friedman(values: pd.DataFrame, higher_is_better: bool) -> Ranking:
+    """Rank the arms (rows) within each seed (columns); only seeds that every arm has count.
+
+    χ²_F = 12 n / (k (k + 1)) · (Σ R̄ⱼ² − k (k + 1)² / 4) with the correction for ties (Friedman, 1937);
+    CD = q_α √(k (k + 1) / (6 n)), q_α the studentized range at infinite freedom over √2 (Demšar, 2006).
+
+    Raises:
+        ValueError: fewer than three arms or two complete seeds.
+    """
+    complete = values.replace([np.inf, -np.inf], np.nan).dropna(axis="columns")
+    k, n = complete.shape
+    if k < 3 or n < 2:
+        raise ValueError(f"Friedman's test needs at least 3 arms and 2 seeds that all arms have; there are {k} and {n}")
+    ranks = complete.rank(axis="index", ascending=not higher_is_better)
+    statistic, p = stats.friedmanchisquare(*ranks.to_numpy())
+    q = float(stats.studentized_range.ppf(1 - ALPHA, k, np.inf)) / math.sqrt(2)
+    mean_ranks = {str(arm): float(rank) for arm, rank in ranks.mean(axis="columns").sort_values().items()}
+    return Ranking(mean_ranks, float(statistic), float(p), q * math.sqrt(k * (k + 1) / (6 * n)), n)
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """y = scale · x^exponent, fitted by least squares in logarithms; the interval is NaN for fewer than 3 points."""
+
+    exponent: float
+    scale: float
+    low: float
+    high: float
+
+
+def power_law(x: Sequence[float], y: Sequence[float]) -> PowerLaw:
+    """Slope of log y over log x with its 95 % interval.
+
+    Raises:
+        ValueError: fewer than two distinct positive x.
+    """
+    pairs = [(a, b) for a, b in zip(x, y, strict=True) if math.isfinite(b) and a > 0 and b > 0]
+    if len({a for a, _ in pairs}) < 2:
+        raise ValueError("a slope needs at least two different sizes")
+    fit = stats.linregress([math.log(a) for a, _ in pairs], [math.log(b) for _, b in pairs])
+    slope = float(fit.slope)
+    half = math.nan
+    if len(pairs) > 2:
+        half = float(stats.t.ppf(1 - ALPHA / 2, len(pairs) - 2) * fit.stderr)
+    return PowerLaw(slope, math.exp(float(fit.intercept)), slope - half, slope + half)

@@ -1,0 +1,55 @@
+# Two commands: `make quickstart` and `make test`. Each makes what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := zigbench backbones suites tests
+
+.PHONY: help install quickstart test lint benchmark clean
+
+help:
+	@echo "make quickstart   install, train the quickstart suite (3 minutes on two cores), write its page"
+	@echo "make test         install with the test extra, run every test"
+	@echo "make install      install only, into $(VENV)"
+	@echo "make lint         style, types and floors"
+	@echo "make benchmark    time the kernels and parts on this machine"
+
+# The stamp holds what was installed; a changed pyproject.toml installs anew.
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "zigbench needs Python 3.11 or newer; name one: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test,bench]"
+	@touch $@
+
+install: $(VENV)/.installed
+	@echo "installed; next: $(BIN)/zigbench run quickstart, or $(BIN)/zigbench --help"
+
+quickstart: $(VENV)/.installed
+	@$(BIN)/zigbench run quickstart
+	@echo "look at reports/quickstart/index.html"
+
+test: $(VENV)/.installed-test
+	@$(BIN)/python -m pytest
+	@echo "all tests ran; a single room: $(BIN)/python -m pytest tests/scan"
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+benchmark: $(VENV)/.installed-bench
+	@mkdir -p results/benchmarks
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -p no:xdist \
+	  --benchmark-json=results/benchmarks/$$(hostname -s 2>/dev/null || echo machine).json
+	@echo "written to results/benchmarks/"
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

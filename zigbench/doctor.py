@@ -1,0 +1,47 @@
+"""What this machine offers and what zigbench makes of it: versions, devices, kernels, plug-ins."""
+
+from __future__ import annotations
+
+from rich.console import Group
+from rich.text import Text
+
+from zigbench import registry
+from zigbench.display import plain_table
+from zigbench.record import environment
+
+
+def report() -> Group:
+    """Tables of versions and devices, of every kernel with why it is used or not, and of broken plug-ins."""
+    import torch
+
+    here = environment()
+    machine = here["machine"]
+    rows = [("zigbench", here["zigbench"]), ("python", here["python"]), *here["packages"].items()]
+    rows.append(("processor", f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}"))
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(index)
+            rows.append((f"gpu {index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"))
+    else:
+        built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "a CPU build"
+        rows.append(("gpu", f"none that PyTorch can use (this PyTorch is {built}); runs compute on the CPU"))
+    parts: list[object] = [plain_table(("what", "version"), rows)]
+    for name in registry.diagnostics.names():
+        parts += [Text(), plain_table((name, "state", "why"), registry.diagnostics.get(name)())]
+    broken = [row for known in REGISTRIES for row in _broken(known)]
+    if broken:
+        parts += [Text(), plain_table(("broken plug-in", "what is wrong"), broken)]
+    return Group(*parts)  # type: ignore[arg-type]
+
+
+REGISTRIES = (registry.backbones, registry.curves, registry.data, registry.suites, registry.metrics)
+
+
+def _broken(known: registry.Registry[object]) -> list[tuple[str, str]]:
+    rows = []
+    for name in known.names():
+        try:
+            known.get(name)
+        except ValueError as error:
+            rows.append((f"{known.kind} {name}", str(error)))
+    return rows

@@ -1,0 +1,275 @@
+"""Plan what a suite still lacks, and have it done. Launching is reconciliation: desired less recorded."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from zigbench.folder import RunFolder, State
+from zigbench.record import Failure, Record, environment
+from zigbench.spec import Resources
+from zigbench.suite import Cell
+
+RETRIABLE = ("failed", "oom", "diverged", "timeout", "damaged")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A cell of a plan, its folder and what the folder says of it."""
+
+    cell: Cell
+    folder: RunFolder
+    state: State
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every cell asked for, and which of them a launch would run."""
+
+    items: tuple[Item, ...]
+    retry: frozenset[str] = frozenset()
+
+    @property
+    def todo(self) -> tuple[Item, ...]:
+        """What a launch would run: what has no record, and what failed in a way to be retried."""
+        return tuple(i for i in self.items if i.state in ("missing", "submitted") or i.state in self.retry)
+
+    def counts(self) -> Counter[str]:
+        """How many cells are in each state."""
+        return Counter(item.state for item in self.items)
+
+
+def plan(cells: Iterable[Cell], root: Path, retry: Iterable[str] = ()) -> Plan:
+    """Compare what is asked for with what is recorded.
+
+    Args:
+        cells: the runs that are wanted.
+        root: results folder.
+        retry: states to run again ("failed", "oom", "diverged", "timeout", "damaged").
+
+    Raises:
+        ValueError: a state that can't be retried.
+    """
+    for state in retry:
+        if state not in RETRIABLE:
+            raise ValueError(f"can't retry {state!r}; allowed: {', '.join(RETRIABLE)}")
+    folders = [(cell, RunFolder.of(cell.spec, root)) for cell in cells]
+    return Plan(tuple(Item(cell, folder, folder.state()) for cell, folder in folders), frozenset(retry))
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something a launch has to tell: a run "started", "finished" (with its status) or was "lost" and requeued."""
+
+    kind: str
+    run: str = ""
+    status: str = ""
+    seconds: float = 0.0
+    error: str = ""
+
+
+def available_workers(resources: Resources, runs: int) -> int:
+    """How many runs this machine can hold at once, by its cores and free memory; at least one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    by_memory = int(_free_memory_gb() / resources.memory_gb)
+    return max(1, min(cores // resources.cpus, by_memory, runs))
+
+
+def launch_local(plan: Plan, resources: Resources, root: Path, *, workers: int | None = None) -> Iterator[Event]:
+    """Run what the plan lacks in worker processes on this machine, yielding an event for each thing that happens.
+
+    A worker that dies (killed, out of memory) loses its run once without harm: the run is resumed from its
+    checkpoint by a new worker; when it dies a second time the run is recorded as failed. Closing the iterator
+    stops the workers at once and leaves nothing half-written.
+
+    Raises:
+        OSError: the results folder can't be written.
+        RuntimeError: workers die before they take a run (a broken installation); their output is quoted.
+    """
+    items = plan.todo
+    for item in items:
+        item.folder.submit(item.cell.spec)
+        if item.state in plan.retry:
+            item.folder.record.unlink(missing_ok=True)
+    waiting = deque(item.folder for item in items)
+    if not waiting:
+        return
+    count = workers or available_workers(resources, len(waiting))
+    pool = _Pool(root, resources.cpus, min(count, len(waiting)))
+    lost: Counter[str] = Counter()
+    try:
+        while waiting or pool.busy:
+            message = pool.next()
+            if message.ready:
+                if waiting:
+                    folder = waiting.popleft()
+                    pool.send(message.worker, folder)
+                    yield Event("started", folder.id)
+                else:
+                    pool.stop(message.worker)
+                continue
+            folder = message.folder
+            if folder is None:
+                raise RuntimeError(f"a worker died before it took a run:\n{message.text}")
+            if message.died is not None:
+                lost[folder.id] += 1
+                if lost[folder.id] == 1:
+                    waiting.appendleft(folder)
+                    yield Event("lost", folder.id, error=message.text)
+                else:
+                    _record_death(folder, message)
+                    yield Event("finished", folder.id, "failed", error=message.text)
+                pool.start(message.worker)
+                continue
+            yield Event("finished", folder.id, message.status, message.seconds, message.text)
+    finally:
+        pool.close()
+
+
+@dataclass(frozen=True)
+class _Message:
+    """What came from a worker: it is ready for a run, it finished one, or it died."""
+
+    worker: int
+    ready: bool = False
+    folder: RunFolder | None = None
+    status: str = ""
+    seconds: float = 0.0
+    text: str = ""
+    died: int | None = None
+
+
+@dataclass
+class _Pool:
+    """Worker processes, each with at most one run; every worker is named by its number."""
+
+    root: Path
+    cpus: int
+    count: int
+    processes: dict[int, subprocess.Popen[str]] = field(default_factory=dict)
+    runs: dict[int, RunFolder] = field(default_factory=dict)
+    messages: queue.SimpleQueue[tuple[int, subprocess.Popen[str], str]] = field(default_factory=queue.SimpleQueue)
+    pending: deque[_Message] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        for worker in range(self.count):
+            self.start(worker)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.runs) or bool(self.pending)
+
+    def start(self, worker: int) -> None:
+        # Its own session: an interrupt at the terminal reaches this process alone, which then closes the pipes.
+        process = subprocess.Popen(
+            [sys.executable, "-m", "zigbench.worker", str(self.root), str(self.cpus)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.processes[worker] = process
+        assert process.stdout is not None
+        threading.Thread(target=self._listen, args=(worker, process, process.stdout), daemon=True).start()
+
+    def _listen(self, worker: int, process: subprocess.Popen[str], stream: IO[str]) -> None:
+        for line in stream:
+            self.messages.put((worker, process, line))
+        self.messages.put((worker, process, ""))
+
+    def send(self, worker: int, folder: RunFolder) -> None:
+        self.runs[worker] = folder
+        stdin = self.processes[worker].stdin
+        assert stdin is not None
+        try:
+            stdin.write(folder.id + "\n")
+            stdin.flush()
+        except BrokenPipeError:
+            pass  # It died this moment; its end of output says so.
+
+    def stop(self, worker: int) -> None:
+        process = self.processes.pop(worker)
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait()
+
+    def next(self) -> _Message:
+        """The next message; waits for it."""
+        if self.pending:
+            return self.pending.popleft()
+        while True:
+            worker, process, line = self.messages.get()
+            if self.processes.get(worker) is not process:
+                continue  # The last words of a worker that was stopped or replaced.
+            if not line:
+                return self._death(worker, process)
+            answer: dict[str, Any] = json.loads(line)
+            if "ready" in answer:
+                return _Message(worker, ready=True)
+            self.pending.append(_Message(worker, ready=True))
+            folder = self.runs.pop(worker)
+            return _Message(
+                worker,
+                folder=folder,
+                status=answer["status"],
+                seconds=answer["seconds"],
+                text=answer.get("error", ""),
+            )
+
+    def _death(self, worker: int, process: subprocess.Popen[str]) -> _Message:
+        code = process.wait()
+        assert process.stderr is not None
+        folder = self.runs.pop(worker, None)
+        what = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+        if code == -signal.SIGKILL:
+            what += " (the system does that when memory runs out)"
+        text = f"the worker process {what}"
+        if folder is None:
+            text += f"\n{process.stderr.read()}"
+        return _Message(worker, folder=folder, text=text, died=code)
+
+    def close(self) -> None:
+        for worker in list(self.processes):
+            self.stop(worker)
+
+
+def _record_death(folder: RunFolder, message: _Message) -> None:
+    spec = folder.read_spec()
+    tail = ""
+    if folder.output.exists():
+        tail = "\n".join(folder.output.read_text(errors="replace").splitlines()[-20:])
+    Record(
+        id=folder.id,
+        status="failed",
+        spec=spec.resolved(),
+        environment=environment(),
+        error=Failure(kind="WorkerDied", message=f"twice, {message.text}", log_tail=tail),
+    ).write(folder.record)
+
+
+def _free_memory_gb() -> float:
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable"):
+                return int(line.split()[1]) / 2**20
+    except OSError:
+        pass
+    return float("inf")
+
+
+def describe(items: Sequence[Item]) -> str:
+    """Counts by state in words: "27 runs: 20 ok, 7 missing"."""
+    counts = Counter(item.state for item in items)
+    noun = "run" if len(items) == 1 else "runs"
+    return f"{len(items)} {noun}: " + (", ".join(f"{n} {state}" for state, n in counts.most_common()) or "none")

@@ -51,6 +51,26 @@ def zipped(name: str, **columns: Sequence[Any]) -> Axis:
 
 
 @dataclass(frozen=True)
+class Contrast:
+    """Two arms whose difference answers a part of the question; the report fills in the numbers.
+
+    Args:
+        a, b: labels on the first axis; the effect is a − b in the suite's first metric.
+        says: what sets a apart from b, as the subject of a sentence ("One forward sweep instead of eight zigzags").
+        worse: the claim if a is separated and worse than b ("The order matters"); "" for the numbers alone.
+        better: the claim if a is separated and better.
+        neither: the claim if the two are not separated.
+    """
+
+    a: str
+    b: str
+    says: str
+    worse: str = ""
+    better: str = ""
+    neither: str = ""
+
+
+@dataclass(frozen=True)
 class Suite:
     """A question and the runs that answer it.
 
@@ -64,10 +84,12 @@ class Suite:
         equal: figures that must agree across cells, each with its tolerance as a share ("parameters": 0.05).
         metrics: names of the measurements the report shows, the first being the one the answer is about.
         baseline: label on the first axis that the others are compared with; None for the first point.
+        contrasts: the differences that the answer is made of; without any, the largest against the baseline.
         figures: names of the report's figures beyond the standard ones.
         profiles: other settings for the same question, as overrides of the base ("miniature").
         axes_of: axes that a profile replaces, by profile name.
         published: tables of ``results/published.csv`` that ask the same.
+        published_as: published methods by arm, where the names differ: ``{"sweep-1": "sweep"}``.
         resources: what one run needs.
         notes: what a reader of the report must know, a sentence each.
     """
@@ -81,10 +103,12 @@ class Suite:
     equal: Mapping[str, float] = field(default_factory=dict)
     metrics: tuple[str, ...] = ("held_out_loss",)
     baseline: str | None = None
+    contrasts: tuple[Contrast, ...] = ()
     figures: tuple[str, ...] = ()
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     axes_of: Mapping[str, tuple[Axis, ...]] = field(default_factory=dict)
     published: tuple[str, ...] = ()
+    published_as: Mapping[str, str] = field(default_factory=dict)
     resources: Resources = field(default_factory=Resources)
     notes: tuple[str, ...] = ()
 

@@ -235,11 +235,25 @@ class TrainingSpec(Spec):
 
 
 class EvaluationSpec(Spec):
-    """What is measured after training, on how many generated samples."""
+    """What is measured after training, and on what.
+
+    Args:
+        metrics: names of registered metrics.
+        samples: generated samples that the metrics of generation are computed on.
+        batch: samples the network maps at once.
+        preview: first samples kept for pictures.
+        held_out: triples (image, noise, t) of the held-out loss.
+        reference: images the samples are compared with: a split of the data, or the path of a file of statistics.
+        bootstrap: resamples behind an interval; 0 for none.
+    """
 
     metrics: tuple[str, ...] = ()
     samples: Positive = 5_000
     batch: Positive = 100
+    preview: Annotated[int, Field(ge=0)] = 64
+    held_out: Positive = 4_096
+    reference: str = "train"
+    bootstrap: Annotated[int, Field(ge=0)] = 100
 
     @field_validator("metrics")
     @classmethod

@@ -1,0 +1,133 @@
+"""Under which conditions a number was measured: a value with a hash, so that unlike numbers can be told apart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from zigbench.record import write_atomically
+from zigbench.spec import Spec, canonical_json
+
+FILE = "protocols.json"
+
+
+class Protocol(Spec):
+    """The conditions of one metric of one run. What does not bear on the metric is None.
+
+    The run's seed is no part of it: runs that differ in their seed alone are measured alike. The indices of the
+    samples are, since sample i of a run is a function of its seed and of i.
+
+    Args:
+        metric: name of the metric.
+        estimator: how features become the number, with the settings that bear on it.
+        extractor: network whose features are compared.
+        feature: which of its features.
+        weights: SHA-256 of the extractor's weights.
+        preparation: how images of 0 to 255 become the extractor's input: channels, resizing filter, scaling.
+        reference: name of the reference images, their split, their number, the hash of their contents.
+        samples: number of generated samples.
+        indices: first and last index of the samples.
+        labels: how the samples' labels or texts are chosen.
+        solver, steps, guidance: of the sampler.
+        decoder: what maps the network's output to pixels; None where it makes pixels itself.
+        image_range: the network's range of pixels, and how it is brought to 0 to 255.
+        precision: of the network's arithmetic.
+        network: which weights are measured.
+    """
+
+    metric: str
+    estimator: str
+    extractor: str | None = None
+    feature: str | None = None
+    weights: str | None = None
+    preparation: str | None = None
+    reference: str | None = None
+    reference_split: str | None = None
+    reference_count: int | None = None
+    reference_hash: str | None = None
+    samples: int | None = None
+    indices: tuple[int, int] | None = None
+    labels: str | None = None
+    solver: str | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    decoder: str | None = None
+    image_range: str | None = None
+    precision: str = "float32"
+    network: str = "averaged weights"
+
+    @property
+    def hash(self) -> str:
+        """Sixteen hexadecimal digits of the SHA-256 of the protocol as sorted JSON."""
+        return hashlib.sha256(canonical_json(self.model_dump(mode="json")).encode()).hexdigest()[:16]
+
+
+_WORDS = {
+    "metric": "the metric",
+    "estimator": "the estimator",
+    "extractor": "the feature extractor",
+    "feature": "the feature",
+    "weights": "the extractor's weights (SHA-256)",
+    "preparation": "the preparation of the images",
+    "reference": "the reference set",
+    "reference_split": "the reference split",
+    "reference_count": "the number of reference images",
+    "reference_hash": "the reference images (content hash)",
+    "samples": "the number of samples",
+    "indices": "the indices of the samples",
+    "labels": "the choice of labels",
+    "solver": "the solver",
+    "steps": "the number of solver steps",
+    "guidance": "the guidance scale",
+    "decoder": "the decoder",
+    "image_range": "the image range and quantisation",
+    "precision": "the precision",
+    "network": "the weights measured",
+}
+
+
+def difference(a: Protocol, b: Protocol) -> tuple[str, ...]:
+    """What differs between two protocols, a sentence each; empty where the numbers may stand in one column."""
+    sentences = []
+    for key, words in _WORDS.items():
+        left, right = getattr(a, key), getattr(b, key)
+        if left != right:
+            sentences.append(f"{words} differs: {_said(left)} against {_said(right)}")
+    return tuple(sentences)
+
+
+def _said(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, tuple):
+        return "–".join(map(str, value))
+    return str(value)
+
+
+def write_protocols(folder: Path, protocols: Iterable[Protocol]) -> None:
+    """Write the protocols of a run into its folder, under their hashes."""
+    body = {protocol.hash: protocol.model_dump(mode="json") for protocol in protocols}
+    text = json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False)
+    write_atomically(folder / FILE, f"{text}\n".encode())
+
+
+def read_protocols(folder: Path) -> dict[str, Protocol]:
+    """The protocols a run was measured under, by their hashes; empty where it has none.
+
+    Raises:
+        ValueError: the file is damaged, or a protocol does not hash to its name.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return {}
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not readable as JSON ({error}): truncated or edited") from None
+    protocols = {name: Protocol.model_validate(value) for name, value in body.items()}
+    for name, protocol in protocols.items():
+        if protocol.hash != name:
+            raise ValueError(f"{path}: the protocol {name} hashes to {protocol.hash}: edited")
+    return protocols

@@ -1,0 +1,142 @@
+"""Laws of a run's spec: its identity, its faults, its independence of torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zigbench.settings import SpecError
+from zigbench.spec import Geometry, RunSpec, Spec
+
+CHANGES = {
+    "seed": st.integers(0, 5),
+    "scan.curve": st.sampled_from(["zigzag", "hilbert", "sweep"]),
+    "scan.schemes": st.integers(1, 8),
+    "position": st.sampled_from(["none", "sincos", "learned"]),
+    "optimizer.lr": st.floats(1e-5, 1e-2),
+    "training.steps": st.integers(1, 100),
+    "backbone.patch": st.sampled_from([1, 2, 4, 8]),
+    "backbone.config.depth": st.integers(1, 6),
+}
+BASE = {"backbone.name": "zigma", "data.name": "digits"}
+
+
+@given(st.fixed_dictionaries({}, optional=CHANGES))
+def test_a_json_round_trip_keeps_spec_and_id(changes):
+    spec = RunSpec.parse({**BASE, **changes})
+    again = RunSpec.parse(json.loads(json.dumps(spec.resolved())))
+    assert again == spec
+    assert again.id == spec.id
+
+
+@given(st.fixed_dictionaries({}, optional=CHANGES), st.fixed_dictionaries({}, optional=CHANGES))
+def test_ids_are_equal_exactly_when_resolved_specs_are(one, other):
+    a, b = RunSpec.parse({**BASE, **one}), RunSpec.parse({**BASE, **other})
+    assert (a.id == b.id) == (a.resolved() == b.resolved())
+
+
+def test_a_default_said_aloud_is_the_same_run():
+    spec = RunSpec.parse(BASE)
+    assert RunSpec.parse({**BASE, "seed": 0, "scan.curve": spec.scan.curve}).id == spec.id
+
+
+def test_the_backbones_own_defaults_are_part_of_the_identity():
+    assert "depth" in RunSpec.parse(BASE).resolved()["backbone"]["config"]
+
+
+def test_what_a_backbone_does_not_have_is_absent():
+    resolved = RunSpec.parse({"backbone.name": "dit", "data.name": "digits"}).resolved()
+    assert "scan" not in resolved
+
+
+def faults(**changes: object) -> dict[str, str]:
+    with pytest.raises(SpecError) as caught:
+        RunSpec.parse({**BASE, **{key.replace("__", "."): value for key, value in changes.items()}})
+    return {fault.path: str(fault) for fault in caught.value.faults}
+
+
+def test_all_faults_are_listed_at_once_with_path_value_and_suggestion():
+    found = faults(
+        trainng={"steps": 3}, training__steps=-1, backbone__config__widht=3, scan__curv="x", optimizer__lr="fast"
+    )
+    assert set(found) == {"trainng", "training.steps", "backbone.config.widht", "scan.curv", "optimizer.lr"}
+    assert "did you mean 'training'?" in found["trainng"]
+    assert "did you mean 'width'?" in found["backbone.config.widht"]
+    assert "did you mean 'curve'?" in found["scan.curv"]
+    assert "-1" in found["training.steps"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "words"),
+    [
+        ({"backbone__name": "zigme"}, "backbone.name", "did you mean 'zigma'?"),
+        ({"data__name": "digit"}, "data.name", "did you mean 'digits'?"),
+        ({"scan__curve": "hilbrt"}, "scan.curve", "did you mean 'hilbert'?"),
+        ({"backbone__config__depth": -2}, "backbone.config.depth", "-2"),
+        ({"backbone__patch": 3}, "backbone.patch", "patches that do: 1, 2, 4, 8"),
+        ({"backbone__config__curve": "sweep"}, "backbone.config.curve", "is stated as scan.curve"),
+        ({"position": "nowhere"}, "position", "learned"),
+        ({"seed": -1}, "seed", "-1"),
+    ],
+)
+def test_each_fault_says_where_and_what_is_allowed(changes, path, words):
+    found = faults(**changes)
+    assert path in found
+    assert words in found[path]
+
+
+def test_a_scan_order_for_a_transformer_is_a_fault():
+    with pytest.raises(SpecError, match=r"scan.curve = 'zigzag': has no meaning for the backbone 'dit'"):
+        RunSpec.parse({"backbone.name": "dit", "data.name": "digits", "scan.curve": "zigzag"})
+
+
+def test_override_reaches_inside_and_changes_the_id():
+    spec = RunSpec.parse(BASE)
+    changed = spec.override({"scan.curve": "hilbert"})
+    assert changed.scan.curve == "hilbert"
+    assert changed.id != spec.id
+    assert changed.override({"scan.curve": spec.scan.curve}) == spec
+
+
+def test_specs_are_frozen():
+    spec = RunSpec.parse(BASE)
+    with pytest.raises(ValueError, match="frozen"):
+        spec.seed = 3
+
+
+@given(st.integers(1, 3), st.integers(1, 12), st.integers(1, 12), st.integers(1, 12), st.none() | st.integers(1, 4))
+def test_geometry_counts_its_tokens(channels, height, width, patch, frames):
+    if height % patch or width % patch:
+        with pytest.raises(ValueError, match=f"patch {patch} does not divide {height}×{width}"):
+            Geometry(channels, height, width, patch, frames=frames)
+        return
+    shape = Geometry(channels, height, width, patch, frames=frames)
+    pixels = channels * height * width * (frames or 1)
+    assert shape.tokens * channels * patch**2 == pixels
+    assert patch in shape.patches()
+
+
+def test_every_part_of_a_spec_is_strict():
+    parts = [Spec]
+    for part in parts:
+        parts += part.__subclasses__()
+        assert part.model_config["extra"] == "forbid"
+        assert part.model_config["frozen"]
+
+
+def test_planning_never_imports_torch():
+    code = (
+        "import sys\n"
+        "from zigbench import cli, collect, display, folder, launch, report, suite\n"
+        "cells = list(suite.expand(suite.load('quickstart')))\n"
+        "collect.frame('nowhere')\n"
+        "assert len(cells) >= 27, len(cells)\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,117 @@
+"""Laws of suites: expansion is the product of the axes less the exclusions, pure and without duplicates."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zigbench import registry
+from zigbench.settings import SpecError
+from zigbench.suite import Axis, Suite, expand, grid, load, select, zipped
+
+BASE = {"backbone.name": "zigma", "data.name": "digits"}
+
+
+def suite(**changes: object) -> Suite:
+    settings: dict = {"name": "s", "question": "?", "base": BASE, "axes": (grid("seed", (0, 1)),), **changes}
+    return Suite(**settings)
+
+
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3))
+def test_a_suite_is_the_product_of_its_axes(schemes, steps, seeds):
+    axes = (
+        grid("scan.schemes", range(1, schemes + 1)),
+        grid("training.steps", range(1, steps + 1)),
+        grid("seed", range(seeds)),
+    )
+    cells = list(expand(suite(axes=axes)))
+    assert len(cells) == schemes * steps * seeds
+    assert len({cell.spec.id for cell in cells}) == len(cells)
+    assert [cell.spec.id for cell in expand(suite(axes=axes))] == [cell.spec.id for cell in cells]
+
+
+def test_zipped_keys_move_together():
+    axis = zipped("size", training__steps=(1, 2), training__batch=(10, 20))
+    pairs = [(c.spec.training.steps, c.spec.training.batch) for c in expand(suite(axes=(axis,)))]
+    assert pairs == [(1, 10), (2, 20)]
+
+
+def test_zipping_unlike_lengths_is_refused():
+    with pytest.raises(ValueError, match="different lengths"):
+        zipped("size", training__steps=(1, 2), training__batch=(10,))
+
+
+def test_an_arm_replaces_backbone_and_settings():
+    arms = Axis("arm", {"zigzag-2": {"scan.schemes": 2}, "dit": {"backbone.name": "dit"}})
+    cells = {cell.labels["arm"]: cell.spec for cell in expand(suite(axes=(arms,)))}
+    assert cells["zigzag-2"].scan.schemes == 2
+    assert cells["dit"].scan is None
+
+
+def test_exclusions_drop_exactly_what_matches():
+    axes = (grid("scan.schemes", (1, 2)), grid("seed", (0, 1)))
+    cells = list(expand(suite(axes=axes, exclude=({"scan.schemes": "1", "seed": "0"},))))
+    assert [(c.labels["scan.schemes"], c.labels["seed"]) for c in cells] == [("1", "1"), ("2", "0"), ("2", "1")]
+
+
+def test_two_cells_that_are_one_run_are_refused():
+    same = Axis("arm", {"a": {"seed": 1}, "b": {"seed": 1}})
+    with pytest.raises(ValueError, match="a and b are the same run"):
+        list(expand(suite(axes=(same,))))
+
+
+def test_a_fault_names_the_cell_it_is_in():
+    with pytest.raises(SpecError, match=r"suite 's', scan.schemes -1: scan.schemes = -1"):
+        list(expand(suite(axes=(grid("scan.schemes", (1, -1)),))))
+
+
+def test_overrides_come_last():
+    (cell,) = expand(suite(axes=(grid("seed", (3,)),)), {"seed": 7})
+    assert cell.spec.seed == 7
+
+
+def test_select_by_label_and_by_key():
+    axes = (grid("scan.schemes", (1, 2), name="n"), grid("seed", (0, 1)))
+    cells = list(expand(suite(axes=axes)))
+    assert [c.labels["n"] for c in select(iter(cells), ["scan.schemes=2"])] == ["2", "2"]
+    assert len(list(select(iter(cells), ["n=2", "seed=1"]))) == 1
+    with pytest.raises(SpecError, match="no run has this key; did you mean 'seed'"):
+        list(select(iter(cells), ["sed=1"]))
+
+
+def test_profiles_ask_the_same_with_other_numbers():
+    big = suite(profiles={"miniature": {"training.steps": 5}}, axes_of={"miniature": (grid("seed", (9,)),)})
+    (cell,) = expand(big.profile("miniature"))
+    assert (cell.spec.training.steps, cell.spec.seed) == (5, 9)
+    with pytest.raises(ValueError, match="no profile 'mini'"):
+        big.profile("mini")
+
+
+@pytest.mark.parametrize("name", registry.suites.names())
+def test_every_registered_suite_expands(name):
+    found = load(name)
+    assert found.question.endswith("?")
+    assert list(expand(found))
+    for profile in found.profiles:
+        assert list(expand(found.profile(profile)))
+
+
+def test_a_suite_in_the_users_own_file(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from zigbench.suite import Suite, grid\n"
+        f"suite = Suite(name='mine', question='Mine?', base={BASE!r}, axes=(grid('seed', (0,)),))\n"
+    )
+    assert load(str(file)).name == "mine"
+    with pytest.raises(ValueError, match="there is no suite file"):
+        load(str(tmp_path / "other.py"))
+    file2 = tmp_path / "empty.py"
+    file2.write_text("x = 1\n")
+    with pytest.raises(ValueError, match="defines no `suite"):
+        load(str(file2))
+
+
+def test_an_unknown_suite_is_named():
+    with pytest.raises(ValueError, match="did you mean 'quickstart'"):
+        load("quickstat")

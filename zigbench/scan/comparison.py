@@ -1,0 +1,118 @@
+"""Curves side by side: one row of figures for each, and which variants coincide."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from zigbench.scan.making import make_order
+from zigbench.scan.merit import statistics
+from zigbench.scan.order import Grid, ScanOrder, grid_text
+from zigbench.scan.reachability import reach
+from zigbench.scan.symmetry import VARIANTS
+
+# The scheme counts of the paper's ablation.
+SCHEMES = (1, 2, 4, 6, 8)
+
+Row = dict[str, Any]
+Variant = tuple[str, int]
+
+
+def compare(curves: Sequence[str], grid: Grid, *, schemes: Sequence[int] = SCHEMES, seed: int = 0) -> list[Row]:
+    """One row a curve: the figures of variant 0, the distinct variants, and the layers to full reach.
+
+    Args:
+        curves: names of curves of the grid's dimensions.
+        grid: (h, w) or (t, h, w).
+        schemes: scheme counts for the ``reach_n`` columns.
+        seed: of random curves.
+
+    Returns:
+        rows with ``curve``, ``grid``, the figures of :func:`statistics`, ``variants`` (how many of the eight are
+        distinct) and ``reach_n`` for each count: layers until every token has reached every token, None for never.
+
+    Raises:
+        ValueError: as make_order raises.
+    """
+    rows = []
+    for name in curves:
+        orders = [make_order(name, grid, v, seed=seed) for v in range(VARIANTS)]
+        row: Row = {"curve": orders[0].curve, "grid": grid_text(orders[0].grid), **statistics(orders[0])}
+        row["variants"] = len({order.digest for order in orders})
+        row.update({f"reach_{n}": reach(orders[:n]).layers for n in schemes})
+        rows.append(row)
+    return rows
+
+
+def variants(curves: str | Iterable[str], grid: Grid, *, seed: int = 0) -> list[ScanOrder]:
+    """All eight variants of each curve, in order."""
+    listed = [curves] if isinstance(curves, str) else list(curves)
+    return [make_order(name, grid, v, seed=seed) for name in listed for v in range(VARIANTS)]
+
+
+def duplicates(curves: str | Iterable[str], grid: Grid, *, seed: int = 0) -> dict[Variant, Variant]:
+    """Variants that walk exactly as an earlier one does: (curve, variant) → the first (curve, variant) like it."""
+    first: dict[str, Variant] = {}
+    found: dict[Variant, Variant] = {}
+    for order in variants(curves, grid, seed=seed):
+        name = (order.curve, order.variant)
+        twin = first.setdefault(order.digest, name)
+        if twin != name:
+            found[name] = twin
+    return found
+
+
+def reversals(curve: str, grid: Grid, *, seed: int = 0) -> list[tuple[int, int]]:
+    """Pairs of variants (i, j), i < j, of which one is the other walked backwards."""
+    orders = variants(curve, grid, seed=seed)
+    return [
+        (i, j)
+        for i in range(VARIANTS)
+        for j in range(i + 1, VARIANTS)
+        if (orders[i].order == orders[j].order[::-1]).all()
+    ]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Rows as aligned text, shares in percent; "never" where full reach never comes."""
+    if not rows:
+        return ""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    cells = [[_cell(key, row.get(key)) for key in columns] for row in rows]
+    heads = [_head(key) for key in columns]
+    widths = [max(len(line[i]) for line in [heads, *cells]) for i in range(len(columns))]
+
+    def aligned(line: list[str]) -> str:
+        left = line[0].ljust(widths[0])
+        return "  ".join([left, *(word.rjust(width) for word, width in zip(line[1:], widths[1:], strict=True))])
+
+    return "\n".join(aligned(line).rstrip() for line in [heads, *cells]) + "\n"
+
+
+SHARES = ("continuity", "horizontal", "vertical", "temporal")
+
+
+def _head(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _cell(key: str, value: Any) -> str:
+    if value is None:
+        return "never" if key.startswith("reach_") else ""
+    if key in SHARES:
+        return f"{100 * value:.1f} %"
+    if key == "closed":
+        return "yes" if value else "no"
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """Rows as CSV with a header, full precision; empty where a figure does not exist."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

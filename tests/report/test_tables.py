@@ -1,0 +1,173 @@
+"""Tables say what the records say; writers escape what a name may hold."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+import synthetic
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zigbench.record import Failure, Measurement
+from zigbench.report import published, tables, writers
+from zigbench.report.results import Results, join
+from zigbench.report.statistics import friedman
+from zigbench.report.tables import Column, Entry, Table
+
+
+def column(table: Table, title: str) -> dict[str, Entry]:
+    index = next(i for i, c in enumerate(table.columns) if c.title.startswith(title))
+    return {row[0].text: row[index] for row in table.rows}
+
+
+def test_result_table_has_every_arm_and_marks_nothing_that_is_not_separated(results: Results) -> None:
+    table = tables.result_table(results)
+    loss = column(table, "Held-out loss")
+    assert list(loss) == list(synthetic.TRUTH)
+    assert all(
+        e.value == pytest.approx(synthetic.TRUTH[a] + 0.02, abs=0.003) and "±" in e.text for a, e in loss.items()
+    )
+    # The two leaders differ by less than the noise between them.
+    assert {a for a, e in loss.items() if e.mark == "level"} == {"zigzag-8", "hilbert-8"}
+    assert not [a for a, e in loss.items() if e.mark == "best"]
+    assert {e.mark for e in column(table, "Parameters").values()} == {""}
+
+
+def test_gaps_are_said(tmp_path: Path) -> None:
+    suite = synthetic.suite()
+    cells = synthetic.cells(suite)
+    by_name = {(c.labels["arm"], c.labels["seed"]): c for c in cells}
+    synthetic.record(by_name["sweep-1", "0"], tmp_path, synthetic.measurements(cells[0], 0.7))
+    for seed in "012":
+        synthetic.record(
+            by_name["zigzag-1", seed], tmp_path, status="oom", error=Failure(kind="OutOfMemoryError", message="8 GB")
+        )
+    synthetic.record(by_name["zigzag-2", "0"], tmp_path, status="failed", error=Failure(kind="E", message="m"))
+    damaged = synthetic.record(by_name["zigzag-8", "0"], tmp_path)
+    (tmp_path / damaged.id / "record.json").write_text("{")
+    found = join(suite, cells, tmp_path)
+    table = tables.result_table(found)
+    loss, runs = column(table, "Held-out loss"), column(table, "Runs")
+    assert runs["sweep-1"].text == "1/3"
+    assert "±" not in loss["sweep-1"].text
+    assert loss["zigzag-1"].text == "out of memory"
+    assert loss["zigzag-2"].text == "1 failed, 2 missing"
+    assert "1 damaged record" in loss["zigzag-8"].text
+    states = {row[2].text: row[3] for row in tables.run_table(found, links=False).rows}
+    assert states[by_name["zigzag-1", "0"].spec.id].hint == "OutOfMemoryError: 8 GB"
+
+
+def test_unlike_protocols_are_marked_and_not_ranked(tmp_path: Path) -> None:
+    suite = synthetic.suite(metrics=("frechet_squares",))
+    cells = synthetic.cells(suite)
+    for cell in cells:
+        figure = Measurement(
+            name="frechet_squares", value=1.0 + cell.spec.seed, higher_is_better=False, protocol=cell.labels["arm"]
+        )
+        synthetic.record(cell, tmp_path, (figure,), log=False)
+    table = tables.result_table(join(suite, cells, tmp_path))
+    assert table.columns[2].title.endswith("‡")
+    assert any("7 different protocols" in note for note in table.notes)
+    assert all(row[2].mark == "" for row in table.rows)
+
+
+def test_effects_find_the_truth(results: Results) -> None:
+    table, first = tables.effect_table(results)
+    verdicts = {(row[0].text, row[2].text): row[8].text for row in table.rows}
+    assert verdicts["sweep-1", "Held-out loss"] == "worse"
+    assert verdicts["hilbert-8", "Held-out loss"] == "not separated"
+    assert {effect.a for effect in first} == set(synthetic.TRUTH) - {"zigzag-8"}
+    assert {effect.b for effect in first} == {"zigzag-8"}
+    # Parameters have no direction: nothing is better or worse by them.
+    assert not [key for key in verdicts if key[1] == "Parameters"]
+
+
+def test_ranking_states_its_test(results: Results) -> None:
+    table = tables.ranking_table(friedman(results.values("held_out_loss"), False), "held_out_loss")
+    ranks = [row[1].value for row in table.rows]
+    assert ranks == sorted(ranks, key=float)
+    assert "Nemenyi" in table.notes[0]
+
+
+def test_published_beside_measured_compares_ranks_only_where_metrics_differ(results: Results) -> None:
+    figures = published.read(Path("results/published.csv"))
+    compared = published.compare(results, figures)
+    assert {c.metric for c in compared} == {"fid5k", "fdd5k", "kid5k"}
+    first = compared[0]
+    assert first.names["sweep-1"] == "sweep"
+    assert set(first.published) == {"sweep-1", "zigzag-1", "zigzag-2", "zigzag-8"}
+    assert first.agreement.tau == 1.0
+    table = tables.published_table(first, 0)
+    assert "Difference" not in [c.title for c in table.columns]
+    assert any("compare their order" in note for note in table.notes)
+    assert "Source: ZigMa slides, table 1" in table.notes[0]
+
+
+def test_published_table_is_sound_and_sourced() -> None:
+    figures = published.read(Path("results/published.csv"))
+    assert len(figures) > 70
+    assert all(figure.source and figure.value > 0 for figure in figures)
+
+
+def test_published_faults_are_all_listed(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text(
+        "table,source,dataset,resolution,method,metric,value,setting\n"
+        "t,,d,256,m,fid,1.0,\n"
+        "t,s,d,256,m2,fid,many,\n"
+        "t,s,d,256,m3,fid,2.0,bad\n"
+        "t,s,d,256,m4,fid,2.0,\n"
+        "t,s2,d,256,m4,fid,3.0,\n"
+    )
+    with pytest.raises(ValueError) as caught:
+        published.read(path)
+    text = str(caught.value)
+    assert all(part in text for part in ("line 2: source is empty", "line 3: value 'many'", "line 4", "as line 5"))
+
+
+HOSTILE = r"<script>alert(1)</script> & 50% of $x_1$ | {a} \ #1 ~^ =cmd"
+
+
+def hostile(text: str) -> Table:
+    return Table("t", text, (Column(text), Column("n", True)), ((Entry(text), Entry("1", 1.0, "best")),), (text,))
+
+
+def test_latex_escapes_every_special() -> None:
+    text = writers.latex(hostile(HOSTILE))
+    body = re.sub(r"\\(textbackslash|textasciitilde|textasciicircum|textless|textgreater)\{\}", "", text)
+    escaped = re.findall(r"(?<!\\)[%#_~^]", body)
+    assert not escaped
+    assert r"\toprule" in text
+    assert r"\textbf{1}" in text
+
+
+def test_markdown_keeps_its_table_whole() -> None:
+    text = writers.markdown(hostile(HOSTILE + "\nnew | line"))
+    table_rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(table_rows) == 3
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 3 for row in table_rows)
+    assert "<script>" not in text
+
+
+@given(st.text(max_size=30))
+def test_csv_round_trips_any_text(text: str) -> None:
+    rows = list(csv.reader(io.StringIO(writers.csv_text(hostile(text)), newline="")))
+    assert len(rows) == 2
+    assert rows[1][0].lstrip("'") == text.replace("\n", " ").replace("\r", " ").lstrip("'")
+
+
+def test_csv_carries_the_estimates(results: Results) -> None:
+    rows = list(csv.DictReader(io.StringIO(writers.csv_text(tables.result_table(results)))))
+    row = next(row for row in rows if row["Arm"] == "zigzag-8")
+    low, mean, high = (float(row[f"Held-out loss ↓{k}"]) for k in (" low", "", " high"))
+    assert low < mean < high
+    assert row["Held-out loss ↓ n"] == "3"
+
+
+def test_written_files_are_named_after_the_table(results: Results, tmp_path: Path) -> None:
+    paths = writers.write(tables.result_table(results), tmp_path)
+    assert sorted(p.name for p in paths) == ["results.csv", "results.md", "results.tex"]

@@ -1,0 +1,231 @@
+"""A suite's cells joined with what was recorded of them: the one object that tables, figures and pages read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zigbench import collect
+from zigbench.folder import RunFolder
+from zigbench.record import Record
+from zigbench.suite import Cell, Suite
+
+SEED = "seed"
+JOIN = " · "
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell and its record, where it has a sound one.
+
+    Args:
+        cell: the labels and the spec.
+        arm: the labels of all axes but the seed, joined.
+        seed: the seed's label; "" for a suite without that axis.
+        status: the record's status, or missing, submitted, running, damaged.
+        record: None unless finished and sound.
+        folder: where its files lie, or would lie.
+        reason: why there is no usable result; "" for a run that is fine.
+    """
+
+    cell: Cell
+    arm: str
+    seed: str
+    status: str
+    record: Record | None
+    folder: Path
+    reason: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+
+@dataclass(frozen=True)
+class Results:
+    """All runs of a suite in the order of its axes, and their measurements as one long frame.
+
+    ``frame`` has the columns of :func:`zigbench.collect.frame` and ``arm``, ``seed_label``; all sound records are
+    in it, failed ones too, but :meth:`values` reads those of finished runs alone.
+    """
+
+    suite: Suite
+    runs: tuple[Run, ...]
+    frame: pd.DataFrame
+
+    @cached_property
+    def arms(self) -> tuple[str, ...]:
+        """Arms in the order of the suite."""
+        return tuple(dict.fromkeys(run.arm for run in self.runs))
+
+    @cached_property
+    def seeds(self) -> tuple[str, ...]:
+        """Labels of the seeds."""
+        return tuple(dict.fromkeys(run.seed for run in self.runs))
+
+    @cached_property
+    def by_arm(self) -> Mapping[str, tuple[Run, ...]]:
+        """Runs of each arm, in the order of their seeds."""
+        return {arm: tuple(run for run in self.runs if run.arm == arm) for arm in self.arms}
+
+    @property
+    def finished(self) -> tuple[Run, ...]:
+        """Runs whose record is sound and says ok."""
+        return tuple(run for run in self.runs if run.status == "ok")
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """The suite's metrics that any finished run has; where it has none of them, all that were measured."""
+        measured = list(dict.fromkeys(self._final["metric"].tolist()))
+        return tuple(m for m in self.suite.metrics if m in measured) or tuple(measured)
+
+    @cached_property
+    def _final(self) -> pd.DataFrame:
+        """A row per finished run and metric: the figure for the run as a whole, else that of its last step."""
+        if self.frame.empty:
+            return self.frame
+        table = self.frame[(self.frame["status"] == "ok") & self.frame["metric"].notna()]
+        steps = pd.to_numeric(table["step"]).fillna(np.inf)
+        table = table.assign(_step=steps).sort_values("_step", kind="stable")
+        return table.drop_duplicates(["run", "metric"], keep="last").drop(columns="_step").sort_index()
+
+    def rows(self, metric: str) -> pd.DataFrame:
+        """The final measurement of ``metric``, a row per finished run."""
+        return self._final[self._final["metric"] == metric]
+
+    def values(self, metric: str) -> pd.DataFrame:
+        """Final values, arm × seed in the suite's order; NaN where there is none."""
+        table = self.rows(metric)
+        found = dict(zip(zip(table["arm"], table["seed_label"], strict=True), table["value"], strict=True))
+        data = [[found.get((arm, seed), np.nan) for seed in self.seeds] for arm in self.arms]
+        values = pd.DataFrame(data, index=list(self.arms), columns=list(self.seeds), dtype=float)
+        return values.replace([np.inf, -np.inf], np.nan)
+
+    def direction(self, metric: str) -> bool | None:
+        """Whether higher is better; None where neither is, or where the records disagree."""
+        said = {value for value in self.rows(metric)["higher_is_better"] if value is not None and value == value}
+        return bool(said.pop()) if len(said) == 1 else None
+
+    def unit(self, metric: str) -> str:
+        """The metric's unit, or "" where the records disagree."""
+        units = set(self.rows(metric)["unit"])
+        return str(units.pop()) if len(units) == 1 else ""
+
+    def protocols(self, metric: str) -> tuple[str, ...]:
+        """Hashes of the protocols it was measured under: more than one must not share a column unmarked."""
+        return tuple(sorted({str(p) for p in self.rows(metric)["protocol"] if isinstance(p, str)}))
+
+    @cached_property
+    def baseline(self) -> str | None:
+        """Label on the first axis that the others are compared with."""
+        axes = [axis for axis in self.suite.axes if axis.name != SEED]
+        if not axes:
+            return None
+        return self.suite.baseline or next(iter(axes[0].points))
+
+    def against_baseline(self) -> tuple[tuple[str, str], ...]:
+        """Pairs (arm, its baseline): the arm whose label on the first axis is the baseline, all others alike."""
+        first = next((axis.name for axis in self.suite.axes if axis.name != SEED), None)
+        labels = {run.arm: {k: v for k, v in run.cell.labels.items() if k != SEED} for run in self.runs}
+        home = {_key(label, first): arm for arm, label in labels.items() if label.get(first or "") == self.baseline}
+        pairs = [(arm, home.get(_key(label, first))) for arm, label in labels.items()]
+        return tuple((arm, other) for arm, other in pairs if other is not None and arm != other)
+
+    def facts(self, key: str) -> dict[str, Any]:
+        """What the specs say at a dotted ``key``, by arm; arms whose runs disagree or lack it are left out."""
+        found: dict[str, Any] = {}
+        for arm, runs in self.by_arm.items():
+            values = {_dig(run.cell.spec.resolved(), key) for run in runs}
+            if len(values) == 1 and None not in values:
+                found[arm] = values.pop()
+        return found
+
+
+def join(suite: Suite, cells: Sequence[Cell], root: Path) -> Results:
+    """Read the records of ``cells`` under ``root``; nothing there is the same as nothing run."""
+    folders = {cell.spec.id: RunFolder.of(cell.spec, root) for cell in cells}
+    collected = collect.scan(root, only=folders)
+    records = {record.id: record for _, record in collected.records}
+    damaged = {item.path.parent.name: item.reason for item in collected.damaged}
+    runs = []
+    for cell in cells:
+        identity = cell.spec.id
+        record, reason = records.get(identity), damaged.get(identity, "")
+        if record is not None:
+            status = str(record.status)
+            reason = f"{record.error.kind}: {record.error.message}" if record.error else ""
+        else:
+            status = folders[identity].state()
+        runs.append(Run(cell, arm_of(cell), seed_of(cell), status, record, folders[identity].path, reason))
+    frame = collected.frame()
+    places = {run.id: run for run in runs}
+    frame["arm"] = [places[run].arm for run in frame["run"]]
+    frame["seed_label"] = [places[run].seed for run in frame["run"]]
+    order = {run.id: position for position, run in enumerate(runs)}
+    frame = frame.sort_values("run", key=lambda column: column.map(order), kind="stable", ignore_index=True)
+    return Results(suite, tuple(runs), frame)
+
+
+def arm_of(cell: Cell) -> str:
+    """The labels of all axes but the seed, joined; the whole name where there is no other axis."""
+    return JOIN.join(label for axis, label in cell.labels.items() if axis != SEED) or cell.name
+
+
+def seed_of(cell: Cell) -> str:
+    return cell.labels.get(SEED, "")
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects in a file of JSON lines; a torn last line and a missing file are no fault."""
+    rows = []
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    for line in text.splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+    return rows
+
+
+def logs(results: Results) -> pd.DataFrame:
+    """Training logs of every run, long: arm, seed_label, step, loss."""
+    rows = [
+        (run.arm, run.seed, row["step"], row["loss"])
+        for run in results.runs
+        for row in read_lines(run.folder / "log.jsonl")
+        if isinstance(row.get("step"), int) and isinstance(row.get("loss"), int | float)
+    ]
+    return pd.DataFrame(rows, columns=["arm", "seed_label", "step", "loss"])
+
+
+def samples(run: Run) -> np.ndarray | None:
+    """The run's first samples, uint8 (N, C, H, W) or (N, T, C, H, W); None where there are none to show."""
+    try:
+        found = np.load(run.folder / "samples.npy", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return found if found.dtype == np.uint8 and found.ndim in (4, 5) and found.size else None
+
+
+def _key(labels: Mapping[str, str], without: str | None) -> tuple[tuple[str, str], ...]:
+    return tuple((axis, label) for axis, label in labels.items() if axis != without)
+
+
+def _dig(tree: Any, key: str) -> Any:
+    for part in key.split("."):
+        if not isinstance(tree, Mapping) or part not in tree:
+            return None
+        tree = tree[part]
+    return tuple(tree) if isinstance(tree, list) else tree

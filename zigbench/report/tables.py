@@ -1,0 +1,243 @@
+"""Tables as data: what each cell says, what it sorts by, and whether it is marked. Writers and pages render them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from zigbench.report import wording
+from zigbench.report.published import HIGHER_IS_BETTER, Comparison
+from zigbench.report.results import Results, Run
+from zigbench.report.statistics import Effect, Estimate, Ranking, effects, mean_interval, standing
+
+Mark = Literal["", "best", "level", "bad", "quiet"]
+
+STATUSES = {
+    "failed": "failed", "oom": "out of memory", "diverged": "diverged", "timeout": "out of time",
+    "damaged": "damaged record", "submitted": "submitted", "running": "running", "missing": "missing", "ok": "ok",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cell: its text, the number it sorts by, its mark, a hover text, and the estimate behind it."""
+
+    text: str
+    value: float | None = None
+    mark: Mark = ""
+    hint: str = ""
+    estimate: Estimate | None = None
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's heading, whether it holds numbers, and a hover text."""
+
+    title: str
+    numeric: bool = False
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under columns, with a caption and the notes that belong below. ``name`` is its file's stem."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Entry, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert all(len(row) == len(self.columns) for row in self.rows), self.name
+
+
+def result_table(results: Results) -> Table:
+    """Arm × metric: mean ± 95 % t-interval over seeds; the best is marked only where it is separated."""
+    metrics = results.metrics
+    columns = [Column("Arm"), Column("Runs", numeric=True, hint="finished / planned")]
+    columns += [_metric_column(results, metric) for metric in metrics]
+    entries: dict[str, dict[str, Entry]] = {metric: _metric_entries(results, metric) for metric in metrics}
+    rows = []
+    for arm, runs in results.by_arm.items():
+        done = sum(run.status == "ok" for run in runs)
+        gap = _gaps(runs)
+        tally = Entry(f"{done}/{len(runs)}", done, "bad" if gap else "", gap)
+        rows.append((Entry(arm), tally, *(entries[metric][arm] for metric in metrics)))
+    notes = [
+        f"Mean ± half of the 95 % t-interval over {wording.count(len(results.seeds), 'seed')}.",
+        "Bold: the best, where it is separated from every other arm (paired t-tests, Holm-corrected, 5 %). "
+        "Underlined: the best mean and whatever is not separated from it.",
+    ]
+    for metric in metrics:
+        if len(results.protocols(metric)) > 1:
+            notes.append(
+                f"‡ {wording.title(metric)} was measured under {len(results.protocols(metric))} different protocols: "
+                "its figures are not comparable as they stand."
+            )
+    notes += [f"{arm}: {text}." for arm, runs in results.by_arm.items() if (text := _gaps(runs))]
+    return Table("results", "Results by arm", tuple(columns), tuple(rows), tuple(notes))
+
+
+def _metric_column(results: Results, metric: str) -> Column:
+    direction = results.direction(metric)
+    arrow = {True: " ↑", False: " ↓", None: ""}[direction]
+    hint = {True: "higher is better", False: "lower is better", None: ""}[direction]
+    unit = results.unit(metric)
+    clash = " ‡" if len(results.protocols(metric)) > 1 else ""
+    return Column(wording.title(metric) + (f" ({unit})" if unit else "") + arrow + clash, True, hint)
+
+
+def _metric_entries(results: Results, metric: str) -> dict[str, Entry]:
+    values, direction = results.values(metric), results.direction(metric)
+    comparable = direction is not None and len(results.protocols(metric)) <= 1
+    rank = standing(values, bool(direction)) if comparable else None
+    found = {}
+    for arm in results.arms:
+        estimate = mean_interval(values.loc[arm])
+        if not estimate.n:
+            found[arm] = Entry(_why_none(results.by_arm[arm]), None, "bad")
+            continue
+        mark: Mark = ""
+        if rank is not None and rank.leader is not None:
+            if arm == rank.leader:
+                mark = "best" if rank.separated else "level"
+            elif arm in rank.level:
+                mark = "level"
+        hint = f"n = {estimate.n}" + (f", 95 % {wording.interval(estimate)}" if math.isfinite(estimate.half) else "")
+        found[arm] = Entry(wording.plus_minus(estimate), estimate.mean, mark, hint, estimate)
+    return found
+
+
+def _gaps(runs: tuple[Run, ...]) -> str:
+    """``1 failed, 2 missing``; "" where all is well."""
+    tally = Counter(run.status for run in runs if run.status != "ok")
+    return ", ".join(f"{n} {STATUSES[status]}" for status, n in tally.items())
+
+
+def _why_none(runs: tuple[Run, ...]) -> str:
+    states = {run.status for run in runs}
+    if "ok" in states:
+        return "not measured"
+    return STATUSES[states.pop()] if len(states) == 1 else _gaps(runs)
+
+
+def effect_table(results: Results) -> tuple[Table, tuple[Effect, ...]]:
+    """Each arm against its baseline in every metric with a direction; and the effects in the first metric."""
+    pairs = results.against_baseline()
+    columns = (
+        Column("Arm"), Column("Against"), Column("Metric"), Column("Difference", True), Column("95 % interval", True),
+        Column("p", True), Column("p, Holm", True), Column("Pairs", True), Column("Verdict"),
+    )  # fmt: skip
+    rows, first = [], ()
+    directed = [metric for metric in results.metrics if results.direction(metric) is not None]
+    for metric in directed or results.metrics[:1]:
+        family = effects(results.values(metric), pairs)
+        first = first or family
+        rows += [_effect_row(effect, metric, results.direction(metric)) for effect in family]
+    notes = (
+        "Difference: mean over shared seeds of arm − baseline; interval and p from the paired t-test, uncorrected; "
+        "Holm's correction over the arms of each metric. The verdict follows the corrected p at 5 %.",
+    )
+    title = "Every arm against the baseline"
+    return Table("effects", title, columns, tuple(rows), notes), first
+
+
+def _effect_row(effect: Effect, metric: str, direction: bool | None) -> tuple[Entry, ...]:
+    estimate, says = effect.estimate, wording.verdict(effect, direction)
+    places = wording.decimals(estimate.half) if estimate.half > 0 else None
+    return (
+        Entry(effect.a),
+        Entry(effect.b),
+        Entry(wording.title(metric)),
+        Entry(wording.signed(estimate.mean, places), _finite(estimate.mean), estimate=estimate),
+        Entry(wording.interval(estimate), _finite(estimate.low)),
+        Entry(wording.p_value(effect.p), _finite(effect.p)),
+        Entry(wording.p_value(effect.p_holm), _finite(effect.p_holm)),
+        Entry(str(estimate.n), estimate.n),
+        Entry(says, mark={"worse": "bad", "better": "best"}.get(says, "quiet")),  # type: ignore[arg-type]
+    )
+
+
+def ranking_table(ranking: Ranking, metric: str) -> Table:
+    """Mean ranks, with the verdict of Friedman's test and Nemenyi's critical difference below."""
+    rows = tuple((Entry(arm), Entry(f"{rank:.2f}", rank)) for arm, rank in ranking.mean_ranks.items())
+    found = "differ" if ranking.p < 0.05 else "are not shown to differ"
+    note = (
+        f"Friedman's χ² = {ranking.statistic:.2f}, p {_p(ranking.p)}, over {ranking.n} seeds: the arms {found}. "
+        f"Two arms differ at 5 % over all pairs where their mean ranks are more than "
+        f"{ranking.critical_difference:.2f} apart (Nemenyi)."
+    )
+    columns = (Column("Arm"), Column("Mean rank (1 is best)", True))
+    return Table("ranking", f"Mean ranks by {wording.noun(metric)}", columns, rows, (note,))
+
+
+def _p(p: float) -> str:
+    text = wording.p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def published_table(comparison: Comparison, position: int) -> Table:
+    """Published beside measured, as numbers and as ranks, with their agreement below."""
+    same = comparison.same_metric
+    published = pd.Series(comparison.published)
+    measured = pd.Series(comparison.measured)
+    theirs = published.rank(ascending=comparison.metric not in HIGHER_IS_BETTER)
+    ours = measured.rank(ascending=not comparison.higher_is_better)
+    columns = [
+        Column("Arm"), Column("Published as"), Column(f"Published {wording.title(comparison.metric)}", True),
+        Column(f"Measured {wording.title(comparison.measured_metric)}", True),
+    ]  # fmt: skip
+    columns += [Column("Difference", True)] if same else []
+    columns += [Column("Rank published", True), Column("Rank measured", True)]
+    rows = []
+    for arm, value in comparison.published.items():
+        mine = comparison.measured[arm]
+        difference = [Entry(wording.signed(mine - value), _finite(mine - value))] if same else []
+        rank = Entry(wording.number(ours[arm]), _finite(ours[arm]))
+        rows.append((
+            Entry(arm), Entry(comparison.names[arm]), Entry(wording.number(value), value),
+            Entry(wording.number(mine), _finite(mine)), *difference,
+            Entry(wording.number(theirs[arm]), float(theirs[arm])), rank,
+        ))  # fmt: skip
+    agreement = comparison.agreement
+    tau = f"Kendall's τ = {wording.signed(agreement.tau, 2)}"
+    if math.isfinite(agreement.low):
+        tau += f" (95 % {wording.signed(agreement.low, 2)} to {wording.signed(agreement.high, 2)})"
+    elif agreement.n < 5:
+        tau += f" (no interval for {agreement.n} arms)"
+    notes = [f"Source: {comparison.source}, {comparison.dataset}, {comparison.resolution} px. Rank agreement: {tau}."]
+    if not same:
+        notes.append("The two metrics differ in kind: compare their order, not their size.")
+    title = (
+        f"Published beside measured: {comparison.dataset} {comparison.resolution}, {wording.title(comparison.metric)}"
+    )
+    return Table(f"published-{position}", title, tuple(columns), tuple(rows), tuple(notes))
+
+
+def run_table(results: Results, links: bool) -> Table:
+    """Every cell of the suite: its state, and its figures."""
+    metrics = results.metrics
+    columns = [Column("Arm"), Column("Seed", True), Column("Run"), Column("State")]
+    columns += [_metric_column(results, metric) for metric in metrics]
+    values = {metric: results.values(metric) for metric in metrics}
+    rows = []
+    for run in results.runs:
+        figures = [float(values[metric].loc[run.arm, run.seed]) for metric in metrics]
+        seed = float(run.seed) if run.seed.lstrip("-").isdigit() else None
+        rows.append((
+            Entry(run.arm), Entry(run.seed, seed),
+            Entry(run.id, link=f"runs/{run.id}.html" if links else ""),
+            Entry(STATUSES[run.status], mark="" if run.status == "ok" else "bad", hint=run.reason),
+            *(Entry(wording.number(v), _finite(v)) for v in figures),
+        ))  # fmt: skip
+    return Table("runs", "Every run", tuple(columns), tuple(rows))
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

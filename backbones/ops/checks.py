@@ -1,0 +1,76 @@
+"""Argument checks of the two functions: a fault is named before any kernel sees a pointer.
+
+Shapes, types and devices are compared on every call. Whether an order is a permutation is read off its
+values, once per tensor: validated orders are remembered by identity and version, so an order that is changed
+in place, or another tensor at the same address, is checked again.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+WIDEST_CONV = 32
+
+_checked: dict[int, tuple[weakref.ref[Tensor], int, int]] = {}
+
+
+def fault(name: str, value: object, expected: str) -> ValueError:
+    """The error all checks raise: which argument, what it is, what it should be."""
+    if isinstance(value, Tensor):
+        value = f"shape {tuple(value.shape)}, {value.dtype}, on {value.device}"
+    return ValueError(f"{name}: {value}; expected {expected}")
+
+
+def tensor(name: str, value: object, shape: Sequence[int | str], like: Tensor) -> None:
+    """Refuse `value` unless it is a float tensor of `shape` (names stand for any size) on `like`'s device."""
+    wanted = "a floating-point tensor (" + ", ".join(map(str, shape)) + ")"
+    if not isinstance(value, Tensor):
+        raise fault(name, f"a {type(value).__name__}", wanted)
+    if value.dtype not in FLOATS:
+        raise fault(name, value, wanted)
+    if value.dim() != len(shape):
+        raise fault(name, value, wanted)
+    for have, want in zip(value.shape, shape, strict=True):
+        if not isinstance(want, str) and have != want:
+            raise fault(name, value, wanted)
+    if value.device != like.device:
+        raise fault(name, value, f"{wanted} on {like.device}, where the first argument is")
+
+
+def order_form(order: object, length: int, like: Tensor) -> None:
+    """Refuse an order whose shape, type or device is wrong; its values are for `order_values`."""
+    wanted = f"an int64 tensor ({length},) on {like.device}"
+    if not isinstance(order, Tensor):
+        raise fault("order", f"a {type(order).__name__}", wanted)
+    if order.dtype is not torch.int64 or order.dim() != 1 or order.device != like.device:
+        raise fault("order", order, wanted)
+    if order.shape[0] != length:
+        raise fault("order", order, wanted)
+
+
+def order_values(order: Tensor | None) -> None:
+    """Refuse an order that is not a permutation of 0 … L-1; costs nothing for one seen before."""
+    if order is None:
+        return
+    key = id(order)
+    version = -1 if order.is_inference() else order._version
+    known = _checked.get(key)
+    if known is not None and known[0]() is order and known[1:] == (version, order.data_ptr()) and version >= 0:
+        return
+    if order.is_cuda and torch.cuda.is_current_stream_capturing():
+        raise ValueError(
+            "order: a new visiting order inside a CUDA graph capture, where its values cannot be read; run "
+            "the module once on the same tensors before capturing"
+        )
+    length = order.shape[0]
+    if length:
+        low, high = order.aminmax()
+        proper = bool(low == 0) and bool(high == length - 1)
+        if not proper or bool((torch.bincount(order, minlength=length) != 1).any()):
+            raise fault("order", order, f"every index 0 … {length - 1} exactly once")
+    _checked[key] = (weakref.ref(order, lambda _: _checked.pop(key, None)), version, order.data_ptr())

@@ -1,0 +1,115 @@
+"""The causal depthwise convolution: one function, a `torch.library` custom op under it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backbones.ops import checks, choice, reference
+
+
+def causal_conv(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    activation: str | None = None,
+    order: Tensor | None = None,
+    backend: str = "auto",
+) -> Tensor:
+    """Depthwise causal convolution along a visiting order, with SiLU fused.
+
+        p_k = bias + Σ_{i < width} weight[:, i] x[order[k - width + 1 + i]],   y[order[k]] = silu(p_k)
+
+    Steps before the first are zeros.
+
+    Args:
+        x: (batch, L, d_inner); any row stride.
+        weight: (d_inner, width), 1 <= width <= 32; the last tap meets the current step.
+        bias: (d_inner,); none if absent.
+        activation: "silu" or None.
+        order: (L,) int64, order[k] = natural index of the row visited at step k; natural order if absent.
+        backend: "auto" or one of `backbones.ops.backends()`.
+
+    Returns:
+        y: (batch, L, d_inner) in natural order, in x's type; sums are float32 (float64 for float64 input).
+
+    Raises:
+        ValueError: shapes, types or devices that disagree, an order that is no permutation, an unknown
+            activation, an unknown or unusable backend.
+    """
+    checks.tensor("x", x, ("batch", "L", "d_inner"), x)
+    checks.tensor("weight", weight, (x.shape[2], "width"), x)
+    if not 1 <= weight.shape[1] <= checks.WIDEST_CONV:
+        raise checks.fault("weight", weight, f"a width between 1 and {checks.WIDEST_CONV}")
+    if bias is not None:
+        checks.tensor("bias", bias, (x.shape[2],), x)
+    if activation is not None and activation != "silu":
+        raise checks.fault("activation", repr(activation), '"silu" or None')
+    if order is not None:
+        checks.order_form(order, x.shape[1], x)
+    if choice.plain(backend, x):
+        checks.order_values(order)
+        return reference.conv(x, weight, bias, activation, order)
+    return _conv(x, weight, bias, activation, order, backend)
+
+
+@torch.library.custom_op("zigbench::causal_conv", mutates_args=())
+def _conv(
+    x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None, backend: str
+) -> Tensor:
+    checks.order_values(order)
+    return choice.conv_backend(backend, x).conv_forward(x, weight, bias, activation, order)
+
+
+@_conv.register_fake
+def _conv_fake(
+    x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None, backend: str
+) -> Tensor:
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+@torch.library.custom_op("zigbench::causal_conv_backward", mutates_args=())
+def _conv_backward(
+    dy: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    activation: str | None,
+    order: Tensor | None,
+    backend: str,
+) -> list[Tensor]:
+    grads = choice.conv_backend(backend, x).conv_backward(dy, x, weight, bias, activation, order)
+    return [grad for grad in grads if grad is not None]
+
+
+@_conv_backward.register_fake
+def _conv_backward_fake(
+    dy: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    activation: str | None,
+    order: Tensor | None,
+    backend: str,
+) -> list[Tensor]:
+    parameters = [weight] if bias is None else [weight, bias]
+    sums = [x.new_empty(p.shape, dtype=torch.float32) for p in parameters]
+    return [torch.empty_like(x, memory_format=torch.contiguous_format), *sums]
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, weight, bias, ctx.activation, order, ctx.backend = inputs
+    ctx.save_for_backward(x, weight, bias, order)
+
+
+def _differentiate(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
+    x, weight, bias, order = ctx.saved_tensors
+    found = _conv_backward(dy, x, weight, bias, ctx.activation, order, ctx.backend)
+    dbias = None if bias is None else found[2].to(bias.dtype)
+    return found[0], found[1].to(weight.dtype), dbias, None, None, None
+
+
+_conv.register_autograd(_differentiate, setup_context=_remember)

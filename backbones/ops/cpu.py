@@ -1,0 +1,218 @@
+"""The `cpu` backend: numba kernels behind plain tensors, no compiler needed at install time.
+
+float32 and bfloat16 are read and written as they are; other types are converted at the edge. The state is
+float32 throughout.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backbones.ops import cpu_conv, cpu_scan, cpu_scan_backward
+from backbones.ops.cpu_scan import CHECKPOINT
+from backbones.ops.cpu_tensors import address, flat, rows, stream
+from backbones.ops.cpu_vector import LANES
+from backbones.ops.cpu_workers import run
+
+_MOST_PARTS = 16  # partial sums of dB and dC over channel groups; more would only cost memory
+
+
+def available() -> str | None:
+    """None: the imports above are all it needs."""
+    return None
+
+
+def scan_state_shape(batch: int, length: int, channels: int, states: int) -> tuple[int, ...]:
+    """Shape of the saved states: one per CHECKPOINT steps, LANES channels side by side."""
+    return (batch, -(-channels // LANES), -(-length // CHECKPOINT), states, LANES)
+
+
+def _pack(A: Tensor) -> Tensor:
+    A = A.float()
+    channels, states = A.shape
+    rates = A.new_empty((-(-channels // LANES), states, LANES))
+    faults = cpu_scan.pack_rates(A.data_ptr(), A.stride(0) * 4, A.stride(1) * 4, channels, states, rates.data_ptr())
+    if faults:
+        raise ValueError(
+            f"A, shape {tuple(A.shape)}: {faults} of {A.numel()} entries are not negative; every entry must "
+            "be below 0, or the state grows without bound. Parametrise it as A = -exp(A_log)."
+        )
+    return rates
+
+
+class _Call:
+    """The inputs of one call in the form the kernels read, kept alive while they run."""
+
+    def __init__(
+        self,
+        u: Tensor,
+        delta: Tensor,
+        A: Tensor,
+        B: Tensor,
+        C: Tensor,
+        D: Tensor | None,
+        z: Tensor | None,
+        delta_bias: Tensor | None,
+        softplus: bool,
+        order: Tensor | None,
+    ) -> None:
+        self.batch, self.length, self.channels = u.shape
+        self.states = A.shape[1]
+        self.u, self.delta = stream(u), stream(delta)
+        self.z = None if z is None else stream(z)
+        self.B, self.C = stream(B.float()), stream(C.float())
+        self.rates, self.bias, self.skip = _pack(A), flat(delta_bias), flat(D)
+        self.order = None if order is None else order.contiguous()
+        self.softplus = softplus
+        self.groups = self.rates.shape[0]
+        self.work = u.numel() * self.states
+
+    def arguments(self, y: Tensor | None, state: Tensor | None) -> list[int]:
+        return [
+            *rows(self.u),
+            *rows(self.delta),
+            *rows(self.z),
+            *rows(self.B),
+            *rows(self.C),
+            *rows(y),
+            self.rates.data_ptr(),
+            address(self.bias),
+            address(self.skip),
+            address(self.order),
+            address(state),
+            self.length,
+            self.channels,
+            self.states,
+            int(self.softplus),
+            int(self.u.dtype is torch.bfloat16),
+        ]
+
+
+def scan_forward(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    order: Tensor | None,
+    save: bool,
+) -> tuple[Tensor, Tensor]:
+    """y (batch, L, channels) and the saved states, empty unless `save`. Inputs are already checked."""
+    call = _Call(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
+    y = torch.empty(u.shape, dtype=call.u.dtype)
+    shape = scan_state_shape(call.batch, call.length, call.channels, call.states) if save else (0,)
+    state = torch.empty(shape)
+    if call.u.numel():
+        packed = np.array(call.arguments(y, state), dtype=np.int64)
+        run(cpu_scan.scan, packed, call.batch * call.groups, call.work)
+    return y.to(u.dtype), state
+
+
+def scan_backward(
+    dy: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    order: Tensor | None,
+    state: Tensor,
+) -> tuple[Tensor | None, ...]:
+    """Gradients of (u, delta, A, B, C, D, z, delta_bias) from dy and the saved states."""
+    call = _Call(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
+    dy = stream(dy)
+    parts = max(1, min(call.groups, _MOST_PARTS))
+    du = torch.empty(u.shape, dtype=call.u.dtype)
+    ddelta = torch.empty(u.shape, dtype=call.u.dtype)
+    dz = None if z is None else torch.empty(u.shape, dtype=call.u.dtype)
+    drate = torch.zeros(call.batch, call.groups, call.states, LANES)
+    dB, dC = (torch.empty(parts, call.batch, call.length, call.states) for _ in range(2))
+    dbias, dskip = (torch.zeros(call.batch, call.groups, LANES) for _ in range(2))
+    if call.u.numel():
+        packed = call.arguments(None, state)
+        for tensor in (dy, du, ddelta, dz):
+            packed += rows(tensor)
+        packed += [t.data_ptr() for t in (drate, dB, dC, dbias, dskip)]
+        packed += [call.batch, parts]
+        array = np.array(packed, dtype=np.int64)
+        run(cpu_scan_backward.scan_gradient, array, call.batch * parts, 2 * call.work)
+    else:
+        dB.zero_()
+        dC.zero_()
+    dA = drate.sum(0).transpose(1, 2).reshape(-1, call.states)[: call.channels]
+    return (
+        du.to(u.dtype),
+        ddelta.to(delta.dtype),
+        dA.contiguous(),
+        (dB[0] if parts == 1 else dB.sum(0)).to(B.dtype),
+        (dC[0] if parts == 1 else dC.sum(0)).to(C.dtype),
+        None if D is None else dskip.sum(0).flatten()[: call.channels],
+        None if dz is None else dz.to(u.dtype),
+        None if delta_bias is None else dbias.sum(0).flatten()[: call.channels],
+    )
+
+
+def _conv_arguments(
+    x: Tensor,
+    y: Tensor | None,
+    dy: Tensor | None,
+    dx: Tensor | None,
+    taps: Tensor,
+    bias: Tensor | None,
+    activation: str | None,
+    order: Tensor | None,
+    sums: tuple[Tensor | None, Tensor | None],
+) -> np.ndarray:
+    packed = [part for tensor in (x, y, dy, dx) for part in rows(tensor)]
+    packed += [taps.data_ptr(), address(bias), address(order), x.shape[1], x.shape[2], taps.shape[1]]
+    packed += [int(activation == "silu"), int(x.dtype is torch.bfloat16), *map(address, sums)]
+    return np.array(packed, dtype=np.int64)
+
+
+def _taps(weight: Tensor) -> Tensor:
+    """(channels, width) as (groups, width, LANES), zeros past the last channel."""
+    channels, width = weight.shape
+    groups = -(-channels // LANES)
+    padded = weight.new_zeros((groups * LANES, width), dtype=torch.float32)
+    padded[:channels] = weight
+    return padded.view(groups, LANES, width).transpose(1, 2).contiguous()
+
+
+def conv_forward(
+    x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
+) -> Tensor:
+    """y (batch, L, channels). Inputs are already checked."""
+    source, taps, bias = stream(x), _taps(weight), flat(bias)
+    order = None if order is None else order.contiguous()
+    y = torch.empty(x.shape, dtype=source.dtype)
+    if x.numel():
+        packed = _conv_arguments(source, y, None, None, taps, bias, activation, order, (None, None))
+        run(cpu_conv.conv, packed, x.shape[0] * taps.shape[0], x.numel() * weight.shape[1])
+    return y.to(x.dtype)
+
+
+def conv_backward(
+    dy: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Gradients of (x, weight, bias); the last two in float32."""
+    source, slope, taps, offset = stream(x), stream(dy), _taps(weight), flat(bias)
+    order = None if order is None else order.contiguous()
+    groups, width, _ = taps.shape
+    dx = torch.empty(x.shape, dtype=source.dtype)
+    dtaps = torch.zeros(x.shape[0], groups, width, LANES)
+    dbias = torch.zeros(x.shape[0], groups, LANES)
+    if x.numel():
+        packed = _conv_arguments(source, None, slope, dx, taps, offset, activation, order, (dtaps, dbias))
+        run(cpu_conv.conv_gradient, packed, x.shape[0] * groups, 4 * x.numel() * width)
+    dweight = dtaps.sum(0).transpose(1, 2).reshape(-1, width)[: x.shape[2]]
+    return dx.to(x.dtype), dweight, None if bias is None else dbias.sum(0).flatten()[: x.shape[2]]

@@ -1,0 +1,157 @@
+"""Forward selective scan on a CPU, compiled by numba at first use and cached on disk."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numba import int64
+
+from backbones.ops.cpu_vector import (
+    BYTES,
+    LANES,
+    LOG2_E,
+    decay,
+    exp2,
+    fill,
+    fma,
+    load,
+    load_float,
+    load_int,
+    load_row,
+    log1p_ratio,
+    lower_bound,
+    positive,
+    prefetch,
+    spread,
+    store,
+    store_float,
+    store_row,
+    where_negative,
+)
+
+CHECKPOINT = 16  # steps between two saved states
+
+# Where each argument of a kernel lies in the int64 array it is handed. Every tensor (batch, L, channels)
+# takes three places: address, bytes from one batch entry to the next, bytes from one row to the next.
+(U, DELTA, Z, B, C, Y) = range(0, 18, 3)
+(RATE, BIAS, SKIP, ORDER, STATE, LENGTH, CHANNELS, STATES, SOFTPLUS, HALF) = range(18, 28)
+FORWARD_ARGUMENTS = 28
+
+_LOG2_E = np.float32(LOG2_E)
+_LINE = 64
+_AHEAD = 8  # rows between a prefetch and its use
+
+
+@numba.njit(int64(int64, int64, int64, int64, int64, int64), nogil=True, cache=True)
+def pack_rates(rates, row, column, channels, states, out):
+    """Write A log2(e) as (groups, states, LANES), zeros past the last channel; the number of A >= 0."""
+    faults = 0
+    for group in range((channels + LANES - 1) // LANES):
+        for n in range(states):
+            for lane in range(LANES):
+                channel = group * LANES + lane
+                value = np.float32(0.0)
+                if channel < channels:
+                    value = load_float(rates + channel * row + n * column)
+                    if value >= 0.0:
+                        faults += 1
+                store_float(out + 4 * ((group * states + n) * LANES + lane), value * _LOG2_E)
+    return faults
+
+
+@numba.njit(nogil=True, forceinline=True)
+def step_size(raw, softplus, floor):
+    """softplus(raw) where asked for; else raw, kept where exp(raw A) is finite."""
+    if softplus != 0:
+        e = decay(raw)
+        return positive(raw) + e * log1p_ratio(e)
+    return lower_bound(raw, floor)
+
+
+@numba.njit(nogil=True, forceinline=True)
+def step_floor(rates, states):
+    """Smallest Δ for which no state overflows within one step; only negative Δ can be below it."""
+    fastest = fill(np.float32(-1e-30))
+    for n in range(states):
+        fastest = where_negative(load(rates + n * BYTES) - fastest, load(rates + n * BYTES), fastest)
+    return fill(np.float32(126.0)) / fastest
+
+
+@numba.njit(nogil=True, forceinline=True)
+def sigmoid(x):
+    """1 / (1 + exp(-x)) without overflow."""
+    e = decay(x)
+    one = fill(np.float32(1.0))
+    return where_negative(x, e, one) / (one + e)
+
+
+@numba.njit(nogil=True, forceinline=True)
+def visited(order, k):
+    """Row visited at step k."""
+    return load_int(order + 8 * k) if order != 0 else k
+
+
+@numba.njit(nogil=True, forceinline=True)
+def fetch(address, size):
+    """Prefetch `size` bytes."""
+    for offset in range(0, size, _LINE):
+        prefetch(address + offset)
+
+
+@numba.njit(numba.void(int64[::1], int64, int64), nogil=True, cache=True)
+def scan(p, first, last):
+    """Tasks [first, last) of the forward scan; task = batch * groups + group, a group is LANES channels."""
+    length, channels, states, half = p[LENGTH], p[CHANNELS], p[STATES], p[HALF]
+    order, z, state = p[ORDER], p[Z], p[STATE]
+    size = 2 if half != 0 else 4
+    groups = (channels + LANES - 1) // LANES
+    tiles = (length + CHECKPOINT - 1) // CHECKPOINT
+    scratch = np.empty(states * LANES + 16, np.float32)
+    hidden = (scratch.ctypes.data + 63) // 64 * 64
+    zero = fill(np.float32(0.0))
+    for task in range(first, last):
+        batch, group = task // groups, task % groups
+        offset = group * LANES
+        width = min(LANES, channels - offset)
+        rates = p[RATE] + group * states * BYTES
+        bias = load_row(p[BIAS] + 4 * offset, width, 0) if p[BIAS] != 0 else zero
+        skip = load_row(p[SKIP] + 4 * offset, width, 0) if p[SKIP] != 0 else zero
+        floor = step_floor(rates, states)
+        u_base = p[U] + batch * p[U + 1] + offset * size
+        d_base = p[DELTA] + batch * p[DELTA + 1] + offset * size
+        z_base = z + batch * p[Z + 1] + offset * size
+        y_base = p[Y] + batch * p[Y + 1] + offset * size
+        b_base, c_base = p[B] + batch * p[B + 1], p[C] + batch * p[C + 1]
+        saved = state + (batch * groups + group) * tiles * states * BYTES
+        for n in range(states):
+            store(hidden + n * BYTES, zero)
+        for k in range(length):
+            row = visited(order, k)
+            if k + _AHEAD < length:
+                ahead = visited(order, k + _AHEAD)
+                fetch(u_base + ahead * p[U + 2], width * size)
+                fetch(d_base + ahead * p[DELTA + 2], width * size)
+                fetch(y_base + ahead * p[Y + 2], width * size)
+                fetch(b_base + ahead * p[B + 2], 4 * states)
+                fetch(c_base + ahead * p[C + 2], 4 * states)
+                if z != 0:
+                    fetch(z_base + ahead * p[Z + 2], width * size)
+            if state != 0 and k % CHECKPOINT == 0:
+                for n in range(states):
+                    store(saved + n * BYTES, load(hidden + n * BYTES))
+                saved += states * BYTES
+            x = load_row(u_base + row * p[U + 2], width, half)
+            raw = load_row(d_base + row * p[DELTA + 2], width, half) + bias
+            dt = step_size(raw, p[SOFTPLUS], floor)
+            dx = dt * x
+            y = skip * x
+            b_row, c_row = b_base + row * p[B + 2], c_base + row * p[C + 2]
+            for n in range(states):
+                h = fma(exp2(dt * load(rates + n * BYTES)), load(hidden + n * BYTES), dx * spread(b_row + 4 * n))
+                store(hidden + n * BYTES, h)
+                y = fma(spread(c_row + 4 * n), h, y)
+            if z != 0:
+                gate = load_row(z_base + row * p[Z + 2], width, half)
+                y = y * gate * sigmoid(gate)
+            store_row(y_base + row * p[Y + 2], y, width, half)
+    scratch[0] = 0.0  # keeps the buffer alive up to here

@@ -1,0 +1,226 @@
+"""Gradients of the selective scan on a CPU.
+
+With h_k = e_k h_{k-1} + Δ_k u_k B_k, e_k = exp(Δ_k A), y_k = C_k·h_k + D u_k, and g_k the gradient that
+reaches h_k, going backwards along the visiting order:
+
+    g_k = C_k dy_k + e_{k+1} g_{k+1}
+    dA += g_k e_k h_{k-1} Δ_k,  dB_k = Σ_channels g_k Δ_k u_k,  dC_k = Σ_channels dy_k h_k
+    dΔ_k = Σ_n g_k e_k h_{k-1} A + u_k Σ_n g_k B_k,  du_k = Δ_k Σ_n g_k B_k + D dy_k
+
+States are recomputed from a checkpoint every CHECKPOINT steps, a few states n at a time, so that e and
+e h of one tile stay in the first-level cache.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numba import int64
+
+from backbones.ops.cpu_scan import (
+    BIAS,
+    CHANNELS,
+    CHECKPOINT,
+    DELTA,
+    FORWARD_ARGUMENTS,
+    HALF,
+    LENGTH,
+    ORDER,
+    RATE,
+    SKIP,
+    SOFTPLUS,
+    STATE,
+    STATES,
+    B,
+    C,
+    U,
+    Z,
+    fetch,
+    sigmoid,
+    step_floor,
+    step_size,
+    visited,
+)
+from backbones.ops.cpu_vector import (
+    BYTES,
+    LANES,
+    LN_2,
+    exp2,
+    fill,
+    fma,
+    load,
+    load_float,
+    load_row,
+    spread,
+    store,
+    store_float,
+    store_row,
+    total,
+)
+
+# After the forward arguments: dy, du, ddelta, dz, then float32 partial sums. dA: (batch, groups, states,
+# LANES); dB, dC: (parts, batch, L, states); dbias, dD: (batch, groups, LANES).
+(DY, DU, DDELTA, DZ) = range(FORWARD_ARGUMENTS, FORWARD_ARGUMENTS + 12, 3)
+(DRATE, DB, DC, DBIAS, DSKIP, BATCHES, PARTS) = range(FORWARD_ARGUMENTS + 12, FORWARD_ARGUMENTS + 19)
+BACKWARD_ARGUMENTS = FORWARD_ARGUMENTS + 19
+
+_SLAB = 4  # states recomputed together
+_LN_2 = np.float32(LN_2)
+
+
+@numba.njit(nogil=True, forceinline=True)
+def _prepare(p, start, stop, offset, batch, width, tile, bias, floor):
+    """Fill the tile's Δ, Δu, gated dy and Σ C h rows; ask for the rows of the tile before it."""
+    half, order, z = p[HALF], p[ORDER], p[Z]
+    size = 2 if half != 0 else 4
+    for k in range(start, stop):
+        row = visited(order, k)
+        at = tile + (k - start) * BYTES
+        x = load_row(p[U] + batch * p[U + 1] + row * p[U + 2] + offset * size, width, half)
+        raw = load_row(p[DELTA] + batch * p[DELTA + 1] + row * p[DELTA + 2] + offset * size, width, half) + bias
+        dt = step_size(raw, p[SOFTPLUS], floor)
+        dy = load_row(p[DY] + batch * p[DY + 1] + row * p[DY + 2] + offset * size, width, half)
+        if z != 0:
+            gate = load_row(z + batch * p[Z + 1] + row * p[Z + 2] + offset * size, width, half)
+            dy = dy * gate * sigmoid(gate)
+        zero = fill(np.float32(0.0))
+        store(at, dt)
+        store(at + CHECKPOINT * BYTES, dt * x)
+        store(at + 2 * CHECKPOINT * BYTES, dy)
+        store(at + 3 * CHECKPOINT * BYTES, zero)  # Σ_n C h, wanted for dz
+        store(at + 4 * CHECKPOINT * BYTES, zero)  # Σ_n g e h A
+        store(at + 5 * CHECKPOINT * BYTES, zero)  # Σ_n g B
+        if k >= CHECKPOINT:
+            before = visited(order, k - CHECKPOINT)
+            fetch(p[U] + batch * p[U + 1] + before * p[U + 2] + offset * size, width * size)
+            fetch(p[DELTA] + batch * p[DELTA + 1] + before * p[DELTA + 2] + offset * size, width * size)
+            fetch(p[DY] + batch * p[DY + 1] + before * p[DY + 2] + offset * size, width * size)
+            fetch(p[DU] + batch * p[DU + 1] + before * p[DU + 2] + offset * size, width * size)
+            fetch(p[DDELTA] + batch * p[DDELTA + 1] + before * p[DDELTA + 2] + offset * size, width * size)
+            fetch(p[B] + batch * p[B + 1] + before * p[B + 2], 4 * p[STATES])
+            fetch(p[C] + batch * p[C + 1] + before * p[C + 2], 4 * p[STATES])
+            if z != 0:
+                fetch(z + batch * p[Z + 1] + before * p[Z + 2] + offset * size, width * size)
+                fetch(p[DZ] + batch * p[DZ + 1] + before * p[DZ + 2] + offset * size, width * size)
+
+
+@numba.njit(nogil=True, forceinline=True)
+def _sweep(p, start, stop, batch, part, fresh, tile, history, rates, saved, carry, drate):
+    """Recompute the tile's states and sweep back over them, _SLAB states at a time."""
+    order, states = p[ORDER], p[STATES]
+    pair = _SLAB * CHECKPOINT * BYTES
+    for low in range(0, states, _SLAB):
+        high = min(states, low + _SLAB)
+        for n in range(low, high):
+            h = load(saved + n * BYTES)
+            rate = load(rates + n * BYTES)
+            for k in range(start, stop):
+                b = spread(p[B] + batch * p[B + 1] + visited(order, k) * p[B + 2] + 4 * n)
+                at = tile + (k - start) * BYTES
+                e = exp2(load(at) * rate)
+                decayed = e * h
+                slot = history + ((k - start) * _SLAB + n - low) * BYTES
+                store(slot, e)
+                store(slot + pair, decayed)
+                h = fma(load(at + CHECKPOINT * BYTES), b, decayed)
+        for k in range(stop - 1, start - 1, -1):
+            row = visited(order, k)
+            at = tile + (k - start) * BYTES
+            dt, dx = load(at), load(at + CHECKPOINT * BYTES)
+            dy, read = load(at + 2 * CHECKPOINT * BYTES), load(at + 3 * CHECKPOINT * BYTES)
+            along_rate, along_b = load(at + 4 * CHECKPOINT * BYTES), load(at + 5 * CHECKPOINT * BYTES)
+            b_row = p[B] + batch * p[B + 1] + row * p[B + 2]
+            c_row = p[C] + batch * p[C + 1] + row * p[C + 2]
+            sums = 4 * (((part * p[BATCHES] + batch) * p[LENGTH] + row) * states)
+            for n in range(low, high):
+                slot = history + ((k - start) * _SLAB + n - low) * BYTES
+                b, c = spread(b_row + 4 * n), spread(c_row + 4 * n)
+                decayed = load(slot + pair)
+                g = fma(c, dy, load(carry + n * BYTES))
+                h = fma(dx, b, decayed)
+                read = fma(c, h, read)
+                along_b = fma(g, b, along_b)
+                store(carry + n * BYTES, g * load(slot))
+                through = g * decayed
+                along_rate = fma(through, load(rates + n * BYTES), along_rate)
+                store(drate + n * BYTES, fma(through, dt, load(drate + n * BYTES)))
+                to_b, to_c = total(g * dx), total(dy * h)
+                if fresh == 0:
+                    to_b += load_float(p[DB] + sums + 4 * n)
+                    to_c += load_float(p[DC] + sums + 4 * n)
+                store_float(p[DB] + sums + 4 * n, to_b)
+                store_float(p[DC] + sums + 4 * n, to_c)
+            store(at + 3 * CHECKPOINT * BYTES, read)
+            store(at + 4 * CHECKPOINT * BYTES, along_rate)
+            store(at + 5 * CHECKPOINT * BYTES, along_b)
+
+
+@numba.njit(nogil=True, forceinline=True)
+def _finish(p, start, stop, offset, batch, width, tile, bias, skip, dbias, dskip):
+    """Write the tile's du, ddelta and dz rows; add its share of dbias and dD."""
+    half, order, z = p[HALF], p[ORDER], p[Z]
+    size = 2 if half != 0 else 4
+    for k in range(start, stop):
+        row = visited(order, k)
+        at = tile + (k - start) * BYTES
+        x = load_row(p[U] + batch * p[U + 1] + row * p[U + 2] + offset * size, width, half)
+        raw = load_row(p[DELTA] + batch * p[DELTA + 1] + row * p[DELTA + 2] + offset * size, width, half) + bias
+        dy, along_b = load(at + 2 * CHECKPOINT * BYTES), load(at + 5 * CHECKPOINT * BYTES)
+        du = fma(load(at), along_b, skip * dy)
+        store_row(p[DU] + batch * p[DU + 1] + row * p[DU + 2] + offset * size, du, width, half)
+        ddelta = fma(x, along_b, load(at + 4 * CHECKPOINT * BYTES) * fill(_LN_2))
+        if p[SOFTPLUS] != 0:
+            ddelta = ddelta * sigmoid(raw)
+        store_row(p[DDELTA] + batch * p[DDELTA + 1] + row * p[DDELTA + 2] + offset * size, ddelta, width, half)
+        dbias = dbias + ddelta
+        dskip = fma(dy, x, dskip)
+        if z != 0:
+            out = load_row(p[DY] + batch * p[DY + 1] + row * p[DY + 2] + offset * size, width, half)
+            gate = load_row(z + batch * p[Z + 1] + row * p[Z + 2] + offset * size, width, half)
+            s = sigmoid(gate)
+            one = fill(np.float32(1.0))
+            slope = s * fma(gate, one - s, one)
+            y = fma(skip, x, load(at + 3 * CHECKPOINT * BYTES))
+            dz = out * y * slope
+            store_row(p[DZ] + batch * p[DZ + 1] + row * p[DZ + 2] + offset * size, dz, width, half)
+    return dbias, dskip
+
+
+@numba.njit(numba.void(int64[::1], int64, int64), nogil=True, cache=True)
+def scan_gradient(p, first, last):
+    """Tasks [first, last); task = batch * parts + part. A part is a fixed run of channel groups."""
+    length, channels, states, parts = p[LENGTH], p[CHANNELS], p[STATES], p[PARTS]
+    groups = (channels + LANES - 1) // LANES
+    tiles = (length + CHECKPOINT - 1) // CHECKPOINT
+    scratch = np.empty((6 * CHECKPOINT + 2 * _SLAB * CHECKPOINT + states) * LANES + 16, np.float32)
+    tile = (scratch.ctypes.data + 63) // 64 * 64
+    history = tile + 6 * CHECKPOINT * BYTES
+    carry = history + 2 * _SLAB * CHECKPOINT * BYTES
+    zero = fill(np.float32(0.0))
+    for task in range(first, last):
+        batch, part = task // parts, task % parts
+        begin = part * groups // parts
+        for group in range(begin, (part + 1) * groups // parts):
+            offset = group * LANES
+            width = min(LANES, channels - offset)
+            rates = p[RATE] + group * states * BYTES
+            block = batch * groups + group
+            drate = p[DRATE] + block * states * BYTES
+            bias = load_row(p[BIAS] + 4 * offset, width, 0) if p[BIAS] != 0 else zero
+            skip = load_row(p[SKIP] + 4 * offset, width, 0) if p[SKIP] != 0 else zero
+            floor = step_floor(rates, states)
+            dbias, dskip = zero, zero
+            for n in range(states):
+                store(carry + n * BYTES, zero)
+                store(drate + n * BYTES, zero)
+            for index in range(tiles - 1, -1, -1):
+                start = index * CHECKPOINT
+                stop = min(length, start + CHECKPOINT)
+                saved = p[STATE] + (block * tiles + index) * states * BYTES
+                _prepare(p, start, stop, offset, batch, width, tile, bias, floor)
+                fresh = 1 if group == begin else 0
+                _sweep(p, start, stop, batch, part, fresh, tile, history, rates, saved, carry, drate)
+                dbias, dskip = _finish(p, start, stop, offset, batch, width, tile, bias, skip, dbias, dskip)
+            store(p[DBIAS] + block * BYTES, dbias)
+            store(p[DSKIP] + block * BYTES, dskip)
+    scratch[0] = 0.0  # keeps the buffer alive up to here

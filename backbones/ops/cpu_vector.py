@@ -1,0 +1,344 @@
+"""Explicit SIMD for numba: one vector type, its arithmetic, and the functions the kernels need.
+
+A `vector` holds LANES float32 values. LLVM splits it into whatever registers the machine has, so that the
+kernels do not depend on what an auto-vectoriser recognises. Addresses are plain int64 byte addresses: the
+callers in `cpu.py` have checked every shape before one is formed.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from llvmlite import binding, ir
+from numba.core import cgutils, types
+from numba.core.datamodel import models
+from numba.core.extending import intrinsic, lower_builtin, register_model
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+
+LOG2_E = 1.4426950408889634
+LN_2 = 0.6931471805599453
+
+# exp2 is flushed to 2^-80 below: smaller factors cannot be told from zero beside any float32 input, while
+# products with true subnormals cost a microcode assist each.
+EXP2_LOWEST = -80.0
+EXP2_HIGHEST = 126.0
+_ROUND = 12582912.0  # 1.5 * 2^23: adding it leaves the nearest integer in the low bits of the mantissa
+
+
+def _lanes() -> int:
+    """Channels per vector: four registers of the widest kind, enough independent work to hide latency."""
+    features = binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 64
+    return 32 if features.get("avx2") else 16
+
+
+LANES = _lanes()
+BYTES = 4 * LANES
+
+
+def _fit(function: Callable[[np.ndarray], np.ndarray], low: float, high: float, degree: int) -> list[float]:
+    """Power-basis coefficients, lowest first, of the Chebyshev interpolant of `function` on [low, high]."""
+    chebyshev = np.polynomial.Chebyshev.interpolate(function, degree, domain=[low, high])
+    return [float(c) for c in chebyshev.convert(kind=np.polynomial.Polynomial).coef]
+
+
+# Relative errors: 8e-8 and 3e-8, below half a unit in the last place of float32.
+_EXP2 = _fit(np.exp2, -0.5, 0.5, 5)
+_LOG1P = _fit(lambda e: np.log1p(e) / e, 0.0, 1.0, 9)
+
+_F32 = ir.FloatType()
+_I1 = ir.IntType(1)
+_I16 = ir.IntType(16)
+_I32 = ir.IntType(32)
+_I64 = ir.IntType(64)
+
+
+class _Vector(types.Type):
+    def __init__(self) -> None:
+        super().__init__(name=f"vector{LANES}")
+
+
+vector = _Vector()
+
+
+@register_model(_Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, fe_type: types.Type) -> None:
+        super().__init__(manager, fe_type, _of(_F32))
+
+
+def _of(scalar: ir.Type) -> ir.VectorType:
+    return ir.VectorType(scalar, LANES)
+
+
+def _constant(value: float, scalar: ir.Type = _F32) -> ir.Constant:
+    if scalar is _F32:
+        value = float(np.float32(value))
+    return ir.Constant(_of(scalar), [value] * LANES)
+
+
+def _call(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: Sequence[ir.Value], **kw: Any) -> Any:
+    kind = ir.FunctionType(result, [a.type for a in arguments])
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    return builder.call(function, arguments, **kw)
+
+
+def _fma(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+    return _call(builder, f"llvm.fma.v{LANES}f32", a.type, [a, b, c])
+
+
+def _polynomial(builder: ir.IRBuilder, x: ir.Value, coefficients: Sequence[float]) -> ir.Value:
+    value: ir.Value = _constant(coefficients[-1])
+    for c in reversed(coefficients[:-1]):
+        value = _fma(builder, value, x, _constant(c))
+    return value
+
+
+def _exp2(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
+    low = _constant(EXP2_LOWEST)
+    x = builder.select(builder.fcmp_ordered("<", x, low), low, x)  # a NaN passes
+    shifted = builder.fadd(x, _constant(_ROUND))
+    fraction = builder.fsub(x, builder.fsub(shifted, _constant(_ROUND)))
+    mantissa = builder.bitcast(_polynomial(builder, fraction, _EXP2), _of(_I32))
+    exponent = builder.shl(builder.bitcast(shifted, _of(_I32)), _constant(23, _I32))
+    return builder.bitcast(builder.add(mantissa, exponent), _of(_F32))
+
+
+def _decay(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
+    """exp(-|x|)."""
+    magnitude = _call(builder, f"llvm.fabs.v{LANES}f32", x.type, [x])
+    return _exp2(builder, builder.fmul(magnitude, _constant(-LOG2_E)))
+
+
+def _pointer(builder: ir.IRBuilder, address: ir.Value, pointee: ir.Type) -> ir.Value:
+    return builder.inttoptr(address, pointee.as_pointer())
+
+
+def _splat(builder: ir.IRBuilder, scalar: ir.Value) -> ir.Value:
+    undefined = ir.Constant(_of(scalar.type), ir.Undefined)
+    first = builder.insert_element(undefined, scalar, _I32(0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(_of(_I32), [0] * LANES))
+
+
+def _mask(builder: ir.IRBuilder, count: ir.Value) -> ir.Value:
+    lanes = ir.Constant(_of(_I64), list(range(LANES)))
+    return builder.icmp_signed("<", lanes, _splat(builder, count))
+
+
+def _widen(builder: ir.IRBuilder, bits: ir.Value) -> ir.Value:
+    """bfloat16 bits to float32: they are the upper half of it."""
+    wide = builder.shl(builder.zext(bits, _of(_I32)), _constant(16, _I32))
+    return builder.bitcast(wide, _of(_F32))
+
+
+def _narrow(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    """float32 to bfloat16 bits, to nearest even; a NaN stays one."""
+    bits = builder.bitcast(value, _of(_I32))
+    odd = builder.and_(builder.lshr(bits, _constant(16, _I32)), _constant(1, _I32))
+    rounded = builder.lshr(builder.add(bits, builder.add(odd, _constant(0x7FFF, _I32))), _constant(16, _I32))
+    is_nan = builder.fcmp_unordered("uno", value, value)
+    return builder.trunc(builder.select(is_nan, _constant(0x7FC0, _I32), rounded), _of(_I16))
+
+
+def _unary(emit: Callable[[ir.IRBuilder, ir.Value], ir.Value], doc: str) -> Any:
+    def typed(typingctx: Any, x: types.Type) -> Any:
+        return vector(vector), lambda context, builder, sig, args: emit(builder, *args)
+
+    typed.__doc__ = doc
+    return intrinsic(typed)
+
+
+def _operator(symbol: Callable[..., Any], method: str) -> None:
+    class Template(AbstractTemplate):
+        def generic(self, args: tuple[types.Type, ...], kws: dict[str, Any]) -> Any:
+            return signature(vector, *args) if args == (vector, vector) else None
+
+    infer_global(symbol)(Template)
+    lower_builtin(symbol, vector, vector)(lambda context, builder, sig, args: getattr(builder, method)(*args))
+
+
+for _symbol, _method in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _operator(_symbol, _method)
+
+exp2 = _unary(_exp2, "2^x for x <= 126, relative error 2e-7; 2^-80 below -80.")
+decay = _unary(_decay, "exp(-|x|).")
+log1p_ratio = _unary(lambda b, x: _polynomial(b, x, _LOG1P), "log(1 + x) / x for x in [0, 1].")
+positive = _unary(
+    lambda b, x: b.select(b.fcmp_ordered("<", x, _constant(0.0)), _constant(0.0), x), "max(x, 0); NaN stays."
+)
+
+
+@intrinsic
+def fma(typingctx: Any, a: types.Type, b: types.Type, c: types.Type) -> Any:
+    """a * b + c, rounded once."""
+    return vector(vector, vector, vector), lambda context, builder, sig, args: _fma(builder, *args)
+
+
+@intrinsic
+def where_negative(typingctx: Any, x: types.Type, a: types.Type, b: types.Type) -> Any:
+    """a where x < 0, else b."""
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
+        return builder.select(builder.fcmp_ordered("<", args[0], _constant(0.0)), args[1], args[2])
+
+    return vector(vector, vector, vector), emit
+
+
+@intrinsic
+def lower_bound(typingctx: Any, x: types.Type, bound: types.Type) -> Any:
+    """max(x, bound); a NaN in x stays."""
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
+        return builder.select(builder.fcmp_ordered("<", *args), args[1], args[0])
+
+    return vector(vector, vector), emit
+
+
+@intrinsic
+def fill(typingctx: Any, value: types.Type) -> Any:
+    """A vector whose lanes all hold `value`."""
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
+        return _splat(builder, args[0])
+
+    return vector(types.float32), emit
+
+
+@intrinsic
+def spread(typingctx: Any, address: types.Type) -> Any:
+    """A vector whose lanes all hold the float32 at `address`."""
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
+        return _splat(builder, builder.load(_pointer(builder, args[0], _F32), align=4))
+
+    return vector(types.int64), emit
+
+
+@intrinsic
+def load(typingctx: Any, address: types.Type) -> Any:
+    """LANES float32 values at `address`."""
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
+        return builder.load(_pointer(builder, args[0], _of(_F32)), align=4)
+
+    return vector(types.int64), emit
+
+
+@intrinsic
+def store(typingctx: Any, address: types.Type, value: types.Type) -> Any:
+    """Write LANES float32 values at `address`."""
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
+        builder.store(args[1], _pointer(builder, args[0], _of(_F32)), align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, vector), emit
+
+
+@intrinsic
+def load_row(typingctx: Any, address: types.Type, count: types.Type, half: types.Type) -> Any:
+    """The first `count` values at `address` as float32, zeros after them; bfloat16 if `half`."""
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
+        address, count, half = args
+        result = cgutils.alloca_once(builder, _of(_F32))
+        full = builder.icmp_signed(">=", count, _I64(LANES))
+        with builder.if_else(cgutils.is_not_null(builder, half)) as (narrow, wide):
+            for scope, scalar in ((narrow, _I16), (wide, _F32)):
+                with scope:
+                    bits = cgutils.alloca_once(builder, _of(scalar))
+                    pointer = _pointer(builder, address, _of(scalar))
+                    with builder.if_else(full) as (whole, part):
+                        with whole:
+                            builder.store(builder.load(pointer, align=2), bits)
+                        with part:
+                            name = f"llvm.masked.load.v{LANES}{'i16' if scalar is _I16 else 'f32'}.p0"
+                            zeros = ir.Constant(_of(scalar), [0] * LANES)
+                            values = _call(builder, name, _of(scalar), [pointer, _I32(2), _mask(builder, count), zeros])
+                            builder.store(values, bits)
+                    values = builder.load(bits)
+                    builder.store(_widen(builder, values) if scalar is _I16 else values, result)
+        return builder.load(result)
+
+    return vector(types.int64, types.int64, types.int64), emit
+
+
+@intrinsic
+def store_row(typingctx: Any, address: types.Type, value: types.Type, count: types.Type, half: Any) -> Any:
+    """Write the first `count` lanes at `address`, as float32, or rounded to bfloat16 if `half`."""
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
+        address, value, count, half = args
+        full = builder.icmp_signed(">=", count, _I64(LANES))
+        with builder.if_else(cgutils.is_not_null(builder, half)) as (narrow, wide):
+            for scope, scalar in ((narrow, _I16), (wide, _F32)):
+                with scope:
+                    pointer = _pointer(builder, address, _of(scalar))
+                    bits = _narrow(builder, value) if scalar is _I16 else value
+                    with builder.if_else(full) as (whole, part):
+                        with whole:
+                            builder.store(bits, pointer, align=2)
+                        with part:
+                            name = f"llvm.masked.store.v{LANES}{'i16' if scalar is _I16 else 'f32'}.p0"
+                            masked = [bits, pointer, _I32(2), _mask(builder, count)]
+                            _call(builder, name, ir.VoidType(), masked)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, vector, types.int64, types.int64), emit
+
+
+@intrinsic
+def total(typingctx: Any, value: types.Type) -> Any:
+    """Sum of the lanes, in a fixed tree order."""
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
+        name = f"llvm.vector.reduce.fadd.v{LANES}f32"
+        return _call(builder, name, _F32, [ir.Constant(_F32, -0.0), args[0]], fastmath=("reassoc",))
+
+    return types.float32(vector), emit
+
+
+def _scalar(kind: types.Type, width: ir.Type, align: int) -> Any:
+    def typed(typingctx: Any, address: types.Type) -> Any:
+        def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
+            return builder.load(_pointer(builder, args[0], width), align=align)
+
+        return kind(types.int64), emit
+
+    return intrinsic(typed)
+
+
+load_float = _scalar(types.float32, _F32, 4)
+load_int = _scalar(types.int64, _I64, 8)
+
+
+@intrinsic
+def store_float(typingctx: Any, address: types.Type, value: types.Type) -> Any:
+    """Write one float32 at `address`."""
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
+        builder.store(args[1], _pointer(builder, args[0], _F32), align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.float32), emit
+
+
+@intrinsic
+def prefetch(typingctx: Any, address: types.Type) -> Any:
+    """Ask for the cache line at `address`; any address is harmless."""
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
+        pointer = _pointer(builder, args[0], ir.IntType(8))
+        _call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, _I32(0), _I32(3), _I32(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), emit

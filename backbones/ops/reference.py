@@ -1,0 +1,204 @@
+"""The `reference` backend: plain PyTorch on any device, in any float type; the oracle of all the others.
+
+Every operation is differentiable, any number of times and in forward mode too. The loop over steps takes
+its rows by `unbind`, whose gradient is one `stack`, so that the backward pass is linear in L; indexing inside
+the loop would make it quadratic.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad, silu, softplus
+
+
+def available() -> str | None:
+    """None: it runs wherever PyTorch does."""
+    return None
+
+
+def _state_type(x: Tensor) -> torch.dtype:
+    return torch.float64 if x.dtype is torch.float64 else torch.float32
+
+
+def scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    order: Tensor | None,
+) -> Tensor:
+    """y (batch, L, d_inner) by the recurrence itself, one step after another along the visiting order."""
+    out_type, kind = u.dtype, _state_type(u)
+    u, delta, B, C = (x.to(kind) for x in (u, delta, B, C))
+    A = A.to(kind)
+    if delta_bias is not None:
+        delta = delta + delta_bias.to(kind)
+    if delta_softplus:
+        delta = softplus(delta)
+    if u.shape[1] == 0:
+        return u.to(out_type)
+    steps = (delta, delta * u, B, C)
+    if order is not None:
+        steps = tuple(x.index_select(1, order) for x in steps)
+    h = u.new_zeros(u.shape[0], *A.shape)
+    ys = []
+    for dt, dx, b, c in zip(*(x.unbind(1) for x in steps), strict=True):
+        h = torch.exp(dt.unsqueeze(-1) * A) * h + dx.unsqueeze(-1) * b.unsqueeze(1)
+        ys.append((h * c.unsqueeze(1)).sum(-1))
+    y = torch.stack(ys, 1)
+    if order is not None:
+        y = y.index_select(1, torch.argsort(order))
+    if D is not None:
+        y = y + D.to(kind) * u
+    if z is not None:
+        y = y * silu(z.to(kind))
+    return y.to(out_type)
+
+
+def conv(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None) -> Tensor:
+    """Depthwise causal convolution along the visiting order: step k sees the `width` steps up to k."""
+    out_type, kind = x.dtype, _state_type(x)
+    x, weight = x.to(kind), weight.to(kind)
+    if order is not None:
+        x = x.index_select(1, order)
+    length, width = x.shape[1], weight.shape[1]
+    padded = pad(x, (0, 0, width - 1, 0))
+    y = torch.zeros_like(x)
+    for i in range(width):
+        y = y + padded[:, i : i + length] * weight[:, i]
+    if bias is not None:
+        y = y + bias.to(kind)
+    if order is not None:
+        y = y.index_select(1, torch.argsort(order))
+    if activation == "silu":
+        y = silu(y)
+    return y.to(out_type)
+
+
+def scan_state_shape(batch: int, length: int, channels: int, states: int) -> tuple[int, ...]:
+    """Nothing is saved: the backward pass recomputes."""
+    return (0,)
+
+
+def scan_forward(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    order: Tensor | None,
+    save: bool,
+) -> tuple[Tensor, Tensor]:
+    """`scan` behind the interface that all backends share."""
+    y = scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
+    return y.contiguous(), u.new_empty((0,), dtype=torch.float32)
+
+
+def _silu_slope(x: Tensor) -> Tensor:
+    s = torch.sigmoid(x)
+    return s * (1 + x * (1 - s))
+
+
+def scan_backward(
+    dy: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    order: Tensor | None,
+    state: Tensor,
+) -> tuple[Tensor | None, ...]:
+    """Gradients of (u, delta, A, B, C, D, z, delta_bias): one pass forwards, one back, all states kept.
+
+    A custom op cannot call autograd within itself, hence the equations: see `cpu_scan_backward`.
+    """
+    kind = _state_type(u)
+    types = (u.dtype, delta.dtype, B.dtype)
+    u, delta, A, B, C, dy = (x.to(kind) for x in (u, delta, A, B, C, dy))
+    raw = delta if delta_bias is None else delta + delta_bias.to(kind)
+    dt = softplus(raw) if delta_softplus else raw
+    inner = dy if z is None else dy * silu(z.to(kind))
+    visit = torch.arange(u.shape[1], device=u.device) if order is None else order
+    h = u.new_zeros(u.shape[0], *A.shape)
+    hidden = []
+    for k in visit.unbind():
+        h = torch.exp(dt[:, k, :, None] * A) * h + (dt[:, k] * u[:, k])[..., None] * B[:, k, None]
+        hidden.append(h)
+    y = torch.zeros_like(u)
+    to_state, to_dt, dA = torch.zeros_like(u), torch.zeros_like(u), torch.zeros_like(A)
+    dB, dC = torch.zeros_like(B), torch.zeros_like(C)
+    carry = torch.zeros_like(h)
+    for step in range(u.shape[1] - 1, -1, -1):
+        k, h = visit[step], hidden[step]
+        g = inner[:, k, :, None] * C[:, k, None] + carry
+        carry = torch.exp(dt[:, k, :, None] * A) * g
+        through = carry * hidden[step - 1] if step else torch.zeros_like(carry)
+        y[:, k] = (h * C[:, k, None]).sum(-1)
+        to_dt[:, k] = (through * A).sum(-1)
+        to_state[:, k] = (g * B[:, k, None]).sum(-1)
+        dA += (through * dt[:, k, :, None]).sum(0)
+        dB[:, k] = (g * (dt[:, k] * u[:, k])[..., None]).sum(1)
+        dC[:, k] = (h * inner[:, k, :, None]).sum(1)
+    du = dt * to_state
+    ddelta = to_dt + u * to_state
+    if delta_softplus:
+        ddelta = ddelta * torch.sigmoid(raw)
+    if D is not None:
+        y, du = y + D.to(kind) * u, du + D.to(kind) * inner
+    small = torch.float32
+    return (
+        du.to(types[0]),
+        ddelta.to(types[1]),
+        dA.to(small),
+        dB.to(types[2]),
+        dC.to(types[2]),
+        None if D is None else (inner * u).sum((0, 1)).to(small),
+        None if z is None else (dy * y * _silu_slope(z.to(kind))).to(z.dtype),
+        None if delta_bias is None else ddelta.sum((0, 1)).to(small),
+    )
+
+
+def conv_forward(
+    x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
+) -> Tensor:
+    """`conv` behind the interface that all backends share."""
+    return conv(x, weight, bias, activation, order).contiguous()
+
+
+def conv_backward(
+    dy: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Gradients of (x, weight, bias); the last two in float32."""
+    out_type, kind = x.dtype, _state_type(x)
+    g = dy.to(kind)
+    if activation == "silu":
+        plain = conv(x.to(kind), weight.to(kind), bias, None, order)
+        g = g * _silu_slope(plain)
+    x, weight = x.to(kind), weight.to(kind)
+    if order is not None:
+        g, x = g.index_select(1, order), x.index_select(1, order)
+    length, width = x.shape[1], weight.shape[1]
+    ahead, behind = pad(g, (0, 0, 0, width - 1)), pad(x, (0, 0, width - 1, 0))
+    dx, dweight = torch.zeros_like(x), torch.zeros_like(weight)
+    for i in range(width):
+        dx += weight[:, i] * ahead[:, width - 1 - i : width - 1 - i + length]
+        dweight[:, i] = (g * behind[:, i : i + length]).sum((0, 1))
+    if order is not None:
+        dx = dx.index_select(1, torch.argsort(order))
+    dbias = None if bias is None else g.sum((0, 1)).float()
+    return dx.to(out_type), dweight.float(), dbias

@@ -1,0 +1,199 @@
+"""The selective scan: one function, a `torch.library` custom op under it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backbones.ops import checks, choice, reference
+
+
+def selective_scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    *,
+    delta_bias: Tensor | None = None,
+    delta_softplus: bool = True,
+    order: Tensor | None = None,
+    backend: str = "auto",
+) -> Tensor:
+    """Mamba's selective state space along a visiting order (Gu & Dao 2023, algorithm 2 and equation 4).
+
+    With Δ = softplus(delta + delta_bias), rows taken at order[0], order[1], …:
+
+        h_k = exp(Δ_k A) h_{k-1} + Δ_k B_k u_k,   y_k = (C_k · h_k + D u_k) silu(z_k)
+
+    Args:
+        u: (batch, L, d_inner), the input; any row stride.
+        delta: (batch, L, d_inner), the step sizes before bias and softplus.
+        A: (d_inner, N), negative: decay rates.
+        B, C: (batch, L, N), into and out of the state.
+        D: (d_inner,), the skip weight; none if absent.
+        z: (batch, L, d_inner), the gate; none if absent.
+        delta_bias: (d_inner,), added to delta before the softplus.
+        delta_softplus: whether Δ passes a softplus; if not, delta is taken as it is.
+        order: (L,) int64, order[k] = natural index of the row visited at step k; natural order if absent.
+        backend: "auto" or one of `backbones.ops.backends()`.
+
+    Returns:
+        y: (batch, L, d_inner) in natural order. u, delta, B, C and z may differ in type: the widest one is
+        computed with and returned. The state is float32 (float64 for float64 input).
+
+    Raises:
+        ValueError: shapes, types or devices that disagree, an order that is no permutation (read once per
+            tensor), an A that is not negative, an unknown or unusable backend.
+
+    Differentiable once. For second derivatives and forward mode take `backend="reference"`.
+    """
+    _check(u, delta, A, B, C, D, z, delta_bias, order)
+    streams = [x for x in (u, delta, B, C, z) if x is not None]
+    if any(x.dtype != u.dtype for x in streams):
+        kind = u.dtype
+        for x in streams:
+            kind = torch.promote_types(kind, x.dtype)
+        u, delta, B, C = (x.to(kind) for x in (u, delta, B, C))
+        z = None if z is None else z.to(kind)
+    inputs = (u, delta, A, B, C, D, z, delta_bias)
+    if choice.plain(backend, u):
+        checks.order_values(order)
+        return reference.scan(*inputs, delta_softplus, order)
+    save = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
+    return _scan(*inputs, delta_softplus, order, backend, save)[0]
+
+
+def _check(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    order: Tensor | None,
+) -> None:
+    checks.tensor("u", u, ("batch", "L", "d_inner"), u)
+    batch, length, channels = u.shape
+    checks.tensor("delta", delta, (batch, length, channels), u)
+    checks.tensor("A", A, (channels, "N"), u)
+    states = A.shape[1]
+    checks.tensor("B", B, (batch, length, states), u)
+    checks.tensor("C", C, (batch, length, states), u)
+    if D is not None:
+        checks.tensor("D", D, (channels,), u)
+    if z is not None:
+        checks.tensor("z", z, (batch, length, channels), u)
+    if delta_bias is not None:
+        checks.tensor("delta_bias", delta_bias, (channels,), u)
+    if order is not None:
+        checks.order_form(order, length, u)
+
+
+@torch.library.custom_op("zigbench::selective_scan", mutates_args=())
+def _scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    order: Tensor | None,
+    backend: str,
+    save: bool,
+) -> tuple[Tensor, Tensor]:
+    checks.order_values(order)
+    module = choice.scan_backend(backend, u)
+    return module.scan_forward(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order, save)
+
+
+@_scan.register_fake
+def _scan_fake(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    order: Tensor | None,
+    backend: str,
+    save: bool,
+) -> tuple[Tensor, Tensor]:
+    shape: tuple[int, ...] = (0,)
+    if save:
+        shape = choice.scan_backend(backend, u).scan_state_shape(*u.shape, A.shape[1])
+    return torch.empty_like(u, memory_format=torch.contiguous_format), u.new_empty(shape, dtype=torch.float32)
+
+
+@torch.library.custom_op("zigbench::selective_scan_backward", mutates_args=())
+def _scan_backward(
+    dy: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    order: Tensor | None,
+    state: Tensor,
+    backend: str,
+) -> list[Tensor]:
+    module = choice.scan_backend(backend, u)
+    grads = module.scan_backward(dy, u, delta, A, B, C, D, z, delta_bias, delta_softplus, order, state)
+    return [grad for grad in grads if grad is not None]
+
+
+@_scan_backward.register_fake
+def _scan_backward_fake(
+    dy: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    order: Tensor | None,
+    state: Tensor,
+    backend: str,
+) -> list[Tensor]:
+    streams = [torch.empty_like(x, memory_format=torch.contiguous_format) for x in (u, delta)]
+    rates = u.new_empty(A.shape, dtype=torch.float32)
+    pairs = [torch.empty_like(x, memory_format=torch.contiguous_format) for x in (B, C)]
+    rest = [u.new_empty(D.shape, dtype=torch.float32)] if D is not None else []
+    rest += [torch.empty_like(z, memory_format=torch.contiguous_format)] if z is not None else []
+    rest += [u.new_empty(delta_bias.shape, dtype=torch.float32)] if delta_bias is not None else []
+    return [*streams, rates, *pairs, *rest]
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    *tensors, ctx.softplus, order, ctx.backend, _ = inputs
+    ctx.save_for_backward(*tensors, order, output[1])
+    ctx.mark_non_differentiable(output[1])
+
+
+def _differentiate(ctx: Any, dy: Tensor, _: Tensor) -> tuple[Any, ...]:
+    *tensors, order, state = ctx.saved_tensors
+    found = iter(_scan_backward(dy, *tensors, ctx.softplus, order, state, ctx.backend))
+    grads = [None if x is None else next(found).to(x.dtype) for x in tensors]
+    return (*grads, None, None, None, None)
+
+
+_scan.register_autograd(_differentiate, setup_context=_remember)

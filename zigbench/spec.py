@@ -178,7 +178,7 @@ class ScanSpec(Spec):
     @field_validator("curve")
     @classmethod
     def _known(cls, name: str) -> str:
-        registry.curves.get(name)
+        registry.curves.get(name.partition("[")[0])
         return name
 
     @property

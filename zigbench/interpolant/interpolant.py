@@ -1,0 +1,213 @@
+"""The interpolant: a path, what is predicted along it, and how that is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from zigbench.interpolant import coupling as couplings
+from zigbench.interpolant import path as paths
+from zigbench.interpolant import time_sampling
+from zigbench.interpolant.cutoff import conversion_range, training_range
+from zigbench.interpolant.options import choose, take, unknown
+from zigbench.interpolant.path import Path
+from zigbench.interpolant.prediction import PREDICTIONS, conversion, definition
+from zigbench.interpolant.state import PathState
+from zigbench.interpolant.time_sampling import TimeSampler
+from zigbench.interpolant.weighting import WEIGHTINGS, weight
+
+Model = Callable[..., Tensor]
+"""``model(x, t, *, label=None, context=None)`` with t (B,) in [0, 1]; see the backbone protocol."""
+
+Weighting = str | Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, init=False)
+class Interpolant:
+    """x_t = α_t x* + σ_t ε from noise (t = 0) to data (t = 1), and the meaning of a network's output along it.
+
+    Args:
+        path: one of :data:`PATHS`, or a :class:`Path` of one's own.
+        prediction: one of :data:`PREDICTIONS`.
+        weighting: one of :data:`WEIGHTINGS`, or a function from times (B,) to factors (B,) of the squared error.
+        time: one of :data:`TIMES`, the distribution of training times.
+        coupling: one of :data:`COUPLINGS`, which noise goes with which datum.
+        cutoff: amplitude ratio at which an end is held where a quantity is not finite there; see
+            :mod:`zigbench.interpolant.cutoff`.
+        options: the path's own (``degree``; ``beta_min``, ``beta_max``; ``sigma_min``, ``sigma_max``;
+            ``offset``) and the time distribution's own (``mean``, ``std``; ``skew``; ``points``). One that is
+            None has the member's default.
+
+    Raises:
+        ValueError: an unknown name, an option that the chosen members do not have, or a value out of range.
+    """
+
+    path: Path
+    prediction: str
+    weighting: Weighting
+    time: TimeSampler
+    coupling: str
+    cutoff: float
+
+    def __init__(
+        self,
+        path: str | Path = "linear",
+        prediction: str = "velocity",
+        weighting: Weighting = "none",
+        time: str = "uniform",
+        coupling: str = "independent",
+        *,
+        cutoff: float = 1e-3,
+        **options: Any,
+    ) -> None:
+        if not 0 < cutoff < 1:
+            raise ValueError(f"cutoff is {cutoff}; it must lie between 0 and 1")
+        time_type = choose("time distribution", time, time_sampling.MEMBERS)
+        time_options = take(options, [field.name for field in fields(time_type)])
+        if isinstance(path, str):
+            path_type = choose("path", path, paths.MEMBERS)
+            names = [field.name for field in fields(path_type)]
+            path = path_type(**take(options, names))
+        else:
+            names = []
+        left = [name for name, value in options.items() if value is not None]
+        if left:
+            allowed = [*names, *(field.name for field in fields(time_type))]
+            raise unknown(f"option of path {type(path).__name__} with time {time!r}:", left[0], allowed)
+        if isinstance(weighting, str):
+            choose("weighting", weighting, dict.fromkeys(WEIGHTINGS))
+        choose("coupling", coupling, couplings.MEMBERS)
+        choose("prediction", prediction, dict.fromkeys(PREDICTIONS))
+        parts = (path, prediction, weighting, time_type(**time_options), coupling, cutoff)
+        for field, part in zip(fields(self), parts, strict=True):
+            object.__setattr__(self, field.name, part)
+
+    def state(self, t: Tensor | float) -> PathState:
+        """Coefficients of the path at ``t``, in float64, shaped like t."""
+        return self.path.state(torch.as_tensor(t).double())
+
+    def clamp(self, t: Tensor, *targets: str) -> Tensor:
+        """Times held where the network's output is defined and can be converted to ``targets``.
+
+        Evaluate the network at the clamped time too: its output and the coefficients then belong together.
+        """
+        return t.clamp(*conversion_range(self.path, self.cutoff, self.prediction, targets))
+
+    def velocity(self, model_output: Tensor, x: Tensor, t: Tensor | float) -> Tensor:
+        """v = α̇ x* + σ̇ ε, the drift of the probability flow, from the network's output.
+
+        Args:
+            model_output: what the network returned at (x, t), shaped like x.
+            x: (B, …).
+            t: (B,) or one time for all; in [0, 1].
+        """
+        return self._convert("velocity", model_output, x, t)
+
+    def score(self, model_output: Tensor, x: Tensor, t: Tensor | float) -> Tensor:
+        """s = ∇ log p_t(x) = −ε/σ; arguments as :meth:`velocity`."""
+        return self._convert("score", model_output, x, t)
+
+    def noise(self, model_output: Tensor, x: Tensor, t: Tensor | float) -> Tensor:
+        """ε, the expected noise; arguments as :meth:`velocity`."""
+        return self._convert("noise", model_output, x, t)
+
+    def data(self, model_output: Tensor, x: Tensor, t: Tensor | float) -> Tensor:
+        """x*, the expected datum; arguments as :meth:`velocity`."""
+        return self._convert("data", model_output, x, t)
+
+    def _convert(self, target: str, output: Tensor, x: Tensor, t: Tensor | float) -> Tensor:
+        output = output.to(x.dtype)
+        if target == self.prediction:
+            return output
+        t = self.clamp(torch.as_tensor(t).double(), target)
+        of_x, of_output = conversion(self.prediction, target, self.path.state(t))
+        return spread(of_x, x) * x + spread(of_output, x) * output
+
+    def draw(self, data: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Noise shaped like ``data`` (B, …), already coupled to it, and times (B,) in float32.
+
+        The numbers come from ``generator`` alone, on its device, and are moved to the device of the data.
+        """
+        noise = torch.randn(data.shape, generator=generator, device=generator.device).to(data)
+        t = self.time.draw(len(data), self.path, generator)
+        return couplings.MEMBERS[self.coupling](data, noise), t.float().to(data.device)
+
+    def interpolate(self, data: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """x_t = α_t x* + σ_t ε of data and noise (B, …) at t (B,)."""
+        state = self.state(t)
+        return spread(state.alpha, data) * data + spread(state.sigma, data) * noise
+
+    def loss(
+        self,
+        model: Model,
+        data: Tensor,
+        *,
+        noise: Tensor,
+        t: Tensor,
+        label: Tensor | None = None,
+        context: Tensor | None = None,
+    ) -> Tensor:
+        """Weighted mean squared error of each sample, (B,), in float32 (float64 for such data).
+
+        L = w(t) ‖output − target‖² per element; for the score w(t) ‖σ s + ε‖². Times at which target or weight
+        is not finite are held at the cut-off.
+
+        Args:
+            model: the network.
+            data: x*, (B, …).
+            noise, t: from :meth:`draw`.
+            label, context: handed to the network.
+
+        Raises:
+            ValueError: the network's output is not shaped like the data (twice the channels are allowed, of
+                which the first half is trained here).
+        """
+        name = self.weighting if isinstance(self.weighting, str) else "none"
+        t = t.double().clamp(*training_range(self.path, self.cutoff, self.prediction, name))
+        state = self.state(t)
+        x = self.interpolate(data, noise, t)
+        precision = torch.promote_types(data.dtype, torch.float32)
+        output = prediction_of(model(x, t.to(precision), label=label, context=context), x).to(precision)
+        if self.prediction == "score":
+            residual = spread(state.sigma, output) * output + noise
+        else:
+            of_data, of_noise = definition(self.prediction, state)
+            residual = output - (spread(of_data, output) * data + spread(of_noise, output) * noise)
+        if callable(self.weighting):
+            factor = self.weighting(t.to(precision))
+        else:
+            factor = weight(self.weighting, self.prediction, state)
+        return residual.square().flatten(1).mean(1) * factor.to(precision)
+
+
+def spread(coefficient: Tensor, x: Tensor) -> Tensor:
+    """A coefficient, () or (B,), shaped to multiply x (B, …) in the precision of x."""
+    coefficient = coefficient.to(x.device, x.dtype)
+    return coefficient.reshape(-1, *[1] * (x.dim() - 1)) if coefficient.dim() else coefficient
+
+
+def prediction_of(output: Tensor, x: Tensor) -> Tensor:
+    """The part of a network's output that predicts: all of it, or the first half of doubled channels.
+
+    Args:
+        output: (B, C, H, W) or (B, T, C, H, W), or with 2C channels where the variance is learned as well.
+        x: what the network was given.
+
+    Raises:
+        ValueError: any other shape.
+    """
+    if output.shape == x.shape:
+        return output
+    doubled = list(x.shape)
+    if x.dim() > 3:
+        doubled[-3] *= 2
+    if list(output.shape) != doubled:
+        raise ValueError(
+            f"the network returned {tuple(output.shape)} for x {tuple(x.shape)}; "
+            f"it must return that shape or, with learned variance, {tuple(doubled)}"
+        )
+    return output.narrow(-3, 0, x.shape[-3])

@@ -1,0 +1,29 @@
+"""Ancestral sampling: each step draws from the posterior of the less noisy state given the expected datum.
+
+Ho et al., "Denoising diffusion probabilistic models" (2020), equations 6 and 7, for any path with α/σ increasing:
+with x at t, x' at t' > t, r = α/α' and ρ² = σ² − r² σ'²,
+
+    x' | x, x* ~ N( (r σ'² x + α' ρ² x*) / σ²,  ρ² σ'² / σ² ).
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from torch import Tensor
+
+from zigbench.sampling.field import Field
+from zigbench.sampling.random import Increments
+
+
+def ddpm(field: Field, x: Tensor, times: list[float], increments: Increments) -> Tensor:
+    """Follow the chain through increasing ``times``; one evaluation a step."""
+    for t, end in zip(times[:-1], times[1:], strict=True):
+        here, there = field.state(t), field.state(end)
+        ratio = float(here.alpha / there.alpha)
+        var, var_end = float(here.sigma) ** 2, float(there.sigma) ** 2
+        fresh = max(var - ratio**2 * var_end, 0.0)
+        data = field(x, t, "data")[0]
+        mean = (ratio * var_end * x + float(there.alpha) * fresh * data) / var
+        x = mean + sqrt(fresh * var_end / var) * increments(x) if var_end > 0 else mean
+    return x

@@ -1,0 +1,60 @@
+"""The network as a solver sees it: guided, at one time for the whole batch, in the quantity asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from zigbench.interpolant.interpolant import Interpolant, Model, prediction_of
+from zigbench.interpolant.state import PathState
+from zigbench.sampling.guidance import Guidance
+
+
+@dataclass(frozen=True)
+class Field:
+    """Velocity, noise and data as functions of (x, t), t a float.
+
+    The solver's state is kept in float32 or float64; the network is given ``dtype``. Where the network's output
+    does not determine what is asked for, the field is held at the nearest time at which it does.
+
+    Args:
+        model: the network.
+        interpolant: what its output means.
+        guidance: how conditional and unconditional outputs are combined.
+        dtype: of what the network is given.
+        label: (B,) or None.
+        context: (B, tokens, width) or None.
+    """
+
+    model: Model
+    interpolant: Interpolant
+    guidance: Guidance
+    dtype: torch.dtype
+    label: Tensor | None = None
+    context: Tensor | None = None
+
+    def __call__(self, x: Tensor, t: float, *targets: str) -> tuple[Tensor, ...]:
+        """The ``targets`` ("velocity", "noise", "data", "score") at (x, t), from one output of the network."""
+        time = self.interpolant.clamp(torch.tensor(t, dtype=torch.float64), *targets)
+        output = self._output(x, t, float(time))
+        return tuple(getattr(self.interpolant, target)(output, x, time) for target in targets)
+
+    def velocity(self, x: Tensor, t: float) -> Tensor:
+        """Drift of the probability flow."""
+        return self(x, t, "velocity")[0]
+
+    def state(self, t: float) -> PathState:
+        """Coefficients of the path at ``t``, as scalars."""
+        return self.interpolant.state(t)
+
+    def _output(self, x: Tensor, asked: float, t: float) -> Tensor:
+        precision = torch.promote_types(self.dtype, torch.float32)
+        given = x.to(self.dtype)
+        times = torch.full((len(x),), t, device=x.device, dtype=precision)
+
+        def evaluate(label: Tensor | None, context: Tensor | None) -> Tensor:
+            return prediction_of(self.model(given, times, label=label, context=context), given).to(x.dtype)
+
+        return self.guidance.combine(evaluate, asked, self.label, self.context)

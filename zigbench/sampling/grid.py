@@ -1,0 +1,50 @@
+"""The times through which a fixed-step solver goes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from zigbench.interpolant.cutoff import finite_range
+from zigbench.interpolant.interpolant import Interpolant
+
+GRIDS = ("uniform", "log-snr")
+"""Named grids: equal steps in t, or in λ = log(α/σ)."""
+
+
+def uniform(steps: int) -> list[float]:
+    """0, 1/n, …, 1."""
+    return [k / steps for k in range(steps + 1)]
+
+
+def log_snr(interpolant: Interpolant, steps: int) -> list[float]:
+    """Equal steps in λ.
+
+    Where an end has an infinite λ, the grid begins at the cut-off's ratio, or comes to it one step before the end
+    and goes from there to t = 1 at once, as in Karras et al. (2022), equation 5. Lu et al., "DPM-Solver" (2022),
+    section 4.3, stop at the last finite λ.
+    """
+    path = interpolant.path
+    first, last = path.log_snr(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()
+    greatest = -math.log(interpolant.cutoff)
+    begin = first if math.isfinite(first) else -greatest
+    if math.isfinite(last):
+        inner = torch.linspace(begin, last, steps + 1, dtype=torch.float64)[:-1]
+    else:
+        inner = torch.linspace(begin, greatest, steps, dtype=torch.float64)
+    return [*path.time(inner).tolist(), 1.0]
+
+
+def resolve(interpolant: Interpolant, steps: int, times: str | Sequence[float]) -> list[float]:
+    """Times of a named grid of ``steps`` steps, or the times given."""
+    if not isinstance(times, str):
+        return [float(t) for t in times]
+    return uniform(steps) if times == "uniform" else log_snr(interpolant, steps)
+
+
+def leave_pure_noise(interpolant: Interpolant, times: list[float]) -> list[float]:
+    """Times held where α is above 0: the noise form of DPM-Solver divides by it."""
+    least, _ = finite_range(interpolant.path, interpolant.cutoff, lambda state: (1 / state.alpha,))
+    return [max(t, least) for t in times]

@@ -1,0 +1,108 @@
+"""Exponential integrators: the linear part of the flow solved exactly, in steps of λ = log(α/σ).
+
+Lu et al., "DPM-Solver" (2022), equations 4.1 and algorithm 1 (noise form); "DPM-Solver++" (2022), equations 9 and
+algorithm 2 (data form, two-step); Song et al., "Denoising diffusion implicit models" (2021), equation 12 with η = 0.
+A step that reaches or leaves an infinite λ (no noise, or nothing but noise) is of first order, which is exact there.
+
+With h the step in λ, σ' eʰ = α' σ/α and α' e⁻ʰ = σ' α/σ: written so, first-order steps to σ' = 0 are finite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf, isfinite, log
+
+import torch
+from torch import Tensor
+
+from zigbench.sampling.field import Field
+
+
+def _ratio(field: Field, t: float) -> tuple[float, float, float]:
+    """α, σ and λ at ``t``."""
+    state = field.state(t)
+    alpha, sigma = float(state.alpha), float(state.sigma)
+    if sigma == 0:
+        return alpha, sigma, inf
+    return alpha, sigma, log(alpha / sigma) if alpha > 0 else -inf
+
+
+def _from_noise(field: Field, x: Tensor, noise: Tensor, t: float, end: float) -> Tensor:
+    """x' = (α'/α) x − σ'(eʰ − 1) ε; α above 0."""
+    alpha, sigma, _ = _ratio(field, t)
+    alpha_end, sigma_end, _ = _ratio(field, end)
+    return alpha_end / alpha * x - (alpha_end * sigma / alpha - sigma_end) * noise
+
+
+def _from_data(field: Field, x: Tensor, data: Tensor, t: float, end: float) -> Tensor:
+    """x' = (σ'/σ) x + α'(1 − e⁻ʰ) x*; σ above 0."""
+    alpha, sigma, _ = _ratio(field, t)
+    alpha_end, sigma_end, _ = _ratio(field, end)
+    return sigma_end / sigma * x + (alpha_end - sigma_end * alpha / sigma) * data
+
+
+def ddim(field: Field, x: Tensor, times: list[float]) -> Tensor:
+    """x' = α' x* + σ' ε of the data and noise expected at the beginning of the step; order 1."""
+    for t, end in zip(times[:-1], times[1:], strict=True):
+        data, noise = field(x, t, "data", "noise")
+        state = field.state(end)
+        x = state.alpha * data + state.sigma * noise
+    return x
+
+
+def dpm_solver_1(field: Field, x: Tensor, times: list[float]) -> Tensor:
+    """Noise held over the step; order 1, one evaluation."""
+    for t, end in zip(times[:-1], times[1:], strict=True):
+        x = _from_noise(field, x, field(x, t, "noise")[0], t, end)
+    return x
+
+
+def dpm_solver_2(field: Field, x: Tensor, times: list[float]) -> Tensor:
+    """Noise at the middle of the step in λ; order 2, two evaluations (one where λ is infinite)."""
+    for t, end in zip(times[:-1], times[1:], strict=True):
+        noise = field(x, t, "noise")[0]
+        middle = _middle(field, t, end)
+        if middle is not None:
+            inside = _from_noise(field, x, noise, t, middle)
+            noise = field(inside, middle, "noise")[0]
+        x = _from_noise(field, x, noise, t, end)
+    return x
+
+
+def _middle(field: Field, t: float, end: float) -> float | None:
+    """Time in the middle of a step in λ, or None where the step is infinite."""
+    first, last = _ratio(field, t)[2], _ratio(field, end)[2]
+    if not (isfinite(first) and isfinite(last)):
+        return None
+    middle = torch.tensor((first + last) / 2, dtype=torch.float64)
+    return float(field.interpolant.path.time(middle))
+
+
+def dpm_solver_pp_1(field: Field, x: Tensor, times: list[float]) -> Tensor:
+    """Data held over the step; order 1, one evaluation."""
+    for t, end in zip(times[:-1], times[1:], strict=True):
+        x = _from_data(field, x, field(x, t, "data")[0], t, end)
+    return x
+
+
+def dpm_solver_pp_2(field: Field, x: Tensor, times: list[float]) -> Tensor:
+    """Data extrapolated from this step and the one before; order 2, one evaluation."""
+    before: tuple[Tensor, float] | None = None  # Data one step back, and the length of that step in λ.
+    for t, end in zip(times[:-1], times[1:], strict=True):
+        data = field(x, t, "data")[0]
+        h = _ratio(field, end)[2] - _ratio(field, t)[2]
+        used = data
+        if before is not None and isfinite(h) and isfinite(before[1]):
+            used = data + h / (2 * before[1]) * (data - before[0])
+        x = _from_data(field, x, used, t, end)
+        before = data, h
+    return x
+
+
+SOLVERS: dict[str, Callable[[Field, Tensor, list[float]], Tensor]] = {
+    "ddim": ddim,
+    "dpm-solver-1": dpm_solver_1,
+    "dpm-solver-2": dpm_solver_2,
+    "dpm-solver++-1": dpm_solver_pp_1,
+    "dpm-solver++-2": dpm_solver_pp_2,
+}

@@ -120,6 +120,10 @@ class BackboneConfig(Spec):
         """What makes this config impossible on ``geometry``, in words; nothing when it is fine."""
         return iter(())
 
+    def parameters(self, geometry: Geometry) -> int | None:
+        """Parameters of the network on ``geometry``, frozen ones included; None for a family that does not say."""
+        return None
+
 
 class DataConfig(Spec):
     """Base of every data set's typed config; the entry point of a data set is its config class.

@@ -1,0 +1,29 @@
+"""Mamba blocks that scan their curve both ways."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from backbones.config import BidirectionalConfig
+from backbones.network import scan_orders
+from backbones.zigma import ZigMa
+from zigbench.backbone import Geometry
+
+
+def both_ways(order: Tensor) -> Tensor:
+    """(L,) to (2, L): the order and its reverse."""
+    return torch.stack([order, order.flip(0)])
+
+
+class Bidirectional(ZigMa):
+    """ZigMa's blocks with a bidirectional mixer along any curve.
+
+    in_proj and out_proj are shared; the backward direction has its own convolution, x_proj, Δ_proj, A and D; the
+    two outputs are added and not halved: the release's ``v2`` mixer, which it runs along the rows only (that is
+    sweep-2). Vision Mamba differs by halving the sum and by its clean pre-norm.
+    """
+
+    @staticmethod
+    def orders(config: BidirectionalConfig, geometry: Geometry) -> list[Tensor]:
+        return [both_ways(order) for order in scan_orders(config, geometry, config.depth)]

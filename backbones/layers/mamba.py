@@ -1,0 +1,109 @@
+"""The Mamba mixer, with any number of scan directions between one in_proj and one out_proj."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from backbones.config.count import dt_rank
+from backbones.ops import causal_conv, selective_scan
+
+DT_RANGE = (1e-3, 1e-1)
+"""Δ at initialisation: log-uniform between these, as in Mamba."""
+
+
+class Direction(nn.Module):
+    """One selective scan with its own convolution, projections, A and D (Gu and Dao 2023, algorithm 2).
+
+    Args:
+        width: features of a token outside the mixer; sets the rank of Δ's projection.
+        inner: channels that are scanned.
+    """
+
+    def __init__(self, width: int, inner: int, *, d_state: int, d_conv: int) -> None:
+        super().__init__()
+        rank = dt_rank(width)
+        self.split = (rank, d_state, d_state)
+        # A depthwise convolution's own initialisation: fan-in is the number of taps.
+        bound = d_conv**-0.5
+        self.conv_weight = nn.Parameter(torch.empty(inner, d_conv).uniform_(-bound, bound))
+        self.conv_bias = nn.Parameter(torch.empty(inner).uniform_(-bound, bound))
+        self.x_proj = nn.Linear(inner, sum(self.split), bias=False)
+        self.dt_proj = nn.Linear(rank, inner)
+        nn.init.uniform_(self.dt_proj.weight, -(rank**-0.5), rank**-0.5)
+        low, high = (math.log(end) for end in DT_RANGE)
+        dt = torch.empty(inner).uniform_(low, high).exp()
+        with torch.no_grad():
+            # The inverse of softplus, written so that small Δ keep their digits.
+            self.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))
+        self.A_log = nn.Parameter(torch.arange(1, d_state + 1, dtype=torch.float32).log().repeat(inner, 1))
+        self.D = nn.Parameter(torch.ones(inner))
+
+    def forward(self, x: Tensor, order: Tensor, z: Tensor | None = None) -> Tensor:
+        """x, z (B, L, inner) and order (L,) to (B, L, inner), all in natural order; times SiLU(z) if given."""
+        u = causal_conv(x, self.conv_weight, self.conv_bias, activation="silu", order=order)
+        low, B, C = self.x_proj(u).split(self.split, dim=-1)
+        return selective_scan(
+            u,
+            linear(low, self.dt_proj.weight),
+            -torch.exp(_wide(self.A_log)),
+            B,
+            C,
+            _wide(self.D),
+            z,
+            delta_bias=_wide(self.dt_proj.bias),
+            delta_softplus=True,
+            order=order,
+        )
+
+
+def _wide(x: Tensor) -> Tensor:
+    """At least float32, which the state needs whatever the network's type is."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+class MambaMixer(nn.Module):
+    """in_proj, a scan along each order, their sum gated by SiLU(z), out_proj.
+
+    Args:
+        width: features of a token.
+        orders: (k, L) int64: the visiting order of each direction; a buffer, so it is saved with the weights.
+        halve: average the directions instead of adding them, as Vision Mamba does for its two.
+        depth: blocks in the network: out_proj begins 1/√depth smaller, so that the residual stream's variance
+            does not grow with depth.
+    """
+
+    orders: Tensor
+
+    def __init__(
+        self,
+        width: int,
+        orders: Tensor | Sequence[Tensor],
+        *,
+        d_state: int = 16,
+        d_conv: int = 4,
+        expand: int = 2,
+        halve: bool = False,
+        depth: int = 1,
+    ) -> None:
+        super().__init__()
+        inner = expand * width
+        self.register_buffer("orders", torch.stack(list(orders)))
+        self.scale = 1.0 / len(self.orders) if halve else 1.0
+        self.in_proj = nn.Linear(width, 2 * inner, bias=False)
+        self.directions = nn.ModuleList(Direction(width, inner, d_state=d_state, d_conv=d_conv) for _ in self.orders)
+        self.out_proj = nn.Linear(inner, width, bias=False)
+        with torch.no_grad():
+            self.out_proj.weight /= math.sqrt(depth)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, L, width) to the same shape, in natural order."""
+        x, z = self.in_proj(x).chunk(2, dim=-1)
+        if len(self.directions) == 1:
+            return self.out_proj(self.directions[0](x, self.orders[0], z))
+        total = sum(direction(x, order) for direction, order in zip(self.directions, self.orders, strict=True))
+        return self.out_proj(total * nn.functional.silu(z) * self.scale)

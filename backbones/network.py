@@ -1,0 +1,51 @@
+"""What every network of this package does: check its input, keep its geometry, recompute blocks when asked to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from backbones.config.base import ScanConfig, SizedConfig
+from backbones.layers.patches import check_input, to_image
+from zigbench.backbone import Geometry
+from zigbench.scan import layer_orders
+
+
+class Network(nn.Module):
+    """Base of the backbones.
+
+    Attributes:
+        checkpointing: recompute each block in the backward pass instead of keeping what is inside it: memory of
+            one block instead of ``depth`` of them, for about a third more time. May be set at any time.
+    """
+
+    def __init__(self, config: SizedConfig, geometry: Geometry) -> None:
+        super().__init__()
+        self.config = config
+        self.geometry = geometry
+        self.out_channels = geometry.channels * (2 if config.learned_sigma else 1)
+        self.checkpointing = False
+
+    def run(self, block: nn.Module, *args: Any) -> Any:
+        """``block(*args)``, recomputed in the backward pass where ``checkpointing`` is on."""
+        if self.checkpointing and torch.is_grad_enabled():
+            return checkpoint(block, *args, use_reentrant=False)
+        return block(*args)
+
+    def check(self, x: Tensor, t: Tensor) -> None:
+        """See :func:`backbones.layers.patches.check_input`."""
+        check_input(x, t, self.geometry)
+
+    def image(self, tokens: Tensor) -> Tensor:
+        """(B, tokens, patch² · out_channels) to (B, [T,] out_channels, H, W)."""
+        return to_image(tokens, self.geometry, self.out_channels)
+
+
+def scan_orders(config: ScanConfig, geometry: Geometry, layers: int) -> list[Tensor]:
+    """The visiting order of each of ``layers`` layers: (tokens,) int64 each."""
+    grid = geometry.grid if geometry.frames is None else (geometry.frames, *geometry.grid)
+    orders = layer_orders(config.curve, config.schemes, layers, grid, seed=config.order_seed)
+    return [torch.tensor(order.order) for order in orders]

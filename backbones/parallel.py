@@ -1,0 +1,32 @@
+"""Mamba blocks that scan several directions at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from backbones.config import ParallelConfig
+from backbones.zigma import ZigMa
+from zigbench.backbone import Geometry
+from zigbench.scan import layer_orders
+
+CROSS_SCAN = (0, 6, 1, 7, 2, 4, 3, 5)
+"""Variants of a row-major curve as VMamba takes them: rows and their reverse, columns and theirs, the mirrors."""
+
+
+class Parallel(ZigMa):
+    """ZigMa whose every block scans k directions of the curve, each with its own convolution, x_proj, Δ_proj, A, D.
+
+    What ZigMa is compared with in the paper: k directions inside a block cost k scans, one direction a block
+    costs one. Along the rows, four directions are VMamba's cross-scan (rows, columns and their reverses); other
+    curves take their first k variants, as ``zigma`` does over its layers. The outputs are added. The release
+    names this mixer and gives it parameters, but its forward pass is not written.
+    """
+
+    @staticmethod
+    def orders(config: ParallelConfig, geometry: Geometry) -> list[Tensor]:
+        grid = geometry.grid if geometry.frames is None else (geometry.frames, *geometry.grid)
+        variants = CROSS_SCAN if config.curve in ("sweep", "raster") else range(len(CROSS_SCAN))
+        chosen = [variants[k % config.schemes] for k in range(config.directions)]
+        made = layer_orders(config.curve, chosen, config.directions, grid, seed=config.order_seed)
+        return [torch.stack([torch.tensor(order.order) for order in made])] * config.depth

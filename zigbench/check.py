@@ -1,0 +1,266 @@
+"""The public contract of a backbone, checked on small networks: ``zigbench check NAME``, and in every test run.
+
+The networks are built small on four geometries (non-square, odd-sided, with labels, with text). Where a family
+starts at zero, its conditions can't show: so what depends on what is checked after every trained parameter has
+been moved by a little seeded noise, as training would.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from zigbench import registry
+from zigbench.backbone import NO_LABEL, Geometry, build_from, count_parameters
+from zigbench.spec import BackboneConfig
+
+GEOMETRIES = {
+    "non-square": Geometry(channels=2, height=4, width=12, patch=2),
+    "odd": Geometry(channels=1, height=5, width=3, patch=1),
+    "labels": Geometry(channels=1, height=6, width=4, patch=2, classes=3),
+    "text": Geometry(channels=1, height=4, width=6, patch=2, context=(3, 8)),
+}
+SMALL = {"width": 32, "depth": 4}
+BATCH = 3
+NOISE = 0.05
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the contract.
+
+    Attributes:
+        name: what was checked.
+        geometry: on which of ``GEOMETRIES``.
+        status: ``skipped`` where it has no meaning for this family.
+        detail: figures, or why it failed.
+    """
+
+    name: str
+    geometry: str
+    status: Literal["passed", "failed", "skipped"]
+    detail: str = ""
+
+
+def check(
+    name: str, *, config: Mapping[str, Any] | None = None, geometries: Mapping[str, Geometry] | None = None
+) -> list[Check]:
+    """Check the registered backbone ``name`` against the contract.
+
+    Args:
+        name: a registered family.
+        config: its keywords; by default width 32 and depth 4, where the family has such words.
+        geometries: named geometries; by default ``GEOMETRIES``.
+
+    Raises:
+        ValueError: an unknown family or keyword. What the network does wrong is a result, not an error.
+    """
+    family = registry.backbones.get(name)
+    if config is None:
+        config = {key: value for key, value in SMALL.items() if key in family.model_fields}
+    typed = family(**config)
+    results: list[Check] = []
+    for label, geometry in (GEOMETRIES if geometries is None else geometries).items():
+        problems = list(typed.faults(geometry))
+        if problems:
+            results.append(Check("builds", label, "skipped", "; ".join(problems)))
+        else:
+            results.extend(_check_on(label, geometry, typed))
+    return results
+
+
+def _check_on(label: str, geometry: Geometry, config: BackboneConfig) -> Iterator[Check]:
+    try:
+        subject = _Subject(geometry, config)
+    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+        yield Check("builds", label, "failed", f"{type(error).__name__}: {error}")
+        return
+    for name, law in LAWS.items():
+        try:
+            detail = law(subject)
+        except _Skipped as reason:
+            yield Check(name, label, "skipped", str(reason))
+        except (_Broken, RuntimeError, ValueError, TypeError, AttributeError) as error:
+            kind = "" if isinstance(error, _Broken) else f"{type(error).__name__}: "
+            yield Check(name, label, "failed", f"{kind}{error}")
+        else:
+            yield Check(name, label, "passed", detail)
+
+
+class _Broken(Exception):
+    """A law of the contract that does not hold."""
+
+
+class _Skipped(Exception):
+    """A law that has no meaning here."""
+
+
+class _Subject:
+    """A small network as built, its twin moved off its initialisation, and a batch for them."""
+
+    def __init__(self, geometry: Geometry, config: BackboneConfig) -> None:
+        self.geometry = geometry
+        self.config = config
+        self.fresh = build_from(config, geometry, seed=0)
+        self.network = build_from(config, geometry, seed=0).eval()
+        self.generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for parameter in self.network.parameters():
+                if parameter.requires_grad:
+                    parameter += NOISE * self.draw(*parameter.shape)
+        self.x = self.draw(BATCH, *geometry.sample_shape)
+        self.t = torch.linspace(0.1, 0.9, BATCH)
+        self.conditions: dict[str, Tensor] = {}
+        if geometry.classes is not None:
+            self.conditions["label"] = torch.arange(BATCH) % geometry.classes
+        if geometry.context is not None:
+            self.conditions["context"] = self.draw(BATCH, *geometry.context)
+
+    def draw(self, *shape: int) -> Tensor:
+        return torch.randn(*shape, generator=self.generator)
+
+    def output(self, **changes: Tensor | None) -> Tensor:
+        given: dict[str, Any] = {"x": self.x, "t": self.t, **self.conditions, **changes}
+        with torch.no_grad():
+            return self.network(given.pop("x"), given.pop("t"), **given)
+
+
+def _shape(subject: _Subject) -> str:
+    shape = list(subject.x.shape)
+    shape[-3] *= 2 if subject.config.learned_sigma else 1
+    for name, network in (("fresh", subject.fresh), ("moved", subject.network)):
+        out = network(subject.x, subject.t, **subject.conditions)
+        if list(out.shape) != shape or out.dtype != subject.x.dtype:
+            raise _Broken(f"expected {tuple(shape)} {subject.x.dtype}, got {tuple(out.shape)} {out.dtype}")
+        if not out.isfinite().all():
+            raise _Broken(f"the {name} network's output is not finite")
+    return str(tuple(shape))
+
+
+def _gradients(subject: _Subject) -> str:
+    network = subject.network
+    network.zero_grad()
+    out = network(subject.x, subject.t, **subject.conditions)
+    (out * torch.linspace(0.5, 1.5, out.numel()).reshape(out.shape)).sum().backward()
+    trained = {key: value for key, value in network.named_parameters() if value.requires_grad}
+    missed = [key for key, value in trained.items() if value.grad is None or not value.grad.any()]
+    wild = [key for key, value in trained.items() if value.grad is not None and not value.grad.isfinite().all()]
+    network.zero_grad()
+    if missed or wild:
+        raise _Broken("; ".join([f"no gradient: {key}" for key in missed] + [f"not finite: {key}" for key in wild]))
+    return f"{len(trained)} tensors"
+
+
+def _depends(word: str) -> Callable[[_Subject], str]:
+    def law(subject: _Subject) -> str:
+        if word in ("label", "context") and word not in subject.conditions:
+            raise _Skipped(f"no {word} on this geometry")
+        changes: dict[str, Tensor] = {
+            "x": subject.x.flip(0),
+            "t": 1.0 - 0.5 * subject.t,
+            "label": subject.conditions.get("label", subject.t).roll(1),
+            "context": subject.conditions.get("context", subject.t).flip(0),
+        }
+        moved = (subject.output() - subject.output(**{word: changes[word]})).abs().max().item()
+        if not moved > 1e-6:
+            raise _Broken(f"another {word} gives the same output (largest difference {moved:.2g})")
+        return f"largest difference {moved:.2g}"
+
+    return law
+
+
+def _null(subject: _Subject) -> str:
+    if "label" in subject.conditions and subject.config.label_dropout > 0:
+        absent = subject.output(label=None)
+        null = subject.output(label=torch.full((BATCH,), NO_LABEL))
+    elif "context" in subject.conditions:
+        absent = subject.output(context=None)
+        null = subject.output(context=torch.zeros_like(subject.conditions["context"]))
+    else:
+        raise _Skipped("no condition on this geometry")
+    if not torch.allclose(absent, null, rtol=1e-5, atol=1e-6):
+        raise _Broken("no condition and the null condition (label −1, context of zeros) give different outputs")
+    if torch.allclose(absent, subject.output()):
+        raise _Broken("the null condition gives the output of a real one")
+    return ""
+
+
+def _independence(subject: _Subject) -> str:
+    whole = subject.output()
+    worst = 0.0
+    for i in range(BATCH):
+        part = {key: value[i : i + 1] for key, value in subject.conditions.items()}
+        alone = subject.output(x=subject.x[i : i + 1], t=subject.t[i : i + 1], **part)
+        worst = max(worst, (alone - whole[i : i + 1]).abs().max().item())
+    if not worst <= 1e-4 * max(1.0, whole.abs().max().item()):
+        raise _Broken(f"a sample's output changes by {worst:.2g} with what else is in the batch")
+    return f"largest difference {worst:.2g}"
+
+
+def _determinism(subject: _Subject) -> str:
+    if not torch.equal(subject.output(), subject.output()):
+        raise _Broken("the same input gives two outputs in evaluation mode")
+    twin = build_from(subject.config, subject.geometry, seed=0)
+    differing = _differing(subject.fresh, twin)
+    if differing:
+        raise _Broken(f"the same seed initialises two ways: {', '.join(differing)}")
+    return ""
+
+
+def _checkpoint(subject: _Subject) -> str:
+    file = io.BytesIO()
+    torch.save(subject.network.state_dict(), file)
+    file.seek(0)
+    other = build_from(subject.config, subject.geometry, seed=1).eval()
+    other.load_state_dict(torch.load(file, weights_only=True))
+    with torch.no_grad():
+        out = other(subject.x, subject.t, **subject.conditions)
+    if not torch.equal(out, subject.output()):
+        raise _Broken("a network with the saved state loaded gives another output")
+    return f"{file.tell() / 1024:.0f} KiB"
+
+
+def _count(subject: _Subject) -> str:
+    declared = subject.config.parameters(subject.geometry)
+    if declared is None:
+        raise _Skipped("the config declares no count")
+    actual = count_parameters(subject.fresh)
+    if declared != actual:
+        raise _Broken(f"the config declares {declared:,} parameters, the network has {actual:,}")
+    return f"{actual:,}"
+
+
+def _mixed(subject: _Subject) -> str:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = subject.output()
+    exact = subject.output()
+    error = (out.float() - exact).abs().max().item() / max(exact.abs().max().item(), 1e-6)
+    if not error < 0.2:
+        raise _Broken(f"under bfloat16 autocast the output is off by {error:.2g} of its largest value")
+    return f"relative difference {error:.2g}"
+
+
+def _differing(one: nn.Module, other: nn.Module) -> list[str]:
+    states = one.state_dict(), other.state_dict()
+    return [key for key, value in states[0].items() if not torch.equal(value, states[1][key])]
+
+
+LAWS: dict[str, Callable[[_Subject], str]] = {
+    "output shape and type": _shape,
+    "parameters as declared": _count,
+    "finite gradients reach every parameter": _gradients,
+    "depends on x": _depends("x"),
+    "depends on t": _depends("t"),
+    "depends on label": _depends("label"),
+    "depends on context": _depends("context"),
+    "null condition": _null,
+    "samples are independent": _independence,
+    "deterministic": _determinism,
+    "a checkpoint restores it": _checkpoint,
+    "bfloat16 autocast": _mixed,
+}

@@ -6,7 +6,6 @@ float32 throughout.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -109,8 +108,7 @@ def scan_forward(
     shape = scan_state_shape(call.batch, call.length, call.channels, call.states) if save else (0,)
     state = torch.empty(shape)
     if call.u.numel():
-        packed = np.array(call.arguments(y, state), dtype=np.int64)
-        run(cpu_scan.scan, packed, call.batch * call.groups, call.work)
+        run(cpu_scan.scan, call.arguments(y, state), call.batch * call.groups, call.work)
     return y.to(u.dtype), state
 
 
@@ -144,8 +142,7 @@ def scan_backward(
             packed += rows(tensor)
         packed += [t.data_ptr() for t in (drate, dB, dC, dbias, dskip)]
         packed += [call.batch, parts]
-        array = np.array(packed, dtype=np.int64)
-        run(cpu_scan_backward.scan_gradient, array, call.batch * parts, 2 * call.work)
+        run(cpu_scan_backward.scan_gradient, packed, call.batch * parts, 2 * call.work)
     else:
         dB.zero_()
         dC.zero_()
@@ -172,11 +169,11 @@ def _conv_arguments(
     activation: str | None,
     order: Tensor | None,
     sums: tuple[Tensor | None, Tensor | None],
-) -> np.ndarray:
+) -> list[int]:
     packed = [part for tensor in (x, y, dy, dx) for part in rows(tensor)]
     packed += [taps.data_ptr(), address(bias), address(order), x.shape[1], x.shape[2], taps.shape[1]]
     packed += [int(activation == "silu"), int(x.dtype is torch.bfloat16), *map(address, sums)]
-    return np.array(packed, dtype=np.int64)
+    return packed
 
 
 def _taps(weight: Tensor) -> Tensor:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from numba import int64
 
 from backbones.ops.cpu_scan import fetch, sigmoid, visited
-from backbones.ops.cpu_vector import BYTES, LANES, fill, fma, load, load_row, store, store_row
+from backbones.ops.cpu_vector import BYTES, LANES, fill, fma, load, load_row, next_ticket, store, store_row
 
 # Places of the arguments in the int64 array a kernel is handed; tensors take three, as in cpu_scan.
-(X, Y, DY, DX) = range(0, 12, 3)
-(WEIGHT, BIAS, ORDER, LENGTH, CHANNELS, WIDTH, SILU, HALF, DWEIGHT, DBIAS) = range(12, 22)
-ARGUMENTS = 22
+(X, Y, DY, DX) = range(2, 14, 3)
+(WEIGHT, BIAS, ORDER, LENGTH, CHANNELS, WIDTH, SILU, HALF, DWEIGHT, DBIAS) = range(14, 24)
+ARGUMENTS = 24
 
 _AHEAD = 16  # rows between a prefetch and its use
 _BLOCK = 16  # steps whose gradients are held before dx is written
@@ -33,14 +32,17 @@ def _window(p, base, k, width, half, taps, lanes, bias):
     return value
 
 
-@numba.njit(numba.void(int64[::1], int64, int64), nogil=True, cache=True)
-def conv(p, first, last):
-    """Tasks [first, last) of the convolution; task = batch * groups + group, a group is LANES channels."""
+@numba.cfunc(numba.void(numba.types.voidptr), nopython=True, cache=True)
+def conv(arguments):
+    """Tasks of the convolution until none is left; task = batch * groups + group of LANES channels."""
+    p = numba.carray(arguments, (ARGUMENTS,), np.int64)
     length, channels, width, half, order = p[LENGTH], p[CHANNELS], p[WIDTH], p[HALF], p[ORDER]
     size = 2 if half != 0 else 4
     groups = (channels + LANES - 1) // LANES
     zero = fill(np.float32(0.0))
-    for task in range(first, last):
+    tasks = p[1]
+    task = next_ticket(p.ctypes.data)
+    while task < tasks:
         batch, group = task // groups, task % groups
         offset = group * LANES
         lanes = min(LANES, channels - offset)
@@ -57,6 +59,7 @@ def conv(p, first, last):
             if p[SILU] != 0:
                 y = y * sigmoid(y)
             store_row(y_base + visited(order, k) * p[Y + 2], y, lanes, half)
+        task = next_ticket(p.ctypes.data)
 
 
 @numba.njit(nogil=True, forceinline=True)
@@ -71,16 +74,19 @@ def _slope(p, k, x_base, dy_base, taps, lanes, bias):
     return g
 
 
-@numba.njit(numba.void(int64[::1], int64, int64), nogil=True, cache=True)
-def conv_gradient(p, first, last):
-    """Tasks [first, last) of the gradient; dweight and dbias are float32 partial sums per batch entry."""
+@numba.cfunc(numba.void(numba.types.voidptr), nopython=True, cache=True)
+def conv_gradient(arguments):
+    """Tasks of the gradient until none is left; dweight and dbias are float32 partial sums per batch entry."""
+    p = numba.carray(arguments, (ARGUMENTS,), np.int64)
     length, channels, width, half, order = p[LENGTH], p[CHANNELS], p[WIDTH], p[HALF], p[ORDER]
     size = 2 if half != 0 else 4
     groups = (channels + LANES - 1) // LANES
     scratch = np.empty((_BLOCK + width) * LANES + 16, np.float32)
     held = (scratch.ctypes.data + 63) // 64 * 64  # G of the steps [done, done + _BLOCK + width - 1)
     zero = fill(np.float32(0.0))
-    for task in range(first, last):
+    tasks = p[1]
+    task = next_ticket(p.ctypes.data)
+    while task < tasks:
         batch, group = task // groups, task % groups
         offset = group * LANES
         lanes = min(LANES, channels - offset)
@@ -117,4 +123,5 @@ def conv_gradient(p, first, last):
             for k in range(width - 1):  # the steps beyond this block come first in the next one
                 store(held + k * BYTES, load(held + (stop - done + k) * BYTES))
         store(p[DBIAS] + (batch * groups + group) * BYTES, dbias)
+        task = next_ticket(p.ctypes.data)
     scratch[0] = 0.0  # keeps the buffer alive up to here

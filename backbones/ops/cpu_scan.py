@@ -20,6 +20,7 @@ from backbones.ops.cpu_vector import (
     load_row,
     log1p_ratio,
     lower_bound,
+    next_ticket,
     positive,
     prefetch,
     spread,
@@ -33,9 +34,10 @@ CHECKPOINT = 16  # steps between two saved states
 
 # Where each argument of a kernel lies in the int64 array it is handed. Every tensor (batch, L, channels)
 # takes three places: address, bytes from one batch entry to the next, bytes from one row to the next.
-(U, DELTA, Z, B, C, Y) = range(0, 18, 3)
-(RATE, BIAS, SKIP, ORDER, STATE, LENGTH, CHANNELS, STATES, SOFTPLUS, HALF) = range(18, 28)
-FORWARD_ARGUMENTS = 28
+# The first two places are the workers': the next task, and how many there are.
+(U, DELTA, Z, B, C, Y) = range(2, 20, 3)
+(RATE, BIAS, SKIP, ORDER, STATE, LENGTH, CHANNELS, STATES, SOFTPLUS, HALF) = range(20, 30)
+FORWARD_ARGUMENTS = 30
 
 _LOG2_E = np.float32(LOG2_E)
 _LINE = 64
@@ -98,9 +100,10 @@ def fetch(address, size):
         prefetch(address + offset)
 
 
-@numba.njit(numba.void(int64[::1], int64, int64), nogil=True, cache=True)
-def scan(p, first, last):
-    """Tasks [first, last) of the forward scan; task = batch * groups + group, a group is LANES channels."""
+@numba.cfunc(numba.void(numba.types.voidptr), nopython=True, cache=True)
+def scan(arguments):
+    """Tasks of the forward scan until none is left; task = batch * groups + group of LANES channels."""
+    p = numba.carray(arguments, (FORWARD_ARGUMENTS,), np.int64)
     length, channels, states, half = p[LENGTH], p[CHANNELS], p[STATES], p[HALF]
     order, z, state = p[ORDER], p[Z], p[STATE]
     size = 2 if half != 0 else 4
@@ -109,7 +112,9 @@ def scan(p, first, last):
     scratch = np.empty(states * LANES + 16, np.float32)
     hidden = (scratch.ctypes.data + 63) // 64 * 64
     zero = fill(np.float32(0.0))
-    for task in range(first, last):
+    tasks = p[1]
+    task = next_ticket(p.ctypes.data)
+    while task < tasks:
         batch, group = task // groups, task % groups
         offset = group * LANES
         width = min(LANES, channels - offset)
@@ -154,4 +159,5 @@ def scan(p, first, last):
                 gate = load_row(z_base + row * p[Z + 2], width, half)
                 y = y * gate * sigmoid(gate)
             store_row(y_base + row * p[Y + 2], y, width, half)
+        task = next_ticket(p.ctypes.data)
     scratch[0] = 0.0  # keeps the buffer alive up to here

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from numba import int64
 
 from backbones.ops.cpu_scan import (
     BIAS,
@@ -51,6 +50,7 @@ from backbones.ops.cpu_vector import (
     load,
     load_float,
     load_row,
+    next_ticket,
     spread,
     store,
     store_float,
@@ -186,9 +186,10 @@ def _finish(p, start, stop, offset, batch, width, tile, bias, skip, dbias, dskip
     return dbias, dskip
 
 
-@numba.njit(numba.void(int64[::1], int64, int64), nogil=True, cache=True)
-def scan_gradient(p, first, last):
-    """Tasks [first, last); task = batch * parts + part. A part is a fixed run of channel groups."""
+@numba.cfunc(numba.void(numba.types.voidptr), nopython=True, cache=True)
+def scan_gradient(arguments):
+    """Tasks until none is left; task = batch * parts + part. A part is a fixed run of channel groups."""
+    p = numba.carray(arguments, (BACKWARD_ARGUMENTS,), np.int64)
     length, channels, states, parts = p[LENGTH], p[CHANNELS], p[STATES], p[PARTS]
     groups = (channels + LANES - 1) // LANES
     tiles = (length + CHECKPOINT - 1) // CHECKPOINT
@@ -197,7 +198,9 @@ def scan_gradient(p, first, last):
     history = tile + 6 * CHECKPOINT * BYTES
     carry = history + 2 * _SLAB * CHECKPOINT * BYTES
     zero = fill(np.float32(0.0))
-    for task in range(first, last):
+    tasks = p[1]
+    task = next_ticket(p.ctypes.data)
+    while task < tasks:
         batch, part = task // parts, task % parts
         begin = part * groups // parts
         for group in range(begin, (part + 1) * groups // parts):
@@ -223,4 +226,5 @@ def scan_gradient(p, first, last):
                 dbias, dskip = _finish(p, start, stop, offset, batch, width, tile, bias, skip, dbias, dskip)
             store(p[DBIAS] + block * BYTES, dbias)
             store(p[DSKIP] + block * BYTES, dskip)
+        task = next_ticket(p.ctypes.data)
     scratch[0] = 0.0  # keeps the buffer alive up to here

@@ -342,3 +342,13 @@ def prefetch(typingctx: Any, address: types.Type) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64), emit
+
+
+@intrinsic
+def next_ticket(typingctx: Any, address: types.Type) -> Any:
+    """The int64 at `address`, raised by one atomically."""
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
+        return builder.atomic_rmw("add", _pointer(builder, args[0], _I64), _I64(1), "monotonic")
+
+    return types.int64(types.int64), emit

@@ -1,0 +1,83 @@
+"""The whole way: from a network to measurements, samples and protocols."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from zigbench.evaluation import evaluate, read_protocols
+from zigbench.interpolant import Interpolant
+
+DIGITS = ("held_out_loss", "held_out_loss_token_0", "frechet_digits", "kid_digits", "recognised")
+
+
+def test_every_digits_metric_is_measured_once_under_a_protocol(network, digits, make_spec, tmp_path, cache):
+    spec = make_spec(evaluation__metrics=DIGITS)
+    steps = []
+    found = evaluate(
+        network,
+        Interpolant(),
+        digits,
+        spec,
+        folder=tmp_path,
+        cache=cache,
+        on_progress=lambda done, total: steps.append((done, total)),
+    )
+    names = [measurement.name for measurement in found]
+    assert len(names) == len(set(names))
+    assert set(DIGITS) < set(names)
+    protocols = read_protocols(tmp_path)
+    for measurement in found:
+        assert np.isfinite(measurement.value)
+        if measurement.name in DIGITS:
+            assert protocols[measurement.protocol].metric == measurement.name
+    assert steps[-1] == (64 + 60, 64 + 60)
+    assert [done for done, _ in steps] == sorted(done for done, _ in steps)
+    samples = np.load(tmp_path / "samples.npy", allow_pickle=False)
+    assert samples.shape == (10, 1, 8, 8)
+    assert samples.dtype == np.uint8
+
+
+def test_a_second_evaluation_gives_the_same_figures(network, digits, make_spec, tmp_path, cache):
+    spec = make_spec(evaluation__metrics=DIGITS)
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    a, b = (evaluate(network, Interpolant(), digits, spec, folder=f, cache=cache) for f in folders)
+    assert a == b
+    resumed = evaluate(network, Interpolant(), digits, spec, folder=folders[0], cache=cache)
+    assert resumed == a
+    assert (folders[0] / "samples.npy").read_bytes() == (folders[1] / "samples.npy").read_bytes()
+
+
+def test_no_metrics_means_no_work(network, digits, make_spec, tmp_path, cache):
+    assert evaluate(network, Interpolant(), digits, make_spec(), folder=tmp_path, cache=cache) == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_networks_mode_is_restored(network, digits, make_spec, tmp_path, cache):
+    network.train()
+    spec = make_spec(evaluation__metrics=["held_out_loss"])
+    evaluate(network, Interpolant(), digits, spec, folder=tmp_path, cache=cache)
+    assert network.training
+
+
+def test_a_network_that_breaks_down_fails_the_evaluation(network, digits, make_spec, tmp_path, cache):
+    with torch.no_grad():
+        network.outer.bias.fill_(float("nan"))
+    spec = make_spec(evaluation__metrics=["frechet_random"])
+    with pytest.raises(ValueError, match="not finite"):
+        evaluate(network, Interpolant(), digits, spec, folder=tmp_path, cache=cache)
+
+
+def test_planning_never_imports_torch():
+    code = (
+        "import sys; from zigbench import registry; import zigbench.evaluation;"
+        "[registry.metrics.get(name) for name in registry.metrics.names()];"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,149 @@
+"""A small classifier of handwritten digits, trained once from the data themselves and then kept.
+
+Its features stand in for Inception's where images are digits of 8×8: a distance in them is named after it, never
+FID. It is trained by a fixed recipe with its own seed on one thread, and its weights' SHA-256 stands in the protocol.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from zigbench.evaluation.draws import single_threaded
+from zigbench.evaluation.images import Real, from_uint8
+from zigbench.record import write_atomically
+from zigbench.rng import derive_seed
+from zigbench.spec import canonical_json
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the classifier is made. A change of the network or of the training raises ``version``."""
+
+    version: int = 1
+    seed: int = 0
+    epochs: int = 20
+    batch: int = 64
+    lr: float = 4e-3
+    weight_decay: float = 0.01
+    features: int = 32
+
+
+RECIPE = Recipe()
+
+
+class DigitClassifier(nn.Module):
+    """Two convolutions and two linear layers for grey images of 8×8.
+
+    ``forward`` maps uint8 (B, 1, 8, 8) to ``features`` (B, 32), the output of the last hidden layer before its
+    non-linearity, and ``logits`` (B, 10).
+    """
+
+    def __init__(self, features: int = RECIPE.features) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(1, 16, 3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(16, 32, 3, stride=2, padding=1),
+            nn.GELU(),
+            nn.Flatten(),
+            nn.Linear(32 * 4 * 4, features),
+        )
+        self.head = nn.Sequential(nn.GELU(), nn.Linear(features, 10))
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        features = self.body(from_uint8(images))
+        return {"features": features, "logits": self.head(features)}
+
+
+class DigitFeatures(nn.Module):
+    """The classifier for ``data`` as a feature extractor, from the cache or trained now.
+
+    Two processes that train it at once reach the same weights; the file is moved into place whole.
+
+    Args:
+        data: a loader whose splits hold (1, 8, 8) images with labels of 0 to 9.
+        cache: folder shared by runs.
+
+    Attributes:
+        accuracy: share of the held-out digits that it recognises.
+
+    Raises:
+        ValueError: the data are not 8×8 grey images with labels, or the cached file is damaged.
+    """
+
+    name = "digit classifier"
+    preparation = "[0, 255] → [-1, 1]"
+    provides = ("features", "logits")
+
+    def __init__(self, data: Any, cache: Path) -> None:
+        super().__init__()
+        train = data.split("train")
+        sample = train.batch([0])
+        if tuple(sample.x.shape[1:]) != (1, 8, 8) or sample.label is None:
+            raise ValueError(
+                f"the digit classifier reads labelled grey digits of 8×8; {train.name!r} has images of shape "
+                f"{tuple(sample.x.shape[1:])}: choose frechet_random or fid instead"
+            )
+        path = cache / "classifiers" / f"digits-{_key(train)}.safetensors"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with single_threaded():
+                weights = fit(train).state_dict()
+            write_atomically(path, save_tensors({name: tensor.contiguous() for name, tensor in weights.items()}))
+        content = path.read_bytes()
+        self.network = DigitClassifier()
+        try:
+            self.network.load_state_dict(load_tensors(content))
+        except (SafetensorError, RuntimeError) as error:
+            raise ValueError(f"{path} is damaged ({error}); delete it, and it will be made again") from error
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        with single_threaded():
+            self.accuracy = accuracy(self.network, data.split("held-out"))
+
+    def extract(self, images: Tensor) -> dict[str, Tensor]:
+        """``features`` and ``logits`` of uint8 (B, 1, 8, 8)."""
+        return self.network(images.to(self.network.head[1].weight.device))
+
+
+def _key(train: Any) -> str:
+    recipe = canonical_json({**asdict(RECIPE), "torch": torch.__version__})
+    return hashlib.sha256(f"{train.content_hash}/{recipe}".encode()).hexdigest()[:16]
+
+
+def fit(train: Any, recipe: Recipe = RECIPE) -> DigitClassifier:
+    """Train the classifier on one split; the outcome is a function of the images and the recipe."""
+    labels = train.batch(range(len(train))).label
+    images = Real(train).images(0, len(train))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(recipe.seed, "classifier initialisation"))
+        model = DigitClassifier(recipe.features)
+    generator = torch.Generator().manual_seed(derive_seed(recipe.seed, "classifier order"))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+    steps = recipe.epochs * (len(images) // recipe.batch)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for _ in range(recipe.epochs):
+        order = torch.randperm(len(images), generator=generator)
+        for start in range(0, len(images) - recipe.batch + 1, recipe.batch):
+            chosen = order[start : start + recipe.batch]
+            loss = nn.functional.cross_entropy(model(images[chosen])["logits"], labels[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return model
+
+
+def accuracy(model: DigitClassifier, split: Any) -> float:
+    """Share of a split's images that the classifier gives their label."""
+    with torch.no_grad():
+        answers = model(Real(split).images(0, len(split)))["logits"].argmax(1)
+    return float((answers == split.batch(range(len(split))).label).double().mean())

@@ -1,0 +1,124 @@
+"""Velocity loss on one fixed set of held-out triples (x*, ε, t), the same for every arm and every seed.
+
+Since all networks answer the same questions, the difference of two losses is free of the noise that the questions
+bring. The times are stratified over (0, 1), which lowers the variance of the mean over them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from zigbench.evaluation.draws import stratified_times
+from zigbench.interpolant import Interpolant
+from zigbench.interpolant.interpolant import prediction_of, spread
+from zigbench.record import Measurement
+from zigbench.rng import derive_seed
+from zigbench.sampling import starting_noise
+
+if TYPE_CHECKING:
+    from zigbench.evaluation.catalogue import Metric
+    from zigbench.evaluation.material import Material
+
+SEED = 20_240_320
+"""Seed of the triples, part of what the figure means: it is the same for all runs."""
+
+BINS = 16
+"""Equal bins of t whose mean losses are kept beside the mean."""
+
+
+@dataclass(frozen=True)
+class HeldOutErrors:
+    """Squared velocity errors of the triples.
+
+    Attributes:
+        t: times, float64 (M,).
+        loss: mean squared error over all elements of each triple's image, float64 (M,).
+        token_0: the same over the top-left patch (of the first frame), float64 (M,).
+    """
+
+    t: Tensor
+    loss: Tensor
+    token_0: Tensor
+
+
+@torch.no_grad()
+def held_out_errors(
+    model: Any,
+    interpolant: Interpolant,
+    split: Any,
+    *,
+    count: int,
+    patch: int,
+    batch: int,
+    device: torch.device | str = "cpu",
+    on_batch: Any = None,
+) -> HeldOutErrors:
+    """Errors of the network's velocity on the fixed triples; triple j has image j mod len(split).
+
+    ‖v_θ(x_t, t) − (α̇ x* + σ̇ ε)‖² per element. A network that predicts something else is judged by the velocity
+    that follows from it, so that all predictions are measured alike; no weighting enters.
+
+    Args:
+        model: maps (x, t, label, context) to its prediction; in evaluation mode.
+        interpolant: path and meaning of the prediction.
+        split: held-out images.
+        count: number of triples M.
+        patch: side of a patch.
+        batch: triples at once.
+        device: where the network is.
+        on_batch: called with the number of triples done.
+    """
+    times = interpolant.clamp(stratified_times(SEED, count), "velocity")
+    parts: list[tuple[Tensor, Tensor]] = []
+    for start in range(0, count, batch):
+        indices = range(start, min(start + batch, count))
+        chosen = split.batch([index % len(split) for index in indices])
+        data = chosen.x.to(device)
+        seeds = [derive_seed(SEED, "held-out noise", index) for index in indices]
+        noise = starting_noise(seeds, data.shape[1:]).to(device)
+        t = times[start : start + len(data)].to(device)
+        x = interpolant.interpolate(data, noise, t)
+        label = None if chosen.label is None else chosen.label.to(device)
+        context = None if chosen.context is None else chosen.context.to(device)
+        output = prediction_of(model(x, t.float(), label=label, context=context), x)
+        state = interpolant.state(t)
+        target = spread(state.dalpha, data) * data + spread(state.dsigma, data) * noise
+        error = (interpolant.velocity(output, x, t) - target).double().square()
+        first = error[:, 0] if error.dim() == 5 else error
+        parts.append((error.flatten(1).mean(1).cpu(), first[..., :patch, :patch].flatten(1).mean(1).cpu()))
+        if on_batch is not None:
+            on_batch(len(data))
+    return HeldOutErrors(times, torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))
+
+
+def bin_means(t: Tensor, values: Tensor, bins: int = BINS) -> tuple[float, ...]:
+    """Mean of ``values`` in each of ``bins`` equal bins of t over [0, 1], from noise to data; empty ones left out."""
+    where = (t * bins).long().clamp(0, bins - 1)
+    return tuple(float(values[where == k].mean()) for k in range(bins) if bool((where == k).any()))
+
+
+def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
+    """The mean over all triples; ``samples`` holds the means of the bins of t."""
+    errors = material.held_out_errors()
+    values = errors.token_0 if metric.name == "held_out_loss_token_0" else errors.loss
+    protocol = material.protocol(
+        metric,
+        estimator=f"mean squared velocity error of {len(values)} triples, seed {SEED}, stratified t",
+        reference=material.held_out.name,
+        reference_split="held-out",
+        reference_count=len(material.held_out),
+        reference_hash=material.held_out.content_hash,
+    )
+    return (
+        Measurement(
+            name=metric.name,
+            value=float(values.mean()),
+            higher_is_better=False,
+            samples=bin_means(errors.t, values),
+            protocol=protocol.hash,
+        ),
+    )

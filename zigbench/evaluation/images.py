@@ -1,0 +1,68 @@
+"""From a network's range to pixels of 0 to 255: one way for samples and real images alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+QUANTISATION = "[-1, 1] → round(127.5 (x + 1)), clamped to 0–255"
+
+
+def to_uint8(x: Tensor) -> Tensor:
+    """Quantise images in [-1, 1] to 0–255, rounding to the nearest (halves to even) and clamping.
+
+    Args:
+        x: floating point, any shape.
+
+    Raises:
+        ValueError: a value that is not finite: a broken sample must not pass as a grey one.
+    """
+    if not torch.isfinite(x).all():
+        bad = int((~torch.isfinite(x)).sum())
+        raise ValueError(f"{bad} of {x.numel()} values of the images are not finite")
+    return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def from_uint8(images: Tensor) -> Tensor:
+    """0–255 back to [-1, 1], float32."""
+    return images.float() / 127.5 - 1
+
+
+class ImageSet(Protocol):
+    """Images that can be read in pieces."""
+
+    def __len__(self) -> int: ...
+
+    def images(self, start: int, stop: int) -> Tensor:
+        """Images ``start`` to ``stop`` (exclusive), uint8 (n, C, H, W), or (n, T, C, H, W) for clips."""
+        ...
+
+
+class Real:
+    """Real images of one split as pixels, decoded where the data are latents.
+
+    Args:
+        split: as a data set's loader gives it.
+        decode: latents to images in [-1, 1]; None where the data are images.
+    """
+
+    def __init__(self, split: Any, decode: Any = None) -> None:
+        self.split = split
+        self.decode = decode
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def images(self, start: int, stop: int) -> Tensor:
+        x = self.split.batch(range(start, stop)).x
+        return to_uint8(x if self.decode is None else self.decode(x))
+
+
+def pieces(images: ImageSet, size: int) -> Iterator[Tensor]:
+    """All images in order, ``size`` at a time; clips come as their frames."""
+    for start in range(0, len(images), size):
+        piece = images.images(start, min(start + size, len(images)))
+        yield piece.reshape(-1, *piece.shape[-3:])

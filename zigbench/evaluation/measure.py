@@ -1,0 +1,71 @@
+"""Measure a trained network: every metric its spec names, over one set of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zigbench.evaluation.generation import save_array
+from zigbench.evaluation.material import Material
+from zigbench.evaluation.protocol import write_protocols
+from zigbench.interpolant import Interpolant
+from zigbench.record import Measurement
+from zigbench.registry import load_object
+from zigbench.spec import RunSpec
+
+PREVIEW = "samples.npy"
+
+
+def evaluate(
+    model: torch.nn.Module,
+    interpolant: Interpolant,
+    data: Any,
+    spec: RunSpec,
+    *,
+    folder: Path,
+    cache: Path,
+    device: torch.device | str = "cpu",
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[Measurement, ...]:
+    """Compute the metrics in ``spec.evaluation.metrics``, sampling once for all of them.
+
+    Leaves in ``folder``: ``samples/`` (shards of uint8 with an index), ``samples.npy`` (the first
+    ``evaluation.preview`` samples, uint8 (N, C, H, W)) and ``protocols.json`` (the conditions of each figure, by
+    hash). Sample i comes from the same noise in every run of equal seed.
+
+    Args:
+        model: the network with its averaged weights, on ``device``; its mode is restored.
+        interpolant: path, and meaning of the network's output.
+        data: the data set's loader, with splits "train" and "held-out".
+        spec: the run.
+        folder: the run's folder.
+        cache: folder shared by runs, for weights of extractors and statistics of references.
+        device: where to compute.
+        on_progress: called with the pieces of work done and their total.
+
+    Raises:
+        ValueError: a metric that can't be had on these data; weights that are missing; a sample that is not finite.
+        OSError: the folder or the cache can't be written.
+    """
+    if not spec.evaluation.metrics:
+        return ()
+    training = model.training
+    model.eval()
+    try:
+        material = Material(
+            model, interpolant, data, spec, folder=folder, cache=cache, device=device, on_progress=on_progress
+        )
+        measurements: dict[str, Measurement] = {}
+        for metric in material.metrics:
+            for measurement in load_object(metric.compute)(material, metric):
+                measurements.setdefault(measurement.name, measurement)
+        if spec.evaluation.preview and material.sample_count:
+            samples = material.samples()
+            save_array(folder / PREVIEW, samples.images(0, min(spec.evaluation.preview, len(samples))).numpy())
+        write_protocols(folder, material.protocols.values())
+    finally:
+        model.train(training)
+    return tuple(measurements.values())

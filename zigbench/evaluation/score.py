@@ -1,0 +1,46 @@
+"""Inception score: exp of the mutual information between a sample and its class under the extractor.
+
+Salimans et al., "Improved techniques for training GANs" (2016). It looks at no reference image.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
+
+from zigbench.record import Measurement
+
+if TYPE_CHECKING:
+    from zigbench.evaluation.catalogue import Metric
+    from zigbench.evaluation.material import Material
+
+SPLITS = 10
+
+
+def inception_score(logits: Tensor, splits: int = SPLITS) -> tuple[float, float]:
+    """Mean and standard deviation over ``splits`` parts of the logits (N, classes).
+
+    Raises:
+        ValueError: fewer samples than parts.
+    """
+    if len(logits) < splits:
+        raise ValueError(f"{len(logits)} samples can't be split into {splits} parts; raise evaluation.samples")
+    found = isc_features_to_metric(logits, splits=splits)
+    return float(found[KEY_METRIC_ISC_MEAN]), float(found[KEY_METRIC_ISC_STD])
+
+
+def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
+    """The mean over splits, and the deviation under ``…_deviation``."""
+    mean, deviation = inception_score(material.features(metric))
+    protocol = material.protocol(metric, estimator=f"mean over {SPLITS} splits, samples shuffled, float64")
+    return (
+        Measurement(name=metric.name, value=mean, higher_is_better=True, protocol=protocol.hash),
+        Measurement(
+            name=f"{metric.name}_deviation",
+            value=deviation,
+            protocol=protocol.hash,
+            note="standard deviation over splits of this run's samples, not over seeds",
+        ),
+    )

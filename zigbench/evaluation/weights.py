@@ -1,0 +1,107 @@
+"""Weights of feature extractors: from a given file, a cache or a download, and never without their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.error
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+OFFLINE = ("ZIGBENCH_OFFLINE", "HF_HUB_OFFLINE")
+"""Environment variables that forbid downloads when set to 1."""
+
+FOLDER = "ZIGBENCH_WEIGHTS"
+"""Environment variable that names a folder of weights, looked into before the cache."""
+
+
+class MissingWeightsError(ValueError):
+    """Weights that are not here and could not be fetched; the message says which, from where, and where to put them."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A file of published weights.
+
+    Args:
+        file: its name in the cache.
+        url: where it is published.
+        prefix: how its SHA-256 begins, where the publisher says.
+    """
+
+    file: str
+    url: str
+    prefix: str | None = None
+
+
+@dataclass(frozen=True)
+class FoundWeights:
+    """A file on this machine and the SHA-256 of its contents."""
+
+    path: Path
+    sha256: str
+
+
+def find(weights: Weights, cache: Path, given: Path | None = None) -> FoundWeights:
+    """The file of weights: the given one, else one in ``$ZIGBENCH_WEIGHTS``, else the cache's, else a download.
+
+    Args:
+        weights: which.
+        cache: folder shared by runs; downloads go to its ``weights`` folder.
+        given: a file to use instead, whatever its hash.
+
+    Raises:
+        MissingWeightsError: not here, and offline or not to be had.
+        ValueError: a published file whose hash is not the publisher's.
+    """
+    if given is not None:
+        if not given.is_file():
+            raise MissingWeightsError(f"there is no file of weights {given}")
+        return FoundWeights(given, _sha256(given))
+    home = cache / "weights" / weights.file
+    places = [home]
+    if os.environ.get(FOLDER):
+        places.insert(0, Path(os.environ[FOLDER]) / weights.file)
+    for place in places:
+        if place.is_file():
+            return _checked(weights, place)
+    if any(os.environ.get(name) == "1" for name in OFFLINE):
+        raise _missing(weights, home, "downloads are switched off")
+    home.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # Writes to a temporary file, checks the hash where one is known, and moves it into place.
+        torch.hub.download_url_to_file(weights.url, str(home), hash_prefix=weights.prefix, progress=False)
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        raise _missing(weights, home, f"the download failed: {error}") from error
+    return _checked(weights, home)
+
+
+def _missing(weights: Weights, home: Path, why: str) -> MissingWeightsError:
+    return MissingWeightsError(
+        f"the weights {weights.file} are not on this machine ({why}); fetch {weights.url} elsewhere and put it at "
+        f"{home}, or into the folder named by ${FOLDER}"
+    )
+
+
+def _checked(weights: Weights, path: Path) -> FoundWeights:
+    digest = _sha256(path)
+    if weights.prefix is not None and not digest.startswith(weights.prefix):
+        raise ValueError(
+            f"{path} has SHA-256 {digest[:16]}…, but the published {weights.file} begins with {weights.prefix}: "
+            f"it is damaged or another file; delete it, or fetch {weights.url} again"
+        )
+    return FoundWeights(path, digest)
+
+
+def _sha256(path: Path) -> str:
+    status = path.stat()
+    return _sha256_of(str(path), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=32)
+def _sha256_of(path: str, size: int, changed: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zigbench.settings import SpecError
-from zigbench.spec import Geometry, RunSpec, Spec
+from zigbench.spec import Geometry, RunSpec, Spec, spec_id
 
 CHANGES = {
     "seed": st.integers(0, 5),
@@ -43,6 +43,16 @@ def test_ids_are_equal_exactly_when_resolved_specs_are(one, other):
 def test_a_default_said_aloud_is_the_same_run():
     spec = RunSpec.parse(BASE)
     assert RunSpec.parse({**BASE, "seed": 0, "scan.curve": spec.scan.curve}).id == spec.id
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"training.log_every": 3}, {"training.checkpoint_seconds": 5.0}, {"training.activation_checkpointing": True}],
+)
+def test_how_a_run_is_computed_or_watched_is_outside_its_identity(change):
+    spec = RunSpec.parse(BASE)
+    assert spec.override(change) != spec
+    assert spec.override(change).id == spec.id == spec_id(spec.override(change).resolved())
 
 
 def test_the_backbones_own_defaults_are_part_of_the_identity():

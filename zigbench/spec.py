@@ -25,6 +25,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
 from pydantic_core import ErrorDetails
 
 from zigbench import registry
@@ -37,6 +38,10 @@ LIFTED = {"curve": "scan.curve", "schemes": "scan.schemes", "position": "positio
 Position = Literal["none", "sincos", "learned", "per-layer"]
 Positive = Annotated[int, Field(gt=0)]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+NOT_IDENTITY: JsonDict = {"identity": False}
+"""Marks a field that says how a run is computed or watched and never changes a bit of its result."""
 
 
 class Spec(BaseModel):
@@ -220,22 +225,67 @@ class DataSpec(_Component):
 
 
 class OptimizerSpec(Spec):
-    """AdamW with linear warm-up; norms, biases and the state space's A_log and D are not decayed."""
+    """AdamW with linear warm-up; norms, biases and the state space's A_log and D are not decayed.
+
+    Args:
+        lr: learning rate after the warm-up.
+        betas: decay of the first and second moments.
+        eps: added to the root of the second moment.
+        weight_decay: decoupled decay of the matrices.
+        clip: greatest norm of the whole gradient that enters a step.
+        warmup: steps over which the rate rises linearly to ``lr``.
+        schedule: of the rate after the warm-up.
+        final: share of ``lr`` at which the cosine ends.
+    """
 
     lr: Annotated[float, Field(gt=0.0)] = 1e-4
-    betas: tuple[Unit, Unit] = (0.9, 0.999)
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    eps: Annotated[float, Field(gt=0.0)] = 1e-8
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
     clip: Annotated[float, Field(gt=0.0)] = 2.0
     warmup: Annotated[int, Field(ge=0)] = 0
     schedule: Literal["constant", "cosine"] = "constant"
+    final: Unit = 0.0
 
 
 class TrainingSpec(Spec):
-    """Length of the training: optimizer steps, images a step, decay of the averaged weights."""
+    """Length and arithmetic of the training, what is averaged, what is kept.
+
+    Args:
+        steps: optimizer steps.
+        batch: images a step, over all processes and accumulated parts together.
+        accumulate: parts that a process computes its share of a step's batch in.
+        ema: decay of the averaged weights, in [0, 1).
+        ema_std: where given, averages with a power function of this relative width instead (Karras et al. 2024).
+        precision: of matrix products and activations; weights and averages are always float32.
+        compile: compile the network (rounds differently, hence part of a run's identity).
+        distribution: whether each process holds the whole network or a shard of it.
+        on_divergence: stop, or go back to the last multiple of ``rewind_every`` steps and halve the rate.
+        rewind_every: steps between the points one can go back to.
+        activation_checkpointing: recompute each block's activations in the backward pass.
+        checkpoint_seconds: time between checkpoints.
+        checkpoint_every: steps between checkpoints, beside those by time.
+        keep_every: checkpoints at multiples of so many steps are never removed.
+        log_every: steps a line of the log; None for about a thousand lines in all.
+        sinks: where the log goes beside ``log.jsonl``.
+    """
 
     steps: Positive = 400_000
     batch: Positive = 160
-    ema: Unit = 0.9999
+    accumulate: Positive = 1
+    ema: Share = 0.9999
+    ema_std: Annotated[float, Field(gt=0.0, lt=0.28)] | None = None
+    precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
+    compile: bool = False
+    distribution: Literal["replicated", "sharded"] = "replicated"
+    on_divergence: Literal["stop", "rewind"] = "stop"
+    rewind_every: Positive = 1_000
+    activation_checkpointing: bool = Field(default=False, json_schema_extra=NOT_IDENTITY)
+    checkpoint_seconds: float = Field(default=60.0, gt=0.0, json_schema_extra=NOT_IDENTITY)
+    checkpoint_every: Positive | None = Field(default=None, json_schema_extra=NOT_IDENTITY)
+    keep_every: Positive | None = Field(default=None, json_schema_extra=NOT_IDENTITY)
+    log_every: Positive | None = Field(default=None, json_schema_extra=NOT_IDENTITY)
+    sinks: tuple[Literal["tensorboard", "wandb"], ...] = Field(default=(), json_schema_extra=NOT_IDENTITY)
 
 
 class EvaluationSpec(Spec):
@@ -350,7 +400,10 @@ class RunSpec(Spec):
 
     @property
     def id(self) -> str:
-        """Sixteen hexadecimal digits of the SHA-256 of the resolved spec as sorted JSON."""
+        """Sixteen hexadecimal digits of the SHA-256 of the resolved spec as sorted JSON.
+
+        Fields marked :data:`NOT_IDENTITY` are left out.
+        """
         return spec_id(self.resolved())
 
     @property
@@ -378,7 +431,19 @@ def canonical_json(value: Any) -> str:
 
 def spec_id(resolved: Mapping[str, Any]) -> str:
     """Identity of a resolved spec given as JSON values."""
-    return hashlib.sha256(canonical_json(resolved).encode()).hexdigest()[:16]
+    return hashlib.sha256(canonical_json(_identity(RunSpec, resolved)).encode()).hexdigest()[:16]
+
+
+def _identity(model: type[BaseModel], resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """``resolved`` without what the model marks as :data:`NOT_IDENTITY`."""
+    kept = dict(resolved)
+    for name, field in model.model_fields.items():
+        part = field.annotation
+        if isinstance(field.json_schema_extra, dict) and not field.json_schema_extra.get("identity", True):
+            kept.pop(name, None)
+        elif isinstance(part, type) and issubclass(part, BaseModel) and isinstance(kept.get(name), Mapping):
+            kept[name] = _identity(part, kept[name])
+    return kept
 
 
 def _faults(detail: ErrorDetails, raw: Mapping[str, Any]) -> tuple[Fault, ...]:

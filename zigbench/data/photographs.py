@@ -1,0 +1,94 @@
+"""Grey crops of the photographs that come with scikit-image and scikit-learn; nothing is downloaded.
+
+The list is fixed: the packages also hold a chessboard, a phantom, a logo, and the other half of the stereo pair,
+which would show the held-out quarter of the first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import skimage.data
+import torch
+from sklearn.datasets import load_sample_image
+
+from zigbench.data.config import PhotographsConfig
+from zigbench.data.split import Split, TensorSplit, choose
+
+PICTURES = (
+    "astronaut", "chelsea", "coffee", "hubble_deep_field", "ihc",
+    "motorcycle_left", "retina", "rocket", "china", "flower",
+)  # fmt: skip
+
+TRAIN_CROPS = 2_048
+"""Training crops of each picture, at places drawn once for all runs."""
+
+PLACES_SEED = 16_0922
+"""Seed of those places."""
+
+
+class Photographs:
+    """Crops of ``config.size``², as many of each picture, luminance mapped to [-1, 1].
+
+    Training crops lie anywhere in the left three quarters and may overlap. Held-out crops lie in the right quarter
+    on a grid without overlap, so that each is evidence of its own.
+    """
+
+    def __init__(self, config: PhotographsConfig) -> None:
+        pictures = [luminance(picture) for picture in _pictures().values()]
+        size = config.size
+        generator = np.random.Generator(np.random.PCG64(PLACES_SEED))
+        train = [_drawn(picture[:, : border(picture)], size, generator) for picture in pictures]
+        grids = [_grid(picture[:, border(picture) :], size) for picture in pictures]
+        fewest = min(map(len, grids))
+        held_out = [grid[np.arange(fewest) * len(grid) // fewest] for grid in grids]
+        self.splits: dict[str, Split] = {
+            name: TensorSplit("photographs", torch.from_numpy(np.concatenate(crops))[:, None])
+            for name, crops in (("train", train), ("held-out", held_out))
+        }
+
+    def split(self, split: str) -> Split:
+        """``train`` (2,048 crops of each picture) or ``held-out`` (as many of each as the smallest has room for).
+
+        Raises:
+            ValueError: any other name.
+        """
+        return choose(self.splits, split)
+
+
+def border(picture: np.ndarray) -> int:
+    """First column of the held-out quarter of a picture (height, width)."""
+    width: int = picture.shape[1]
+    return width * 3 // 4
+
+
+def luminance(picture: np.ndarray) -> np.ndarray:
+    """Rec. 709 luma of a picture (height, width, 3) of 0 to 255, rounded: uint8 (height, width)."""
+    return np.rint(picture[..., :3].astype(np.float64) @ (0.2126, 0.7152, 0.0722)).astype(np.uint8)
+
+
+def _pictures() -> dict[str, np.ndarray]:
+    """The pictures by name, uint8 (height, width, 3)."""
+    pictures = {
+        "ihc": skimage.data.immunohistochemistry(),
+        "motorcycle_left": skimage.data.stereo_motorcycle()[0],  # type: ignore[no-untyped-call]
+        "china": load_sample_image("china.jpg"),
+        "flower": load_sample_image("flower.jpg"),
+    }
+    return {
+        name: np.asarray(pictures[name] if name in pictures else getattr(skimage.data, name)()) for name in PICTURES
+    }
+
+
+def _drawn(picture: np.ndarray, size: int, generator: np.random.Generator) -> np.ndarray:
+    """Crops at random places, uint8 (TRAIN_CROPS, size, size)."""
+    windows = np.lib.stride_tricks.sliding_window_view(picture, (size, size))
+    rows, columns = windows.shape[:2]
+    place = generator.integers(rows * columns, size=TRAIN_CROPS)
+    crops: np.ndarray = windows[place // columns, place % columns]
+    return crops
+
+
+def _grid(picture: np.ndarray, size: int) -> np.ndarray:
+    """All crops of a grid without overlap, uint8 (n, size, size)."""
+    windows = np.lib.stride_tricks.sliding_window_view(picture, (size, size))[::size, ::size]
+    return windows.reshape(-1, size, size)

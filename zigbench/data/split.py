@@ -1,0 +1,102 @@
+"""What every data set gives: splits whose samples are taken by index."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+Indices = Tensor | Sequence[int]
+
+
+class Batch(NamedTuple):
+    """Samples that go through the network together.
+
+    Attributes:
+        x: float32 (B, C, H, W) or (B, T, C, H, W), in [-1, 1] (latents: of unit scale).
+        label: int64 (B,) in [0, classes), or None.
+        context: float32 (B, tokens, width), or None.
+    """
+
+    x: Tensor
+    label: Tensor | None = None
+    context: Tensor | None = None
+
+
+class Split(Protocol):
+    """One part of a data set.
+
+    Attributes:
+        name: of the data set.
+        content_hash: SHA-256 of the samples, hexadecimal: equal for equal data, whatever they are called.
+        resident: whether samples lie in memory, so that a batch costs next to nothing.
+    """
+
+    name: str
+    content_hash: str
+    resident: bool
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: Indices) -> Batch:
+        """The samples at ``indices``, each in [0, len), in that order, on the CPU."""
+        ...
+
+
+class TensorSplit:
+    """A split that lies in memory as one tensor.
+
+    Args:
+        name: of the data set.
+        x: float32 in [-1, 1], or uint8 of 0 to 255, which is mapped to [-1, 1] as a batch is taken; (N, C, H, W).
+        label: int64 (N,), or None.
+        context: float32 (N, tokens, width), or None.
+    """
+
+    resident = True
+
+    def __init__(self, name: str, x: Tensor, label: Tensor | None = None, context: Tensor | None = None) -> None:
+        for part in (label, context):
+            assert part is None or len(part) == len(x)
+        self.name = name
+        self.x = x
+        self.label = label
+        self.context = context
+        self.content_hash = content_hash(x, label, context)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def batch(self, indices: Indices) -> Batch:
+        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        x = self.x[chosen]
+        if x.dtype == torch.uint8:
+            x = x.float() / 127.5 - 1
+        label = None if self.label is None else self.label[chosen]
+        return Batch(x, label, None if self.context is None else self.context[chosen])
+
+
+def content_hash(*parts: Tensor | None) -> str:
+    """SHA-256 over the shapes, types and values of tensors on the CPU."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if part is None:
+            digest.update(b"none;")
+        else:
+            digest.update(f"{part.dtype}{tuple(part.shape)};".encode())
+            digest.update(part.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def choose(splits: dict[str, Split], split: str) -> Split:
+    """The split of that name.
+
+    Raises:
+        ValueError: there is none; says which there are.
+    """
+    if split not in splits:
+        raise ValueError(f"no split {split!r}; there are {', '.join(map(repr, splits))}")
+    return splits[split]

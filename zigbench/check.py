@@ -83,20 +83,20 @@ def _check_on(label: str, geometry: Geometry, config: BackboneConfig) -> Iterato
     for name, law in LAWS.items():
         try:
             detail = law(subject)
-        except _Skipped as reason:
+        except _SkippedError as reason:
             yield Check(name, label, "skipped", str(reason))
-        except (_Broken, RuntimeError, ValueError, TypeError, AttributeError) as error:
-            kind = "" if isinstance(error, _Broken) else f"{type(error).__name__}: "
+        except (_BrokenError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+            kind = "" if isinstance(error, _BrokenError) else f"{type(error).__name__}: "
             yield Check(name, label, "failed", f"{kind}{error}")
         else:
             yield Check(name, label, "passed", detail)
 
 
-class _Broken(Exception):
+class _BrokenError(Exception):
     """A law of the contract that does not hold."""
 
 
-class _Skipped(Exception):
+class _SkippedError(Exception):
     """A law that has no meaning here."""
 
 
@@ -136,9 +136,9 @@ def _shape(subject: _Subject) -> str:
     for name, network in (("fresh", subject.fresh), ("moved", subject.network)):
         out = network(subject.x, subject.t, **subject.conditions)
         if list(out.shape) != shape or out.dtype != subject.x.dtype:
-            raise _Broken(f"expected {tuple(shape)} {subject.x.dtype}, got {tuple(out.shape)} {out.dtype}")
+            raise _BrokenError(f"expected {tuple(shape)} {subject.x.dtype}, got {tuple(out.shape)} {out.dtype}")
         if not out.isfinite().all():
-            raise _Broken(f"the {name} network's output is not finite")
+            raise _BrokenError(f"the {name} network's output is not finite")
     return str(tuple(shape))
 
 
@@ -152,14 +152,16 @@ def _gradients(subject: _Subject) -> str:
     wild = [key for key, value in trained.items() if value.grad is not None and not value.grad.isfinite().all()]
     network.zero_grad()
     if missed or wild:
-        raise _Broken("; ".join([f"no gradient: {key}" for key in missed] + [f"not finite: {key}" for key in wild]))
+        raise _BrokenError(
+            "; ".join([f"no gradient: {key}" for key in missed] + [f"not finite: {key}" for key in wild])
+        )
     return f"{len(trained)} tensors"
 
 
 def _depends(word: str) -> Callable[[_Subject], str]:
     def law(subject: _Subject) -> str:
         if word in ("label", "context") and word not in subject.conditions:
-            raise _Skipped(f"no {word} on this geometry")
+            raise _SkippedError(f"no {word} on this geometry")
         changes: dict[str, Tensor] = {
             "x": subject.x.flip(0),
             "t": 1.0 - 0.5 * subject.t,
@@ -168,7 +170,7 @@ def _depends(word: str) -> Callable[[_Subject], str]:
         }
         moved = (subject.output() - subject.output(**{word: changes[word]})).abs().max().item()
         if not moved > 1e-6:
-            raise _Broken(f"another {word} gives the same output (largest difference {moved:.2g})")
+            raise _BrokenError(f"another {word} gives the same output (largest difference {moved:.2g})")
         return f"largest difference {moved:.2g}"
 
     return law
@@ -182,11 +184,11 @@ def _null(subject: _Subject) -> str:
         absent = subject.output(context=None)
         null = subject.output(context=torch.zeros_like(subject.conditions["context"]))
     else:
-        raise _Skipped("no condition on this geometry")
+        raise _SkippedError("no condition on this geometry")
     if not torch.allclose(absent, null, rtol=1e-5, atol=1e-6):
-        raise _Broken("no condition and the null condition (label −1, context of zeros) give different outputs")
+        raise _BrokenError("no condition and the null condition (label −1, context of zeros) give different outputs")
     if torch.allclose(absent, subject.output()):
-        raise _Broken("the null condition gives the output of a real one")
+        raise _BrokenError("the null condition gives the output of a real one")
     return ""
 
 
@@ -198,17 +200,17 @@ def _independence(subject: _Subject) -> str:
         alone = subject.output(x=subject.x[i : i + 1], t=subject.t[i : i + 1], **part)
         worst = max(worst, (alone - whole[i : i + 1]).abs().max().item())
     if not worst <= 1e-4 * max(1.0, whole.abs().max().item()):
-        raise _Broken(f"a sample's output changes by {worst:.2g} with what else is in the batch")
+        raise _BrokenError(f"a sample's output changes by {worst:.2g} with what else is in the batch")
     return f"largest difference {worst:.2g}"
 
 
 def _determinism(subject: _Subject) -> str:
     if not torch.equal(subject.output(), subject.output()):
-        raise _Broken("the same input gives two outputs in evaluation mode")
+        raise _BrokenError("the same input gives two outputs in evaluation mode")
     twin = build_from(subject.config, subject.geometry, seed=0)
     differing = _differing(subject.fresh, twin)
     if differing:
-        raise _Broken(f"the same seed initialises two ways: {', '.join(differing)}")
+        raise _BrokenError(f"the same seed initialises two ways: {', '.join(differing)}")
     return ""
 
 
@@ -221,17 +223,17 @@ def _checkpoint(subject: _Subject) -> str:
     with torch.no_grad():
         out = other(subject.x, subject.t, **subject.conditions)
     if not torch.equal(out, subject.output()):
-        raise _Broken("a network with the saved state loaded gives another output")
+        raise _BrokenError("a network with the saved state loaded gives another output")
     return f"{file.tell() / 1024:.0f} KiB"
 
 
 def _count(subject: _Subject) -> str:
     declared = subject.config.parameters(subject.geometry)
     if declared is None:
-        raise _Skipped("the config declares no count")
+        raise _SkippedError("the config declares no count")
     actual = count_parameters(subject.fresh)
     if declared != actual:
-        raise _Broken(f"the config declares {declared:,} parameters, the network has {actual:,}")
+        raise _BrokenError(f"the config declares {declared:,} parameters, the network has {actual:,}")
     return f"{actual:,}"
 
 
@@ -241,7 +243,7 @@ def _mixed(subject: _Subject) -> str:
     exact = subject.output()
     error = (out.float() - exact).abs().max().item() / max(exact.abs().max().item(), 1e-6)
     if not error < 0.2:
-        raise _Broken(f"under bfloat16 autocast the output is off by {error:.2g} of its largest value")
+        raise _BrokenError(f"under bfloat16 autocast the output is off by {error:.2g} of its largest value")
     return f"relative difference {error:.2g}"
 
 

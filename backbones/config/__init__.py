@@ -11,14 +11,18 @@ from backbones.config.scan import (
     VisionMambaConfig,
     ZigMaConfig,
 )
+from backbones.config.skeleton import DiMConfig, DiSConfig, UViTConfig
 
 __all__ = [
     "BidirectionalConfig",
+    "DiMConfig",
+    "DiSConfig",
     "DiTConfig",
     "ParallelConfig",
     "ScanConfig",
     "SizedConfig",
     "SweepConfig",
+    "UViTConfig",
     "VisionMambaConfig",
     "ZigMaConfig",
 ]

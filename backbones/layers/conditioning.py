@@ -54,11 +54,11 @@ class TimeMLP(nn.Module):
 class LabelEmbedding(nn.Module):
     """A row a class; where labels are dropped, one more for no label (−1, or no labels at all)."""
 
-    def __init__(self, classes: int, width: int, label_dropout: float) -> None:
+    def __init__(self, classes: int, width: int, label_dropout: float, *, std: float = 0.02) -> None:
         super().__init__()
         self.classes = classes
         self.table = nn.Embedding(label_rows(classes, label_dropout), width)
-        nn.init.normal_(self.table.weight, std=0.02)
+        nn.init.normal_(self.table.weight, std=std)
 
     def forward(self, label: Tensor | None, batch: int) -> Tensor:
         """(B,) int64 in [−1, classes) to (B, width)."""

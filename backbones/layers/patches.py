@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from zigbench.backbone import Geometry
@@ -13,14 +12,18 @@ class PatchEmbedding(nn.Module):
 
     The features of a patch run over (channel, row, column): reshaped, the weight is that of the strided
     convolution which the published networks use.
+
+    Args:
+        xavier: Xavier weights and zero biases, as DiT and ZigMa; else a convolution's defaults, as U-ViT and DiS.
     """
 
-    def __init__(self, geometry: Geometry, width: int) -> None:
+    def __init__(self, geometry: Geometry, width: int, *, xavier: bool = True) -> None:
         super().__init__()
         self.geometry = geometry
         self.proj = nn.Linear(geometry.channels * geometry.patch**2, width)
-        nn.init.xavier_uniform_(self.proj.weight)
-        nn.init.zeros_(self.proj.bias)
+        if xavier:
+            nn.init.xavier_uniform_(self.proj.weight)
+            nn.init.zeros_(self.proj.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) or (B, T, C, H, W) to (B, tokens, width), row-major, frame after frame."""
@@ -52,9 +55,3 @@ def check_input(x: Tensor, t: Tensor, geometry: Geometry) -> None:
         raise ValueError(f"x has shape {tuple(x.shape)}; this network was built for (batch, {expected})")
     if t.shape != x.shape[:1]:
         raise ValueError(f"t has shape {tuple(t.shape)}; expected one time for each of {x.shape[0]} samples")
-
-
-def truncated_normal(tensor: Tensor) -> None:
-    """Fill with N(0, 0.02) truncated at ±2."""
-    with torch.no_grad():
-        nn.init.trunc_normal_(tensor, std=0.02)

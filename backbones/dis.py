@@ -1,0 +1,104 @@
+"""DiS: Mamba blocks on U-ViT's skeleton."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from backbones.bidirectional import both_ways
+from backbones.config import DiSConfig
+from backbones.layers.mamba import MambaMixer
+from backbones.layers.modulation import DropPath, Modulation, depth_rates, modulate
+from backbones.network import scan_orders
+from backbones.skeleton import Join, Skeleton
+from zigbench.backbone import Geometry
+
+NORM_EPS = 1e-5
+
+
+class DiSBlock(nn.Module):
+    """[Join with the skip,] add to the residual, RMSNorm, mixer: Vim's block, in which only the mixer's output skips."""
+
+    def __init__(self, width: int, mixer: nn.Module, *, skip: bool, drop_path: float) -> None:
+        super().__init__()
+        self.join = Join(width, skip=skip)
+        self.norm = nn.RMSNorm(width, eps=NORM_EPS)
+        self.mixer = mixer
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, h: Tensor, residual: Tensor | None, skip: Tensor | None) -> tuple[Tensor, Tensor]:
+        """h, skip (B, L, width); residual the same in float32 or wider, None in the first block."""
+        h = self.join(h, skip)
+        wide = torch.promote_types(h.dtype, torch.float32)
+        residual = h.to(wide) if residual is None else residual + self.drop_path(h)
+        return self.mixer(self.norm(residual.to(self.norm.weight.dtype))), residual
+
+
+class DiS(Skeleton):
+    """DiS (Fei et al. 2024, "Scalable Diffusion Models with State Space Backbone").
+
+    As released: U-ViT's tokens and skips, with the time's sinusoid through an MLP; Vim's blocks, whose two
+    directions are added and not halved; RMSNorm, then LayerNorm without affine, then Linear, where with labels
+    the LayerNorm is modulated by time + label; positions zero at first, biases zero, out_proj over √depth. The
+    release's tail modulation does not begin at zero. It trains with learned sigma and drop-path 0.1; here both
+    are words of the spec.
+    """
+
+    def __init__(self, config: DiSConfig, geometry: Geometry) -> None:
+        self.block_orders = self.orders(config, geometry)
+        super().__init__(config, geometry, position_std=0.0, label_std=0.02)
+        del self.block_orders  # Each mixer holds its own as a buffer.
+        width = config.width
+        self.drop_path = DropPath(config.drop_path)
+        self.norm = nn.RMSNorm(width, eps=NORM_EPS)
+        self.head_norm = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
+        self.head_modulation = None
+        if self.label is not None or self.text is not None:
+            self.head_modulation = Modulation(width, 2)
+            self.head_modulation.linear.reset_parameters()
+        self.head = nn.Linear(width, geometry.patch**2 * self.out_channels)
+        for name, layer in self.named_modules():
+            kept = name.endswith("dt_proj") or name.startswith("patches.")
+            if isinstance(layer, nn.Linear) and layer.bias is not None and not kept:
+                nn.init.zeros_(layer.bias)
+
+    def orders(self, config: DiSConfig, geometry: Geometry) -> list[Tensor]:
+        """Orders of each block, (directions, extras + patches): both ways over the extras and the patches."""
+        return [both_ways(order) for order in after_extras(config, geometry, config.blocks)]
+
+    def block(self, index: int, *, skip: bool) -> DiSBlock:
+        config = self.config
+        mixer = MambaMixer(
+            config.width,
+            self.block_orders[index],
+            d_state=config.d_state,
+            d_conv=config.d_conv,
+            expand=config.expand,
+            depth=config.depth,
+        )
+        # A block drops what enters it, the output of the one before, so that the skips stay whole.
+        rates = [0.0, *depth_rates(config.drop_path, config.depth)]
+        return DiSBlock(config.width, mixer, skip=skip, drop_path=rates[index])
+
+    def tail(self, h: Tensor, residual: Tensor | None, c: Tensor) -> Tensor:
+        h = self.leave((residual + self.drop_path(h)).to(self.norm.weight.dtype))
+        h = self.head_norm(self.norm(h))
+        if self.head_modulation is not None:
+            h = modulate(h, *self.head_modulation(nn.functional.silu(c)))
+        return self.image(self.head(h))
+
+    def leave(self, h: Tensor) -> Tensor:
+        """The patches' tokens behind the last block."""
+        return h[:, self.extras :]
+
+
+def extra_tokens(geometry: Geometry) -> int:
+    """Tokens in front of the patches: time, label and text."""
+    return 1 + (geometry.classes is not None) + (geometry.context or (0, 0))[0]
+
+
+def after_extras(config: DiSConfig, geometry: Geometry, layers: int) -> list[Tensor]:
+    """The curve's orders over the patches, with the extra tokens visited first: (extras + tokens,) each."""
+    extras = extra_tokens(geometry)
+    first = torch.arange(extras)
+    return [torch.cat([first, order + extras]) for order in scan_orders(config, geometry, layers)]

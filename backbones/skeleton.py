@@ -1,0 +1,101 @@
+"""U-ViT's skeleton: every input is a token, and long skips join the two halves of the stack."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from backbones.config.skeleton import SkeletonConfig
+from backbones.layers.conditioning import LabelEmbedding, Sinusoids, TextEmbedding, refuse_unknown
+from backbones.layers.patches import PatchEmbedding
+from backbones.layers.position import Position
+from backbones.network import Network
+from zigbench.backbone import Geometry
+
+
+class Skeleton(Network):
+    """Tokens [label,] time, [text,] patches; depth/2 blocks in, one in the middle, depth/2 out; a tail.
+
+    A subclass says what a block is (:meth:`block`) and what follows the last one (:meth:`tail`). A block is called
+    with (h, residual, skip) and returns (h, residual); what it returns as h is kept for its mirror, which gets it
+    as ``skip``. The residual is a second stream for those that keep one.
+
+    Args:
+        position_std: of the learned positions' truncated normal; 0 for zeros.
+        label_std: of the label rows.
+    """
+
+    def __init__(self, config: SkeletonConfig, geometry: Geometry, *, position_std: float, label_std: float) -> None:
+        super().__init__(config, geometry)
+        width = config.width
+        self.patches = PatchEmbedding(geometry, width, xavier=False)
+        self.sinusoids = Sinusoids(width, config.time)
+        self.time: nn.Module = nn.Identity()
+        if config.time_mlp:
+            self.time = nn.Sequential(nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, width))
+        self.label = self.text = None
+        if geometry.classes is not None:
+            self.label = LabelEmbedding(geometry.classes, width, config.label_dropout, std=label_std)
+        if geometry.context is not None:
+            self.text = TextEmbedding(geometry.context, width)
+        self.extras = 1 + (self.label is not None) + (geometry.context or (0, 0))[0]
+        self.position = Position(config.position, geometry, width, config.blocks, extras=self.extras, std=position_std)
+        half = config.depth // 2
+        self.blocks_in = nn.ModuleList(self.block(i, skip=False) for i in range(half))
+        self.block_mid = self.block(half, skip=False)
+        self.blocks_out = nn.ModuleList(self.block(half + 1 + i, skip=config.skip) for i in range(half))
+
+    def block(self, index: int, *, skip: bool) -> nn.Module:
+        """Block ``index`` of ``depth + 1``."""
+        raise NotImplementedError
+
+    def tail(self, h: Tensor, residual: Tensor | None, c: Tensor) -> Tensor:
+        """From the last block's streams and the condition c (B, width) to the image."""
+        raise NotImplementedError
+
+    def enter(self, patches: Tensor) -> Tensor:
+        """Patch tokens as the first block gets them; DiM adds its own here."""
+        return patches
+
+    def placed(self, h: Tensor, layer: int) -> Tensor:
+        """Tokens in front of block ``layer``, with that layer's position embedding if it has one."""
+        return self.position.at_layer(h, layer)
+
+    def forward(self, x: Tensor, t: Tensor, *, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+        """See :class:`zigbench.backbone.Backbone`."""
+        self.check(x, t)
+        refuse_unknown(self.geometry, label, context)
+        patches = self.patches(x)
+        c = self.time(self.sinusoids(t).to(patches.dtype))
+        tokens = [c[:, None]]
+        if self.label is not None:
+            row = self.label(label, len(t))
+            tokens.insert(0, row[:, None])
+            c = c + row
+        if self.text is not None:
+            text = self.text(context, len(t))
+            tokens.append(text.to(patches.dtype))
+            c = c + text.mean(dim=1)
+        h = self.position.at_input(torch.cat([*tokens, patches], dim=1))
+        h = self.enter(h)
+        residual = None
+        skips: list[Tensor] = []
+        for layer, block in enumerate(self.blocks_in):
+            h, residual = self.run(block, self.placed(h, layer), residual, None)
+            skips.append(h)
+        h, residual = self.run(self.block_mid, self.placed(h, len(skips)), residual, None)
+        for layer, block in enumerate(self.blocks_out, start=len(skips) + 1):
+            h, residual = self.run(block, self.placed(h, layer), residual, skips.pop())
+        return self.tail(h, residual, c)
+
+
+class Join(nn.Module):
+    """Linear(2D → D) of a stream and the skip from the mirror block, or the stream alone."""
+
+    def __init__(self, width: int, *, skip: bool) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2 * width, width) if skip else None
+
+    def forward(self, h: Tensor, skip: Tensor | None) -> Tensor:
+        """h, skip (B, L, width)."""
+        return h if self.linear is None else self.linear(torch.cat([h, skip], dim=-1))

@@ -1,0 +1,89 @@
+"""Parameter counts: published, declared and actual are one number."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backbones import table
+from zigbench import registry
+from zigbench.backbone import Geometry, build, build_from, count_parameters
+
+FAMILIES = ["zigma", "sweep", "bidirectional", "vision-mamba", "parallel", "dit", "u-vit", "dis", "dim"]
+
+
+@pytest.mark.parametrize("row", table.ROWS, ids=lambda row: row.label)
+def test_published_counts_are_reproduced(row: table.Row) -> None:
+    assert row.exact, (row.counted, row.published)
+
+
+@pytest.mark.parametrize("row", [row for row in table.ROWS if not row.classifier], ids=lambda row: row.label)
+def test_the_networks_of_the_table_have_the_declared_parameters(row: table.Row) -> None:
+    with torch.device("meta"):
+        network = build(row.family, row.geometry, **row.config)
+    assert count_parameters(network) == row.counted
+
+
+@pytest.mark.parametrize(("size", "width"), [("Ti", 192), ("S", 384), ("B", 768)])
+def test_a_vim_classifier_is_the_mixers_and_norms_of_this_backbone_and_its_shell(size: str, width: int) -> None:
+    with torch.device("meta"):
+        network = build("vision-mamba", table.PATCH_2, size=size)
+    kept = sum(count_parameters(block.mixer) + count_parameters(block.norm) for block in network.blocks)
+    shell = 16 * 16 * 3 * width + width + (14 * 14 + 1) * width + width + width + 1000 * width + 1000
+    row = next(row for row in table.ROWS if row.label == f"Vim-{size} 224")
+    assert kept + shell == row.published
+
+
+geometries = st.builds(
+    lambda channels, rows, columns, patch, frames, classes, context: Geometry(
+        channels, rows * patch, columns * patch, patch, frames=frames, classes=classes, context=context
+    ),
+    channels=st.integers(1, 4),
+    rows=st.integers(1, 5),
+    columns=st.integers(1, 5),
+    patch=st.sampled_from([1, 2, 4, 8]),
+    frames=st.none() | st.integers(1, 3),
+    classes=st.none() | st.integers(1, 5),
+    context=st.none() | st.tuples(st.integers(1, 4), st.integers(1, 9)),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    family=st.sampled_from(FAMILIES),
+    geometry=geometries,
+    width=st.sampled_from([8, 20, 36]),
+    depth=st.sampled_from([2, 4]),
+    position=st.sampled_from(["none", "sincos", "learned", "per-layer"]),
+    label_dropout=st.sampled_from([0.0, 0.1]),
+    learned_sigma=st.booleans(),
+)
+def test_declared_parameters_are_the_actual_ones(family: str, geometry: Geometry, **config: object) -> None:
+    if geometry.frames is not None and "curve" in registry.backbones.get(family).model_fields:
+        config["curve"] = "sweep"
+    typed = registry.backbones.get(family)(**config)
+    if any(typed.faults(geometry)):
+        assert family == "dim"
+        assert geometry.frames is not None
+        return
+    with torch.device("meta"):
+        network = build_from(typed, geometry)
+    assert count_parameters(network) == typed.parameters(geometry)
+
+
+def test_configs_counts_and_the_table_need_no_torch() -> None:
+    code = (
+        "import sys; from backbones import table; assert all(row.exact for row in table.ROWS); "
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_table_prints_every_row() -> None:
+    assert table.table().row_count == len(table.ROWS) == 26

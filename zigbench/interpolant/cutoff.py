@@ -2,10 +2,10 @@
 
 Some quantities have no finite coefficients at an end: the data cannot be told from the noise where α = 0, the
 score is infinite where σ = 0, the velocity of VP is infinite at the data. There, and only there, times are held
-at the point where the amplitude ratio α/σ (or σ/α) has fallen to the cut-off; the field beyond it is the field
-at that point. Cutting on the ratio and not on t gives every path the same share of what is left out: at the
-cut-off 0.001 the other part has a standard deviation of a thousandth. An end at which everything is finite is
-used as it is.
+at the point where the amplitude ratio α/σ (or σ/α) has fallen to the cut-off: the expected data and noise beyond
+it are those at that point. Cutting on the ratio and not on t gives every path the same share of what is left out:
+at the cut-off 0.001 the other part has a standard deviation of a thousandth. An end at which everything is finite
+is used as it is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from zigbench.interpolant.path import Path
-from zigbench.interpolant.prediction import conversion, definition
+from zigbench.interpolant.prediction import PARTS, definition, to_part
 from zigbench.interpolant.state import PathState
 from zigbench.interpolant.weighting import weight
 
@@ -47,12 +47,20 @@ def finite_range(path: Path, cutoff: float, quantities: Quantities) -> tuple[flo
 def conversion_range(path: Path, cutoff: float, prediction: str, targets: tuple[str, ...]) -> tuple[float, float]:
     """Times at which a prediction is defined and can be converted to all of ``targets``."""
 
+    parts = {part for target in targets if target != prediction for part in PARTS[target]}
+
     def quantities(state: PathState) -> Iterable[Tensor]:
         yield from definition(prediction, state)
-        for target in targets:
-            yield from conversion(prediction, target, state)
+        for part in parts:
+            yield from to_part(prediction, part, state)
 
     return finite_range(path, cutoff, quantities)
+
+
+@lru_cache(maxsize=1024)
+def definition_range(path: Path, cutoff: float, target: str) -> tuple[float, float]:
+    """Times at which ``target`` has a finite share of data and noise."""
+    return finite_range(path, cutoff, lambda state: definition(target, state))
 
 
 @lru_cache(maxsize=1024)

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from zigbench.interpolant import coupling as couplings
 from zigbench.interpolant import path as paths
 from zigbench.interpolant import time_sampling
-from zigbench.interpolant.cutoff import conversion_range, training_range
+from zigbench.interpolant.cutoff import conversion_range, definition_range, training_range
 from zigbench.interpolant.options import choose, take, unknown
 from zigbench.interpolant.path import Path
 from zigbench.interpolant.prediction import PREDICTIONS, conversion, definition
@@ -88,7 +88,7 @@ class Interpolant:
 
     def state(self, t: Tensor | float) -> PathState:
         """Coefficients of the path at ``t``, in float64, shaped like t."""
-        return self.path.state(torch.as_tensor(t).double())
+        return self.path.state(torch.as_tensor(t, dtype=torch.float64))
 
     def clamp(self, t: Tensor, *targets: str) -> Tensor:
         """Times held where the network's output is defined and can be converted to ``targets``.
@@ -105,26 +105,41 @@ class Interpolant:
             x: (B, …).
             t: (B,) or one time for all; in [0, 1].
         """
-        return self._convert("velocity", model_output, x, t)
+        return self.convert("velocity", model_output, x, t)
 
     def score(self, model_output: Tensor, x: Tensor, t: Tensor | float) -> Tensor:
         """s = ∇ log p_t(x) = −ε/σ; arguments as :meth:`velocity`."""
-        return self._convert("score", model_output, x, t)
+        return self.convert("score", model_output, x, t)
 
     def noise(self, model_output: Tensor, x: Tensor, t: Tensor | float) -> Tensor:
         """ε, the expected noise; arguments as :meth:`velocity`."""
-        return self._convert("noise", model_output, x, t)
+        return self.convert("noise", model_output, x, t)
 
     def data(self, model_output: Tensor, x: Tensor, t: Tensor | float) -> Tensor:
         """x*, the expected datum; arguments as :meth:`velocity`."""
-        return self._convert("data", model_output, x, t)
+        return self.convert("data", model_output, x, t)
 
-    def _convert(self, target: str, output: Tensor, x: Tensor, t: Tensor | float) -> Tensor:
-        output = output.to(x.dtype)
-        if target == self.prediction:
+    def convert(
+        self,
+        target: str,
+        model_output: Tensor,
+        x: Tensor,
+        t: Tensor | float,
+        *,
+        held: Tensor | float | None = None,
+    ) -> Tensor:
+        """``target``, one of :data:`PREDICTIONS`, from the network's output; arguments as :meth:`velocity`.
+
+        Args:
+            held: time at which the network was evaluated in place of t, from :meth:`clamp`; unless told, t itself.
+        """
+        output = model_output.to(x.dtype)
+        t = torch.as_tensor(t, dtype=torch.float64)
+        held_t = t if held is None else torch.as_tensor(held, dtype=torch.float64)
+        if target == self.prediction and (held is None or bool((held_t == t).all())):
             return output
-        t = self.clamp(torch.as_tensor(t).double(), target)
-        of_x, of_output = conversion(self.prediction, target, self.path.state(t))
+        state = self.path.state(t.clamp(*definition_range(self.path, self.cutoff, target)))
+        of_x, of_output = conversion(self.prediction, target, self.path.state(self.clamp(held_t, target)), state)
         return spread(of_x, x) * x + spread(of_output, x) * output
 
     def draw(self, data: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:

@@ -19,6 +19,10 @@ PREDICTIONS = ("velocity", "score", "noise", "data")
 """What a network can predict."""
 
 
+PARTS = {"velocity": ("data", "noise"), "score": ("noise",), "noise": ("noise",), "data": ("data",)}
+"""Which of data and noise each is made of."""
+
+
 class Affine(NamedTuple):
     """Coefficients of target = of_x · x + of_output · output."""
 
@@ -26,27 +30,29 @@ class Affine(NamedTuple):
     of_output: Tensor
 
 
-def conversion(source: str, target: str, state: PathState) -> Affine:
-    """How ``target`` follows from x and an output that means ``source``.
+def to_part(source: str, part: str, state: PathState) -> Affine:
+    """How "data" or "noise" follows from x and an output that means ``source``.
 
-    Not finite where the output does not determine the target (for instance the data from the noise where
-    α = 0); :mod:`zigbench.interpolant.cutoff` keeps evaluations away from there.
+    Not finite where the output does not determine it (the data from the noise where α = 0);
+    :mod:`zigbench.interpolant.cutoff` keeps evaluations away from there.
     """
-    zero, one = torch.zeros_like(state.alpha), torch.ones_like(state.alpha)
-    if source == target:
-        return Affine(zero, one)
-    if target == "data":
-        return _data(source, state)
-    if target == "noise":
-        return _noise(source, state)
-    noise = _noise(source, state)
-    if target == "score":
-        return Affine(-noise.of_x / state.sigma, -noise.of_output / state.sigma)
-    data = _data(source, state)
-    return Affine(
-        state.dalpha * data.of_x + state.dsigma * noise.of_x,
-        state.dalpha * data.of_output + state.dsigma * noise.of_output,
-    )
+    return _data(source, state) if part == "data" else _noise(source, state)
+
+
+def conversion(source: str, target: str, held: PathState, state: PathState) -> Affine:
+    """How ``target`` follows from x and an output that means ``source``: data and noise first, then the target.
+
+    Args:
+        source, target: two of :data:`PREDICTIONS`.
+        held: the path where data and noise are taken from the output.
+        state: the path where the target is put together from them; the same time unless that is next to an end.
+    """
+    of_x = of_output = torch.zeros_like(held.alpha)
+    for part, share in zip(("data", "noise"), definition(target, state), strict=True):
+        if part in PARTS[target]:
+            affine = to_part(source, part, held)
+            of_x, of_output = of_x + share * affine.of_x, of_output + share * affine.of_output
+    return Affine(of_x, of_output)
 
 
 def _data(source: str, state: PathState) -> Affine:

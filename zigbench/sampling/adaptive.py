@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torchdiffeq import odeint
 
+from zigbench.sampling.field import Field
+from zigbench.sampling.log_snr import ddim
 from zigbench.sampling.ode import Flow
 
 
@@ -24,4 +26,18 @@ def integrate(flow: Flow, x: Tensor, times: list[float], rtol: float, atol: floa
         return flow.velocity(state, float(t))
 
     ends = torch.tensor([times[0], times[-1]], dtype=torch.float64, device=x.device)
-    return odeint(slope, x, ends, method="dopri5", rtol=rtol, atol=atol)[-1]
+    states: Tensor = odeint(slope, x, ends, method="dopri5", rtol=rtol, atol=atol)
+    return states[-1]
+
+
+def sample(field: Field, x: Tensor, times: list[float], rtol: float, atol: float) -> Tensor:
+    """Follow the flow from noise to data; the last bit as in :func:`zigbench.sampling.ode.sample`.
+
+    Where the velocity can't be had at the end, the solver goes to the last time at which it can.
+    """
+    if field.regular(times[-1]):
+        return integrate(field, x, times, rtol, atol)
+    last = field.last_regular()
+    if last > times[0]:
+        x = integrate(field, x, [times[0], last], rtol, atol)
+    return ddim(field, x, [max(last, times[0]), times[-1]])

@@ -8,6 +8,7 @@ with x at t, x' at t' > t, r = α/α' and ρ² = σ² − r² σ'²,
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import sqrt
 
 from torch import Tensor
@@ -18,7 +19,7 @@ from zigbench.sampling.random import Increments
 
 def ddpm(field: Field, x: Tensor, times: list[float], increments: Increments) -> Tensor:
     """Follow the chain through increasing ``times``; one evaluation a step."""
-    for t, end in zip(times[:-1], times[1:], strict=True):
+    for t, end in pairwise(times):
         here, there = field.state(t), field.state(end)
         ratio = float(here.alpha / there.alpha)
         var, var_end = float(here.sigma) ** 2, float(there.sigma) ** 2

@@ -37,13 +37,24 @@ class Field:
 
     def __call__(self, x: Tensor, t: float, *targets: str) -> tuple[Tensor, ...]:
         """The ``targets`` ("velocity", "noise", "data", "score") at (x, t), from one output of the network."""
-        time = self.interpolant.clamp(torch.tensor(t, dtype=torch.float64), *targets)
-        output = self._output(x, t, float(time))
-        return tuple(getattr(self.interpolant, target)(output, x, time) for target in targets)
+        held = float(self.interpolant.clamp(torch.tensor(t, dtype=torch.float64), *targets))
+        output = self._output(x, t, held)
+        return tuple(self.interpolant.convert(target, output, x, t, held=held) for target in targets)
 
     def velocity(self, x: Tensor, t: float) -> Tensor:
         """Drift of the probability flow."""
         return self(x, t, "velocity")[0]
+
+    def last_regular(self) -> float:
+        """Last time at which the velocity follows from the network's output with bounded factors.
+
+        Beyond it an error of the network is multiplied without bound, and a solver does better not to ask there.
+        """
+        return float(self.interpolant.clamp(torch.tensor(1.0, dtype=torch.float64), "velocity"))
+
+    def regular(self, t: float) -> bool:
+        """Whether ``t`` is not beyond :meth:`last_regular`."""
+        return t <= self.last_regular()
 
     def state(self, t: float) -> PathState:
         """Coefficients of the path at ``t``, as scalars."""

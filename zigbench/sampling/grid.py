@@ -13,6 +13,9 @@ from zigbench.interpolant.interpolant import Interpolant
 GRIDS = ("uniform", "log-snr")
 """Named grids: equal steps in t, or in λ = log(α/σ)."""
 
+GREATEST = math.log(100)
+"""Greatest |λ| of a finite step: about where the schedule of DDPM ends, with α = 0.0064 and σ = 0.01."""
+
 
 def uniform(steps: int) -> list[float]:
     """0, 1/n, …, 1."""
@@ -22,18 +25,17 @@ def uniform(steps: int) -> list[float]:
 def log_snr(interpolant: Interpolant, steps: int) -> list[float]:
     """Equal steps in λ.
 
-    Where an end has an infinite λ, the grid begins at the cut-off's ratio, or comes to it one step before the end
-    and goes from there to t = 1 at once, as in Karras et al. (2022), equation 5. Lu et al., "DPM-Solver" (2022),
+    Where an end has an infinite λ, the grid begins at a ratio of 0.01, or comes to 100 one step before the end, and
+    goes from there to t = 1 at once, as in Karras et al. (2022), equation 5. Lu et al., "DPM-Solver" (2022),
     section 4.3, stop at the last finite λ.
     """
     path = interpolant.path
     first, last = path.log_snr(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()
-    greatest = -math.log(interpolant.cutoff)
-    begin = first if math.isfinite(first) else -greatest
+    begin = first if math.isfinite(first) else -GREATEST
     if math.isfinite(last):
         inner = torch.linspace(begin, last, steps + 1, dtype=torch.float64)[:-1]
     else:
-        inner = torch.linspace(begin, greatest, steps, dtype=torch.float64)
+        inner = torch.linspace(begin, GREATEST, steps, dtype=torch.float64)
     return [*path.time(inner).tolist(), 1.0]
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-NO_LABEL = -1
+from zigbench.backbone import NO_LABEL
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ With h the step in λ, σ' eʰ = α' σ/α and α' e⁻ʰ = σ' α/σ: written s
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import inf, isfinite, log
 
 import torch
@@ -43,7 +44,7 @@ def _from_data(field: Field, x: Tensor, data: Tensor, t: float, end: float) -> T
 
 def ddim(field: Field, x: Tensor, times: list[float]) -> Tensor:
     """x' = α' x* + σ' ε of the data and noise expected at the beginning of the step; order 1."""
-    for t, end in zip(times[:-1], times[1:], strict=True):
+    for t, end in pairwise(times):
         data, noise = field(x, t, "data", "noise")
         state = field.state(end)
         x = state.alpha * data + state.sigma * noise
@@ -52,14 +53,14 @@ def ddim(field: Field, x: Tensor, times: list[float]) -> Tensor:
 
 def dpm_solver_1(field: Field, x: Tensor, times: list[float]) -> Tensor:
     """Noise held over the step; order 1, one evaluation."""
-    for t, end in zip(times[:-1], times[1:], strict=True):
+    for t, end in pairwise(times):
         x = _from_noise(field, x, field(x, t, "noise")[0], t, end)
     return x
 
 
 def dpm_solver_2(field: Field, x: Tensor, times: list[float]) -> Tensor:
     """Noise at the middle of the step in λ; order 2, two evaluations (one where λ is infinite)."""
-    for t, end in zip(times[:-1], times[1:], strict=True):
+    for t, end in pairwise(times):
         noise = field(x, t, "noise")[0]
         middle = _middle(field, t, end)
         if middle is not None:
@@ -80,7 +81,7 @@ def _middle(field: Field, t: float, end: float) -> float | None:
 
 def dpm_solver_pp_1(field: Field, x: Tensor, times: list[float]) -> Tensor:
     """Data held over the step; order 1, one evaluation."""
-    for t, end in zip(times[:-1], times[1:], strict=True):
+    for t, end in pairwise(times):
         x = _from_data(field, x, field(x, t, "data")[0], t, end)
     return x
 
@@ -88,7 +89,7 @@ def dpm_solver_pp_1(field: Field, x: Tensor, times: list[float]) -> Tensor:
 def dpm_solver_pp_2(field: Field, x: Tensor, times: list[float]) -> Tensor:
     """Data extrapolated from this step and the one before; order 2, one evaluation."""
     before: tuple[Tensor, float] | None = None  # Data one step back, and the length of that step in λ.
-    for t, end in zip(times[:-1], times[1:], strict=True):
+    for t, end in pairwise(times):
         data = field(x, t, "data")[0]
         h = _ratio(field, end)[2] - _ratio(field, t)[2]
         used = data

@@ -7,9 +7,13 @@ the state, the time and the end of the step.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Protocol
 
 from torch import Tensor
+
+from zigbench.sampling.field import Field
+from zigbench.sampling.log_snr import ddim
 
 
 class Flow(Protocol):
@@ -55,6 +59,17 @@ STEPS: dict[str, Step] = {"euler": euler, "heun": heun, "midpoint": midpoint, "r
 
 def integrate(flow: Flow, x: Tensor, times: list[float], solver: str) -> Tensor:
     """Follow the flow through ``times``, in either direction."""
-    for t, end in zip(times[:-1], times[1:], strict=True):
+    for t, end in pairwise(times):
         x = STEPS[solver](flow, x, t, end)
     return x
+
+
+def sample(field: Field, x: Tensor, times: list[float], solver: str) -> Tensor:
+    """Follow the flow from noise to data.
+
+    A last step at whose end the velocity can't be had is taken in one evaluation at its beginning, to the mixture of
+    expected data and noise that belongs to the end; Euler's step never looks at its end and stays as it is.
+    """
+    if solver == "euler" or field.regular(times[-1]):
+        return integrate(field, x, times, solver)
+    return ddim(field, integrate(field, x, times[:-1], solver), times[-2:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor
@@ -14,7 +15,7 @@ from zigbench.sampling import adaptive, ancestral, grid, log_snr, ode, sde
 from zigbench.sampling.diffusion import Diffusion
 from zigbench.sampling.field import Field
 from zigbench.sampling.guidance import Guidance
-from zigbench.sampling.random import increments
+from zigbench.sampling.random import Increments, increments
 
 ODE_SOLVERS = (*ode.STEPS, "dopri5", *log_snr.SOLVERS)
 """Deterministic solvers."""
@@ -61,7 +62,7 @@ class Sampler:
         choose("solver", self.solver, dict.fromkeys(SOLVERS))
         check_steps(self.steps)
         self._guidance()
-        self._only(sde.STEPS, "diffusion", "diffusion_scale", "last_step")
+        self._only(tuple(sde.STEPS), "diffusion", "diffusion_scale", "last_step")
         self._only(("dopri5",), "rtol", "atol")
         self._diffusion()
         choose("last step", self._last_step(), dict.fromkeys(sde.LAST_STEPS))
@@ -101,7 +102,8 @@ class Sampler:
         times = self.grid(interpolant)
         x = noise.to(torch.promote_types(noise.dtype, torch.float32))
         x = interpolant.state(times[0]).sigma * x
-        return self._integrate(field, x, times, generator).to(noise.dtype)
+        draws = None if generator is None else increments(generator, len(x))
+        return self.integrate(field, x, times, draws).to(noise.dtype)
 
     def grid(self, interpolant: Interpolant) -> list[float]:
         """The times of this sampler's steps along ``interpolant``, from noise to data."""
@@ -111,22 +113,27 @@ class Sampler:
             times = grid.leave_pure_noise(interpolant, times)
         return times
 
-    def _integrate(
-        self, field: Field, x: Tensor, times: list[float], generator: Generator | Sequence[int] | None
-    ) -> Tensor:
+    def integrate(self, field: Field, x: Tensor, times: list[float], draws: Increments | None) -> Tensor:
+        """Carry the state ``x`` of ``times[0]`` to ``times[-1]``.
+
+        Args:
+            field: the guided network.
+            x: (B, …), in float32 or float64.
+            times: the ends of the steps, increasing.
+            draws: source of noise; stochastic solvers need one.
+        """
         if self.solver == "dopri5":
             rtol = 1e-3 if self.rtol is None else self.rtol
             atol = 1e-6 if self.atol is None else self.atol
-            return adaptive.integrate(field, x, times, rtol, atol)
+            return adaptive.sample(field, x, times, rtol, atol)
         if self.solver in ode.STEPS:
-            return ode.integrate(field, x, times, self.solver)
+            return ode.sample(field, x, times, self.solver)
         if self.solver in log_snr.SOLVERS:
             return log_snr.SOLVERS[self.solver](field, x, times)
-        assert generator is not None
-        noise = increments(generator, len(x))
+        assert draws is not None
         if self.solver == "ddpm":
-            return ancestral.ddpm(field, x, times, noise)
-        return sde.integrate(field, x, times, self.solver, self._diffusion(), self._last_step(), noise)
+            return ancestral.ddpm(field, x, times, draws)
+        return sde.integrate(field, x, times, self.solver, self._diffusion(), self._last_step(), draws)
 
     def _guidance(self) -> Guidance:
         return Guidance(self.guidance, self.guidance_interval, self.guidance_channels)
@@ -138,7 +145,7 @@ class Sampler:
     def _last_step(self) -> str:
         return self.last_step or "mean"
 
-    def _only(self, solvers: Sequence[str] | dict[str, object], *names: str) -> None:
+    def _only(self, solvers: Sequence[str], *names: str) -> None:
         """Check that the options are given for these solvers only."""
         for name in names:
             value = getattr(self, name)
@@ -167,5 +174,6 @@ def check_times(times: Sequence[float]) -> None:
     """
     if len(times) < 2:
         raise ValueError(f"times {list(times)} must hold at least a first and a last one")
-    if not 0 <= times[0] or not times[-1] <= 1 or any(a >= b for a, b in zip(times, times[1:], strict=False)):
+    inside = times[0] >= 0 and times[-1] <= 1
+    if not inside or any(a >= b for a, b in pairwise(times)):
         raise ValueError(f"times {list(times)} must increase strictly, from at least 0 (noise) to at most 1 (data)")

@@ -7,6 +7,7 @@ noise added by the very last step is never taken away again.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import sqrt
 
 from torch import Tensor
@@ -39,7 +40,12 @@ def euler_maruyama(
 def stochastic_heun(
     field: Field, diffusion: Diffusion, x: Tensor, t: float, end: float, increments: Increments
 ) -> Tensor:
-    """Mean of drift and noise at both ends of the step; weak order 2, two evaluations."""
+    """Mean of drift and noise at both ends of the step; weak order 2, two evaluations.
+
+    A step at whose end the velocity can't be had is Euler–Maruyama's.
+    """
+    if not field.regular(end):
+        return euler_maruyama(field, diffusion, x, t, end, increments)
     h = end - t
     step = sqrt(h) * increments(x)
     drift, root = _drift(field, diffusion, x, t, h)
@@ -71,6 +77,6 @@ def integrate(
     """Follow the process through increasing ``times``; the last interval is taken by ``last``."""
     step = choose("stochastic solver", solver, STEPS)
     stochastic = times if last == "none" else times[:-1]
-    for t, end in zip(stochastic[:-1], stochastic[1:], strict=True):
+    for t, end in pairwise(stochastic):
         x = step(field, diffusion, x, t, end, increments)
     return x if last == "none" else last_step(field, diffusion, x, times[-2], times[-1], last)

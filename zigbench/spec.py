@@ -305,9 +305,16 @@ class EvaluationSpec(Spec):
     samples: Positive = 5_000
     batch: Positive = 100
     preview: Annotated[int, Field(ge=0)] = 64
-    held_out: Positive = 4_096
+    held_out: Positive = 1_024
     reference: str = "train"
     bootstrap: Annotated[int, Field(ge=0)] = 100
+
+    @field_validator("reference")
+    @classmethod
+    def _readable(cls, reference: str) -> str:
+        if reference not in ("train", "held-out") and not reference.endswith(".npz"):
+            raise ValueError("a reference is train, held-out, or the path of a file of statistics that ends in .npz")
+        return reference
 
     @field_validator("metrics")
     @classmethod
@@ -369,6 +376,9 @@ class RunSpec(Spec):
         else:
             assert isinstance(config, BackboneConfig)
             faults.extend(Fault("backbone.config", "", problem) for problem in config.faults(geometry))
+            for name in self.evaluation.metrics:
+                problems = registry.metrics.get(name).faults(geometry)
+                faults.extend(Fault("evaluation.metrics", repr(name), problem) for problem in problems)
         if faults:
             raise SpecError(faults)
         return self

@@ -7,7 +7,10 @@ for what the function finds at hand.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from zigbench.spec import Geometry
 
 HERE = "zigbench.evaluation"
 
@@ -33,6 +36,11 @@ class Metric:
     extractor: str | None = None
     feature: str | None = None
     unit: str = ""
+
+    def faults(self, geometry: Geometry) -> Iterator[str]:
+        """What makes this metric impossible on images of this shape, in words; nothing when it is fine."""
+        if self.extractor == "digits" and (geometry.sample_shape != (1, 8, 8) or geometry.classes != 10):
+            yield "reads labelled grey digits of 8×8; other images take frechet_random, kid_random or fid"
 
 
 def _frechet(name: str, title: str, extractor: str, feature: str = "features") -> Metric:

@@ -101,6 +101,22 @@ def test_holm_leaves_out_what_was_not_tested() -> None:
     assert math.isnan(adjusted[1])
 
 
+def test_within_seeds_of_two_arms_is_the_paired_interval() -> None:
+    # For k = 2 the Cousineau-Morey half width is that of the paired difference over √2.
+    values = table(a=[1.0, 2.3, 3.1], b=[0.4, 1.9, 2.2])
+    found = statistics.within_seeds(values)
+    paired = statistics.paired_effect(values.loc["a"], values.loc["b"]).estimate
+    assert found["a"].half == pytest.approx(paired.half / math.sqrt(2))
+    assert found["a"].mean - found["b"].mean == pytest.approx(paired.mean)
+
+
+def test_within_seeds_ignores_what_all_arms_share() -> None:
+    values = table(a=[1.0, 2.0, 3.5], b=[0.4, 1.9, 2.2], c=[2.0, 2.5, 3.0])
+    moved = values + np.array([10.0, -20.0, 10.0])
+    here, there = statistics.within_seeds(values), statistics.within_seeds(moved)
+    assert all(here[arm].half == pytest.approx(there[arm].half) for arm in "abc")
+
+
 def test_standing_marks_a_leader_only_when_separated() -> None:
     apart = table(a=[1.0, 1.1, 1.2], b=[2.0, 2.1, 2.2001], c=[3.0, 3.1, 3.2001])
     assert statistics.standing(apart, higher_is_better=False) == statistics.Standing("a", True, ())

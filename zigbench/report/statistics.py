@@ -109,6 +109,26 @@ def effects(values: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> tuple[Eff
     return tuple(replace(effect, p_holm=p) for effect, p in zip(raw, corrected, strict=True))
 
 
+def within_seeds(values: pd.DataFrame) -> dict[str, Estimate]:
+    """Mean of each arm (row) with the interval that remains once the seeds' common ups and downs are taken out.
+
+    Each seed's mean over the arms is moved to the grand mean and the variance is scaled by k/(k − 1)
+    (Cousineau, 2005; Morey, 2008); seeds that some arm lacks do not count, unless that leaves fewer than two.
+    """
+    measured = values.dropna(how="all")
+    complete = measured.dropna(axis="columns")
+    k = len(measured)
+    if k < 2 or complete.shape[1] < 2:
+        return {str(arm): mean_interval(row) for arm, row in values.iterrows()}
+    centred = complete - complete.mean(axis="index") + complete.to_numpy().mean()
+    found = {str(arm): mean_interval([]) for arm in values.index}
+    for arm, row in centred.iterrows():
+        estimate = mean_interval(row)
+        half = estimate.half * math.sqrt(k / (k - 1))
+        found[str(arm)] = Estimate(estimate.mean, estimate.mean - half, estimate.mean + half, estimate.n)
+    return found
+
+
 @dataclass(frozen=True)
 class Standing:
     """Who leads a metric: the leader, whether it is separated from every other arm, and those it is level with."""

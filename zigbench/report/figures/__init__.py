@@ -1,0 +1,26 @@
+"""Figures as pure functions: values in, a :class:`Drawing` (matplotlib Figure and its words) out."""
+
+from zigbench.report.figures.drawing import Drawing, inline_svg, save
+from zigbench.report.figures.forest import critical_difference, forest
+from zigbench.report.figures.heatmap import heatmap
+from zigbench.report.figures.pictures import sample_grid, scan_orders, strip
+from zigbench.report.figures.relations import Point, lines, pareto, scaling, scatter
+from zigbench.report.figures.training import loss_curves
+
+__all__ = [
+    "Drawing",
+    "Point",
+    "critical_difference",
+    "forest",
+    "heatmap",
+    "inline_svg",
+    "lines",
+    "loss_curves",
+    "pareto",
+    "sample_grid",
+    "save",
+    "scaling",
+    "scan_orders",
+    "scatter",
+    "strip",
+]

@@ -1,0 +1,176 @@
+"""What a figure is here: a matplotlib Figure with its words, one visual style, and writers. No pyplot, no global state.
+
+The ink of every figure is drawn from the named colours below. On a page they become the page's own variables, so that
+one SVG serves light, dark and print.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import wraps
+from html import escape
+from pathlib import Path
+from typing import ParamSpec
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+
+INK, MUTED, RULE, PAPER = "#1c1d21", "#5c616b", "#d4d6db", "#fefefe"
+WORSE, BETTER = "#b4431d", "#1f6aa8"
+
+# Nine hues of like weight, told apart by the colour-blind as far as nine can be; dashes tell apart the rest.
+SERIES = (
+    "#1f5f9e", "#c2561a", "#2c7f5b", "#8a4fb0", "#9a7410", "#0f7f8c", "#b83272", "#5a6b82", "#7b4a2b",
+)  # fmt: skip
+DASHES: tuple[tuple[float, tuple[float, ...]], ...] = ((0, ()), (0, (5, 2)), (0, (1.5, 1.5)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+
+VARIABLES = {
+    INK: "--ink", MUTED: "--muted", RULE: "--rule", PAPER: "--paper", WORSE: "--worse", BETTER: "--better",
+    **{colour: f"--series-{i}" for i, colour in enumerate(SERIES)},
+}  # fmt: skip
+
+_STYLE = {
+    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9, "text.color": INK,
+    "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.linewidth": 0.7, "axes.spines.top": False,
+    "axes.spines.right": False, "axes.titlesize": 9, "axes.titlelocation": "left", "axes.labelsize": 9,
+    "axes.facecolor": "none", "figure.facecolor": "none", "savefig.facecolor": "none",
+    "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "xtick.labelsize": 8.5, "ytick.labelsize": 8.5, "xtick.major.width": 0.7, "ytick.major.width": 0.7,
+    "grid.color": RULE, "grid.linewidth": 0.6, "lines.linewidth": 1.5, "axes.unicode_minus": True,
+    "axes.axisbelow": True, "svg.hashsalt": "zigbench", "svg.image_inline": True, "pdf.fonttype": 42,
+    "text.parse_math": False,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure and its words.
+
+    Args:
+        name: stem of its files.
+        figure: the picture; its size is in inches.
+        title: a heading for it.
+        caption: how to read it.
+        alternative: what it shows, in words and numbers, for those who can't see it.
+        tips: hover texts by the gid of the artist they belong to.
+    """
+
+    name: str
+    figure: Figure
+    title: str
+    caption: str
+    alternative: str
+    tips: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def style(**extra: object) -> Iterator[None]:
+    """The house style, for as long as the block lasts."""
+    with mpl.rc_context({**_STYLE, **extra}):
+        yield
+
+
+def styled(draw: Callable[P, Drawing]) -> Callable[P, Drawing]:
+    """Draw in the house style and leave the caller's settings alone."""
+
+    @wraps(draw)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> Drawing:
+        with style():
+            return draw(*args, **kwargs)
+
+    return inside
+
+
+def series_style(position: int) -> dict[str, object]:
+    """Colour and dashes of the ``position``-th series."""
+    lap = position // len(SERIES)
+    return {"color": SERIES[position % len(SERIES)], "linestyle": DASHES[lap % len(DASHES)]}
+
+
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """Move label positions apart until neighbours are ``gap`` from each other, keeping their order and their mean."""
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    groups: list[tuple[float, list[int]]] = []
+    for index in order:
+        groups.append((places[index], [index]))
+        while len(groups) > 1:
+            (low, below), (high, above) = groups[-2:]
+            if high - low >= gap * (len(below) + len(above)) / 2:
+                break
+            merged = [*below, *above]
+            groups[-2:] = [((low * len(below) + high * len(above)) / len(merged), merged)]
+    moved = list(places)
+    for centre, members in groups:
+        for position, index in enumerate(members):
+            moved[index] = centre + gap * (position - (len(members) - 1) / 2)
+    return moved
+
+
+def end_labels(axes: Axes, labels: Mapping[str, tuple[float, str]], size: float = 8.5) -> None:
+    """Write each series' name (label → (y in data units, colour)) at the right edge, kept from overlapping."""
+    if not labels:
+        return
+    names = list(labels)
+    axes.get_ylim()  # Settles the pending autoscale, on which the heights below rest.
+    to_axes = axes.transData + axes.transAxes.inverted()
+    heights = [float(to_axes.transform((axes.get_xlim()[0], labels[name][0]))[1]) for name in names]
+    inches = axes.figure.get_size_inches()[1] * axes.get_position().height  # type: ignore[union-attr]
+    for name, was, now in zip(names, heights, spread(heights, size * 1.35 / 72 / inches), strict=True):
+        colour = labels[name][1]
+        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate(
+            name, (1.005, was), (1.035, now), xycoords="axes fraction", textcoords="axes fraction", color=colour,
+            fontsize=size, va="center", arrowprops=line, annotation_clip=False,
+        )  # fmt: skip
+
+
+def save(drawing: Drawing, folder: Path) -> tuple[Path, ...]:
+    """Write ``<name>.svg``, ``.png`` (200 dpi) and ``.pdf`` into ``folder``; equal figures give equal bytes."""
+    paths = []
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+    for suffix, metadata in undated.items():
+        path = folder / f"{drawing.name}.{suffix}"
+        with style():
+            drawing.figure.savefig(
+                path, dpi=200, metadata=metadata, bbox_inches="tight", pad_inches=0.05, facecolor="white"
+            )
+        paths.append(path)
+    return tuple(paths)
+
+
+def inline_svg(drawing: Drawing) -> str:
+    """The figure as an ``<svg>`` element for a page: its colours are the page's variables, its text is text.
+
+    It carries the text alternative, its ids can't clash with another figure's, and hover texts are ``<title>``s.
+    """
+    buffer = io.StringIO()
+    with style(**{"svg.fonttype": "none"}):
+        drawing.figure.savefig(
+            buffer, format="svg", metadata={"Date": None}, bbox_inches="tight", pad_inches=0.04, transparent=True
+        )
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.S)
+    text = re.sub(r'\bid="([^"]*)"', rf'id="{drawing.name}-\1"', text)
+    text = re.sub(r"url\(#", f"url(#{drawing.name}-", text)
+    text = text.replace('href="#', f'href="#{drawing.name}-')
+    for colour, variable in VARIABLES.items():
+        text = text.replace(colour, f"var({variable})")
+    text = re.sub(r"'DejaVu Sans'(, [^;\"]*)?", "var(--figure-font)", text)
+    for gid, tip in drawing.tips.items():
+        opening = f'<g id="{drawing.name}-{gid}">'
+        text = text.replace(opening, f"{opening}<title>{escape(tip)}</title>")
+    text = re.sub(r">\s+<", "><", text)
+    width, height = (float(n) for n in re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)[0])
+    text = re.sub(r'<svg ([^>]*?)height="[^"]*"([^>]*?)width="[^"]*"', r"<svg \1\2", text, count=1)
+    size = f"max-width:{width * 1.42:.0f}px;min-width:{min(width, 460):.0f}px;aspect-ratio:{width:.0f}/{height:.0f}"
+    head = f'<svg role="img" aria-label="{escape(drawing.alternative)}" style="{size}"'
+    return text.replace("<svg", head, 1).strip()

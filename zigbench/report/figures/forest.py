@@ -1,0 +1,92 @@
+"""Effects with their intervals, and mean ranks with their critical difference: the figures that answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from zigbench.report import wording
+from zigbench.report.figures.drawing import BETTER, INK, MUTED, PAPER, RULE, WORSE, Drawing, styled
+from zigbench.report.statistics import Effect, Ranking
+
+
+@styled
+def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None, name: str = "effects") -> Drawing:
+    """A row per effect, sorted by size: point, 95 % interval, filled where separated, and the figures beside it."""
+    shown = sorted((e for e in effects if e.estimate.n), key=lambda e: e.estimate.mean)
+    figure = Figure(figsize=(7.2, 1.05 + 0.3 * max(len(shown), 1)))
+    axes = figure.add_axes((0.24, 0.5 / figure.get_figheight(), 0.52, 1 - 0.75 / figure.get_figheight()))
+    axes.axvline(0, color=INK, linewidth=0.9)
+    tips = {}
+    places = max((wording.decimals(e.estimate.half) for e in shown if e.estimate.half > 0), default=3)
+    places = min(places, 4)
+    for row, effect in enumerate(shown):
+        estimate, says = effect.estimate, wording.verdict(effect, higher_is_better)
+        colour = {"better": BETTER, "worse": WORSE, "higher": INK, "lower": INK}.get(says, MUTED)
+        gid = f"effect-{row}"
+        if math.isfinite(estimate.half):
+            axes.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
+        face = colour if effect.separated else PAPER
+        (dot,) = axes.plot(estimate.mean, row, "o", markersize=6.5, color=colour, markerfacecolor=face)
+        dot.set_gid(gid)
+        tips[gid] = f"{effect.a} − {effect.b}: {_figures(effect, places)}, {says}, p (Holm) {effect.p_holm:.2g}"
+        axes.text(
+            1.04, row, _figures(effect, places), transform=axes.get_yaxis_transform(), va="center", color=colour,
+            fontsize=8.5, fontweight="bold" if effect.separated else "normal",
+        )  # fmt: skip
+    one = len({effect.b for effect in shown}) == 1
+    axes.set_yticks(range(len(shown)), [e.a if one else f"{e.a}  −  {e.b}" for e in shown])
+    axes.tick_params(axis="y", length=0, pad=8)
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.grid(axis="x")
+    axes.spines["left"].set_visible(False)
+    axes.locator_params(axis="x", nbins=6)
+    against = f"minus that of {shown[0].b}" if one and shown else "minus the baseline's"
+    axes.set_xlabel(f"{wording.title(metric)} {against}")
+    left, right = {True: ("worse", "better"), False: ("better", "worse"), None: ("lower", "higher")}[higher_is_better]
+    axes.text(0, 1.01, f"← {left}", transform=axes.transAxes, fontsize=8, color=MUTED, va="bottom")
+    axes.text(1, 1.01, f"{right} →", transform=axes.transAxes, fontsize=8, color=MUTED, va="bottom", ha="right")
+    caption = (
+        "Mean paired difference over shared seeds with its 95 % t-interval. "
+        "Filled and bold: separated after Holm's correction at 5 %. Hollow: not separated."
+    )
+    alternative = f"Forest plot of {wording.noun(metric)}. " + (
+        "; ".join(f"{e.a} against {e.b}: {_figures(e, places)}, {wording.verdict(e, higher_is_better)}" for e in shown)
+        or "No effect could be computed."
+    )
+    return Drawing(name, figure, f"Effect on {wording.noun(metric)}", caption, alternative, tips)
+
+
+def _figures(effect: Effect, places: int) -> str:
+    half = effect.estimate.half
+    text = wording.signed(effect.estimate.mean, places)
+    return text + (f" ± {half:.{places}f}" if math.isfinite(half) else "")
+
+
+@styled
+def critical_difference(ranking: Ranking, metric: str, name: str = "critical-difference") -> Drawing:
+    """Mean ranks in a row each; the band from the best reaches as far as one critical difference."""
+    ranks = dict(sorted(ranking.mean_ranks.items(), key=lambda item: item[1]))
+    figure = Figure(figsize=(6.4, 0.95 + 0.28 * len(ranks)))
+    axes = figure.add_axes((0.27, 0.5 / figure.get_figheight(), 0.62, 1 - 0.62 / figure.get_figheight()))
+    best = min(ranks.values())
+    axes.axvspan(best, best + ranking.critical_difference, color=RULE, alpha=0.55, linewidth=0)
+    for row, rank in enumerate(ranks.values()):
+        far = rank - best > ranking.critical_difference
+        axes.plot([1, rank], [row, row], color=RULE, linewidth=1)
+        axes.plot(rank, row, "o", markersize=6.5, color=WORSE if far else BETTER)
+        axes.text(rank + 0.12, row, f"{rank:.2f}", va="center", fontsize=8.5)
+    axes.set_yticks(range(len(ranks)), list(ranks))
+    axes.tick_params(axis="y", length=0, pad=8)
+    axes.spines["left"].set_visible(False)
+    axes.set_ylim(len(ranks) - 0.4, -0.6)
+    axes.set_xlim(0.8, len(ranks) + 0.5)
+    axes.set_xlabel(f"Mean rank by {wording.noun(metric)} (1 is best)")
+    caption = (
+        f"Arms outside the band differ from the best at 5 % over all pairs (Nemenyi, critical difference "
+        f"{ranking.critical_difference:.2f}, {wording.count(ranking.n, 'seed')})."
+    )
+    alternative = "Mean ranks: " + ", ".join(f"{arm} {rank:.2f}" for arm, rank in ranks.items())
+    return Drawing(name, figure, "Mean ranks", caption, f"{alternative}. {caption}")

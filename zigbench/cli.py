@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from zigbench import registry
 from zigbench.registry import load_plugin
@@ -239,9 +240,12 @@ def check(name: Annotated[str, typer.Argument(metavar="BACKBONE", help="A regist
 
     results = run_check(name)
     for result in results:
-        mark = "[green]ok[/]    " if result.passed else "[red]FAILED[/]"
-        out.print(f"{mark} {result.name}" + (f": {result.detail}" if result.detail else ""), highlight=False)
-    if not all(result.passed for result in results):
+        style = {"passed": "green", "failed": "bold red", "skipped": "dim"}[result.status]
+        out.print(Text.assemble((f"{result.status:8}", style), f"{result.geometry:12}{result.name}"), end="")
+        out.print(f": {result.detail}" if result.detail else "", markup=False)
+    failed = sum(result.status == "failed" for result in results)
+    out.print(f"{name}: {failed} of {len(results)} checks failed" if failed else f"{name} keeps the contract")
+    if failed:
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Plan what a suite still lacks, and have it done. Launching is reconciliation: desired less recorded."""
+"""Have runs done in worker processes on this machine."""
 
 from __future__ import annotations
 
@@ -10,61 +10,15 @@ import subprocess
 import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from zigbench.folder import RunFolder, State
+from zigbench.folder import RunFolder
+from zigbench.launch.planning import Plan
 from zigbench.record import Failure, Record, environment
 from zigbench.spec import Resources
-from zigbench.suite import Cell
-
-RETRIABLE = ("failed", "oom", "diverged", "timeout", "damaged")
-
-
-@dataclass(frozen=True)
-class Item:
-    """A cell of a plan, its folder and what the folder says of it."""
-
-    cell: Cell
-    folder: RunFolder
-    state: State
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Every cell asked for, and which of them a launch would run."""
-
-    items: tuple[Item, ...]
-    retry: frozenset[str] = frozenset()
-
-    @property
-    def todo(self) -> tuple[Item, ...]:
-        """What a launch would run: what has no record, and what failed in a way to be retried."""
-        return tuple(i for i in self.items if i.state in ("missing", "submitted") or i.state in self.retry)
-
-    def counts(self) -> Counter[str]:
-        """How many cells are in each state."""
-        return Counter(item.state for item in self.items)
-
-
-def plan(cells: Iterable[Cell], root: Path, retry: Iterable[str] = ()) -> Plan:
-    """Compare what is asked for with what is recorded.
-
-    Args:
-        cells: the runs that are wanted.
-        root: results folder.
-        retry: states to run again ("failed", "oom", "diverged", "timeout", "damaged").
-
-    Raises:
-        ValueError: a state that can't be retried.
-    """
-    for state in retry:
-        if state not in RETRIABLE:
-            raise ValueError(f"can't retry {state!r}; allowed: {', '.join(RETRIABLE)}")
-    folders = [(cell, RunFolder.of(cell.spec, root)) for cell in cells]
-    return Plan(tuple(Item(cell, folder, folder.state()) for cell, folder in folders), frozenset(retry))
 
 
 @dataclass(frozen=True)
@@ -266,10 +220,3 @@ def _free_memory_gb() -> float:
     except OSError:
         pass
     return float("inf")
-
-
-def describe(items: Sequence[Item]) -> str:
-    """Counts by state in words: "27 runs: 20 ok, 7 missing"."""
-    counts = Counter(item.state for item in items)
-    noun = "run" if len(items) == 1 else "runs"
-    return f"{len(items)} {noun}: " + (", ".join(f"{n} {state}" for state, n in counts.most_common()) or "none")

@@ -20,7 +20,7 @@ from zigbench.scan.making import (
 from zigbench.scan.merit import locality, statistics
 from zigbench.scan.order import Grid, ScanOrder
 from zigbench.scan.reachability import Reach, reach
-from zigbench.scan.symmetry import VARIANTS, symmetry
+from zigbench.scan.symmetries import VARIANTS, symmetry
 
 # Last: registers the built-in curves, which use the names above.
 from zigbench.scan import curves as _curves  # isort: skip  # noqa: F401

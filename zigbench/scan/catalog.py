@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zigbench import registry
-from zigbench.scan import symmetry
+from zigbench.scan import symmetries
 from zigbench.scan.order import Grid, IntArray
 
 Rule = Callable[..., npt.ArrayLike]
@@ -62,14 +62,14 @@ class Curve:
             extra["rng"] = np.random.default_rng([seed, variant])
         if self.own_variants:
             return np.asarray(self.rule(*grid, variant=variant, **extra))
-        base = symmetry.base_grid(grid, variant)
+        base = symmetries.base_grid(grid, variant)
         order = np.asarray(self.rule(*base, **extra))
         # A faulty order passes untransformed: the check that follows names the fault as the rule returned it.
         if order.ndim != 1 or order.dtype.kind not in "iu" or len(order) == 0:
             return order
         if order.min() < 0 or order.max() >= np.prod(base):
             return order
-        return symmetry.apply(order, grid, variant)
+        return symmetries.apply(order, grid, variant)
 
 
 def curve(name: str, *, space_filling: bool = False, cached: bool = True) -> Callable[[Rule], Curve]:

@@ -11,7 +11,7 @@ from zigbench.scan.making import make_order
 from zigbench.scan.merit import statistics
 from zigbench.scan.order import Grid, ScanOrder, grid_text
 from zigbench.scan.reachability import reach
-from zigbench.scan.symmetry import VARIANTS
+from zigbench.scan.symmetries import VARIANTS
 
 # The scheme counts of the paper's ablation.
 SCHEMES = (1, 2, 4, 6, 8)

@@ -20,7 +20,7 @@ from zigbench.scan.making import make_order
 from zigbench.scan.merit import locality
 from zigbench.scan.order import Grid, ScanOrder, check_grid
 from zigbench.scan.svg import svg
-from zigbench.scan.symmetry import symmetry
+from zigbench.scan.symmetries import symmetry
 
 MOST_TOKENS = 4096
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from zigbench.scan import catalog
 from zigbench.scan.order import Grid, IntArray, ScanOrder, check_grid, grid_text
-from zigbench.scan.symmetry import VARIANTS, base_grid, check_variant
+from zigbench.scan.symmetries import VARIANTS, base_grid, check_variant
 
 CACHE_BYTES = 256 * 2**20
 
@@ -62,7 +62,7 @@ def make_order(curve: str, grid: Grid, variant: int = 0, *, seed: int = 0) -> Sc
     Args:
         curve: a registered name, with parameters in brackets where it takes any ("blocked[inner=hilbert,size=8]").
         grid: (height, width), or (frames, height, width) for the 3D curves; sides of at least 1.
-        variant: 0 … 7: the symmetries in the order of :mod:`zigbench.scan.symmetry`.
+        variant: 0 … 7: the symmetries in the order of :mod:`zigbench.scan.symmetries`.
         seed: non-negative; read by random curves only, recorded as 0 by the others.
 
     Raises:

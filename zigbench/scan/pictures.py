@@ -16,7 +16,7 @@ from zigbench.scan.merit import locality
 from zigbench.scan.order import ScanOrder, grid_text
 from zigbench.scan.reachability import reach
 from zigbench.scan.svg import RAMP
-from zigbench.scan.symmetry import symmetry
+from zigbench.scan.symmetries import symmetry
 from zigbench.scan.terminal import box_drawing
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zigbench.scan.order import IntArray, ScanOrder
-from zigbench.scan.symmetry import symmetry
+from zigbench.scan.symmetries import symmetry
 
 UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
 
@@ -78,6 +78,6 @@ def _caption(order: ScanOrder, places: IntArray) -> str:
     words = [f"{order.curve}, variant {order.variant} ({symmetry(order.variant).description}), {size}"]
     words.append(f"{START} first, {END} last")
     if between:
-        words.append(f"{between} steps to the frame beside")
+        words.append(f"{between} step{'s' if between > 1 else ''} to the frame beside")
     words.append(f"{jumps} of {len(order) - 1} steps are jumps, not drawn" if jumps else "no jumps")
     return "; ".join(words)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from zigbench.scan import symmetry
+from zigbench.scan import symmetries
 from zigbench.scan.catalog import curve
 from zigbench.scan.making import warn_if_discontinuous
 from zigbench.scan.order import Grid, IntArray, ScanOrder, check_grid, grid_text, inverse_permutation
@@ -60,13 +60,13 @@ def read(path: Path, grid: Grid, variant: int) -> IntArray:
 
 
 def _derived(order: IntArray, grid: Grid, variant: int, path: Path) -> IntArray:
-    base = symmetry.base_grid(grid, variant)
+    base = symmetries.base_grid(grid, variant)
     if base != grid:
         raise ValueError(
             f"{path} holds one order for {grid_text(grid)}; variant {variant} is built on the transposed grid "
             f'{grid_text(base)}, for which it has none. List the variants under "orders", or use even ones'
         )
-    return symmetry.apply(order, grid, variant)
+    return symmetries.apply(order, grid, variant)
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Curves of a clip (t, h, w): sweep, zigzag, Hilbert, and products of an image's curve with time.
 
 Each has eight variants: the image's symmetry in every frame, and time backwards where an odd number of the variant's
-bits are set (see :mod:`zigbench.scan.symmetry`). Token i of frame f has index f·h·w + i.
+bits are set (see :mod:`zigbench.scan.symmetries`). Token i of frame f has index f·h·w + i.
 """
 
 from __future__ import annotations

@@ -1,0 +1,18 @@
+"""A registry of curves that each test may add to without others seeing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from zigbench import registry, scan
+from zigbench.scan import catalog
+
+
+@pytest.fixture
+def own_curves(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for home in (registry.curves, catalog.volumes):
+        monkeypatch.setattr(home, "_registered", dict(home._registered))
+    yield
+    scan.clear_cache()

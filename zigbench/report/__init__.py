@@ -1,1 +1,5 @@
-"""Reports."""
+"""Reports: records and a suite in; one self-contained page, its figures and its tables out. Never imports torch."""
+
+from zigbench.report.page import write
+
+__all__ = ["write"]

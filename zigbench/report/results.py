@@ -182,14 +182,20 @@ def seed_of(cell: Cell) -> str:
     return cell.labels.get(SEED, "")
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects in a file of JSON lines; a torn last line and a missing file are no fault."""
+def read_lines(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
+    """The objects in a file of JSON lines; a torn last line and a missing file are no fault.
+
+    With a ``limit``, lines are taken at even distances from a longer file, the last always among them.
+    """
     rows = []
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
-    for line in text.splitlines():
+    lines = text.splitlines()
+    if limit is not None and len(lines) > limit:
+        lines = lines[:: -(-len(lines) // limit)] + lines[-1:]
+    for line in lines:
         try:
             row = json.loads(line)
         except ValueError:
@@ -204,7 +210,7 @@ def logs(results: Results) -> pd.DataFrame:
     rows = [
         (run.arm, run.seed, row["step"], row["loss"])
         for run in results.runs
-        for row in read_lines(run.folder / "log.jsonl")
+        for row in read_lines(run.folder / "log.jsonl", limit=2000)
         if isinstance(row.get("step"), int) and isinstance(row.get("loss"), int | float)
     ]
     return pd.DataFrame(rows, columns=["arm", "seed_label", "step", "loss"])

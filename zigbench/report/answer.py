@@ -1,0 +1,113 @@
+"""The answer to a suite's question, in sentences made from the numbers."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+import pandas as pd
+
+from zigbench.report import wording
+from zigbench.report.results import SEED, Results
+from zigbench.report.statistics import Effect, effects
+from zigbench.report.tables import STATUSES
+from zigbench.suite import Contrast
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Words in order; those at odd places are figures, which a page may set apart. ``sign``: see Effect."""
+
+    parts: tuple[str, ...]
+    separated: bool | None = None
+
+    def __str__(self) -> str:
+        return "".join(self.parts)
+
+
+def answer(found: Results) -> tuple[Sentence, ...]:
+    """One sentence per contrast of the suite; without contrasts, one on the whole of the arms."""
+    if not found.finished or not found.metrics:
+        tally = completeness(found)
+        return (Sentence((f"There is no answer yet: no run of this suite has finished. {tally}.",)),)
+    metric = found.metrics[0]
+    if not found.suite.contrasts:
+        return (_overall(found, metric),)
+    values = pooled(found, metric)
+    known = [c for c in found.suite.contrasts if c.a in values.index and c.b in values.index]
+    family = effects(values, [(c.a, c.b) for c in known])
+    said = [_sentence(c, e, metric, found.direction(metric)) for c, e in zip(known, family, strict=True)]
+    for contrast in found.suite.contrasts:
+        if contrast not in known:
+            gone = [label for label in (contrast.a, contrast.b) if label not in values.index]
+            said.append(Sentence((f"{_upper(contrast.says)}: not asked here, for lack of {' and '.join(gone)}.",)))
+    return tuple(said)
+
+
+def pooled(found: Results, metric: str) -> pd.DataFrame:
+    """Values by label of the first axis × seed, averaged over all other axes, and by whole arm too.
+
+    A seed counts for a label only where every one of its arms has finished it.
+    """
+    values = found.values(metric)
+    first = next((axis.name for axis in found.suite.axes if axis.name != SEED), None)
+    labels = {run.arm: run.cell.labels.get(first or "", run.arm) for run in found.runs}
+    groups = values.groupby(pd.Series(labels).reindex(values.index)).agg(lambda c: c.mean(skipna=False))
+    return pd.concat([groups, values[~values.index.isin(groups.index)]])
+
+
+def completeness(found: Results) -> str:
+    """``25 of 27 runs finished, 2 failed``."""
+    tally = Counter(run.status for run in found.runs if run.status != "ok")
+    rest = "".join(f", {n:,} {STATUSES[status]}" for status, n in tally.items())
+    return f"{len(found.finished):,} of {wording.count(len(found.runs), 'run')} finished{rest}"
+
+
+def _sentence(contrast: Contrast, effect: Effect, metric: str, higher: bool | None) -> Sentence:
+    says, estimate = contrast.says, effect.estimate
+    if estimate.n == 0:
+        return Sentence((f"{_upper(says)}: no seed has finished in both {effect.a} and {effect.b} yet.",))
+    name = wording.noun(metric)
+    if estimate.n == 1:
+        shift = wording.signed(estimate.mean)
+        return Sentence((f"{_upper(says)} changes {name} by ", shift, " in the one seed that both have: no interval."))
+    verdict = wording.verdict(effect, higher)
+    claim = {"worse": contrast.worse, "better": contrast.better, "not separated": contrast.neither}.get(verdict, "")
+    opening = f"{claim}: {says}" if claim else _upper(says)
+    places = wording.decimals(estimate.half) if estimate.half > 0 else 4
+    interval = f" (95 % interval {wording.interval(estimate)}, {wording.count(estimate.n, 'paired seed')})"
+    if not effect.separated:
+        shift = f"{wording.signed(estimate.mean, places)} ± {estimate.half:.{places}f}"
+        return Sentence((f"{opening} changes {name} by ", shift, f": not separated{interval}."), False)
+    verb = "raises" if estimate.mean > 0 else "lowers"
+    shift = f"{abs(estimate.mean):.{places}f} ± {estimate.half:.{places}f}"
+    return Sentence((f"{opening} {verb} {name} by ", shift, f"{interval}."), True)
+
+
+def _overall(found: Results, metric: str) -> Sentence:
+    """How many arms are separated from the baseline, and the furthest of them."""
+    higher, name = found.direction(metric), wording.noun(metric)
+    pairs = found.against_baseline()
+    tested = [e for e in effects(found.values(metric), pairs) if e.estimate.n]
+    if not tested:
+        return Sentence((f"{wording.title(metric)} was measured, but no arm shares a seed with a baseline.",))
+    apart = [e for e in tested if e.separated]
+    furthest = max(apart or tested, key=lambda e: abs(e.estimate.mean))
+    estimate = furthest.estimate
+    places = wording.decimals(estimate.half) if estimate.half > 0 else None
+    shift = wording.signed(estimate.mean, places)
+    shift += f" ± {estimate.half:.{places or 4}f}" if math.isfinite(estimate.half) else ""
+    seeds = wording.count(estimate.n, "paired seed")
+    opening = f"{len(apart)} of {wording.count(len(tested), 'arm')} are separated from their baseline in {name}"
+    if not apart:
+        opening = f"No arm is separated from its baseline in {name}"
+    verdict = wording.verdict(furthest, higher)
+    return Sentence(
+        (f"{opening}; the largest difference is {furthest.a} − {furthest.b}, ", shift, f" ({verdict}, {seeds})."),
+        bool(apart),
+    )
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,217 @@
+"""The report of one suite: a page, its figures and tables as files, the frame, and a page per run."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from zigbench import collect
+from zigbench.record import write_atomically
+from zigbench.report import figures, gallery, provenance, published, render, results, run_page, tables, wording, writers
+from zigbench.report.answer import answer, completeness
+from zigbench.report.figures import Drawing
+from zigbench.report.results import Results
+from zigbench.report.statistics import friedman
+from zigbench.report.tables import Column, Entry, Table
+from zigbench.suite import Cell, Suite
+
+LISTED_FAILURES = 40
+
+
+def write(
+    suite: Suite,
+    cells: Sequence[Cell],
+    *,
+    root: Path = collect.RUNS,
+    out: Path,
+    command: str,
+    published_csv: Path = published.PUBLISHED,
+) -> Path:
+    """Write the report of ``suite`` into the folder ``out``, and return its ``index.html``.
+
+    Whatever is lacking — records, metrics, samples — is said on the page.
+
+    Args:
+        suite: whose question is answered.
+        cells: its cells, as planned.
+        root: where the runs' folders lie.
+        out: the report's folder; made where it is not there, and files of an earlier report are overwritten.
+        command: the command line that makes this report again.
+        published_csv: published figures; a missing or faulty file is said on the page.
+
+    Raises:
+        OSError: ``out`` can't be written.
+    """
+    for folder in (out, out / "figures", out / "tables", out / "runs"):
+        folder.mkdir(parents=True, exist_ok=True)
+    found = results.join(suite, cells, root)
+    problems: list[str] = [f"Not used: {run.id} ({run.arm}): its record is damaged." for run in _damaged(found)]
+    known, fault = _published(published_csv) if suite.published else ((), "")
+    problems += [fault] if fault else []
+
+    drawn, undrawn = gallery.draw(found)
+    problems += undrawn if found.finished else ()
+    shown_tables = _tables(found, known)
+    for made in drawn.values():
+        figures.save(made, out / "figures")
+    for table in shown_tables.values():
+        writers.write(table, out / "tables")
+    parquet = _write_frame(found.frame, out)
+    linked = run_page.write_all(found, out / "runs")
+    runs = tables.run_table(found, linked)
+    writers.write(runs, out / "tables")
+
+    context = _context(found, drawn, shown_tables) | {
+        "runs": runs,
+        "earlier": _earlier(found, root, out / "cells.json"),
+        "problems": problems,
+        "command": command,
+        "parquet": parquet,
+        "index": (out.parent / "index.html").exists(),
+    }
+    index = out / "index.html"
+    render.write(index, render.page("suite.html.j2", **context))
+    summary = {
+        "suite": suite.name,
+        "question": suite.question,
+        "answer": [str(sentence) for sentence in context["answer"]],
+        "completeness": context["completeness"],
+        "hardware": provenance.hardware(found) if found.finished else "",
+        "recorded": _newest(found),
+        "command": command,
+    }
+    write_atomically(out / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
+    return index
+
+
+def _context(found: Results, drawn: Mapping[str, Drawing], made: Mapping[str, Table]) -> dict[str, Any]:
+    shared, varying = provenance.settings(found)
+    samples = gallery.sample_sets(found)
+    tally = Counter(run.status for run in found.runs)
+    further = [d for name, d in drawn.items() if name not in gallery.STANDARD]
+    context: dict[str, Any] = {
+        "title": f"{found.suite.name}: {found.suite.question}",
+        "suite": found.suite,
+        "answer": answer(found),
+        "lead": render.shown(drawn["effects"]) if "effects" in drawn else None,
+        "completeness": completeness(found),
+        "tally": sorted(tally.items(), key=lambda item: (item[0] != "ok", item[0])),
+        "protocols": made.get("protocols"),
+        "results": made.get("results"),
+        "effects": made.get("effects"),
+        "ranking": made.get("ranking"),
+        "published": [table for name, table in made.items() if name.startswith("published-")],
+        "curves": render.shown(drawn["loss"]) if "loss" in drawn else None,
+        "samples": render.pictures(samples),
+        "sample_caption": drawn["samples"].caption if "samples" in drawn else "",
+        "orders": render.shown(drawn["orders"]) if "orders" in drawn else None,
+        "figures": [render.shown(d) for d in further],
+        "equality": made.get("equality"),
+        "environment": made["environment"],
+        "notes": provenance.notes(found),
+        "settings": shared,
+        "varying": varying,
+        "failures": _failures(found),
+        "records": wording.count(sum(run.record is not None for run in found.runs), "record"),
+        "newest": f"Newest record: {_newest(found)}." if _newest(found) else "",
+    }
+    sections = {
+        "answer": "Answer", "protocols": "Protocols", "results": "Results", "curves": "Training",
+        "samples": "Samples", "orders": "Scan orders", "figures": "Further figures", "equality": "Equality",
+        "runs": "Every run", "provenance": "What it rests on", "again": "Make it again",
+    }  # fmt: skip
+    context["contents"] = [(key, name) for key, name in sections.items() if context.get(key, True)]
+    return context
+
+
+def _tables(found: Results, known: tuple[published.Figure, ...]) -> dict[str, Table]:
+    """Every table that the results allow, by name."""
+    made: list[Table | None] = [provenance.environment_table(found), provenance.differences(found, known)]
+    if found.finished and found.metrics:
+        made += [tables.result_table(found), tables.effect_table(found)[0], provenance.equality_table(found)]
+        metric = found.metrics[0]
+        direction, values = found.direction(metric), found.values(metric).dropna(how="all")
+        complete = values.dropna(axis="columns")
+        if direction is not None and complete.shape[0] >= 3 and complete.shape[1] >= 2:
+            made.append(tables.ranking_table(friedman(complete, direction), metric))
+        made += [tables.published_table(c, i) for i, c in enumerate(published.compare(found, known), start=1)]
+    return {table.name: table for table in made if table is not None}
+
+
+def _published(path: Path) -> tuple[tuple[published.Figure, ...], str]:
+    try:
+        return published.read(path), ""
+    except OSError as error:
+        return (), f"Published figures are not shown: {path} can't be read ({error.strerror})."
+    except ValueError as error:
+        return (), f"Published figures are not shown: {error}."
+
+
+def _damaged(found: Results) -> list[results.Run]:
+    return [run for run in found.runs if run.status == "damaged"]
+
+
+def _failures(found: Results) -> list[dict[str, str]]:
+    """The runs with a reason, the first of many: name, state, reason."""
+    bad = [run for run in found.runs if run.reason]
+    listed = [
+        {"name": run.cell.name, "state": tables.STATUSES[run.status], "reason": run.reason}
+        for run in bad[:LISTED_FAILURES]
+    ]
+    if len(bad) > LISTED_FAILURES:
+        rest = f"{len(bad) - LISTED_FAILURES:,} more: hover over the state in the table above, or open the run's page."
+        listed.append({"name": "And", "state": "", "reason": rest})
+    return listed
+
+
+def _write_frame(frame: pd.DataFrame, out: Path) -> bool:
+    """The long frame as CSV, and as Parquet where a writer is installed; whether the latter was written."""
+    frame.to_csv(out / "frame.csv", index=False)
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        return False
+    # Columns of mixed types (a setting that is a number in one arm and a word in another) have no Parquet type.
+    mixed = [c for c in frame.columns if frame[c].map(type).nunique() > 1 and frame[c].dtype == object]
+    frame.assign(**{c: frame[c].map(_as_text) for c in mixed}).to_parquet(out / "frame.parquet", index=False)
+    return True
+
+
+def _as_text(value: Any) -> str | None:
+    return None if value is None or value is pd.NA or value != value else str(value)
+
+
+def _newest(found: Results) -> str:
+    """Day of the newest record, UTC; "" without records."""
+    times = [(run.folder / "record.json").stat().st_mtime for run in found.runs if run.record is not None]
+    return datetime.fromtimestamp(max(times), UTC).date().isoformat() if times else ""
+
+
+def _earlier(found: Results, root: Path, manifest: Path) -> Table | None:
+    """Runs that the last report of this suite had and this one has not; brings the manifest up to date."""
+    now = {run.id: run.cell.name for run in found.runs}
+    try:
+        before = json.loads(manifest.read_text(encoding="utf-8"))["cells"]
+        before = {str(key): str(name) for key, name in before.items()}
+    except (OSError, ValueError, KeyError, AttributeError):
+        before = {}
+    kept = collect.scan(root, only=[run for run in before if run not in now])
+    old = {record.id: record for _, record in kept.records}
+    content = {"version": found.suite.version, "cells": {**now, **{run: before[run] for run in old}}}
+    write_atomically(manifest, json.dumps(content, indent=1, ensure_ascii=False).encode())
+    if not old:
+        return None
+    rows = []
+    for identity, record in old.items():
+        figures_of = "; ".join(
+            f"{wording.noun(m.name)} {wording.number(m.value)}" for m in record.measurements if m.value is not None
+        )
+        rows.append((Entry(before[identity]), Entry(identity), Entry(record.status), Entry(figures_of or "–")))
+    columns = (Column("Cell"), Column("Run"), Column("State"), Column("Figures"))
+    return Table("earlier", "From an earlier version of this suite", columns, tuple(rows))

@@ -1,0 +1,156 @@
+"""What the figures rest on: equality across cells, the environment, the shared settings, notes, protocols."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from zigbench.report import wording
+from zigbench.report.published import Figure
+from zigbench.report.results import Results
+from zigbench.report.statistics import mean_interval
+from zigbench.report.tables import Column, Entry, Table
+
+
+def equality_table(found: Results) -> Table | None:
+    """Figures that must agree across arms (``suite.equal``): each arm's, its distance from the median, a verdict.
+
+    An arm breaks the equality where it lies further from the median of the arms than the tolerance; where the
+    extremes are further apart than the tolerance and no arm is that far from the median, the two extremes do.
+    """
+    rows: list[tuple[Entry, ...]] = []
+    broken = 0
+    for metric, tolerance in found.suite.equal.items():
+        means = found.values(metric).apply(lambda row: mean_interval(row).mean, axis=1).dropna()
+        if means.empty:
+            why = "not measured"
+            rows.append((Entry("all"), Entry(wording.title(metric)), Entry("–"), Entry("–"), Entry(why, mark="bad")))
+            continue
+        middle = float(means.median())
+        distances = (means - middle) / abs(middle) if middle else means - middle
+        breaks = {str(arm) for arm in means.index[distances.abs() > tolerance]}
+        if not breaks and float(distances.max() - distances.min()) > tolerance * (1 + float(distances.min())):
+            breaks = {str(distances.idxmax()), str(distances.idxmin())}
+        broken += len(breaks)
+        for arm, value in means.items():
+            share = float(distances[arm])
+            entry = Entry(f"breaks ± {tolerance:.0%}", mark="bad") if arm in breaks else Entry("equal", mark="quiet")
+            shown = Entry(wording.signed(100 * share, 1) + " %", share)
+            figure = Entry(wording.number(float(value)), float(value))
+            rows.append((Entry(str(arm)), Entry(wording.title(metric)), figure, shown, entry))
+    if not rows:
+        return None
+    columns = (
+        Column("Arm"), Column("Figure"), Column("Value", True), Column("From the median", True), Column("Verdict"),
+    )  # fmt: skip
+    asked = ", ".join(f"{wording.noun(m)} within {t:.1%}" for m, t in found.suite.equal.items())
+    found_text = f"{wording.count(broken, 'arm breaks', 'arms break')} it" if broken else "all arms keep to it"
+    return Table("equality", "What must be equal", columns, tuple(rows), (f"Asked for: {asked}; {found_text}.",))
+
+
+def environment_table(found: Results) -> Table:
+    """Where the records were made: one row a fact; facts that vary list their values with how often each occurs."""
+    frame = found.frame.drop_duplicates("run")
+    rows = []
+    for name in sorted(c for c in frame.columns if c.startswith("environment.")):
+        tally = Counter(_text(value) for value in frame[name] if not _absent(value))
+        if not tally:
+            continue
+        varies = len(tally) > 1
+        shown = "; ".join(f"{value} ({count} runs)" if varies else value for value, count in tally.most_common(12))
+        rows.append((Entry(name.removeprefix("environment.")), Entry(shown, mark="bad" if varies else "")))
+    notes = ("Marked: facts that differ between the runs.",) if any(row[1].mark for row in rows) else ()
+    return Table("environment", "Environment", (Column("Fact"), Column("Value")), tuple(rows), notes)
+
+
+def settings(found: Results) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Settings that all cells share, dotted; and the paths of those that vary."""
+    flats = [_flat(run.cell.spec.resolved()) for run in found.runs]
+    keys = list(dict.fromkeys(key for flat in flats for key in flat))
+    shared = {k: _text(flats[0][k]) for k in keys if all(k in f and f[k] == flats[0].get(k) for f in flats)}
+    return shared, tuple(k for k in keys if k not in shared)
+
+
+def notes(found: Results) -> tuple[str, ...]:
+    """The suite's notes and what the measurements say of themselves, each once."""
+    said = list(found.suite.notes)
+    if len(found.frame):
+        for metric, note in dict.fromkeys(zip(found.frame["metric"], found.frame["note"], strict=True)):
+            if isinstance(note, str) and note:
+                said.append(f"{wording.title(metric)}: {note}")
+        protocols = {metric: found.protocols(metric) for metric in found.metrics}
+        said += [f"{wording.title(m)} was measured under protocol {p[0]}." for m, p in protocols.items() if len(p) == 1]
+    return tuple(dict.fromkeys(said))
+
+
+def hardware(found: Results) -> str:
+    """``cuda · NVIDIA H200`` or ``cpu · AMD EPYC``, of the finished runs; several are joined by a comma."""
+    frame = found.frame.drop_duplicates("run")
+    seen = []
+    for _, row in frame.iterrows():
+        device = row.get("environment.device")
+        name = row.get("environment.gpu", row.get("environment.machine.gpu"))
+        name = row.get("environment.machine.cpu") if _absent(name) else name
+        seen.append(" · ".join(_text(part) for part in (device, name) if not _absent(part)))
+    return ", ".join(dict.fromkeys(text for text in seen if text)) or "unknown hardware"
+
+
+def differences(found: Results, figures: tuple[Figure, ...]) -> Table | None:
+    """What the published figures were measured on beside what these were; None where nothing was published."""
+    published = [f for f in figures if f.table in found.suite.published]
+    if not published:
+        return None
+    shared, _ = settings(found)
+
+    def theirs(key: str) -> str:
+        return ", ".join(dict.fromkeys(getattr(f, key) for f in published))
+
+    geometry = found.runs[0].cell.spec.geometry if found.runs else None
+    size = f"{geometry.height}×{geometry.width}×{geometry.channels}" if geometry else "–"
+    size += f", {geometry.tokens:,} patches" if geometry else ""
+    training = [shared.get("training.steps"), shared.get("training.batch")]
+    length = f"{int(training[0]):,} steps of {training[1]} images" if all(training) and training[0] else "varies"
+    stated = ", ".join(dict.fromkeys(f.setting.replace(";", ", ") for f in published if f.setting)) or "not stated"
+    rows = [
+        ("Data", theirs("dataset"), shared.get("data.name", "varies")),
+        ("Size", f"{theirs('resolution')} pixels a side", size),
+        ("Metric", ", ".join(dict.fromkeys(wording.title(f.metric) for f in published)),
+         ", ".join(wording.title(m) for m in found.suite.metrics)),
+        ("Training", "not stated", length),
+        ("Other settings", stated, f"position {shared.get('position', 'varies')}, {_sampler(shared)}"),
+        ("Seeds", "not stated", wording.count(len(found.seeds), "seed")),
+        ("Hardware", "not stated", hardware(found) if found.finished else "–"),
+        ("Source", theirs("source"), "the records of this suite"),
+    ]  # fmt: skip
+    columns = (Column(""), Column("Published"), Column("Measured here"))
+    entries = tuple(tuple(Entry(text) for text in row) for row in rows)
+    return Table("protocols", "Published and measured protocols", columns, entries)
+
+
+def _sampler(shared: Mapping[str, str]) -> str:
+    solver, steps = shared.get("sampler.solver"), shared.get("sampler.steps")
+    return f"{solver} sampler, {steps} steps" if solver and steps else "sampler varies"
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _absent(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -46,6 +46,15 @@ def test_csv_reads_back() -> None:
     assert list(read[0]) == list(rows[0])
 
 
+def test_localities_are_long_rows() -> None:
+    rows = scan.localities(["hilbert", "zigzag"], (4, 6))
+    for name in ("hilbert", "zigzag"):
+        lags, distances = scan.locality(scan.make_order(name, (4, 6)))
+        mine = [row for row in rows if row["curve"] == name]
+        assert [row["lag"] for row in mine] == lags.tolist()
+        assert [row["distance"] for row in mine] == distances.tolist()
+
+
 def test_clips_compare_too() -> None:
     row = scan.compare(["zigzag"], (3, 4, 5))[0]
     assert row["grid"] == "3x4x5"

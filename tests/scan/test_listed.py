@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -37,6 +38,17 @@ def test_the_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     assert (scan.make_order(name, (3, 3)).order == before.order[::-1]).all()
 
 
+def test_a_pinned_file_may_not_change(tmp_path: Path) -> None:
+    name = write(tmp_path, {"grid": [3, 3], "order": SPIRAL})
+    digest = hashlib.sha256((tmp_path / "mine.json").read_bytes()).hexdigest()
+    pinned = f"{name[:-1]},sha256={digest[:12]}]"
+    assert scan.make_order(pinned, (3, 3)).curve == pinned
+    assert scan.make_order(pinned, (3, 3)).digest == scan.make_order(name, (3, 3)).digest
+    write(tmp_path, {"grid": [3, 3], "order": SPIRAL[::-1]})
+    with pytest.raises(ValueError, match="has SHA-256"):
+        scan.make_order(pinned, (3, 3))
+
+
 def test_listed_variants_are_taken_as_they_are(tmp_path: Path) -> None:
     name = write(tmp_path, {"grid": [1, 2, 2], "orders": [[0, 1, 2, 3], [3, 1, 2, 0]]})
     assert scan.make_order(name, (1, 2, 2), 1).order.tolist() == [3, 1, 2, 0]
@@ -65,6 +77,10 @@ def test_a_false_claim_is_warned_about(tmp_path: Path) -> None:
         ({"grid": [3, 3], "order": [0, 1, 2]}, "has 3 steps; the grid has 9 tokens"),
         ({"grid": [2, 2], "order": [0, 1, 2, 3]}, "for grid 2x2, not 3x3"),
         ({"grid": [3, 3]}, 'one of "order" and "orders"'),
+        ({"order": SPIRAL}, "expected an object with"),
+        ({"grid": [3, 0], "order": SPIRAL}, "integer of at least 1"),
+        ({"grid": [3, 3], "orders": SPIRAL}, "a list of such lists"),
+        ({"grid": [3, 3], "order": [0.5] * 9}, "expected integers"),
         ([0, 1], "expected an object"),
     ],
 )
@@ -76,5 +92,6 @@ def test_faulty_files_are_refused(tmp_path: Path, content: object, words: str) -
 def test_missing_and_unknown_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="can't be read"):
         scan.make_order(f"file[path={tmp_path / 'none.json'}]", (3, 3))
+    (tmp_path / "order.csv").write_text("0,1,2,3,4,5,6,7,8")
     with pytest.raises(ValueError, match=r"ends in \.json"):
         scan.make_order(f"file[path={tmp_path / 'order.csv'}]", (3, 3))

@@ -98,6 +98,14 @@ def test_a_clip_has_a_panel_a_frame_and_no_single_drawing() -> None:
         pictures.draw(order, Figure().subplots())
 
 
+def test_a_sheet_sets_orders_side_by_side_with_their_figures() -> None:
+    orders = [scan.make_order(name, (32, 32)) for name in ("hilbert", "hilbert-released", "zigzag")]
+    titles = [ax.get_title() for ax in pictures.sheet(orders, across=2).axes if ax.get_title()]
+    assert [title.split("\n")[1].split(" continuous")[0] for title in titles] == ["100.0 %", "48.5 %", "100.0 %"]
+    with pytest.raises(ValueError, match="at least one"):
+        pictures.sheet([])
+
+
 @pytest.mark.parametrize(("ending", "start"), [(".png", b"\x89PNG"), (".svg", b"<?xml")])
 def test_pictures_are_saved(tmp_path: Path, ending: str, start: bytes) -> None:
     path = pictures.save(scan.make_order("peano", (9, 6)), tmp_path / "deep" / f"peano{ending}")

@@ -7,7 +7,7 @@
 """
 
 from zigbench.scan.catalog import Curve, canonical, curve, names
-from zigbench.scan.comparison import compare, duplicates, reversals, table, to_csv
+from zigbench.scan.comparison import compare, duplicates, localities, reversals, table, to_csv
 from zigbench.scan.making import (
     ContinuityWarning,
     clear_cache,
@@ -40,6 +40,7 @@ __all__ = [
     "label",
     "layer_orders",
     "layer_variants",
+    "localities",
     "locality",
     "make_order",
     "names",

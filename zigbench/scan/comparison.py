@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from zigbench.scan.making import make_order
-from zigbench.scan.merit import statistics
+from zigbench.scan.merit import locality, statistics
 from zigbench.scan.order import Grid, ScanOrder, grid_text
 from zigbench.scan.reachability import reach
 from zigbench.scan.symmetries import VARIANTS
@@ -43,6 +43,20 @@ def compare(curves: Sequence[str], grid: Grid, *, schemes: Sequence[int] = SCHEM
         row["variants"] = len({order.digest for order in orders})
         row.update({f"reach_{n}": reach(orders[:n]).layers for n in schemes})
         rows.append(row)
+    return rows
+
+
+def localities(curves: Sequence[str], grid: Grid, *, seed: int = 0) -> list[Row]:
+    """Long rows ``curve``, ``grid``, ``lag``, ``distance``: :func:`locality` of each curve's variant 0."""
+    rows: list[Row] = []
+    for name in curves:
+        order = make_order(name, grid, seed=seed)
+        about = {"curve": order.curve, "grid": grid_text(order.grid)}
+        lags, distances = locality(order)
+        rows += [
+            {**about, "lag": lag, "distance": distance}
+            for lag, distance in zip(lags.tolist(), distances.tolist(), strict=True)
+        ]
     return rows
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zigbench.scan.merit import locality
+from zigbench.scan.merit import locality, statistics
 from zigbench.scan.order import ScanOrder, grid_text
 from zigbench.scan.reachability import reach
 from zigbench.scan.svg import RAMP
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["box_drawing", "draw", "figure", "locality_figure", "reach_figure", "save"]
+__all__ = ["box_drawing", "draw", "figure", "locality_figure", "reach_figure", "save", "sheet"]
 
 
 def draw(order: ScanOrder, ax: Axes) -> None:
@@ -52,8 +52,9 @@ def _panel(order: ScanOrder, ax: Axes, frame: int | None) -> None:
     segments = np.stack([points[:-1], points[1:]], axis=1)
     ramp = LinearSegmentedColormap.from_list("scan", list(RAMP))
     position = np.arange(len(moved)) / max(len(moved) - 1, 1)
-    cell = 72 * min(ax.get_window_extent().width / width, ax.get_window_extent().height / height)
-    line = max(0.5, 0.26 * cell / ax.get_figure(root=True).dpi)  # type: ignore[union-attr]
+    extent = ax.get_window_extent()
+    points_per_token = 72 / ax.figure.dpi * min(extent.width / width, extent.height / height)
+    line = max(0.5, 0.26 * points_per_token)
     for chosen, thickness, alpha in ((inside & ~near, 0.4 * line, 0.45), (inside & near, line, 1.0)):
         lines = LineCollection(
             list(segments[chosen]), colors=ramp(position[chosen]), linewidths=thickness, alpha=alpha, capstyle="round"
@@ -89,6 +90,34 @@ def figure(order: ScanOrder, *, side: float = 5.0) -> Figure:
             ax.set_axis_off()
     about = symmetry(order.variant).description
     made.suptitle(f"{order.curve}, variant {order.variant}: {about}", fontsize=9)
+    return made
+
+
+def sheet(orders: Sequence[ScanOrder], *, side: float = 2.6, across: int = 4) -> Figure:
+    """Images' orders side by side, each over its continuity, mean jump and longest jump; ``side`` inches a panel.
+
+    Raises:
+        ValueError: no orders, or a clip's.
+    """
+    from matplotlib.figure import Figure as New
+
+    if not orders:
+        raise ValueError("a sheet needs at least one order")
+    across = min(across, len(orders))
+    down = math.ceil(len(orders) / across)
+    made = New(figsize=(across * side, down * (side + 0.55)), layout="constrained")
+    panels = made.subplots(down, across, squeeze=False).reshape(-1)
+    made.canvas.draw()
+    for ax in panels[len(orders) :]:
+        ax.set_axis_off()
+    for ax, order in zip(panels, orders, strict=False):
+        draw(order, ax)
+        figures = statistics(order)
+        ax.set_title(
+            f"{order.curve}, variant {order.variant}\n{100 * figures['continuity']:.1f} % continuous, "
+            f"jumps {figures['mean_jump']:.1f} / {figures['max_jump']:.0f}",
+            fontsize=8,
+        )
     return made
 
 

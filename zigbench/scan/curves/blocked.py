@@ -2,7 +2,8 @@
 
 ``windowed`` is the window scan of LocalMamba; ``blocked`` the same with zigzag at both levels. Both take other curves
 by parameter: ``blocked[inner=hilbert,outer=spiral,size=8]``, which is also the patch grouping of the ZigMa paper's
-appendix. Blocks at the right and bottom edge are cut off where the size does not divide the grid.
+appendix. A random curve inside is its draw of seed 0. Blocks at the right and bottom edge are cut off where the
+size does not divide the grid.
 """
 
 from __future__ import annotations

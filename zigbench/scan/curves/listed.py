@@ -4,15 +4,23 @@ Three formats, by the file's ending. ``.json``: an object with ``grid`` ([h, w] 
 (the L token indices of variant 0; the other variants are its symmetries) or ``orders`` (one list a variant, none
 derived); ``"space_filling": true`` claims continuity and is checked. ``.txt``: whitespace-separated integers.
 ``.npy``: one integer array. The last two hold an order for whatever grid has as many tokens.
+
+A name says where the file is, not what it holds. ``sha256`` pins the content as well: the first digits of the
+file's SHA-256 (at least 8) become part of the curve's name, and a file that has changed since is refused.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from zigbench.scan import symmetries
 from zigbench.scan.catalog import curve
@@ -21,40 +29,46 @@ from zigbench.scan.order import Grid, IntArray, ScanOrder, check_grid, grid_text
 
 
 @curve("file", cached=False)
-def file(h: int, w: int, *, path: str, variant: int) -> IntArray:
-    """The order of an image's tokens as a file lists it."""
-    return read(Path(path), (h, w), variant)
+def file(h: int, w: int, *, path: str, sha256: str = "", variant: int) -> IntArray:
+    """The order of an image's tokens as a file lists it; a relative path starts at the working directory."""
+    return read(Path(path), (h, w), variant, sha256)
 
 
 @curve("file", cached=False)
-def file_volume(t: int, h: int, w: int, *, path: str, variant: int) -> IntArray:
-    """The order of a clip's tokens as a file lists it."""
-    return read(Path(path), (t, h, w), variant)
+def file_volume(t: int, h: int, w: int, *, path: str, sha256: str = "", variant: int) -> IntArray:
+    """The order of a clip's tokens as a file lists it; a relative path starts at the working directory."""
+    return read(Path(path), (t, h, w), variant, sha256)
 
 
-def read(path: Path, grid: Grid, variant: int) -> IntArray:
+def read(path: Path, grid: Grid, variant: int, sha256: str = "") -> IntArray:
     """Variant ``variant`` of the order in ``path``, on ``grid``.
 
     Raises:
-        ValueError: the file is missing or malformed, is for another grid, lacks the variant, or holds no
-            permutation (the first offending step is named).
+        ValueError: the file is missing or malformed, has another SHA-256, is for another grid, lacks the variant,
+            or holds no permutation (the first offending step is named).
     """
-    content = _load(path)
-    if "grid" in content and check_grid(content["grid"]) != grid:
-        raise ValueError(
-            f"{path} holds an order for grid {grid_text(check_grid(content['grid']))}, not {grid_text(grid)}"
-        )
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"the order file {path} can't be read: {error.strerror}") from error
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 and (len(sha256) < 8 or not found.startswith(sha256.lower())):
+        raise ValueError(f"the order file {path} has SHA-256 {found[:16]}…; sha256={sha256} was asked for")
+    try:
+        content = _parsed(data, path.suffix)
+    except ValueError as error:
+        raise ValueError(f"the order file {path} can't be read: {error}") from error
+    if content.grid is not None and content.grid != grid:
+        raise ValueError(f"{path} holds an order for grid {grid_text(content.grid)}, not {grid_text(grid)}")
     what = f"{path}, variant {variant}, grid {grid_text(grid)}"
-    length = int(np.prod(grid))
-    if "orders" in content:
-        listed = content["orders"]
-        if variant >= len(listed):
-            raise ValueError(f"{path} lists {len(listed)} variants; variant {variant} was asked for")
-        order, _ = inverse_permutation(listed[variant], length, what)
+    length = math.prod(grid)
+    if content.one:
+        order = _derived(inverse_permutation(content.orders[0], length, what)[0], grid, variant, path)
+    elif variant < len(content.orders):
+        order = inverse_permutation(content.orders[variant], length, what)[0]
     else:
-        order, _ = inverse_permutation(content["order"], length, what)
-        order = _derived(order, grid, variant, path)
-    if content.get("space_filling"):
+        raise ValueError(f"{path} lists {len(content.orders)} variants; variant {variant} was asked for")
+    if content.space_filling:
         warn_if_discontinuous(ScanOrder(order, curve=str(path), variant=variant, grid=grid))
     return order
 
@@ -69,17 +83,29 @@ def _derived(order: IntArray, grid: Grid, variant: int, path: Path) -> IntArray:
     return symmetries.apply(order, grid, variant)
 
 
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        if path.suffix == ".json":
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(content, dict) or ("order" in content) == ("orders" in content):
-                raise ValueError('expected an object with "grid" and one of "order" and "orders"')
-            return content
-        if path.suffix == ".npy":
-            return {"order": np.load(path, allow_pickle=False)}
-        if path.suffix == ".txt":
-            return {"order": [int(word) for word in path.read_text(encoding="utf-8").split()]}
-    except (OSError, ValueError) as error:
-        raise ValueError(f"the order file {path} can't be read: {error}") from error
-    raise ValueError(f"the order file {path}: expected a name that ends in .json, .txt or .npy")
+@dataclass(frozen=True)
+class _Content:
+    """What a file holds: ``one`` order to derive the variants from, or one for each variant."""
+
+    orders: list[npt.NDArray[Any]]
+    one: bool = True
+    grid: Grid | None = None
+    space_filling: bool = False
+
+
+def _parsed(data: bytes, ending: str) -> _Content:
+    if ending == ".npy":
+        return _Content([np.load(io.BytesIO(data), allow_pickle=False)])
+    if ending == ".txt":
+        return _Content([np.array([int(word) for word in data.decode("utf-8").split()], dtype=np.int64)])
+    if ending != ".json":
+        raise ValueError("expected a name that ends in .json, .txt or .npy")
+    content = json.loads(data)
+    if not isinstance(content, dict) or "grid" not in content or ("order" in content) == ("orders" in content):
+        raise ValueError('expected an object with "grid" and one of "order" and "orders"')
+    one = "order" in content
+    listed = [content["order"]] if one else content["orders"]
+    if not isinstance(listed, list) or not listed or not all(isinstance(order, list) for order in listed):
+        raise ValueError('"order" is a list of token indices, "orders" a list of such lists')
+    arrays = [np.asarray(order) for order in listed]
+    return _Content(arrays, one, check_grid(content["grid"]), bool(content.get("space_filling", False)))

@@ -39,7 +39,8 @@ def product(
     """The product of an image's curve with a temporal one.
 
     Args:
-        spatial: a 2D curve, walked in a frame (``inner=space``) or from place to place (``inner=time``).
+        spatial: a 2D curve (a random one in its draw of seed 0), walked in a frame (``inner=space``) or from place
+            to place (``inner=time``).
         temporal: ``sweep`` starts every inner walk at the same end; ``zigzag`` walks every other one back, so that
             a continuous spatial curve gives a continuous product.
         inner: which of the two runs fastest: ``space`` walks frame after frame, ``time`` place after place.

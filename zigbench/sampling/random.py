@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
-START, STEPS = 0, 1
+from zigbench.rng import derive_seed
 
 Increments = Callable[[Tensor], Tensor]
 """Standard normal noise shaped like its argument; a new draw at every call."""
 
 
-def stream(seed: int, which: int) -> Generator:
-    """A CPU generator for one of the streams of a sample's seed (at least 0)."""
-    state = np.random.SeedSequence((seed, which)).generate_state(1, np.uint64)[0]
-    return Generator().manual_seed(int(state >> np.uint64(1)))
+def stream(seed: int, purpose: str) -> Generator:
+    """A CPU generator for one of the streams of a sample's seed."""
+    return Generator().manual_seed(derive_seed(seed, "sampling", purpose))
 
 
 def _stack(generators: Sequence[Generator], shape: Sequence[int], like: Tensor | None = None) -> Tensor:
@@ -31,7 +29,7 @@ def _stack(generators: Sequence[Generator], shape: Sequence[int], like: Tensor |
 
 def starting_noise(seeds: Sequence[int], shape: Sequence[int]) -> Tensor:
     """Noise to begin samples with: (B, *shape), float32, on the CPU; row i depends on ``seeds[i]`` alone."""
-    return _stack([stream(seed, START) for seed in seeds], shape)
+    return _stack([stream(seed, "start") for seed in seeds], shape)
 
 
 def increments(generator: Generator | Sequence[int], count: int) -> Increments:
@@ -50,5 +48,5 @@ def increments(generator: Generator | Sequence[int], count: int) -> Increments:
         )
     if len(generator) != count:
         raise ValueError(f"{len(generator)} seeds for {count} samples; give one seed per sample")
-    generators = [stream(seed, STEPS) for seed in generator]
+    generators = [stream(seed, "steps") for seed in generator]
     return lambda like: _stack(generators, like.shape[1:], like).to(like.device)

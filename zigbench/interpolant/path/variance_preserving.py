@@ -45,6 +45,7 @@ class VariancePreserving(Path):
     def _time_of(self, log_alpha: Tensor) -> Tensor:
         """Root of ¼ spread u² + ½ β₀ u + log α = 0, in the form that loses no digits at u = 0."""
         half = 0.5 * self.beta_min
+        log_alpha = log_alpha.clamp(min=-0.25 * (self.beta_max + self.beta_min))  # log α at the noise.
         u = -2 * log_alpha / (half + (half**2 - (self.beta_max - self.beta_min) * log_alpha).sqrt())
         return (1 - u).clamp(0, 1)
 

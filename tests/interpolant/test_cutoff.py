@@ -1,0 +1,46 @@
+"""Times are held next to an end only where something is not finite there."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+import torch
+
+from zigbench.interpolant import PATHS, PREDICTIONS, Interpolant
+
+ENDS = torch.tensor([0.0, 1.0], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("path", ["linear", "gvp", "sub-vp", "ve"])
+def test_a_predicted_velocity_is_used_at_both_ends(path: str):
+    held = Interpolant(path, "velocity").clamp(ENDS, "velocity", "noise", "data")
+    assert held.tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("cutoff", [1e-2, 1e-3])
+def test_what_is_held_is_held_at_the_ratio_of_the_cutoff(cutoff: float):
+    for path in ("linear", "gvp", "polynomial", "cosine", "linear-vp"):
+        interpolant = Interpolant(path, "noise", cutoff=cutoff)
+        state = interpolant.state(interpolant.clamp(ENDS, "data"))
+        assert float(state.alpha[0] / state.sigma[0]) == pytest.approx(cutoff, rel=1e-9), path
+        assert float(state.sigma[1]) == 0.0  # Without noise the data are x itself.
+
+
+def test_the_score_is_held_where_there_is_no_noise_and_ve_is_not():
+    held = Interpolant("linear", "score").clamp(ENDS)
+    assert held.tolist() == pytest.approx([0.0, 1 / 1.001])
+    assert Interpolant("ve", "score").clamp(ENDS, "velocity", "data").tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(("path", "prediction"), list(product(PATHS, PREDICTIONS)))
+def test_inner_times_are_never_moved(path: str, prediction: str):
+    inner = torch.linspace(0.05, 0.993, 50, dtype=torch.float64)
+    held = Interpolant(path, prediction).clamp(inner, *PREDICTIONS)
+    assert torch.equal(held, inner)
+
+
+@pytest.mark.parametrize("cutoff", [0.0, 1.0, -1e-3])
+def test_an_impossible_cutoff_is_refused(cutoff: float):
+    with pytest.raises(ValueError, match="it must lie between 0 and 1"):
+        Interpolant(cutoff=cutoff)

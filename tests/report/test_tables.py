@@ -101,10 +101,11 @@ def test_published_beside_measured_compares_ranks_only_where_metrics_differ(resu
     assert first.names["sweep-1"] == "sweep"
     assert set(first.published) == {"sweep-1", "zigzag-1", "zigzag-2", "zigzag-8"}
     assert first.agreement.tau == 1.0
-    table = tables.published_table(first, 0)
-    assert "Difference" not in [c.title for c in table.columns]
+    table = tables.published_table(compared)
+    assert not [c.title for c in table.columns if c.title.startswith("Measured −")]
     assert any("compare their order" in note for note in table.notes)
     assert "Source: ZigMa slides, table 1" in table.notes[0]
+    assert [row[2].text for row in table.rows] == ["158.1 (4)", "65.7 (3)", "54.7 (2)", "45.5 (1)"]
 
 
 def test_published_table_is_sound_and_sourced() -> None:

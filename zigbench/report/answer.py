@@ -76,13 +76,16 @@ def _sentence(contrast: Contrast, effect: Effect, metric: str, higher: bool | No
     claim = {"worse": contrast.worse, "better": contrast.better, "not separated": contrast.neither}.get(verdict, "")
     opening = f"{claim}: {says}" if claim else _upper(says)
     places = wording.decimals(estimate.half) if estimate.half > 0 else 4
-    interval = f" (95 % interval {wording.interval(estimate)}, {wording.count(estimate.n, 'paired seed')})"
+    seeds = wording.count(estimate.n, "paired seed")
     if not effect.separated:
         shift = f"{wording.signed(estimate.mean, places)} ± {estimate.half:.{places}f}"
-        return Sentence((f"{opening} changes {name} by ", shift, f": not separated{interval}."), False)
+        bounds = f"95 % interval {wording.interval(estimate)}, {seeds}"
+        return Sentence((f"{opening} changes {name} by ", shift, f": not separated ({bounds})."), False)
     verb = "raises" if estimate.mean > 0 else "lowers"
     shift = f"{abs(estimate.mean):.{places}f} ± {estimate.half:.{places}f}"
-    return Sentence((f"{opening} {verb} {name} by ", shift, f"{interval}."), True)
+    low, high = sorted((abs(estimate.low), abs(estimate.high)))
+    bounds = f"95 % interval {low:.{places}f} to {high:.{places}f}, {seeds}"
+    return Sentence((f"{opening} {verb} {name} by ", shift, f" ({bounds})."), True)
 
 
 def _overall(found: Results, metric: str) -> Sentence:

@@ -124,7 +124,7 @@ def _context(found: Results, drawn: Mapping[str, Drawing], made: Mapping[str, Ta
     sections = {
         "answer": "Answer", "protocols": "Protocols", "results": "Results", "curves": "Training",
         "samples": "Samples", "orders": "Scan orders", "figures": "Further figures", "equality": "Equality",
-        "runs": "Every run", "provenance": "What it rests on", "again": "Make it again",
+        "runs": "Every run", "provenance": "Provenance", "again": "Make it again",
     }  # fmt: skip
     context["contents"] = [(key, name) for key, name in sections.items() if context.get(key, True)]
     return context
@@ -140,7 +140,10 @@ def _tables(found: Results, known: tuple[published.Figure, ...]) -> dict[str, Ta
         complete = values.dropna(axis="columns")
         if direction is not None and complete.shape[0] >= 3 and complete.shape[1] >= 2:
             made.append(tables.ranking_table(friedman(complete, direction), metric))
-        made += [tables.published_table(c, i) for i, c in enumerate(published.compare(found, known), start=1)]
+        groups: dict[tuple[str, str], list[published.Comparison]] = {}
+        for comparison in published.compare(found, known):
+            groups.setdefault((comparison.table, comparison.source), []).append(comparison)
+        made += [tables.published_table(group) for group in groups.values()]
     return {table.name: table for table in made if table is not None}
 
 

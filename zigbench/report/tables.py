@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -182,42 +183,59 @@ def _p(p: float) -> str:
     return text if text.startswith("<") else f"= {text}"
 
 
-def published_table(comparison: Comparison, position: int) -> Table:
-    """Published beside measured, as numbers and as ranks, with their agreement below."""
-    same = comparison.same_metric
-    published = pd.Series(comparison.published)
-    measured = pd.Series(comparison.measured)
-    theirs = published.rank(ascending=comparison.metric not in HIGHER_IS_BETTER)
-    ours = measured.rank(ascending=not comparison.higher_is_better)
-    columns = [
-        Column("Arm"), Column("Published as"), Column(f"Published {wording.title(comparison.metric)}", True),
-        Column(f"Measured {wording.title(comparison.measured_metric)}", True),
-    ]  # fmt: skip
-    columns += [Column("Difference", True)] if same else []
-    columns += [Column("Rank published", True), Column("Rank measured", True)]
-    rows = []
-    for arm, value in comparison.published.items():
-        mine = comparison.measured[arm]
-        difference = [Entry(wording.signed(mine - value), _finite(mine - value))] if same else []
-        rank = Entry(wording.number(ours[arm]), _finite(ours[arm]))
-        rows.append((
-            Entry(arm), Entry(comparison.names[arm]), Entry(wording.number(value), value),
-            Entry(wording.number(mine), _finite(mine)), *difference,
-            Entry(wording.number(theirs[arm]), float(theirs[arm])), rank,
-        ))  # fmt: skip
+def published_table(group: Sequence[Comparison]) -> Table:
+    """One published table beside what was measured: figures with their ranks, and the agreement of the ranks below.
+
+    Args:
+        group: the columns of one table and source, at least one.
+    """
+    arms = list(dict.fromkeys(arm for comparison in group for arm in comparison.published))
+    names = {arm: name for comparison in reversed(group) for arm, name in comparison.names.items()}
+    columns, cells, notes = [Column("Arm"), Column("Published as")], [[Entry(a), Entry(names[a])] for a in arms], []
+    for comparison in group:
+        what = f"{wording.title(comparison.metric)}, {comparison.dataset} {comparison.resolution}"
+        columns.append(Column(f"Published {what}", True))
+        _add(cells, arms, comparison.published, comparison.metric in HIGHER_IS_BETTER, "{:g}".format)
+        notes.append(f"Rank agreement with {what}: {_agreement(comparison)}.")
+    by_metric = {comparison.measured_metric: comparison for comparison in reversed(group)}
+    for metric in reversed(by_metric):
+        every = {arm: v for c in group if c.measured_metric == metric for arm, v in c.measured.items()}
+        columns.append(Column(f"Measured {wording.title(metric)}", True))
+        _add(cells, arms, every, by_metric[metric].higher_is_better, wording.number)
+    for comparison in group:
+        if comparison.same_metric:
+            gaps = {arm: comparison.measured[arm] - v for arm, v in comparison.published.items()}
+            columns.append(Column(f"Measured − published {wording.title(comparison.metric)}", True))
+            for arm, row in zip(arms, cells, strict=True):
+                gap = gaps.get(arm, math.nan)
+                row.append(Entry(wording.signed(gap), _finite(gap)))
+    notes.insert(0, f"Source: {group[0].source}. In brackets: the rank in the column, 1 is best.")
+    if not any(comparison.same_metric for comparison in group):
+        notes.append("Published and measured metrics differ in kind: compare their order, not their size.")
+    rows = tuple(tuple(row) for row in cells)
+    title = f"Published beside measured: {group[0].table.replace('_', ' ')}"
+    return Table(f"published-{wording.slug(group[0].table)}", title, tuple(columns), rows, tuple(notes))
+
+
+def _add(
+    cells: list[list[Entry]], arms: list[str], values: Mapping[str, float], higher: bool, form: Callable[[float], str]
+) -> None:
+    """Append a column of figures with their ranks; a dash for an arm that has none."""
+    known = pd.Series({arm: v for arm, v in values.items() if math.isfinite(v)}, dtype=float)
+    ranks = known.rank(ascending=not higher)
+    for arm, row in zip(arms, cells, strict=True):
+        if arm in known:
+            row.append(Entry(f"{form(float(known[arm]))} ({ranks[arm]:g})", float(known[arm])))
+        else:
+            row.append(Entry(wording.NONE))
+
+
+def _agreement(comparison: Comparison) -> str:
     agreement = comparison.agreement
     tau = f"Kendall's τ = {wording.signed(agreement.tau, 2)}"
     if math.isfinite(agreement.low):
-        tau += f" (95 % {wording.signed(agreement.low, 2)} to {wording.signed(agreement.high, 2)})"
-    elif agreement.n < 5:
-        tau += f" (no interval for {agreement.n} arms)"
-    notes = [f"Source: {comparison.source}, {comparison.dataset}, {comparison.resolution} px. Rank agreement: {tau}."]
-    if not same:
-        notes.append("The two metrics differ in kind: compare their order, not their size.")
-    title = (
-        f"Published beside measured: {comparison.dataset} {comparison.resolution}, {wording.title(comparison.metric)}"
-    )
-    return Table(f"published-{position}", title, tuple(columns), tuple(rows), tuple(notes))
+        return f"{tau} (95 % {wording.signed(agreement.low, 2)} to {wording.signed(agreement.high, 2)})"
+    return f"{tau} (no interval: {agreement.n} arms)"
 
 
 def run_table(results: Results, links: bool) -> Table:

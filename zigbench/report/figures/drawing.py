@@ -171,6 +171,6 @@ def inline_svg(drawing: Drawing) -> str:
     text = re.sub(r">\s+<", "><", text)
     width, height = (float(n) for n in re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)[0])
     text = re.sub(r'<svg ([^>]*?)height="[^"]*"([^>]*?)width="[^"]*"', r"<svg \1\2", text, count=1)
-    size = f"max-width:{width * 1.42:.0f}px;min-width:{min(width, 460):.0f}px;aspect-ratio:{width:.0f}/{height:.0f}"
+    size = f"max-width:{width * 1.6:.0f}px;min-width:{min(width, 460):.0f}px;aspect-ratio:{width:.0f}/{height:.0f}"
     head = f'<svg role="img" aria-label="{escape(drawing.alternative)}" style="{size}"'
     return text.replace("<svg", head, 1).strip()

@@ -1,0 +1,39 @@
+"""Batches read ahead, so that training does not wait for the disk."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from zigbench.data.split import Batch, Indices, Split
+
+THREADS = 4
+AHEAD = 8
+"""Batches in the making or ready."""
+
+
+def batches(split: Split, indices: Callable[[int], Indices], start: int, stop: int) -> Iterator[Batch]:
+    """The batches of steps ``start`` to ``stop`` (exclusive), in order.
+
+    A split that is resident in memory is read when asked; any other by threads, ahead of time. An error in reading
+    is raised at the step whose batch it is.
+
+    Args:
+        split: where to read.
+        indices: the samples of a step.
+    """
+    if split.resident:
+        for step in range(start, stop):
+            yield split.batch(indices(step))
+        return
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="data") as pool:
+        waiting: deque[Future[Batch]] = deque()
+        try:
+            for step in range(start, stop):
+                while len(waiting) < AHEAD and step + len(waiting) < stop:
+                    waiting.append(pool.submit(split.batch, indices(step + len(waiting))))
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,94 @@
+"""Where the log goes beside its own file: TensorBoard, Weights & Biases, or anything that can take figures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+log = logging.getLogger(__name__)
+
+
+class Sink(Protocol):
+    """Takes the figures of logged steps."""
+
+    def write(self, step: int, figures: Mapping[str, float]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class TensorBoard:
+    """Event files in ``folder/tensorboard``.
+
+    Raises:
+        ModuleNotFoundError: tensorboard is not installed.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        # Steps that will be done again are purged from what was written before the run was killed.
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+
+    def write(self, step: int, figures: Mapping[str, float]) -> None:
+        for name, value in figures.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class WeightsAndBiases:
+    """A run named after the folder; with ``WANDB_MODE=offline`` nothing leaves the machine.
+
+    Raises:
+        ModuleNotFoundError: wandb is not installed.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        import wandb
+
+        self._run = wandb.init(project="zigbench", id=folder.name, dir=str(folder), resume="allow", reinit=True)
+
+    def write(self, step: int, figures: Mapping[str, float]) -> None:
+        self._run.log(dict(figures), step=step)
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+SINKS: dict[str, Callable[[Path, int], Sink]] = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases}
+"""Sinks by the names a spec gives them, each made from the run's folder and the step it goes on from."""
+
+
+class Sinks:
+    """Several sinks as one that never fails: a watcher must not stop what it watches.
+
+    A sink that raises is reported once, with its error, and used no more.
+    """
+
+    def __init__(self, names: Iterable[str], folder: Path, step: int) -> None:
+        self._open: dict[str, Sink] = {}
+        for name in names:
+            self._guarded(name, self._start, name, folder, step)
+
+    def write(self, step: int, figures: Mapping[str, float]) -> None:
+        for name, sink in list(self._open.items()):
+            self._guarded(name, sink.write, step, figures)
+
+    def close(self) -> None:
+        for name, sink in list(self._open.items()):
+            self._guarded(name, sink.close)
+        self._open.clear()
+
+    def _start(self, name: str, folder: Path, step: int) -> None:
+        self._open[name] = SINKS[name](folder, step)
+
+    def _guarded(self, name: str, act: Callable[..., None], *arguments: Any) -> None:
+        try:
+            act(*arguments)
+        except Exception as error:  # A plug-in's failure of any kind: reported here, and the sink is dropped.
+            self._open.pop(name, None)
+            hint = "; pip install 'zigbench[track]'" if isinstance(error, ModuleNotFoundError) else ""
+            log.warning("the sink %s failed and is used no more (%s: %s)%s", name, type(error).__name__, error, hint)

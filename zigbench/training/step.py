@@ -1,0 +1,116 @@
+"""One optimizer step: forward and backward over the parts of a batch, clip, update."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from zigbench.interpolant import Interpolant
+from zigbench.spec import OptimizerSpec, TrainingSpec
+from zigbench.training.distributed import World
+from zigbench.training.feed import Material
+from zigbench.training.optimizer import make_optimizer
+from zigbench.training.precision import autocast, make_scaler
+
+
+class Gradient(NamedTuple):
+    """What a backward pass gave: mean loss over the whole batch, norm of the whole gradient before clipping."""
+
+    loss: float
+    norm: float
+
+    @property
+    def finite(self) -> bool:
+        return math.isfinite(self.loss) and math.isfinite(self.norm)
+
+
+class Stepper:
+    """Holds the optimizer of a network and makes its steps.
+
+    Args:
+        model: the network.
+        forward: what is called in its place: the same, compiled, or spread over processes.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        forward: nn.Module,
+        interpolant: Interpolant,
+        optimizer: OptimizerSpec,
+        training: TrainingSpec,
+        world: World,
+        device: torch.device,
+    ) -> None:
+        self.forward = forward
+        self.interpolant = interpolant
+        self.spec = optimizer
+        self.training = training
+        self.world = world
+        self.device = device
+        self.optimizer = make_optimizer(model, optimizer)
+        self.scaler = make_scaler(training.precision, device)
+        self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    def loss(self, model: nn.Module, part: Material) -> Tensor:
+        """Mean loss of a part of the batch, ()."""
+        with autocast(self.training.precision, self.device):
+            losses = self.interpolant.loss(
+                model, part.x, noise=part.noise, t=part.t, label=part.label, context=part.context
+            )
+        return losses.mean()
+
+    def backward(self, material: Material) -> Tensor:
+        """Leave the gradient of the whole batch's mean loss in the parameters; the loss of this share, ()."""
+        for parameter in self._parameters:
+            parameter.grad = None
+        count = self.training.accumulate
+        total = torch.zeros((), device=self.device)
+        for number, part in enumerate(material.parts(count), 1):
+            # Processes exchange gradients once a step, with the last part.
+            alone = self.world.size > 1 and number < count
+            with self.forward.no_sync() if alone else contextlib.nullcontext():  # type: ignore[operator]
+                loss = self.loss(self.forward, part) / count
+                self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total
+
+    def gradient(self, loss: Tensor, flag: bool = False) -> tuple[Gradient, bool]:
+        """Loss and gradient's norm over all processes; waits for the device.
+
+        Args:
+            loss: of this process's share.
+            flag: carried along to everyone: what comes back is true when any process said so.
+        """
+        if self.scaler.is_enabled():
+            self.scaler.unscale_(self.optimizer)
+        self._gradients = [p.grad for p in self._parameters if p.grad is not None]
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(self._gradients)))
+        if self.world.size > 1:
+            loss, said = self.world.mean(torch.stack([loss, loss.new_tensor(float(flag))]))
+            flag = bool(said > 0)
+        values = torch.stack([loss, norm]).tolist()
+        return Gradient(*values), flag
+
+    def update(self, gradient: Gradient, rate: float) -> None:
+        """Clip the gradient to the spec's norm and step.
+
+        A gradient that float16's scaled loss overflowed is skipped, and the scale lowered.
+        """
+        if gradient.norm > self.spec.clip:
+            torch._foreach_mul_(self._gradients, self.spec.clip / gradient.norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        if self.scaler.is_enabled():
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            self.optimizer.step()
+
+    def overflowed(self, gradient: Gradient) -> bool:
+        """Whether only the scale of the loss is to blame for a gradient that is not finite."""
+        return self.scaler.is_enabled() and math.isfinite(gradient.loss) and self.scaler.get_scale() > 1.0

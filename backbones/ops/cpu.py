@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from backbones.ops import cpu_conv, cpu_scan, cpu_scan_backward
 from backbones.ops.cpu_scan import CHECKPOINT
+from backbones.ops.cpu_scan_backward import STATES_STEP
 from backbones.ops.cpu_tensors import address, flat, rows, stream
 from backbones.ops.cpu_vector import LANES
 from backbones.ops.cpu_workers import run
 
-_MOST_PARTS = 16  # partial sums of dB and dC over channel groups; more would only cost memory
+_PARTS = 16  # tasks wanted of a backward pass; each of a batch entry's has its own sums for dB and dC
 
 
 def available() -> str | None:
@@ -25,20 +27,33 @@ def available() -> str | None:
 
 def scan_state_shape(batch: int, length: int, channels: int, states: int) -> tuple[int, ...]:
     """Shape of the saved states: one per CHECKPOINT steps, LANES channels side by side."""
-    return (batch, -(-channels // LANES), -(-length // CHECKPOINT), states, LANES)
+    return (batch, -(-channels // LANES), -(-length // CHECKPOINT), _padded(states), LANES)
+
+
+def _padded(states: int) -> int:
+    """States the kernels work on: rounded up with A = B = C = 0, which add nothing."""
+    return -(-states // STATES_STEP) * STATES_STEP
 
 
 def _pack(A: Tensor) -> Tensor:
+    """A log2(e), (groups, padded states, LANES); ValueError unless every entry of A is negative."""
     A = A.float()
     channels, states = A.shape
-    rates = A.new_empty((-(-channels // LANES), states, LANES))
-    faults = cpu_scan.pack_rates(A.data_ptr(), A.stride(0) * 4, A.stride(1) * 4, channels, states, rates.data_ptr())
+    rates = A.new_empty((-(-channels // LANES), _padded(states), LANES))
+    strides = A.stride(0) * 4, A.stride(1) * 4
+    faults = cpu_scan.pack_rates(A.data_ptr(), *strides, channels, states, rates.shape[1], rates.data_ptr())
     if faults:
         raise ValueError(
             f"A, shape {tuple(A.shape)}: {faults} of {A.numel()} entries are not negative; every entry must "
             "be below 0, or the state grows without bound. Parametrise it as A = -exp(A_log)."
         )
     return rates
+
+
+def _coefficients(x: Tensor) -> Tensor:
+    """B or C, (batch, L, padded states), as float32."""
+    spare = _padded(x.shape[-1]) - x.shape[-1]
+    return stream(pad(x.float(), (0, spare)) if spare else x.float())
 
 
 class _Call:
@@ -58,10 +73,10 @@ class _Call:
         order: Tensor | None,
     ) -> None:
         self.batch, self.length, self.channels = u.shape
-        self.states = A.shape[1]
+        self.states = _padded(A.shape[1])
         self.u, self.delta = stream(u), stream(delta)
         self.z = None if z is None else stream(z)
-        self.B, self.C = stream(B.float()), stream(C.float())
+        self.B, self.C = _coefficients(B), _coefficients(C)
         self.rates, self.bias, self.skip = _pack(A), flat(delta_bias), flat(D)
         self.order = None if order is None else order.contiguous()
         self.softplus = softplus
@@ -129,12 +144,12 @@ def scan_backward(
     """Gradients of (u, delta, A, B, C, D, z, delta_bias) from dy and the saved states."""
     call = _Call(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
     dy = stream(dy)
-    parts = max(1, min(call.groups, _MOST_PARTS))
+    parts = max(1, min(call.groups, _PARTS // max(1, call.batch)))
     du = torch.empty(u.shape, dtype=call.u.dtype)
     ddelta = torch.empty(u.shape, dtype=call.u.dtype)
     dz = None if z is None else torch.empty(u.shape, dtype=call.u.dtype)
     drate = torch.zeros(call.batch, call.groups, call.states, LANES)
-    dB, dC = (torch.empty(parts, call.batch, call.length, call.states) for _ in range(2))
+    dB, dC = (torch.zeros(parts, call.batch, call.length, call.states) for _ in range(2))
     dbias, dskip = (torch.zeros(call.batch, call.groups, LANES) for _ in range(2))
     if call.u.numel():
         packed = call.arguments(None, state)
@@ -143,16 +158,15 @@ def scan_backward(
         packed += [t.data_ptr() for t in (drate, dB, dC, dbias, dskip)]
         packed += [call.batch, parts]
         run(cpu_scan_backward.scan_gradient, packed, call.batch * parts, 2 * call.work)
-    else:
-        dB.zero_()
-        dC.zero_()
-    dA = drate.sum(0).transpose(1, 2).reshape(-1, call.states)[: call.channels]
+    n = A.shape[1]
+    dA = drate.sum(0)[:, :n].transpose(1, 2).reshape(-1, n)[: call.channels]
+    dB, dC = (x[0, ..., :n] if parts == 1 else x.sum(0)[..., :n] for x in (dB, dC))
     return (
         du.to(u.dtype),
         ddelta.to(delta.dtype),
         dA.contiguous(),
-        (dB[0] if parts == 1 else dB.sum(0)).to(B.dtype),
-        (dC[0] if parts == 1 else dC.sum(0)).to(C.dtype),
+        dB.to(B.dtype).contiguous(),
+        dC.to(C.dtype).contiguous(),
         None if D is None else dskip.sum(0).flatten()[: call.channels],
         None if dz is None else dz.to(u.dtype),
         None if delta_bias is None else dbias.sum(0).flatten()[: call.channels],

@@ -44,20 +44,20 @@ _LINE = 64
 _AHEAD = 8  # rows between a prefetch and its use
 
 
-@numba.njit(int64(int64, int64, int64, int64, int64, int64), nogil=True, cache=True)
-def pack_rates(rates, row, column, channels, states, out):
-    """Write A log2(e) as (groups, states, LANES), zeros past the last channel; the number of A >= 0."""
+@numba.njit(int64(int64, int64, int64, int64, int64, int64, int64), nogil=True, cache=True)
+def pack_rates(rates, row, column, channels, states, padded, out):
+    """Write A log2(e) as (groups, padded, LANES), zeros beyond A; the number of A >= 0."""
     faults = 0
     for group in range((channels + LANES - 1) // LANES):
-        for n in range(states):
+        for n in range(padded):
             for lane in range(LANES):
                 channel = group * LANES + lane
                 value = np.float32(0.0)
-                if channel < channels:
+                if channel < channels and n < states:
                     value = load_float(rates + channel * row + n * column)
                     if value >= 0.0:
                         faults += 1
-                store_float(out + 4 * ((group * states + n) * LANES + lane), value * _LOG2_E)
+                store_float(out + 4 * ((group * padded + n) * LANES + lane), value * _LOG2_E)
     return faults
 
 

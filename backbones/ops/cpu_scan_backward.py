@@ -44,18 +44,16 @@ from backbones.ops.cpu_vector import (
     BYTES,
     LANES,
     LN_2,
+    add_sums,
     exp2,
     fill,
     fma,
     load,
-    load_float,
     load_row,
     next_ticket,
     spread,
     store,
-    store_float,
     store_row,
-    total,
 )
 
 # After the forward arguments: dy, du, ddelta, dz, then float32 partial sums. dA: (batch, groups, states,
@@ -64,7 +62,8 @@ from backbones.ops.cpu_vector import (
 (DRATE, DB, DC, DBIAS, DSKIP, BATCHES, PARTS) = range(FORWARD_ARGUMENTS + 12, FORWARD_ARGUMENTS + 19)
 BACKWARD_ARGUMENTS = FORWARD_ARGUMENTS + 19
 
-_SLAB = 4  # states recomputed together
+STATES_STEP = 4  # states recomputed together; their number is a multiple of it
+_PAIR = STATES_STEP * CHECKPOINT * BYTES  # from e to e h in a tile's history
 _LN_2 = np.float32(LN_2)
 
 
@@ -105,54 +104,69 @@ def _prepare(p, start, stop, offset, batch, width, tile, bias, floor):
 
 
 @numba.njit(nogil=True, forceinline=True)
-def _sweep(p, start, stop, batch, part, fresh, tile, history, rates, saved, carry, drate):
-    """Recompute the tile's states and sweep back over them, _SLAB states at a time."""
+def _recompute(p, start, stop, batch, low, tile, history, rates, saved):
+    """e and e h of the tile's steps, for STATES_STEP states from `low` on."""
+    for n in range(low, low + STATES_STEP):
+        h = load(saved + n * BYTES)
+        rate = load(rates + n * BYTES)
+        for k in range(start, stop):
+            b = spread(p[B] + batch * p[B + 1] + visited(p[ORDER], k) * p[B + 2] + 4 * n)
+            at = tile + (k - start) * BYTES
+            slot = history + ((k - start) * STATES_STEP + n - low) * BYTES
+            e = exp2(load(at) * rate)
+            decayed = e * h
+            store(slot, e)
+            store(slot + _PAIR, decayed)
+            h = fma(load(at + CHECKPOINT * BYTES), b, decayed)
+
+
+@numba.njit(nogil=True, forceinline=True)
+def _step_back(at, slot, carry, rate, drate, b, c, read, along_rate, along_b):
+    """One step of one state; the tile's rows are read where they are used, which spares registers."""
+    decayed = load(slot + _PAIR)
+    g = fma(c, load(at + 2 * CHECKPOINT * BYTES), load(carry))
+    h = fma(b, load(at + CHECKPOINT * BYTES), decayed)
+    store(carry, g * load(slot))
+    through = g * decayed
+    store(drate, fma(through, load(at), load(drate)))
+    to_b, to_c = g * load(at + CHECKPOINT * BYTES), h * load(at + 2 * CHECKPOINT * BYTES)
+    return to_b, to_c, fma(c, h, read), fma(through, load(rate), along_rate), fma(g, b, along_b)
+
+
+@numba.njit(nogil=True, forceinline=True)
+def _sweep(p, start, stop, batch, part, tile, history, rates, saved, carry, drate):
+    """Recompute the tile's states and sweep back over them, STATES_STEP states at a time."""
     order, states = p[ORDER], p[STATES]
-    pair = _SLAB * CHECKPOINT * BYTES
-    for low in range(0, states, _SLAB):
-        high = min(states, low + _SLAB)
-        for n in range(low, high):
-            h = load(saved + n * BYTES)
-            rate = load(rates + n * BYTES)
-            for k in range(start, stop):
-                b = spread(p[B] + batch * p[B + 1] + visited(order, k) * p[B + 2] + 4 * n)
-                at = tile + (k - start) * BYTES
-                e = exp2(load(at) * rate)
-                decayed = e * h
-                slot = history + ((k - start) * _SLAB + n - low) * BYTES
-                store(slot, e)
-                store(slot + pair, decayed)
-                h = fma(load(at + CHECKPOINT * BYTES), b, decayed)
+    for low in range(0, states, STATES_STEP):
+        _recompute(p, start, stop, batch, low, tile, history, rates, saved)
+        i0 = low * BYTES
+        i1, i2, i3 = i0 + BYTES, i0 + 2 * BYTES, i0 + 3 * BYTES
         for k in range(stop - 1, start - 1, -1):
             row = visited(order, k)
             at = tile + (k - start) * BYTES
-            dt, dx = load(at), load(at + CHECKPOINT * BYTES)
-            dy, read = load(at + 2 * CHECKPOINT * BYTES), load(at + 3 * CHECKPOINT * BYTES)
-            along_rate, along_b = load(at + 4 * CHECKPOINT * BYTES), load(at + 5 * CHECKPOINT * BYTES)
-            b_row = p[B] + batch * p[B + 1] + row * p[B + 2]
-            c_row = p[C] + batch * p[C + 1] + row * p[C + 2]
-            sums = 4 * (((part * p[BATCHES] + batch) * p[LENGTH] + row) * states)
-            for n in range(low, high):
-                slot = history + ((k - start) * _SLAB + n - low) * BYTES
-                b, c = spread(b_row + 4 * n), spread(c_row + 4 * n)
-                decayed = load(slot + pair)
-                g = fma(c, dy, load(carry + n * BYTES))
-                h = fma(dx, b, decayed)
-                read = fma(c, h, read)
-                along_b = fma(g, b, along_b)
-                store(carry + n * BYTES, g * load(slot))
-                through = g * decayed
-                along_rate = fma(through, load(rates + n * BYTES), along_rate)
-                store(drate + n * BYTES, fma(through, dt, load(drate + n * BYTES)))
-                to_b, to_c = total(g * dx), total(dy * h)
-                if fresh == 0:
-                    to_b += load_float(p[DB] + sums + 4 * n)
-                    to_c += load_float(p[DC] + sums + 4 * n)
-                store_float(p[DB] + sums + 4 * n, to_b)
-                store_float(p[DC] + sums + 4 * n, to_c)
-            store(at + 3 * CHECKPOINT * BYTES, read)
-            store(at + 4 * CHECKPOINT * BYTES, along_rate)
-            store(at + 5 * CHECKPOINT * BYTES, along_b)
+            s = history + (k - start) * STATES_STEP * BYTES
+            b = p[B] + batch * p[B + 1] + row * p[B + 2] + 4 * low
+            c = p[C] + batch * p[C + 1] + row * p[C + 2] + 4 * low
+            r, x, y = (
+                load(at + 3 * CHECKPOINT * BYTES),
+                load(at + 4 * CHECKPOINT * BYTES),
+                load(at + 5 * CHECKPOINT * BYTES),
+            )
+            b0, c0, r, x, y = _step_back(at, s, carry + i0, rates + i0, drate + i0, spread(b), spread(c), r, x, y)
+            b1, c1, r, x, y = _step_back(
+                at, s + BYTES, carry + i1, rates + i1, drate + i1, spread(b + 4), spread(c + 4), r, x, y
+            )
+            b2, c2, r, x, y = _step_back(
+                at, s + 2 * BYTES, carry + i2, rates + i2, drate + i2, spread(b + 8), spread(c + 8), r, x, y
+            )
+            b3, c3, r, x, y = _step_back(
+                at, s + 3 * BYTES, carry + i3, rates + i3, drate + i3, spread(b + 12), spread(c + 12), r, x, y
+            )
+            sums = 4 * (((part * p[BATCHES] + batch) * p[LENGTH] + row) * states + low)
+            add_sums(p[DB] + sums, p[DC] + sums, b0, b1, b2, b3, c0, c1, c2, c3)
+            store(at + 3 * CHECKPOINT * BYTES, r)
+            store(at + 4 * CHECKPOINT * BYTES, x)
+            store(at + 5 * CHECKPOINT * BYTES, y)
 
 
 @numba.njit(nogil=True, forceinline=True)
@@ -193,10 +207,10 @@ def scan_gradient(arguments):
     length, channels, states, parts = p[LENGTH], p[CHANNELS], p[STATES], p[PARTS]
     groups = (channels + LANES - 1) // LANES
     tiles = (length + CHECKPOINT - 1) // CHECKPOINT
-    scratch = np.empty((6 * CHECKPOINT + 2 * _SLAB * CHECKPOINT + states) * LANES + 16, np.float32)
+    scratch = np.empty((6 * CHECKPOINT + 2 * STATES_STEP * CHECKPOINT + states) * LANES + 16, np.float32)
     tile = (scratch.ctypes.data + 63) // 64 * 64
     history = tile + 6 * CHECKPOINT * BYTES
-    carry = history + 2 * _SLAB * CHECKPOINT * BYTES
+    carry = history + 2 * STATES_STEP * CHECKPOINT * BYTES
     zero = fill(np.float32(0.0))
     tasks = p[1]
     task = next_ticket(p.ctypes.data)
@@ -221,8 +235,7 @@ def scan_gradient(arguments):
                 stop = min(length, start + CHECKPOINT)
                 saved = p[STATE] + (block * tiles + index) * states * BYTES
                 _prepare(p, start, stop, offset, batch, width, tile, bias, floor)
-                fresh = 1 if group == begin else 0
-                _sweep(p, start, stop, batch, part, fresh, tile, history, rates, saved, carry, drate)
+                _sweep(p, start, stop, batch, part, tile, history, rates, saved, carry, drate)
                 dbias, dskip = _finish(p, start, stop, offset, batch, width, tile, bias, skip, dbias, dskip)
             store(p[DBIAS] + block * BYTES, dbias)
             store(p[DSKIP] + block * BYTES, dskip)

@@ -1,0 +1,76 @@
+"""Device functions that the Triton kernels of this package share.
+
+Importing this module needs Triton, but no GPU. With ``TRITON_INTERPRET=1`` set before Triton is imported for
+the first time, the same kernels run on CPU tensors, slowly, for tests.
+
+Two rules of thumb hold in all kernels here, both read off the machine code of Triton 3.6 and 3.9:
+
+- A tile (states, channels) gets one channel a lane and its states in registers, so that the sum over the
+  states stays within the thread, if its loads are contiguous along the channels but not known to be aligned.
+  Hence the argument `opaque`: a zero that the compiler may not know, added to the address of such tiles. With
+  aligned wide loads a thread would hold several channels and few states, and each step would pay for shuffles
+  or for a trip through shared memory.
+- One warp a program: no barrier is ever waited for, and the warps of a multiprocessor drift apart, so that
+  the special-function unit always has work from one of them.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+from triton.language.extra import libdevice
+
+# Triton decides at its own first import whether its library functions are compiled or interpreted.
+INTERPRETED = not isinstance(tl.sum, triton.runtime.JITFunction)
+
+LOG2E = tl.constexpr(1.4426950408889634)
+LN2 = tl.constexpr(0.6931471805599453)
+
+if INTERPRETED:
+
+    @triton.jit
+    def exp2(x):
+        """2 to the power x."""
+        return tl.exp2(x)
+
+else:
+
+    @triton.jit
+    def exp2(x):
+        """2 to the power x in one instruction; `tl.exp2` spends three more on denormal results."""
+        return libdevice.exp2(x)
+
+
+@triton.jit
+def softplus(x):
+    """log(1 + exp(x)) without a logarithm, relative error below 2e-7 even where the result is tiny.
+
+    It is max(x, 0) + e P(e) with e = exp(-|x|) in (0, 1]; P interpolates log1p(e) / e at the ten Chebyshev
+    nodes of [0, 1].
+    """
+    e = exp2(tl.abs(x) * -LOG2E)
+    p = e * -0.00317605701 + 0.0195425265
+    p = p * e - 0.0563736111
+    p = p * e + 0.105436236
+    p = p * e - 0.152696669
+    p = p * e + 0.196632743
+    p = p * e - 0.249516159
+    p = p * e + 0.333297104
+    p = p * e - 0.499998927
+    p = p * e + 1.0
+    return tl.maximum(x, 0.0) + p * e
+
+
+@triton.jit
+def sigmoid(x):
+    """1 / (1 + exp(-x))."""
+    return 1.0 / (1.0 + exp2(x * -LOG2E))
+
+
+@triton.jit
+def visited(order, step, end, HAS_ORDER: tl.constexpr):
+    """Row visited at `step`, int64; row 0 past the end, where callers mask."""
+    if HAS_ORDER:
+        return tl.load(order + step, mask=step < end, other=0)
+    else:
+        return tl.where(step < end, step, 0).to(tl.int64)

@@ -1,0 +1,89 @@
+"""The `triton` backend of the causal convolution: how the work is split, and the launches.
+
+Every row is read once a chunk: a program walks the steps in visiting order and keeps the last `width` rows of
+its channels in registers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backbones.ops import triton_scan
+from backbones.ops.triton_scan import available, on_device, row_strides, unit_stride
+
+__all__ = ["available", "conv_backward", "conv_forward"]
+
+STEPS = 4
+SHORTEST = 32  # steps of a chunk: below this, the rows read twice at its edges would tell
+
+
+def split(batch: int, length: int, channels: int, count: int) -> tuple[int, int]:
+    """(channels a program, steps a chunk) for `count` multiprocessors: sixteen warps each if there is work."""
+    width = 256
+    while width > 32 and (width >= 2 * channels or batch * -(-channels // width) * (length // SHORTEST) < 16 * count):
+        width //= 2
+    chunks = max(1, 16 * count // (batch * -(-channels // width)))
+    return width, max(SHORTEST, -(-(-(-length // chunks)) // STEPS) * STEPS)
+
+
+def _grid(x: Tensor) -> tuple[int, int, int, int]:
+    """(blocks, chunk, chunks, block) of a launch over x."""
+    batch, length, channels = x.shape
+    block, chunk = split(batch, length, channels, triton_scan.processors(x.device))
+    return -(-channels // block), chunk, -(-length // chunk), block
+
+
+def conv_forward(
+    x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
+) -> Tensor:
+    """y (batch, L, d_inner), contiguous, in x's type; x: any row stride; weight: (d_inner, width)."""
+    from backbones.ops.triton_conv_kernels import forward
+
+    batch, length, channels = x.shape
+    y = torch.empty((batch, length, channels), dtype=x.dtype, device=x.device)
+    if y.numel() == 0:
+        return y
+    (x,) = unit_stride(x)
+    blocks, chunk, chunks, block = _grid(x)
+    with on_device(x):
+        forward[(batch * chunks * blocks,)](
+            x, weight, bias, order, y, *row_strides(x), weight.stride(0), weight.stride(1),
+            length, channels, blocks, chunk, chunks,
+            **_flags(weight, bias, activation, order, block),
+        )  # fmt: skip
+    return y
+
+
+def conv_backward(
+    dy: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """(dx, dweight, dbias): dx in x's type, the others float32; dbias is None without a bias."""
+    from backbones.ops.triton_conv_kernels import backward
+
+    batch, length, channels = x.shape
+    dx = torch.empty((batch, length, channels), dtype=x.dtype, device=x.device)
+    if dx.numel() == 0:
+        return dx, *(None if p is None else torch.zeros_like(p, dtype=torch.float32) for p in (weight, bias))
+    dy, x = unit_stride(dy, x)
+    blocks, chunk, chunks, block = _grid(x)
+    sums = torch.empty((batch * chunks, weight.shape[1] + 1, channels), dtype=torch.float32, device=x.device)
+    with on_device(x):
+        backward[(batch * chunks * blocks,)](
+            dy, x, weight, bias, order, dx, sums, *row_strides(dy, x), weight.stride(0), weight.stride(1),
+            length, channels, blocks, chunk, chunks,
+            **_flags(weight, bias, activation, order, block),
+        )  # fmt: skip
+    total = sums.sum(0)
+    return dx, total[:-1].t(), None if bias is None else total[-1]
+
+
+def _flags(
+    weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None, block: int
+) -> dict[str, Any]:
+    return {
+        "WIDTH": weight.shape[1], "BLOCK": block, "STEPS": STEPS, "SILU": activation == "silu",
+        "HAS_BIAS": bias is not None, "HAS_ORDER": order is not None, "num_warps": 1,
+    }  # fmt: skip

@@ -1,0 +1,144 @@
+"""Triton kernels of the causal depthwise convolution along a visiting order, with SiLU fused.
+
+A program owns BLOCK channels and a chunk of steps. It keeps the rows that the taps reach in registers, so a
+row is read once, and reads the WIDTH - 1 rows before its chunk again.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from backbones.ops.triton_common import sigmoid, visited
+
+
+@triton.jit
+def _row(x, order, x_l, step, start, end, c, channels, HAS_ORDER: tl.constexpr):
+    """x at `step` in float32, zero outside [start, end)."""
+    known = (step >= start) & (step < end)
+    row = visited(order, tl.maximum(step, 0), end, HAS_ORDER)
+    return tl.load(x + row * x_l + c, mask=c < tl.where(known, channels, 0), other=0.0).to(tl.float32)
+
+
+@triton.jit
+def _taps(weight, w_c, w_i, c, channels, WIDTH: tl.constexpr):
+    taps = ()
+    for i in tl.static_range(WIDTH):
+        taps += (tl.load(weight + c * w_c + i * w_i, mask=c < channels, other=0.0).to(tl.float32),)
+    return taps
+
+
+@triton.jit
+def forward(
+    x, weight, bias, order, y, x_b, x_l, w_c, w_i, length, channels, blocks, chunk, chunks,
+    WIDTH: tl.constexpr, BLOCK: tl.constexpr, STEPS: tl.constexpr, SILU: tl.constexpr,
+    HAS_BIAS: tl.constexpr, HAS_ORDER: tl.constexpr,
+):  # fmt: skip
+    """y[order[k]] = silu(bias + Σ_i weight[:, i] x[order[k - WIDTH + 1 + i]]). Grid: batch × chunks × blocks."""
+    pid = tl.program_id(0)
+    c = (pid % blocks) * BLOCK + tl.arange(0, BLOCK)
+    begin = (pid // blocks) % chunks * chunk
+    b = (pid // blocks // chunks).to(tl.int64)
+    end = tl.minimum(begin + chunk, length)
+    x += b * x_b
+    y += b * length * channels
+    taps = _taps(weight, w_c, w_i, c, channels, WIDTH)
+    base = tl.zeros((BLOCK,), tl.float32)
+    if HAS_BIAS:
+        base = tl.load(bias + c, mask=c < channels, other=0.0).to(tl.float32)
+    window = ()
+    for i in tl.static_range(WIDTH - 1):
+        window += (_row(x, order, x_l, begin - (WIDTH - 1) + i, 0, length, c, channels, HAS_ORDER),)
+    for start in range(begin, end, STEPS):
+        for t in tl.static_range(STEPS):
+            window += (_row(x, order, x_l, start + t, 0, length, c, channels, HAS_ORDER),)
+        for t in tl.static_range(STEPS):
+            p = base
+            for i in tl.static_range(WIDTH):
+                p += taps[i] * window[t + i]
+            if SILU:
+                p *= sigmoid(p)
+            row = visited(order, start + t, end, HAS_ORDER)
+            mask = c < tl.where(start + t < end, channels, 0)
+            tl.store(y + row * channels + c, p.to(y.dtype.element_ty), mask=mask)
+        kept = ()
+        for i in tl.static_range(WIDTH - 1):
+            kept += (window[STEPS + i],)
+        window = kept
+
+
+@triton.jit
+def backward(
+    dy, x, weight, bias, order, dx, sums, dy_b, dy_l, x_b, x_l, w_c, w_i, length, channels, blocks, chunk, chunks,
+    WIDTH: tl.constexpr, BLOCK: tl.constexpr, STEPS: tl.constexpr, SILU: tl.constexpr,
+    HAS_BIAS: tl.constexpr, HAS_ORDER: tl.constexpr,
+):  # fmt: skip
+    """dx of one chunk, and its parts of dweight and dbias: sums (batch × chunks, WIDTH + 1, channels).
+
+    With dp the gradient before the activation: dx_j = Σ_i weight_i dp_{j + WIDTH - 1 - i}, so the walk goes on
+    WIDTH - 1 steps into the next chunk; dweight_i = Σ_k dp_k x_{k - WIDTH + 1 + i} over the chunk's own steps.
+    """
+    pid = tl.program_id(0)
+    c = (pid % blocks) * BLOCK + tl.arange(0, BLOCK)
+    part = pid // blocks
+    begin = part % chunks * chunk
+    b = (part // chunks).to(tl.int64)
+    end = tl.minimum(begin + chunk, length)
+    dy += b * dy_b
+    x += b * x_b
+    dx += b * length * channels
+    taps = _taps(weight, w_c, w_i, c, channels, WIDTH)
+    base = tl.zeros((BLOCK,), tl.float32)
+    if HAS_BIAS:
+        base = tl.load(bias + c, mask=c < channels, other=0.0).to(tl.float32)
+    window = ()
+    slopes = ()
+    totals = ()
+    to_bias = tl.zeros((BLOCK,), tl.float32)
+    for i in tl.static_range(WIDTH - 1):
+        window += (_row(x, order, x_l, begin - (WIDTH - 1) + i, 0, length, c, channels, HAS_ORDER),)
+        slopes += (tl.zeros((BLOCK,), tl.float32),)
+    for _ in tl.static_range(WIDTH):
+        totals += (tl.zeros((BLOCK,), tl.float32),)
+    for start in range(begin, end + WIDTH - 1, STEPS):
+        for t in tl.static_range(STEPS):
+            window += (_row(x, order, x_l, start + t, 0, length, c, channels, HAS_ORDER),)
+            slopes += (_row(dy, order, dy_l, start + t, 0, length, c, channels, HAS_ORDER),)
+        for t in tl.static_range(STEPS):
+            grad = slopes[WIDTH - 1]
+            if SILU:
+                p = base
+                for i in tl.static_range(WIDTH):
+                    p += taps[i] * window[t + i]
+                s = sigmoid(p)
+                grad *= s * (1.0 + p * (1.0 - s))
+            own = tl.where(start + t < end, grad, 0.0)
+            to_bias += own
+            summed = ()
+            for i in tl.static_range(WIDTH):
+                summed += (totals[i] + own * window[t + i],)
+            totals = summed
+            # The oldest WIDTH slopes are now dp_{k - WIDTH + 1} … dp_k, and the rest still raw dy.
+            to_x = grad * taps[0]
+            for i in tl.static_range(1, WIDTH):
+                to_x += slopes[WIDTH - 1 - i] * taps[i]
+            j = start + t - (WIDTH - 1)
+            row = visited(order, tl.maximum(j, 0), end, HAS_ORDER)
+            mask = c < tl.where((j >= begin) & (j < end), channels, 0)
+            tl.store(dx + row * channels + c, to_x.to(dx.dtype.element_ty), mask=mask)
+            moved = ()
+            for i in tl.static_range(1, WIDTH - 1):
+                moved += (slopes[i],)
+            if WIDTH > 1:
+                moved += (grad,)
+            for i in tl.static_range(WIDTH, WIDTH + STEPS - 1 - t):
+                moved += (slopes[i],)
+            slopes = moved
+        kept = ()
+        for i in tl.static_range(WIDTH - 1):
+            kept += (window[STEPS + i],)
+        window = kept
+    out = sums + part.to(tl.int64) * (WIDTH + 1) * channels + c
+    for i in tl.static_range(WIDTH):
+        tl.store(out + i * channels, totals[i], mask=c < channels)
+    tl.store(out + WIDTH * channels, to_bias, mask=c < channels)

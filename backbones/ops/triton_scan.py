@@ -1,0 +1,289 @@
+"""The `triton` backend of the selective scan: how the work is split, and the launches.
+
+Where batch × channels fill the GPU, one program walks a whole sequence. Where they do not, L is cut into
+chunks: each finds its own end state (1), a scan turns these into start states (2), and each chunk runs again
+from its start state and writes y (3). That computes every exponential twice, so it is done only when the GPU
+would otherwise stand idle. The backward pass does the same from the right. All sums have a fixed order:
+results repeat bit by bit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+LOG2E = math.log2(math.e)
+
+# The state is saved before every INTERVAL-th step: 4 N / INTERVAL bytes for each element of u.
+INTERVAL = 32
+# Multiprocessors to plan for; None asks the device. Tests set it to reach both ways of splitting.
+PROCESSORS: int | None = None
+# Partial sums of dB and dC over channel blocks: above this many bytes, batch elements take turns.
+PARTIAL_BYTES = 1 << 29
+
+
+def available() -> str | None:
+    """None if the kernels can run here, else the reason in words."""
+    if importlib.util.find_spec("triton") is None:
+        return "the package triton is not installed"
+    from backbones.ops.triton_common import INTERPRETED
+
+    if INTERPRETED:
+        return None
+    if not torch.cuda.is_available():
+        return "no CUDA device is visible to PyTorch"
+    if torch.version.hip is None and torch.cuda.get_device_capability() < (8, 0):
+        return f"{torch.cuda.get_device_name()} is older than compute capability 8.0"
+    return None
+
+
+def processors(device: torch.device) -> int:
+    """Multiprocessors of `device`; 1 for a CPU under the interpreter."""
+    if PROCESSORS is not None:
+        return PROCESSORS
+    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
+
+
+@dataclass(frozen=True)
+class Split:
+    """How one pass is divided: `chunks` of `chunk` steps each, `group` channels a lane, `steps` unrolled."""
+
+    chunks: int
+    chunk: int
+    group: int
+    steps: int
+
+
+def _chunked(length: int, wanted: int) -> tuple[int, int]:
+    """(chunks, chunk): at most `wanted` chunks, each a multiple of INTERVAL steps but the last."""
+    chunk = -(-length // max(wanted, 1))
+    chunk = -(-chunk // INTERVAL) * INTERVAL
+    return -(-length // chunk), chunk
+
+
+def split_forward(batch: int, length: int, channels: int, states: int, count: int) -> Split:
+    """Split of a forward pass over `count` multiprocessors of four schedulers each.
+
+    A warp of 32 channels a scheduler is enough for one pass: it needs 1.6 times the time of a perfectly filled
+    one, against 2 for the two passes of a chunked run. Two channels a lane share the loads of B and C; they
+    are taken where enough warps remain to hide the latency of memory.
+    """
+    schedulers = 4 * count
+    narrow, wide = batch * -(-channels // 32), batch * -(-channels // 64)
+    group = 1 if states > 32 or channels <= 32 else 2
+    if narrow >= schedulers:
+        group = group if wide >= 2 * schedulers else 1
+        return Split(1, -(-length // INTERVAL) * INTERVAL, group, 2)
+    if wide * -(-length // INTERVAL) < 2 * schedulers:
+        group = 1
+    warps = wide if group == 2 else narrow
+    return Split(*_chunked(length, 3 * schedulers // warps), group, 2)
+
+
+def split_backward(batch: int, length: int, channels: int, states: int, count: int) -> Split:
+    """Split of a backward pass: two warps a scheduler, as many as its registers hold."""
+    group = min(4, max(1, 64 // states))
+    warps = batch * -(-channels // (8 * group))
+    chunks, chunk = _chunked(length, 8 * count // warps)
+    return Split(chunks, chunk, group, 4)
+
+
+def unit_stride(*tensors: Tensor | None) -> list[Tensor | None]:
+    """The tensors with unit stride along channels: any row stride passes, other layouts are copied."""
+    return [x if x is None or x.stride(-1) == 1 else x.contiguous() for x in tensors]
+
+
+def row_strides(*tensors: Tensor | None) -> list[int]:
+    return [s for x in tensors for s in ((0, 0) if x is None else (x.stride(0), x.stride(1)))]
+
+
+def _rates(A: Tensor) -> Tensor:
+    """A log2 e as (N, d_inner): neighbouring lanes read neighbouring channels, and exp becomes exp2."""
+    rates = A.new_empty(A.shape[::-1], dtype=torch.float32)
+    return torch.mul(A.t().float(), LOG2E, out=rates)
+
+
+def _padded(states: int) -> int:
+    return 1 << max(states - 1, 0).bit_length()
+
+
+def on_device(x: Tensor) -> contextlib.AbstractContextManager[Any]:
+    return torch.cuda.device(x.device) if x.is_cuda else contextlib.nullcontext()
+
+
+def scan_state_shape(batch: int, length: int, channels: int, states: int) -> tuple[int, ...]:
+    """Shape of the saved states: one before every INTERVAL-th step."""
+    return (batch, -(-length // INTERVAL), states, channels)
+
+
+def scan_forward(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    order: Tensor | None,
+    save: bool,
+) -> tuple[Tensor, Tensor]:
+    """(y, state): y (batch, L, d_inner), contiguous, in u's type; state float32 for the backward pass.
+
+    u, delta, z: (batch, L, d_inner); A: (d_inner, N); B, C: (batch, L, N); D, delta_bias: (d_inner,); order:
+    (L,) int64. The state is empty, (0,), unless `save`.
+    """
+    from backbones.ops.triton_scan_forward import carries, sweep
+
+    batch, length, channels = u.shape
+    states = A.shape[1]
+    y = torch.empty((batch, length, channels), dtype=u.dtype, device=u.device)
+    shape = scan_state_shape(batch, length, channels, states) if save else (0,)
+    state = torch.empty(shape, dtype=torch.float32, device=u.device)
+    if y.numel() == 0:
+        return y, state
+    u, delta, B, C, z = unit_stride(u, delta, B, C, z)
+    rates = _rates(A)
+    plan = split_forward(batch, length, channels, max(states, 1), processors(u.device))
+    blocks = -(-channels // (32 * plan.group))
+    many = plan.chunks > 1
+    carry = torch.empty((batch, plan.chunks, states, channels) if many else 0, dtype=torch.float32, device=u.device)
+    total = torch.empty((batch, plan.chunks, channels) if many else 0, dtype=torch.float32, device=u.device)
+
+    def run(chunks: int, local: bool) -> None:
+        sweep[(batch * chunks * blocks,)](
+            u, delta, rates, B, C, D, z, delta_bias, order, y, carry, total, state,
+            *row_strides(u, delta, B, C, z, y),
+            length, channels, blocks, plan.chunk, chunks, plan.chunks, -(-length // INTERVAL), 0,
+            N=states, NP=_padded(states), G=plan.group, W=32, STEPS=plan.steps, INTERVAL=INTERVAL,
+            LOCAL=local, CARRY=many and not local, SAVE=save and not local, SOFTPLUS=delta_softplus,
+            HAS_BIAS=delta_bias is not None, HAS_D=D is not None, HAS_Z=z is not None,
+            HAS_ORDER=order is not None, num_warps=1,
+        )  # fmt: skip
+
+    with on_device(u):
+        if many:
+            run(plan.chunks - 1, local=True)
+            _pass_on(carries, rates, carry, total, reverse=False)
+        run(plan.chunks, local=False)
+    return y, state
+
+
+def _pass_on(carries: Any, rates: Tensor, carry: Tensor, total: Tensor, reverse: bool) -> None:
+    batch, chunks, states, channels = carry.shape
+    if states == 0:
+        return
+    blocks = -(-channels // 32)
+    carries[(batch * states * blocks,)](
+        rates, carry, total, channels, chunks, blocks, N=states, BLOCK=32, BATCH=8, REVERSE=reverse, num_warps=1
+    )
+
+
+def scan_backward(
+    dy: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    order: Tensor | None,
+    state: Tensor,
+) -> tuple[Tensor | None, ...]:
+    """Gradients (du, ddelta, dA, dB, dC, dD, dz, ddelta_bias); None where the input was absent.
+
+    `state` is what `scan_forward` saved. dA, dD and ddelta_bias are float32, the others in their input's type.
+    """
+    batch, length, channels = u.shape
+    states = A.shape[1]
+    du, ddelta = (torch.empty(u.shape, dtype=x.dtype, device=u.device) for x in (u, delta))
+    dz = None if z is None else torch.empty(u.shape, dtype=z.dtype, device=u.device)
+    dB, dC = (torch.zeros(x.shape, dtype=x.dtype, device=u.device) for x in (B, C))
+    if du.numel() == 0:
+        dA, dD, dbias = (None if x is None else torch.zeros_like(x, dtype=torch.float32) for x in (A, D, delta_bias))
+        return du, ddelta, dA, dB, dC, dD, dz, dbias
+    dy, u, delta, B, C, z = unit_stride(dy, u, delta, B, C, z)
+    blocks = -(-channels // (8 * split_backward(1, 1, channels, max(states, 1), 1).group))
+    each = 8 * blocks * length * max(states, 1)
+    turn = max(1, min(batch, PARTIAL_BYTES // each))
+    parts = []
+    for low in range(0, batch, turn):
+        cut = slice(low, low + turn)
+        parts.append(
+            _backward(
+                *(None if x is None else x[cut] for x in (dy, u, delta, B, C, z)),
+                *(None if x is None else x[cut] for x in (du, ddelta, dB, dC, dz)),
+                state[cut],
+                _rates(A),
+                D,
+                delta_bias,
+                delta_softplus,
+                order,
+                blocks,
+            )  # fmt: skip
+        )
+    sums = [None if held[0] is None else sum(held[1:], held[0]) for held in zip(*parts, strict=True)]
+    return du, ddelta, sums[0].t(), dB, dC, sums[1], dz, sums[2]
+
+
+def _backward(
+    dy: Tensor, u: Tensor, delta: Tensor, B: Tensor, C: Tensor, z: Tensor | None,
+    du: Tensor, ddelta: Tensor, dB: Tensor, dC: Tensor, dz: Tensor | None,
+    state: Tensor, rates: Tensor, D: Tensor | None, bias: Tensor | None, softplus: bool, order: Tensor | None,
+    blocks: int,
+) -> tuple[Tensor, Tensor | None, Tensor | None]:  # fmt: skip
+    """Fill du, ddelta, dB, dC and dz of some batch elements; returns their sums dA (N, d_inner), dD, dbias."""
+    from backbones.ops.triton_scan_backward import arrivals, sweep_back
+    from backbones.ops.triton_scan_forward import carries
+
+    batch, length, channels = u.shape
+    states = rates.shape[0]
+    plan = split_backward(batch, length, channels, max(states, 1), processors(u.device))
+    padded, width = _padded(states), 8 * plan.group
+    many = plan.chunks > 1
+
+    def empty(*shape: int) -> Tensor:
+        return torch.empty(shape, dtype=torch.float32, device=u.device)
+
+    carry = empty(batch, plan.chunks, states, channels) if many else empty(0)
+    total = empty(batch, plan.chunks, channels) if many else empty(0)
+    part_A = empty(batch, plan.chunks, states, channels)
+    part_B, part_C = (empty(blocks, batch, length, states) for _ in range(2))
+    part_D = None if D is None else empty(batch, plan.chunks, channels)
+    part_bias = None if bias is None else empty(batch, plan.chunks, channels)
+    programs = batch * plan.chunks * blocks
+    scratch = empty(programs, 6 * INTERVAL * width + INTERVAL // plan.steps * padded * width)
+    flags = {
+        "N": states, "NP": padded, "SOFTPLUS": softplus, "HAS_BIAS": bias is not None, "HAS_Z": z is not None,
+        "HAS_ORDER": order is not None, "num_warps": 1,
+    }  # fmt: skip
+    with on_device(u):
+        if many:
+            group = 1 if states > 32 or channels <= 32 else 2
+            wide = -(-channels // (32 * group))
+            arrivals[(batch * (plan.chunks - 1) * wide,)](
+                delta, rates, C, z, bias, order, dy, carry, total, *row_strides(delta, C, z, dy),
+                length, channels, wide, plan.chunk, plan.chunks, 0, G=group, W=32, STEPS=2, **flags,
+            )  # fmt: skip
+            _pass_on(carries, rates, carry, total, reverse=True)
+        sweep_back[(programs,)](
+            u, delta, rates, B, C, D, z, bias, order, dy, state, carry,
+            du, ddelta, dz, part_A, part_B, part_C, part_D, part_bias, scratch,
+            *row_strides(u, delta, B, C, z, dy),
+            length, channels, blocks, plan.chunk, plan.chunks, -(-length // INTERVAL), batch, 0,
+            G=plan.group, W=8, STEPS=plan.steps, INTERVAL=INTERVAL, CARRY=many, HAS_D=D is not None, **flags,
+        )  # fmt: skip
+    dB.copy_(part_B.sum(0))
+    dC.copy_(part_C.sum(0))
+    dA = part_A.sum((0, 1))
+    return dA, None if part_D is None else part_D.sum((0, 1)), None if part_bias is None else part_bias.sum((0, 1))

@@ -1,0 +1,209 @@
+"""Triton kernels of the selective scan, forward: one sweep over a chunk of steps, and the carries between chunks.
+
+A program owns one chunk of one sequence and G·W channels: W lanes, G channels a lane, all states of a channel
+in one thread. It walks the steps in visiting order with the states in registers; A comes multiplied by log2 e.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from backbones.ops.triton_common import LOG2E, exp2, softplus, visited
+
+
+@triton.jit
+def _rows(order, start, end, STEPS: tl.constexpr, HAS_ORDER: tl.constexpr):
+    rows = ()
+    for t in tl.static_range(STEPS):
+        rows += (visited(order, start + t, end, HAS_ORDER),)
+    return rows
+
+
+@triton.jit
+def _fetch(
+    u, delta, B, C, z, rows, start, end, u_l, delta_l, B_l, C_l, z_l, first, channels,
+    N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr, STEPS: tl.constexpr,
+    LOCAL: tl.constexpr, HAS_Z: tl.constexpr,
+):  # fmt: skip
+    """Issue all loads of STEPS steps: they are independent, so one latency covers them."""
+    n = tl.arange(0, NP)
+    us = ()
+    deltas = ()
+    zs = ()
+    Bs = ()
+    Cs = ()
+    for t in tl.static_range(STEPS):
+        limit = tl.where(start + t < end, channels, 0)
+        for g in tl.static_range(G):
+            c = first + g * W + tl.arange(0, W)
+            mask = c < limit
+            us += (tl.load(u + rows[t] * u_l + c, mask=mask, other=0.0),)
+            deltas += (tl.load(delta + rows[t] * delta_l + c, mask=mask, other=0.0),)
+            if HAS_Z and not LOCAL:
+                zs += (tl.load(z + rows[t] * z_l + c, mask=mask, other=0.0),)
+        # Rows past the end are row 0 (`visited`): readable, and without effect since their Δ is 0.
+        if N == NP:
+            Bs += (tl.load(B + rows[t] * B_l + n),)
+            if not LOCAL:
+                Cs += (tl.load(C + rows[t] * C_l + n),)
+        else:
+            Bs += (tl.load(B + rows[t] * B_l + n, mask=n < N, other=0.0),)
+            if not LOCAL:
+                Cs += (tl.load(C + rows[t] * C_l + n, mask=n < N, other=0.0),)
+    return us, deltas, zs, Bs, Cs
+
+
+@triton.jit(do_not_specialize=["opaque"])
+def sweep(
+    u, delta, A, B, C, D, z, bias, order, y, carry, total, state,
+    u_b, u_l, delta_b, delta_l, B_b, B_l, C_b, C_l, z_b, z_l, y_b, y_l,
+    length, channels, blocks, chunk, chunks, slots, intervals, opaque,
+    N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr, STEPS: tl.constexpr,
+    INTERVAL: tl.constexpr, LOCAL: tl.constexpr, CARRY: tl.constexpr, SAVE: tl.constexpr,
+    SOFTPLUS: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_D: tl.constexpr, HAS_Z: tl.constexpr,
+    HAS_ORDER: tl.constexpr,
+):  # fmt: skip
+    """One chunk of steps. Grid: batch × chunks × channel blocks.
+
+    LOCAL: start from zero; write the end state into `carry` and ΣΔ into `total`, (batch, slots, N, channels)
+    and (batch, slots, channels); no y. Otherwise: start from `carry` if CARRY, else from zero; write y, and,
+    if SAVE, the state before every INTERVAL-th step into `state` (batch, intervals, N, channels).
+    """
+    pid = tl.program_id(0)
+    first = (pid % blocks) * (G * W)
+    part = (pid // blocks) % chunks
+    b = (pid // blocks // chunks).to(tl.int64)
+    begin = part * chunk
+    end = tl.minimum(begin + chunk, length)
+    u += b * u_b
+    delta += b * delta_b
+    B += b * B_b
+    slot = (b * slots + part) * channels
+    n = tl.arange(0, NP)
+    if not LOCAL:
+        C += b * C_b
+        y += b * y_b
+        state += (b * intervals + begin // INTERVAL) * N * channels
+    if HAS_Z and not LOCAL:
+        z += b * z_b
+
+    rates = ()
+    skips = ()
+    biases = ()
+    h = ()
+    sums = ()
+    for g in tl.static_range(G):
+        c = first + g * W + tl.arange(0, W)
+        inside = c < channels
+        tile = opaque + n[:, None] * channels + c[None, :]
+        if N == NP:
+            held = tl.broadcast_to(inside[None, :], (NP, W))
+        else:
+            held = (n < N)[:, None] & inside[None, :]
+        rates += (tl.load(A + tile, mask=held, other=0.0),)
+        if HAS_D and not LOCAL:
+            skips += (tl.load(D + c, mask=inside, other=0.0).to(tl.float32),)
+        if HAS_BIAS:
+            biases += (tl.load(bias + c, mask=inside, other=0.0).to(tl.float32),)
+        if CARRY:
+            h += (tl.load(carry + slot * N + tile, mask=held, other=0.0),)
+        else:
+            h += (tl.zeros((NP, W), tl.float32),)
+        if LOCAL:
+            sums += (tl.zeros((W,), tl.float32),)
+
+    rows = _rows(order, begin, end, STEPS, HAS_ORDER)
+    ahead = _rows(order, begin + STEPS, end, STEPS, HAS_ORDER)
+    raw = _fetch(
+        u, delta, B, C, z, rows, begin, end, u_l, delta_l, B_l, C_l, z_l, first, channels,
+        N, NP, G, W, STEPS, LOCAL, HAS_Z,
+    )  # fmt: skip
+    for start in range(begin, end, STEPS):
+        # The next steps' loads, and the row numbers of those after them, are in flight while these steps run.
+        coming = _fetch(
+            u, delta, B, C, z, ahead, start + STEPS, end, u_l, delta_l, B_l, C_l, z_l, first, channels,
+            N, NP, G, W, STEPS, LOCAL, HAS_Z,
+        )  # fmt: skip
+        after = _rows(order, start + 2 * STEPS, end, STEPS, HAS_ORDER)
+        if SAVE:
+            if (start - begin) % INTERVAL == 0:
+                for g in tl.static_range(G):
+                    c = first + g * W + tl.arange(0, W)
+                    tile = opaque + n[:, None] * channels + c[None, :]
+                    held = (n < N)[:, None] & (c < channels)[None, :]
+                    tl.store(state + tile, h[g], mask=held)
+                state += N * channels
+        for t in tl.static_range(STEPS):
+            live = start + t < end
+            limit = tl.where(live, channels, 0)
+            b_t = raw[3][t].to(tl.float32)[:, None]
+            stepped = ()
+            added = ()
+            for g in tl.static_range(G):
+                u_t = raw[0][t * G + g].to(tl.float32)
+                dt = raw[1][t * G + g].to(tl.float32)
+                if HAS_BIAS:
+                    dt += biases[g]
+                if SOFTPLUS:
+                    dt = softplus(dt)
+                dt = tl.where(live, dt, 0.0)
+                stepped += (exp2(dt[None, :] * rates[g]) * h[g] + (dt * u_t)[None, :] * b_t,)
+                if LOCAL:
+                    added += (sums[g] + dt,)
+                else:
+                    y_t = tl.sum(stepped[g] * raw[4][t].to(tl.float32)[:, None], axis=0)
+                    if HAS_D:
+                        y_t += skips[g] * u_t
+                    if HAS_Z:
+                        z_t = raw[2][t * G + g].to(tl.float32)
+                        y_t *= z_t / (1.0 + exp2(z_t * -LOG2E))
+                    c = first + g * W + tl.arange(0, W)
+                    tl.store(y + rows[t] * y_l + c, y_t.to(y.dtype.element_ty), mask=c < limit)
+            h = stepped
+            sums = added
+        rows = ahead
+        ahead = after
+        raw = coming
+
+    if LOCAL:
+        for g in tl.static_range(G):
+            c = first + g * W + tl.arange(0, W)
+            tile = opaque + n[:, None] * channels + c[None, :]
+            held = (n < N)[:, None] & (c < channels)[None, :]
+            tl.store(carry + slot * N + tile, h[g], mask=held)
+            tl.store(total + slot + c, sums[g], mask=c < channels)
+
+
+@triton.jit
+def carries(
+    A, carry, total, channels, chunks, blocks,
+    N: tl.constexpr, BLOCK: tl.constexpr, BATCH: tl.constexpr, REVERSE: tl.constexpr,
+):  # fmt: skip
+    """Turn the chunks' own end states into start states, in place: a linear scan with decays exp2(A ΣΔ).
+
+    Grid: batch × N × channel blocks. REVERSE walks the chunks backwards: own gradients at chunk starts become
+    gradients that arrive at chunk ends. BATCH chunks are loaded at once: the chain itself is a multiply-add.
+    """
+    pid = tl.program_id(0)
+    c = (pid % blocks) * BLOCK + tl.arange(0, BLOCK)
+    n = (pid // blocks) % N
+    slot = (pid // blocks // N).to(tl.int64) * chunks
+    inside = c < channels
+    rate = tl.load(A + n * channels + c, mask=inside, other=0.0)
+    h = tl.zeros((BLOCK,), tl.float32)
+    for start in range(0, chunks, BATCH):
+        own = ()
+        sums = ()
+        for j in tl.static_range(BATCH):
+            k = start + j
+            part = chunks - 1 - k if REVERSE else k
+            # The last chunk's own value has no taker: it was never written.
+            known = c < tl.where(k < chunks - 1, channels, 0)
+            own += (tl.load(carry + ((slot + part) * N + n) * channels + c, mask=known, other=0.0),)
+            sums += (tl.load(total + (slot + part) * channels + c, mask=known, other=0.0),)
+        for j in tl.static_range(BATCH):
+            k = start + j
+            part = chunks - 1 - k if REVERSE else k
+            tl.store(carry + ((slot + part) * N + n) * channels + c, h, mask=c < tl.where(k < chunks, channels, 0))
+            h = exp2(rate * sums[j]) * h + own[j]

@@ -17,7 +17,7 @@ NORM_EPS = 1e-5
 
 
 class DiSBlock(nn.Module):
-    """[Join with the skip,] add to the residual, RMSNorm, mixer: Vim's block, in which only the mixer's output skips."""
+    """Vim's block: [join with the skip,] add to the residual, RMSNorm, mixer. Only the mixer's output skips."""
 
     def __init__(self, width: int, mixer: nn.Module, *, skip: bool, drop_path: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A data set, a network and a spec small enough to evaluate in a blink, through the same seams as the real ones."""
+"""A network, a split and a spec small enough to evaluate in a blink, through the same seams as the real ones."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from zigbench import registry
-from zigbench.spec import BackboneConfig, DataConfig, Geometry, RunSpec
+from zigbench.data.config import DigitsConfig
+from zigbench.data.digits import Digits
+from zigbench.spec import BackboneConfig, RunSpec
 
 
 class Batch(NamedTuple):
@@ -35,29 +35,6 @@ class Split:
         return Batch(self.x[rows], None if self.label is None else self.label[rows], None)
 
 
-class SmallDigitsConfig(DataConfig):
-    loader: ClassVar[str] = f"{__name__}:SmallDigits"
-
-    def geometry(self, patch: int) -> Geometry:
-        return Geometry(1, 8, 8, patch, classes=10)
-
-
-class SmallDigits:
-    """scikit-learn's digits: the first 1,400 to train, the rest held out."""
-
-    def __init__(self) -> None:
-        bunch = load_digits()
-        x = torch.from_numpy((bunch.images / 8 - 1).astype(np.float32))[:, None]
-        label = torch.from_numpy(bunch.target.astype(np.int64))
-        self._splits = {
-            "train": Split("digits", x[:1400], label[:1400]),
-            "held-out": Split("digits", x[1400:], label[1400:]),
-        }
-
-    def split(self, name: str) -> Split:
-        return self._splits[name]
-
-
 class PixelConfig(BackboneConfig):
     network: ClassVar[str] = f"{__name__}:PixelNetwork"
 
@@ -77,13 +54,12 @@ class PixelNetwork(nn.Module):
         return self.outer(torch.relu(self.inner(torch.cat([x, planes.to(x)], dim=1))))
 
 
-registry.data.register("test-digits")(SmallDigitsConfig)
 registry.backbones.register("test-pixels")(PixelConfig)
 
 
 @pytest.fixture(scope="session")
-def digits() -> SmallDigits:
-    return SmallDigits()
+def digits() -> Digits:
+    return Digits(DigitsConfig())
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +79,7 @@ def make_spec() -> Callable[..., RunSpec]:
     def make(**changes: Any) -> RunSpec:
         raw = {
             "backbone.name": "test-pixels",
-            "data.name": "test-digits",
+            "data.name": "digits",
             "sampler.steps": 2,
             "evaluation.samples": 60,
             "evaluation.batch": 20,

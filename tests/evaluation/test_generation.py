@@ -78,7 +78,7 @@ def test_what_is_damaged_is_refused_and_made_again_alone(network, tmp_path, harm
         victim.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     else:
         victim.with_suffix(".json").write_text("{")
-    with pytest.raises(BrokenSamplesError, match="1 of 4 shards.*shard-00001"):
+    with pytest.raises(BrokenSamplesError, match=r"1 of 4 shards.*shard-00001"):
         Samples.gather(tmp_path, wanted)
     assert np.array_equal(made(network, wanted, tmp_path), whole)
     assert {path: path.stat().st_mtime_ns for path in others} == others
@@ -123,7 +123,14 @@ def test_a_rank_outside_its_world_is_refused(network, tmp_path) -> None:
 
 def test_the_key_is_of_everything_a_sample_depends_on() -> None:
     base = plan()
-    changes = {"seed": 2, "batch": 2, "shape": (1, 4, 4), "classes": 3, "sampler": SamplerSpec(steps=3), "identity": "x"}
+    changes = {
+        "seed": 2,
+        "batch": 2,
+        "shape": (1, 4, 4),
+        "classes": 3,
+        "sampler": SamplerSpec(steps=3),
+        "identity": "x",
+    }
     keys = {dataclasses.replace(base, **{name: value}).key for name, value in changes.items()}
     assert len(keys | {base.key}) == len(changes) + 1
     assert dataclasses.replace(base, count=99).key == base.key

@@ -48,9 +48,7 @@ def test_a_perfect_network_has_no_loss_whatever_it_predicts(path: str, predictio
 
 def test_a_silent_network_has_the_velocitys_own_variance() -> None:
     """For v = x* − ε and the answer 0, E‖v‖² = mean(x*²) + 1."""
-    errors = held_out_errors(
-        lambda x, t, **_: torch.zeros_like(x), Interpolant(), ONE, count=2_000, patch=2, batch=500
-    )
+    errors = held_out_errors(lambda x, t, **_: torch.zeros_like(x), Interpolant(), ONE, count=2_000, patch=2, batch=500)
     assert errors.loss.mean() == pytest.approx(float(ONE.x.square().mean()) + 1, rel=0.02)
     corner = float(ONE.x[..., :2, :2].square().mean()) + 1
     assert errors.token_0.mean() == pytest.approx(corner, rel=0.05)

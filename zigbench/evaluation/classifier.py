@@ -30,7 +30,7 @@ class Recipe:
 
     version: int = 1
     seed: int = 0
-    epochs: int = 20
+    epochs: int = 12
     batch: int = 64
     lr: float = 4e-3
     weight_decay: float = 0.01
@@ -100,9 +100,10 @@ class DigitFeatures(nn.Module):
                 weights = fit(train).state_dict()
             write_atomically(path, save_tensors({name: tensor.contiguous() for name, tensor in weights.items()}))
         content = path.read_bytes()
-        self.network = DigitClassifier()
+        with torch.device("meta"):
+            self.network = DigitClassifier()
         try:
-            self.network.load_state_dict(load_tensors(content))
+            self.network.load_state_dict(load_tensors(content), assign=True)
         except (SafetensorError, RuntimeError) as error:
             raise ValueError(f"{path} is damaged ({error}); delete it, and it will be made again") from error
         self.sha256 = hashlib.sha256(content).hexdigest()

@@ -35,7 +35,12 @@ def precision_recall(samples: Tensor, references: Tensor, neighbours: int = 3) -
     """
     _check(samples, references, neighbours)
     found = prc_features_to_metric(
-        samples, references, prc_neighborhood=neighbours, save_cpu_ram=len(samples) > 10_000, verbose=False
+        samples.double(),
+        references.double(),
+        prc_neighborhood=neighbours,
+        prc_batch_size=ROWS,
+        save_cpu_ram=True,
+        verbose=False,
     )
     return float(found[KEY_METRIC_PRECISION]), float(found[KEY_METRIC_RECALL])
 
@@ -47,6 +52,7 @@ def density_coverage(samples: Tensor, references: Tensor, neighbours: int = 5) -
         ValueError: a set that has no k-th neighbour.
     """
     _check(samples, references, neighbours)
+    samples, references = samples.double(), references.double()
     reach = torch.cat(
         [torch.cdist(rows, references).kthvalue(neighbours + 1).values for rows in references.split(ROWS)]
     )

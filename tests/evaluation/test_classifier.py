@@ -1,0 +1,82 @@
+"""The digit classifier: good enough, the same for every worker, and never half-written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from zigbench.evaluation.classifier import DigitFeatures
+from zigbench.evaluation.images import Real
+
+TRAIN = """
+import sys
+from pathlib import Path
+import torch
+from zigbench.data.config import DigitsConfig
+from zigbench.data.digits import Digits
+from zigbench.evaluation.classifier import DigitFeatures
+torch.set_num_threads(int(sys.argv[2]))
+print(DigitFeatures(Digits(DigitsConfig()), Path(sys.argv[1])).sha256)
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(digits, cache) -> DigitFeatures:
+    return DigitFeatures(digits, cache)
+
+
+def test_it_recognises_held_out_digits(trained) -> None:
+    assert trained.accuracy > 0.95
+
+
+def test_features_and_logits_have_their_shapes(trained, digits) -> None:
+    found = trained.extract(Real(digits.split("held-out")).images(0, 7))
+    assert found["features"].shape == (7, 32)
+    assert found["logits"].shape == (7, 10)
+
+
+def test_a_second_call_reads_what_the_first_wrote(trained, digits, cache) -> None:
+    files = {path: path.stat().st_mtime_ns for path in (cache / "classifiers").iterdir()}
+    again = DigitFeatures(digits, cache)
+    assert again.sha256 == trained.sha256
+    assert {path: path.stat().st_mtime_ns for path in (cache / "classifiers").iterdir()} == files
+
+
+def test_two_processes_at_once_agree_whatever_their_threads(tmp_path: Path) -> None:
+    runs = [
+        subprocess.Popen([sys.executable, "-c", TRAIN, str(tmp_path), threads], stdout=subprocess.PIPE, env=os.environ)
+        for threads in ("1", "2")
+    ]
+    hashes = {run.communicate()[0] for run in runs}
+    assert [run.returncode for run in runs] == [0, 0]
+    assert len(hashes) == 1
+    assert len(list((tmp_path / "classifiers").iterdir())) == 1
+
+
+def test_the_callers_random_state_is_left_alone(digits, tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    DigitFeatures(digits, tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_damaged_file_is_named(trained, digits, cache, tmp_path: Path) -> None:
+    shutil.copytree(cache / "classifiers", tmp_path / "classifiers")
+    (file,) = (tmp_path / "classifiers").iterdir()
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(ValueError, match=rf"{file.name} is damaged.*delete it"):
+        DigitFeatures(digits, tmp_path)
+
+
+def test_images_of_another_shape_are_refused(tmp_path: Path) -> None:
+    batch = SimpleNamespace(x=torch.zeros(1, 3, 16, 16), label=None, context=None)
+    split = SimpleNamespace(name="photographs", batch=lambda _: batch, content_hash="0")
+    with pytest.raises(ValueError, match="'photographs' has images of shape"):
+        DigitFeatures(SimpleNamespace(split=lambda _: split), tmp_path)

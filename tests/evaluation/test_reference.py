@@ -1,0 +1,118 @@
+"""Reference statistics: found by content, shared as a file, read without pickles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from zigbench.evaluation.frechet import frechet_distance
+from zigbench.evaluation.random_features import RandomFeatures
+from zigbench.evaluation.reference import KEPT, Reference, reference_of, shared_reference
+
+from .conftest import Split
+
+
+class Counting(RandomFeatures):
+    """Counts the images it has seen."""
+
+    seen = 0
+
+    def extract(self, images):
+        self.seen += len(images)
+        return super().extract(images)
+
+
+def split(name: str = "a", shift: float = 0.0) -> Split:
+    x = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 0.9 - 0.5 + shift
+    return Split(name, x, None)
+
+
+def features(count: int = 30, width: int = 4) -> torch.Tensor:
+    return torch.randn(count, width, generator=torch.Generator().manual_seed(1))
+
+
+def test_statistics_are_computed_once_for_equal_contents(tmp_path: Path) -> None:
+    extractor = Counting()
+    first = reference_of(split("a"), extractor, "features", tmp_path, which="train")
+    renamed = reference_of(split("b"), extractor, "features", tmp_path, which="held-out")
+    assert extractor.seen == 40
+    assert np.array_equal(first.mu, renamed.mu)
+    assert (renamed.name, renamed.split) == ("b", "held-out")
+    reference_of(split("a", shift=0.1), extractor, "features", tmp_path, which="train")
+    assert extractor.seen == 80
+
+
+def test_another_extractor_is_another_entry(tmp_path: Path) -> None:
+    one, other = Counting(), Counting()
+    other.sha256 = "0" * 64
+    reference_of(split(), one, "features", tmp_path, which="train")
+    reference_of(split(), other, "features", tmp_path, which="train")
+    assert (one.seen, other.seen) == (40, 40)
+
+
+def test_a_file_keeps_everything(tmp_path: Path) -> None:
+    reference = Reference.of(features(), name="n", split="s", content_hash="h", extractor=("e", "f", "w", "p"))
+    reference.save(tmp_path / "r.npz")
+    read = Reference.read(tmp_path / "r.npz")
+    assert np.array_equal(read.mu, reference.mu)
+    assert np.array_equal(read.sigma, reference.sigma)
+    assert torch.equal(read.features, reference.features)
+    assert (read.count, read.name, read.split, read.content_hash, read.extractor) == (
+        30, "n", "s", "h", ("e", "f", "w", "p"),
+    )  # fmt: skip
+
+
+def test_only_so_many_rows_are_kept_and_all_count() -> None:
+    many = torch.arange(2.0 * KEPT + 1)[:, None]
+    reference = Reference.of(many)
+    assert reference.count == 2 * KEPT + 1
+    assert len(reference.features) == KEPT
+    assert reference.features[0] == 0
+    assert reference.features[-1] == 2 * KEPT
+    assert reference.mu[0] == KEPT
+
+
+def test_statistics_in_adms_form_are_read(tmp_path: Path) -> None:
+    pool, spatial = Reference.of(features(width=4)), Reference.of(features(width=3))
+    np.savez(
+        tmp_path / "adm.npz", mu=pool.mu, sigma=pool.sigma, mu_s=spatial.mu, sigma_s=spatial.sigma,
+        arr_0=np.zeros((2, 4, 4, 3), np.uint8),
+    )  # fmt: skip
+    assert frechet_distance(features(width=4), Reference.read(tmp_path / "adm.npz")) == pytest.approx(0, abs=1e-6)
+    read = Reference.read(tmp_path / "adm.npz", "spatial")
+    assert frechet_distance(features(width=3), read) == pytest.approx(0, abs=1e-6)
+    assert read.features is None
+    assert len(read.content_hash) == 16
+
+
+def test_pickles_are_not_opened(tmp_path: Path) -> None:
+    np.savez(tmp_path / "evil.npz", mu=np.array([{"code": 1}], dtype=object), sigma=np.eye(1))
+    with pytest.raises(ValueError, match=r"evil\.npz can't be read.*without pickles"):
+        Reference.read(tmp_path / "evil.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short"])
+def test_damaged_files_are_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "r.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"r\.npz can't be read"):
+        Reference.read(tmp_path / "r.npz")
+
+
+def test_a_file_without_the_wanted_statistics_says_what_it_has(tmp_path: Path) -> None:
+    np.savez(tmp_path / "r.npz", mu=np.zeros(3), sigma=np.eye(3))
+    with pytest.raises(ValueError, match="feature 'spatial': it has mu, sigma"):
+        Reference.read(tmp_path / "r.npz", "spatial")
+
+
+def test_another_extractors_file_is_refused(tmp_path: Path) -> None:
+    Reference.of(features(), extractor=("dinov2", "features", "00", "")).save(tmp_path / "r.npz")
+    with pytest.raises(ValueError, match="holds statistics of dinov2"):
+        shared_reference(tmp_path / "r.npz", RandomFeatures(), "features")
+
+
+def test_a_single_image_has_no_covariance() -> None:
+    with pytest.raises(ValueError, match="1 reference images"):
+        Reference.of(torch.zeros(1, 3))

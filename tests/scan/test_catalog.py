@@ -37,8 +37,46 @@ def test_a_curve_that_repeats_a_token_is_refused_at_that_step(variant: int) -> N
     def stuck(h: int, w: int) -> list[int]:
         return [0, 1, 2, 1, *range(4, h * w)]
 
-    with pytest.raises(ValueError, match=r"'stuck'.*order\[3\] = \d+ repeats the token of step 1"):
+    with pytest.raises(ValueError, match=r"'stuck' built on (3x4|4x3): order\[3\] = 1 repeats the token of step 1"):
         scan.make_order("stuck", (3, 4), variant)
+
+
+@pytest.mark.usefixtures("own_curves")
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        ([0, 1, 2, 4], r"order\[3\] = 4 is outside 0 … 3"),
+        ([[0, 1], [2, 3]], r"shape \(2, 2\)"),
+        ([], "float64"),
+        (["a", "b"], "expected integers"),
+    ],
+)
+@pytest.mark.parametrize("variant", [0, 7])
+def test_what_a_rule_may_not_return(returned: list[object], words: str, variant: int) -> None:
+    @scan.curve("faulty")
+    def faulty(h: int, w: int) -> list[object]:
+        return returned
+
+    with pytest.raises(ValueError, match=words):
+        scan.make_order("faulty", (2, 2), variant)
+
+
+@pytest.mark.parametrize("dimensions", [1, 4])
+def test_names_are_of_images_or_clips(dimensions: int) -> None:
+    with pytest.raises(ValueError, match="expected 2 or 3"):
+        scan.names(dimensions)
+
+
+@pytest.mark.usefixtures("own_curves")
+def test_a_plain_function_in_the_registry_is_a_curve() -> None:
+    def plain(h: int, w: int) -> range:
+        return range(h * w)
+
+    registry.curves.register("plain")(plain)
+    assert scan.make_order("plain", (2, 3)) is scan.make_order("plain", (2, 3))
+    catalog.volumes.register("misplaced")(plain)
+    with pytest.raises(ValueError, match="listed among the 3D curves but takes 2 sides"):
+        scan.make_order("misplaced", (1, 2, 3))
 
 
 @pytest.mark.usefixtures("own_curves")

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zigbench import scan
-from zigbench.scan.merit import jumps
 
 CONTINUOUS = ("zigzag", "hilbert", "moore", "peano", "spiral", "rings", "spiral[outward=true]", "rings[outward=true]")
 WITH_PARAMETERS = ("blocked[inner=hilbert,outer=spiral,size=3]", "windowed[size=5]", "spiral[outward=true]")
@@ -27,12 +26,12 @@ def test_every_curve_is_a_permutation_of_every_rectangle(name: str, h: int, w: i
 @given(st.sampled_from(CONTINUOUS), sides, sides, variants)
 @settings(max_examples=400)
 def test_continuous_curves_are_so_on_every_rectangle(name: str, h: int, w: int, variant: int) -> None:
-    assert (jumps(scan.make_order(name, (h, w), variant)) == 1).all()
+    assert (scan.make_order(name, (h, w), variant).jumps() == 1).all()
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
 def test_continuity_on_all_small_rectangles(name: str) -> None:
-    faulty = [(h, w) for h in range(1, 24) for w in range(1, 24) if (jumps(scan.make_order(name, (h, w))) != 1).any()]
+    faulty = [(h, w) for h in range(1, 24) for w in range(1, 24) if (scan.make_order(name, (h, w)).jumps() != 1).any()]
     assert faulty == []
 
 

@@ -36,6 +36,8 @@ def test_the_cache_is_bounded_and_forgets_the_oldest() -> None:
     assert cache.get((1,)) is None
     assert cache.get((0,)) is order
     assert cache.size == 3 * size
+    cache.put((3,), order)
+    assert cache.size == 3 * size
     cache.put((4,), scan.make_order("sweep", (40, 40)))
     assert cache.size <= cache.limit
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from zigbench import scan
 from zigbench.scan.curves.boxes import feasible, walk
-from zigbench.scan.merit import jumps
 
 sides = st.integers(1, 9)
 variants = st.integers(0, 7)
@@ -25,7 +24,7 @@ def test_every_curve_is_a_permutation_of_every_box(name: str, t: int, h: int, w:
 
 @given(st.sampled_from(["zigzag", "hilbert", "product"]), sides, sides, sides, variants)
 def test_continuous_on_every_box(name: str, t: int, h: int, w: int, variant: int) -> None:
-    assert (jumps(scan.make_order(name, (t, h, w), variant)) == 1).all()
+    assert (scan.make_order(name, (t, h, w), variant).jumps() == 1).all()
 
 
 def test_the_walk_exists_for_every_feasible_box() -> None:

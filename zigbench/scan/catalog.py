@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ import numpy.typing as npt
 
 from zigbench import registry
 from zigbench.scan import symmetries
-from zigbench.scan.order import Grid, IntArray
+from zigbench.scan.order import Grid, IntArray, grid_text, inverse_permutation
 
 Rule = Callable[..., npt.ArrayLike]
 Value = str | int | float | bool
@@ -55,20 +56,22 @@ class Curve:
     def __call__(self, *grid: int, **arguments: Any) -> npt.ArrayLike:
         return self.rule(*grid, **arguments)
 
-    def build(self, grid: Grid, variant: int, seed: int, arguments: Mapping[str, Value]) -> IntArray:
-        """Variant ``variant`` on ``grid``, shape (L,), not yet checked to be a permutation."""
+    def build(self, name: str, grid: Grid, variant: int, seed: int, arguments: Mapping[str, Value]) -> IntArray:
+        """Variant ``variant`` on ``grid``, shape (L,); ``name`` is for messages.
+
+        Raises:
+            ValueError: the rule returns no permutation; the first offending step is named. (A rule that builds its
+                own variants is checked by ScanOrder.)
+        """
         extra: dict[str, Any] = dict(arguments)
         if self.seeded:
             extra["rng"] = np.random.default_rng([seed, variant])
         if self.own_variants:
             return np.asarray(self.rule(*grid, variant=variant, **extra))
         base = symmetries.base_grid(grid, variant)
-        order = np.asarray(self.rule(*base, **extra))
-        # A faulty order passes untransformed: the check that follows names the fault as the rule returned it.
-        if order.ndim != 1 or order.dtype.kind not in "iu" or len(order) == 0:
-            return order
-        if order.min() < 0 or order.max() >= np.prod(base):
-            return order
+        # Checked before it is mirrored, so that a fault is named in the words and indices of the rule.
+        what = f"curve {name!r} built on {grid_text(base)}"
+        order, _ = inverse_permutation(self.rule(*base, **extra), math.prod(base), what)
         return symmetries.apply(order, grid, variant)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from zigbench.scan import catalog
-from zigbench.scan.order import Grid, IntArray, ScanOrder, check_grid, grid_text
+from zigbench.scan.order import Grid, ScanOrder, check_grid, grid_text
 from zigbench.scan.symmetries import VARIANTS, base_grid, check_variant
 
 CACHE_BYTES = 256 * 2**20
@@ -82,7 +82,7 @@ def make_order(curve: str, grid: Grid, variant: int = 0, *, seed: int = 0) -> Sc
     kept = _cache.get(key)
     if kept is not None:
         return kept
-    values = found.build(sides, int(variant), used_seed, arguments)
+    values = found.build(name, sides, int(variant), used_seed, arguments)
     order = ScanOrder(values, curve=name, variant=int(variant), grid=sides, seed=used_seed)
     if found.space_filling:
         warn_if_discontinuous(order)
@@ -93,9 +93,10 @@ def make_order(curve: str, grid: Grid, variant: int = 0, *, seed: int = 0) -> Sc
 
 def warn_if_discontinuous(order: ScanOrder) -> None:
     """Warn when ``order``, claimed to be space-filling, has more jumps than the same variant of sweep."""
-    jumps = _jumps(order.coordinates())
-    base = base_grid(order.grid, order.variant)
-    allowed = _jumps(np.stack(np.unravel_index(np.arange(len(order)), base), axis=1))
+    jumps = int((order.jumps() != 1).sum())
+    # Sweep jumps at the end of each run along its innermost side that is longer than one token.
+    runs = [side for side in base_grid(order.grid, order.variant) if side > 1]
+    allowed = len(order) // runs[-1] - 1 if runs else 0
     if jumps > allowed:
         warnings.warn(
             f"curve {order.curve!r}, variant {order.variant}, grid {grid_text(order.grid)} claims to be "
@@ -103,10 +104,6 @@ def warn_if_discontinuous(order: ScanOrder) -> None:
             ContinuityWarning,
             stacklevel=3,
         )
-
-
-def _jumps(coordinates: IntArray) -> int:
-    return int((np.abs(np.diff(coordinates, axis=0)).sum(axis=1) != 1).sum())
 
 
 def clear_cache() -> None:

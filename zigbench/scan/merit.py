@@ -38,12 +38,6 @@ UNITS = {
 }
 
 
-def jumps(order: ScanOrder) -> IntArray:
-    """Manhattan length of each step, shape (L − 1,)."""
-    lengths: IntArray = np.abs(np.diff(order.coordinates(), axis=0)).sum(axis=1)
-    return lengths
-
-
 def statistics(order: ScanOrder) -> dict[str, float]:
     """The named figures of one order.
 
@@ -57,7 +51,7 @@ def statistics(order: ScanOrder) -> dict[str, float]:
     """
     places = order.coordinates()
     steps = np.abs(np.diff(places, axis=0))
-    length = steps.sum(axis=1)
+    length = order.jumps()
     closing = int(np.abs(places[-1] - places[0]).sum())
     gaps = neighbour_gaps(order)
     few = len(length) == 0

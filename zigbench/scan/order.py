@@ -61,18 +61,17 @@ def inverse_permutation(values: npt.ArrayLike, length: int, what: str) -> tuple[
         raise ValueError(f"{what}: the order holds {order.dtype} values; expected integers")
     if len(order) != length:
         raise ValueError(f"{what}: the order has {len(order)} steps; the grid has {length} tokens")
-    outside = (order < 0) | (order >= length)
-    if outside.any():
-        step = int(np.argmax(outside))
+    if order.min() < 0 or order.max() >= length:
+        step = int(np.argmax((order < 0) | (order >= length)))
         raise ValueError(f"{what}: order[{step}] = {order[step]} is outside 0 … {length - 1}")
     order = order.astype(np.int64, copy=False)
     steps = np.arange(length, dtype=np.int64)
     rank = np.empty(length, dtype=np.int64)
-    # Written from the last step to the first, so a token that comes twice keeps its first step.
-    rank[order[::-1]] = steps[::-1]
-    repeated = rank[order] != steps
-    if repeated.any():
-        step = int(np.argmax(repeated))
+    rank[order] = steps
+    if not np.array_equal(rank[order], steps):
+        # Written again from the last step to the first, so that a token that comes twice keeps its first step.
+        rank[order[::-1]] = steps[::-1]
+        step = int(np.argmax(rank[order] != steps))
         token = int(order[step])
         raise ValueError(
             f"{what}: order[{step}] = {token} repeats the token of step {rank[token]}; "
@@ -140,3 +139,12 @@ class ScanOrder:
     def coordinates(self) -> IntArray:
         """Grid position of each step, shape (L, 2) as (y, x) or (L, 3) as (t, y, x)."""
         return np.stack(np.unravel_index(self.order, self.grid), axis=1).astype(np.int64, copy=False)
+
+    def jumps(self) -> IntArray:
+        """Manhattan length of each step, shape (L − 1,)."""
+        columns = np.unravel_index(self.order, self.grid)
+        # Axis by axis: summing two or three numbers a row is several times slower.
+        lengths: IntArray = np.zeros(len(self.order) - 1, dtype=np.int64)
+        for column in columns:
+            lengths += np.abs(np.diff(column))
+        return lengths

@@ -6,6 +6,7 @@ The drawing functions are pure: an order or rows in, axes or a figure out. Savin
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,8 +114,9 @@ def sheet(orders: Sequence[ScanOrder], *, side: float = 2.6, across: int = 4) ->
     for ax, order in zip(panels, orders, strict=False):
         draw(order, ax)
         figures = statistics(order)
+        name = textwrap.fill(f"{order.curve.replace(',', ', ')}, variant {order.variant}", width=36)
         ax.set_title(
-            f"{order.curve}, variant {order.variant}\n{100 * figures['continuity']:.1f} % continuous, "
+            f"{name}\n{100 * figures['continuity']:.1f} % continuous, "
             f"jumps {figures['mean_jump']:.1f} / {figures['max_jump']:.0f}",
             fontsize=8,
         )

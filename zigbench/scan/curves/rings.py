@@ -23,24 +23,17 @@ def rings(h: int, w: int, *, outward: bool = False) -> IntArray:
 
 
 def _by_rings(h: int, w: int, *, alternate: bool) -> IntArray:
-    y, x = np.indices((h, w), dtype=np.int64)
-    ring = np.minimum(np.minimum(y, x), np.minimum(h - 1 - y, w - 1 - x))
-    height, width = h - 2 * ring, w - 2 * ring
-    place = _clockwise(y - ring, x - ring, height, width)
-    if alternate:
+    table = np.arange(h * w, dtype=np.int64).reshape(h, w)
+    rings = []
+    for depth in range((min(h, w) + 1) // 2):
+        ring = table[depth : h - depth, depth : w - depth]
         # Counter-clockwise is clockwise on the transposed ring.
-        other = _clockwise(x - ring, y - ring, width, height)
-        place = np.where(ring % 2 == 1, other, place)
-    rank = h * w - height * width + place
-    order = np.empty(h * w, dtype=np.int64)
-    order[rank.reshape(-1)] = np.arange(h * w, dtype=np.int64)
-    return order
+        rings.append(_clockwise(ring.T if alternate and depth % 2 else ring))
+    return np.concatenate(rings)
 
 
-def _clockwise(y: IntArray, x: IntArray, height: IntArray, width: IntArray) -> IntArray:
-    """Steps from the top-left corner of its own ring, where (y, x) lies on the border of height × width."""
-    top = x
-    right = width - 1 + y
-    bottom = width - 1 + height - 1 + (width - 1 - x)
-    left = 2 * (width - 1) + height - 1 + (height - 1 - y)
-    return np.where(y == 0, top, np.where(x == width - 1, right, np.where(y == height - 1, bottom, left)))
+def _clockwise(block: IntArray) -> IntArray:
+    """The border of a block of tokens, clockwise from its top-left corner."""
+    if min(block.shape) == 1:
+        return block.reshape(-1)
+    return np.concatenate([block[0], block[1:, -1], block[-1, -2::-1], block[-2:0:-1, 0]])

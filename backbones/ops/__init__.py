@@ -1,6 +1,7 @@
 """Selective scan and causal convolution: one function each, on whatever machine there is."""
 
+from backbones.ops.choice import BackendStatus, backends
 from backbones.ops.conv import causal_conv
 from backbones.ops.scan import selective_scan
 
-__all__ = ["causal_conv", "selective_scan"]
+__all__ = ["BackendStatus", "backends", "causal_conv", "selective_scan"]

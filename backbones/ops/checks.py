@@ -12,10 +12,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch._subclasses import FakeTensor
 
 FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 WIDEST_CONV = 32
 
+_negative_on_device: set[tuple[torch.device, torch.Size]] = set()
 _checked: dict[int, tuple[weakref.ref[Tensor], int, int]] = {}
 
 
@@ -31,9 +33,7 @@ def tensor(name: str, value: object, shape: Sequence[int | str], like: Tensor) -
     wanted = "a floating-point tensor (" + ", ".join(map(str, shape)) + ")"
     if not isinstance(value, Tensor):
         raise fault(name, f"a {type(value).__name__}", wanted)
-    if value.dtype not in FLOATS:
-        raise fault(name, value, wanted)
-    if value.dim() != len(shape):
+    if value.dtype not in FLOATS or value.layout is not torch.strided or value.dim() != len(shape):
         raise fault(name, value, wanted)
     for have, want in zip(value.shape, shape, strict=True):
         if not isinstance(want, str) and have != want:
@@ -55,7 +55,7 @@ def order_form(order: object, length: int, like: Tensor) -> None:
 
 def order_values(order: Tensor | None) -> None:
     """Refuse an order that is not a permutation of 0 … L-1; costs nothing for one seen before."""
-    if order is None:
+    if order is None or order.is_meta:
         return
     key = id(order)
     version = -1 if order.is_inference() else order._version
@@ -74,3 +74,32 @@ def order_values(order: Tensor | None) -> None:
         if not proper or bool((torch.bincount(order, minlength=length) != 1).any()):
             raise fault("order", order, f"every index 0 … {length - 1} exactly once")
     _checked[key] = (weakref.ref(order, lambda _: _checked.pop(key, None)), version, order.data_ptr())
+
+
+def negative(A: Tensor) -> None:
+    """Refuse an A with an entry that is not negative.
+
+    Off the CPU, reading a value back stalls the device: there, only the first A of each shape is read.
+    """
+    if A.is_meta:
+        return
+    if A.device.type != "cpu":
+        key = (A.device, A.shape)
+        if key in _negative_on_device or (A.is_cuda and torch.cuda.is_current_stream_capturing()):
+            return
+        _negative_on_device.add(key)
+    if faults := int((A.detach() >= 0).sum()):
+        raise not_negative(A, faults)
+
+
+def not_negative(A: Tensor, faults: int) -> ValueError:
+    """The error for an A of which `faults` entries are zero or above."""
+    return ValueError(
+        f"A, shape {tuple(A.shape)}: {faults} of {A.numel()} entries are not negative; every entry must be "
+        "below 0, or the state grows without bound. Parametrise it as A = -exp(A_log)."
+    )
+
+
+def is_abstract(x: Tensor) -> bool:
+    """Whether x stands for a tensor without data: being traced, or on the meta device."""
+    return torch.compiler.is_compiling() or x.is_meta or isinstance(x, FakeTensor)

@@ -1,37 +1,149 @@
-"""Which backend runs: by name, or by device and by what works on this machine."""
+"""Which backend runs: the named one, or the first that works on this machine, and why not the others.
+
+A backend is two modules (they may be one) that offer `available() -> str | None`, and
+
+    scan_forward(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order, save) -> (y, state)
+    scan_state_shape(batch, length, channels, states) -> shape of state when saved
+    scan_backward(dy, u, delta, A, B, C, D, z, delta_bias, delta_softplus, order, state) -> gradients
+    conv_forward(x, weight, bias, activation, order) -> y
+    conv_backward(dy, x, weight, bias, activation, order) -> (dx, dweight, dbias)
+
+One that also offers `scan` and `conv`, differentiable by themselves, is called through them outside of a
+compiler. A backend that fails a small comparison with the reference on this machine is not used.
+"""
 
 from __future__ import annotations
 
+import functools
 import importlib
+import logging
+import os
+from dataclasses import dataclass
+from importlib import metadata
 from types import ModuleType
 
 import torch
 from torch import Tensor
 
-_MODULES = {
-    "reference": ("backbones.ops.reference", "backbones.ops.reference"),
-    "cpu": ("backbones.ops.cpu", "backbones.ops.cpu"),
+from backbones.ops import self_check
+
+_log = logging.getLogger(__name__)
+
+_HALF_AND_SINGLE = (torch.float32, torch.bfloat16, torch.float16)
+
+
+@dataclass(frozen=True)
+class _Backend:
+    name: str
+    scan: str  # module
+    conv: str  # module
+    devices: tuple[str, ...]  # empty: any
+    distribution: str  # whose version is the backend's
+
+
+_BACKENDS = {
+    b.name: b
+    for b in (
+        _Backend("cpu", "backbones.ops.cpu", "backbones.ops.cpu", ("cpu",), "numba"),
+        _Backend("triton", "backbones.ops.triton_scan", "backbones.ops.triton_conv", ("cuda",), "triton"),
+        _Backend("mamba-ssm", "backbones.ops.mamba_ssm", "backbones.ops.mamba_ssm", ("cuda",), "mamba-ssm"),
+        _Backend("reference", "backbones.ops.reference", "backbones.ops.reference", (), "torch"),
+    )
 }
-NAMES = (*_MODULES, "auto")
+NAMES = ("auto", *_BACKENDS)
+
+
+@dataclass(frozen=True)
+class BackendStatus:
+    """One backend on one kind of device: whether `auto` takes it, and if not, why."""
+
+    name: str
+    device: str
+    chosen: bool
+    usable: bool
+    version: str  # distribution and version; empty if not installed
+    reason: str  # in words, for people
+
+
+def backends(device: torch.device | str | None = None) -> tuple[BackendStatus, ...]:
+    """Status of every backend for float32 tensors on `device` (default: the accelerator, else the CPU)."""
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(device)
+    chosen = _first_usable(device)
+    found = []
+    for backend in _BACKENDS.values():
+        fault = _fault(backend.name, device)
+        if backend.name == chosen:
+            reason = f"chosen on {device.type}: the first that works, in the order {', '.join(_BACKENDS)}"
+        else:
+            reason = fault or f"works, but {chosen} comes first"
+        version = _version(backend.distribution)
+        status = BackendStatus(backend.name, device.type, backend.name == chosen, not fault, version, reason)
+        found.append(status)
+    return tuple(found)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return f"{distribution} {metadata.version(distribution)}"
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _interpreted() -> bool:
+    """Whether Triton's interpreter stands in for a GPU, so that its kernels take CPU tensors."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+@functools.cache
+def _fault(name: str, device: torch.device) -> str:
+    """Why `name` cannot run on `device`; empty if it can."""
+    backend = _BACKENDS[name]
+    interpreted = name == "triton" and _interpreted() and device.type == "cpu"
+    if backend.devices and device.type not in backend.devices and not interpreted:
+        return f"runs on {' or '.join(backend.devices)}, not on {device.type}"
+    for module in (backend.scan, backend.conv):
+        try:
+            fault = importlib.import_module(module).available()
+        except ImportError as error:
+            fault = f"cannot be imported: {error}"
+        if fault:
+            return fault
+    if name == "reference":
+        return ""
+    fault = self_check.run(importlib.import_module(backend.scan), importlib.import_module(backend.conv), device)
+    if fault:
+        _log.warning("backend %s is not used on %s: %s", name, device, fault)
+    return fault
+
+
+@functools.cache
+def _first_usable(device: torch.device) -> str:
+    name = next(name for name in _BACKENDS if not _fault(name, device))
+    level = logging.INFO if name != "reference" or device.type == "cpu" else logging.WARNING
+    _log.log(level, "selective scan and causal convolution on %s: backend %s", device, name)
+    return name
+
+
+@functools.cache
+def _resolve(name: str, device: torch.device, dtype: torch.dtype) -> _Backend:
+    if name == "auto":
+        return _BACKENDS["reference" if dtype not in _HALF_AND_SINGLE else _first_usable(device)]
+    if name not in _BACKENDS:
+        raise ValueError(f"backend: {name!r}; expected one of {', '.join(map(repr, NAMES))}")
+    if name != "reference" and dtype not in _HALF_AND_SINGLE:
+        raise ValueError(f"backend: {name!r} computes in float32 and the inputs are {dtype}; take backend='reference'")
+    if fault := _fault(name, device):
+        raise ValueError(f"backend: {name!r} cannot be used: {fault}; take backend='auto'")
+    return _BACKENDS[name]
 
 
 def scan_backend(name: str, like: Tensor) -> ModuleType:
-    name = (
-        ("cpu" if like.device.type == "cpu" and like.dtype.itemsize <= 4 else "reference") if name == "auto" else name
-    )
-    return importlib.import_module(_MODULES[name][0])
+    """The module whose scan runs for tensors such as `like`; ValueError if the named one cannot."""
+    return importlib.import_module(_resolve(name, like.device, like.dtype).scan)
 
 
 def conv_backend(name: str, like: Tensor) -> ModuleType:
-    name = (
-        ("cpu" if like.device.type == "cpu" and like.dtype.itemsize <= 4 else "reference") if name == "auto" else name
-    )
-    return importlib.import_module(_MODULES[name][1])
-
-
-def plain(name: str, like: Tensor) -> bool:
-    """Whether the reference runs as ordinary operations, differentiable at will, instead of as a custom op.
-
-    Not under a compiler, which would unroll its loop over steps.
-    """
-    return not torch.compiler.is_compiling() and scan_backend(name, like).__name__.endswith("reference")
+    """The module whose convolution runs for tensors such as `like`; ValueError if the named one cannot."""
+    return importlib.import_module(_resolve(name, like.device, like.dtype).conv)

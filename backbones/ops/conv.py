@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backbones.ops import checks, choice, reference
+from backbones.ops import checks, choice
 
 
 def causal_conv(
@@ -50,9 +50,11 @@ def causal_conv(
         raise checks.fault("activation", repr(activation), '"silu" or None')
     if order is not None:
         checks.order_form(order, x.shape[1], x)
-    if choice.plain(backend, x):
-        checks.order_values(order)
-        return reference.conv(x, weight, bias, activation, order)
+    if not checks.is_abstract(x):
+        module = choice.conv_backend(backend, x)
+        if getattr(module, "DIFFERENTIABLE", False):
+            checks.order_values(order)
+            return module.conv(x, weight, bias, activation, order)
     return _conv(x, weight, bias, activation, order, backend)
 
 

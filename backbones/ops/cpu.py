@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from backbones.ops import cpu_conv, cpu_scan, cpu_scan_backward
+from backbones.ops import checks, cpu_conv, cpu_scan, cpu_scan_backward
 from backbones.ops.cpu_scan import CHECKPOINT
 from backbones.ops.cpu_scan_backward import STATES_STEP
 from backbones.ops.cpu_tensors import address, flat, rows, stream
 from backbones.ops.cpu_vector import LANES
 from backbones.ops.cpu_workers import run
 
+CHECKS_RATES = True  # a positive A is found while A is packed
 _PARTS = 16  # tasks wanted of a backward pass; each of a batch entry's has its own sums for dB and dC
 
 
@@ -28,6 +29,10 @@ def available() -> str | None:
 def scan_state_shape(batch: int, length: int, channels: int, states: int) -> tuple[int, ...]:
     """Shape of the saved states: one per CHECKPOINT steps, LANES channels side by side."""
     return (batch, -(-channels // LANES), -(-length // CHECKPOINT), _padded(states), LANES)
+
+
+def _zeros(like: Tensor, *shape: int) -> Tensor:
+    return like.new_zeros(shape, dtype=torch.float32)
 
 
 def _padded(states: int) -> int:
@@ -43,10 +48,7 @@ def _pack(A: Tensor) -> Tensor:
     strides = A.stride(0) * 4, A.stride(1) * 4
     faults = cpu_scan.pack_rates(A.data_ptr(), *strides, channels, states, rates.shape[1], rates.data_ptr())
     if faults:
-        raise ValueError(
-            f"A, shape {tuple(A.shape)}: {faults} of {A.numel()} entries are not negative; every entry must "
-            "be below 0, or the state grows without bound. Parametrise it as A = -exp(A_log)."
-        )
+        raise checks.not_negative(A, faults)
     return rates
 
 
@@ -119,9 +121,9 @@ def scan_forward(
 ) -> tuple[Tensor, Tensor]:
     """y (batch, L, channels) and the saved states, empty unless `save`. Inputs are already checked."""
     call = _Call(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
-    y = torch.empty(u.shape, dtype=call.u.dtype)
+    y = torch.empty_like(u, dtype=call.u.dtype, memory_format=torch.contiguous_format)
     shape = scan_state_shape(call.batch, call.length, call.channels, call.states) if save else (0,)
-    state = torch.empty(shape)
+    state = u.new_empty(shape, dtype=torch.float32)
     if call.u.numel():
         run(cpu_scan.scan, call.arguments(y, state), call.batch * call.groups, call.work)
     return y.to(u.dtype), state
@@ -145,12 +147,12 @@ def scan_backward(
     call = _Call(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
     dy = stream(dy)
     parts = max(1, min(call.groups, _PARTS // max(1, call.batch)))
-    du = torch.empty(u.shape, dtype=call.u.dtype)
-    ddelta = torch.empty(u.shape, dtype=call.u.dtype)
-    dz = None if z is None else torch.empty(u.shape, dtype=call.u.dtype)
-    drate = torch.zeros(call.batch, call.groups, call.states, LANES)
-    dB, dC = (torch.zeros(parts, call.batch, call.length, call.states) for _ in range(2))
-    dbias, dskip = (torch.zeros(call.batch, call.groups, LANES) for _ in range(2))
+    du = torch.empty_like(u, dtype=call.u.dtype, memory_format=torch.contiguous_format)
+    ddelta = torch.empty_like(u, dtype=call.u.dtype, memory_format=torch.contiguous_format)
+    dz = None if z is None else torch.empty_like(u, dtype=call.u.dtype, memory_format=torch.contiguous_format)
+    drate = _zeros(u, call.batch, call.groups, call.states, LANES)
+    dB, dC = (_zeros(u, parts, call.batch, call.length, call.states) for _ in range(2))
+    dbias, dskip = (_zeros(u, call.batch, call.groups, LANES) for _ in range(2))
     if call.u.numel():
         packed = call.arguments(None, state)
         for tensor in (dy, du, ddelta, dz):
@@ -205,7 +207,7 @@ def conv_forward(
     """y (batch, L, channels). Inputs are already checked."""
     source, taps, bias = stream(x), _taps(weight), flat(bias)
     order = None if order is None else order.contiguous()
-    y = torch.empty(x.shape, dtype=source.dtype)
+    y = torch.empty_like(x, dtype=source.dtype, memory_format=torch.contiguous_format)
     if x.numel():
         packed = _conv_arguments(source, y, None, None, taps, bias, activation, order, (None, None))
         run(cpu_conv.conv, packed, x.shape[0] * taps.shape[0], x.numel() * weight.shape[1])
@@ -219,9 +221,9 @@ def conv_backward(
     source, slope, taps, offset = stream(x), stream(dy), _taps(weight), flat(bias)
     order = None if order is None else order.contiguous()
     groups, width, _ = taps.shape
-    dx = torch.empty(x.shape, dtype=source.dtype)
-    dtaps = torch.zeros(x.shape[0], groups, width, LANES)
-    dbias = torch.zeros(x.shape[0], groups, LANES)
+    dx = torch.empty_like(x, dtype=source.dtype, memory_format=torch.contiguous_format)
+    dtaps = _zeros(x, x.shape[0], groups, width, LANES)
+    dbias = _zeros(x, x.shape[0], groups, LANES)
     if x.numel():
         packed = _conv_arguments(source, None, slope, dx, taps, offset, activation, order, (dtaps, dbias))
         run(cpu_conv.conv_gradient, packed, x.shape[0] * groups, 4 * x.numel() * width)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, silu, softplus
 
+DIFFERENTIABLE = True  # `scan` and `conv` carry their own gradients
+
 
 def available() -> str | None:
     """None: it runs wherever PyTorch does."""
@@ -42,7 +44,7 @@ def scan(
     if delta_softplus:
         delta = softplus(delta)
     if u.shape[1] == 0:
-        return u.to(out_type)
+        return (u * delta).to(out_type)
     steps = (delta, delta * u, B, C)
     if order is not None:
         steps = tuple(x.index_select(1, order) for x in steps)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backbones.ops import checks, choice, reference
+from backbones.ops import checks, choice
 
 
 def selective_scan(
@@ -61,9 +61,12 @@ def selective_scan(
         u, delta, B, C = (x.to(kind) for x in (u, delta, B, C))
         z = None if z is None else z.to(kind)
     inputs = (u, delta, A, B, C, D, z, delta_bias)
-    if choice.plain(backend, u):
-        checks.order_values(order)
-        return reference.scan(*inputs, delta_softplus, order)
+    if not checks.is_abstract(u):
+        module = choice.scan_backend(backend, u)
+        if getattr(module, "DIFFERENTIABLE", False):
+            checks.order_values(order)
+            checks.negative(A)
+            return module.scan(*inputs, delta_softplus, order)
     save = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
     return _scan(*inputs, delta_softplus, order, backend, save)[0]
 
@@ -113,6 +116,8 @@ def _scan(
 ) -> tuple[Tensor, Tensor]:
     checks.order_values(order)
     module = choice.scan_backend(backend, u)
+    if not getattr(module, "CHECKS_RATES", False):
+        checks.negative(A)
     return module.scan_forward(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order, save)
 
 

@@ -1,0 +1,162 @@
+"""The `mamba-ssm` backend: the vendor's CUDA kernels where they are installed, behind this room's interface.
+
+They want (batch, channels, L) and know no visiting order, so every call transposes, and permutes before and
+after. Their own autograd is used; under a compiler the backward pass recomputes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+DIFFERENTIABLE = True  # `scan` and `conv` carry their own gradients
+_WIDTHS = (2, 3, 4)  # what causal-conv1d was compiled for
+
+
+def available() -> str | None:
+    """None if both packages import, else what is missing."""
+    for package in ("mamba_ssm.ops.selective_scan_interface", "causal_conv1d"):
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            return f"{package.partition('.')[0]} cannot be imported ({error}); it is the optional extra 'cuda'"
+    return None
+
+
+def _channels_first(x: Tensor, order: Tensor | None) -> Tensor:
+    if order is not None:
+        x = x.index_select(1, order)
+    return x.transpose(1, 2).contiguous()
+
+
+def _natural(y: Tensor, order: Tensor | None) -> Tensor:
+    y = y.transpose(1, 2)
+    return y if order is None else y.index_select(1, torch.argsort(order))
+
+
+def scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    order: Tensor | None,
+) -> Tensor:
+    """y (batch, L, channels) by `selective_scan_fn`, differentiable."""
+    if u.numel() == 0:
+        return u * delta
+    kernel = importlib.import_module("mamba_ssm.ops.selective_scan_interface").selective_scan_fn
+    streams = [_channels_first(x, order) for x in (u, delta)]
+    rates = [None if x is None else x.float() for x in (A, D, delta_bias)]
+    pair = [_channels_first(x, order) for x in (B, C)]
+    gate = None if z is None else _channels_first(z, order)
+    y = kernel(*streams, rates[0], *pair, rates[1], gate, rates[2], delta_softplus)
+    return _natural(y, order)
+
+
+def conv(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None) -> Tensor:
+    """y (batch, L, channels) by `causal_conv1d_fn`, differentiable; ValueError for a width it lacks."""
+    if weight.shape[1] not in _WIDTHS:
+        raise ValueError(f"weight: width {weight.shape[1]}; backend 'mamba-ssm' has {_WIDTHS}; take backend='auto'")
+    if x.numel() == 0:
+        return x * 1.0
+    kernel = importlib.import_module("causal_conv1d").causal_conv1d_fn
+    weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
+    return _natural(kernel(_channels_first(x, order), weight, bias, activation=activation), order)
+
+
+def _recompute(function: Callable[..., Tensor], dy: Tensor, inputs: tuple[Any, ...]) -> list[Tensor | None]:
+    """Gradients of function(*inputs) by autograd.
+
+    Within a custom op autograd is shut off for the thread that runs it, hence a thread of its own.
+    """
+    found: list[Tensor | None] = []
+    failure: list[BaseException] = []
+    stream = torch.cuda.current_stream(dy.device) if dy.is_cuda else None
+
+    def work() -> None:
+        try:
+            with torch.enable_grad(), torch.cuda.stream(stream):
+                leaves = [None if x is None else x.detach().requires_grad_() for x in inputs]
+                given = [x for x in leaves if x is not None]
+                grads = iter(torch.autograd.grad(function(*leaves), given, dy, materialize_grads=True))
+                found.extend(None if x is None else next(grads).contiguous() for x in leaves)
+        except BaseException as error:  # raised again below, in the caller's thread
+            failure.append(error)
+
+    thread = threading.Thread(target=work, name="zigbench-recompute")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return found
+
+
+def scan_state_shape(batch: int, length: int, channels: int, states: int) -> tuple[int, ...]:
+    """Nothing is saved: the backward pass recomputes."""
+    return (0,)
+
+
+def scan_forward(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    order: Tensor | None,
+    save: bool,
+) -> tuple[Tensor, Tensor]:
+    """`scan` behind the interface that all backends share."""
+    y = scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
+    return y.contiguous(), u.new_empty((0,), dtype=torch.float32)
+
+
+def scan_backward(
+    dy: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    order: Tensor | None,
+    state: Tensor,
+) -> tuple[Tensor | None, ...]:
+    """Gradients of (u, delta, A, B, C, D, z, delta_bias)."""
+    inputs = (u, delta, A, B, C, D, z, delta_bias)
+    grads = _recompute(lambda *x: scan(*x, delta_softplus, order), dy, inputs)
+    small = (2, 5, 7)  # A, D, delta_bias
+    return tuple(g.float() if g is not None and i in small else g for i, g in enumerate(grads))
+
+
+def conv_forward(
+    x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
+) -> Tensor:
+    """`conv` behind the interface that all backends share."""
+    return conv(x, weight, bias, activation, order).contiguous()
+
+
+def conv_backward(
+    dy: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Gradients of (x, weight, bias); the last two in float32."""
+    dx, dweight, dbias = _recompute(lambda *a: conv(*a, activation, order), dy, (x, weight, bias))
+    assert dx is not None
+    assert dweight is not None
+    return dx, dweight.float(), None if dbias is None else dbias.float()

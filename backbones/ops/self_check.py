@@ -1,0 +1,79 @@
+"""A small comparison of one backend with the reference, run before the backend is first used."""
+
+from __future__ import annotations
+
+import threading
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from backbones.ops import reference
+
+_TOLERANCE = 1e-4  # relative to the largest entry; float32 kernels stay below 1e-6
+
+
+def _inputs(device: torch.device) -> tuple[list[Tensor], list[Tensor], Tensor, Tensor]:
+    """Scan inputs, convolution inputs, an order and an output gradient, from closed forms: no generator."""
+    batch, length, channels, states, width = 2, 21, 10, 16, 4
+
+    def wave(*shape: int, phase: float) -> Tensor:
+        count = torch.Size(shape).numel()
+        values = torch.sin(torch.arange(count, dtype=torch.float64, device="cpu") * 1.7 + phase)
+        return values.reshape(shape).to(torch.float32).to(device)
+
+    row = (batch, length, channels)
+    scan = [wave(*row, phase=0), wave(*row, phase=1), wave(channels, states, phase=2).abs().neg() - 0.1]
+    scan += [wave(batch, length, states, phase=3), wave(batch, length, states, phase=4)]
+    scan += [wave(channels, phase=5), wave(*row, phase=6), wave(channels, phase=7)]
+    conv = [wave(*row, phase=0), wave(channels, width, phase=8), wave(channels, phase=9)]
+    order = torch.arange(length, dtype=torch.int64, device=device) * 8 % length
+    return scan, conv, order, wave(*row, phase=10)
+
+
+def _worst(found: tuple[Tensor | None, ...], wanted: tuple[Tensor | None, ...]) -> float:
+    pairs = [(a, b) for a, b in zip(found, wanted, strict=True) if a is not None and b is not None]
+    return max(float((a.double() - b.double()).abs().max() / b.double().abs().max()) for a, b in pairs)
+
+
+def _compare(scan: ModuleType, conv: ModuleType, device: torch.device) -> str:
+    inputs, window, order, dy = _inputs(device)
+    exact = [x.double() for x in inputs]
+    y, state = scan.scan_forward(*inputs, True, order, True)
+    grads = scan.scan_backward(dy, *inputs, True, order, state)
+    right, nothing = reference.scan_forward(*exact, True, order, True)
+    rights = reference.scan_backward(dy.double(), *exact, True, order, nothing)
+    mixed = conv.conv_forward(*window, "silu", order), *conv.conv_backward(dy, *window, "silu", order)
+    exact = [x.double() for x in window]
+    blended = reference.conv_forward(*exact, "silu", order)
+    mixes = blended, *reference.conv_backward(dy.double(), *exact, "silu", order)
+    for what, error in (
+        ("scan", _worst((y,), (right,))),
+        ("gradient of the scan", _worst(grads, rights)),
+        ("convolution or its gradient", _worst(mixed, mixes)),
+    ):
+        if not error <= _TOLERANCE:  # a NaN fails too
+            return f"failed its self-check: {what} is off by {error:.1e} of the largest entry"
+    return ""
+
+
+def run(scan: ModuleType, conv: ModuleType, device: torch.device) -> str:
+    """What is wrong with the backend on `device`, in words; empty if it agrees with the reference.
+
+    The comparison runs in a thread of its own: the first use may fall inside a compiler's tracing, under
+    autocast or inference mode, all of which belong to the calling thread.
+    """
+    fault = ["failed its self-check: it did not finish"]
+
+    def compare() -> None:
+        try:
+            with torch.no_grad():
+                fault[0] = _compare(scan, conv, device)
+        # Whatever a compiler or a driver raises means the same: the backend does not work here, and is named.
+        except Exception as error:
+            fault[0] = f"failed its self-check: {type(error).__name__}: {error}"
+
+    thread = threading.Thread(target=compare, name="zigbench-self-check")
+    thread.start()
+    thread.join()
+    return fault[0]

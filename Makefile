@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := zigbench backbones suites tests
+# The floors that everything stands on are typed strictly.
+STRICT := $(addprefix -m zigbench.,spec settings registry rng suite record folder) -p zigbench.scan
 
 .PHONY: help install quickstart test lint benchmark clean
 
@@ -43,6 +45,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/mypy --strict --follow-imports=silent $(STRICT)
 	$(BIN)/lint-imports
 
 benchmark: $(VENV)/.installed-bench

@@ -6,6 +6,7 @@ what its output means (velocity, noise, …) is the interpolant's business.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -57,7 +58,7 @@ def build_from(config: BackboneConfig, geometry: Geometry, *, seed: int | None =
     problems = list(config.faults(geometry))
     if problems:
         raise ValueError(f"{type(config).__name__} on {geometry}: {'; '.join(problems)}")
-    network = load_object(config.network)
+    network: Callable[[BackboneConfig, Geometry], nn.Module] = load_object(config.network)
     if seed is None:
         return network(config, geometry)
     with torch.random.fork_rng():

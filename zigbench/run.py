@@ -103,7 +103,7 @@ def train(
         seed=spec.seed,
         folder=folder.path,
         device=device,
-        label_dropout=spec.backbone.config.label_dropout,  # type: ignore[attr-defined]
+        label_dropout=spec.backbone.config.label_dropout,
         on_step=lambda step, loss: progress("training", step, spec.training.steps, loss=loss),
     )
     facts = (

@@ -148,7 +148,6 @@ class _Component(Spec):
 
     _registry: ClassVar[registry.Registry[Any]]
     name: str
-    config: SerializeAsAny[Spec] = Field(default=cast(Spec, None), validate_default=True)
 
     @field_validator("name")
     @classmethod
@@ -156,11 +155,12 @@ class _Component(Spec):
         cls._registry.get(name)
         return name
 
-    @field_validator("config", mode="before")
+    @field_validator("config", mode="before", check_fields=False)
     @classmethod
     def _typed(cls, config: Any, info: ValidationInfo) -> Any:
         if "name" not in info.data:
-            return Spec()  # The unknown name is the fault to report; its config can't be judged.
+            # The unknown name is the fault to report; its config can't be judged.
+            return cls.model_fields["config"].annotation()  # type: ignore[misc]
         plugin = cls._registry.get(info.data["name"])
         if isinstance(config, plugin):
             return config
@@ -171,6 +171,7 @@ class BackboneSpec(_Component):
     """The network: a registered family, the side of its patches, and the family's own config."""
 
     _registry = registry.backbones
+    config: SerializeAsAny[BackboneConfig] = Field(default=cast(BackboneConfig, None), validate_default=True)
     patch: Positive = 1
 
     @field_serializer("config", mode="wrap")
@@ -222,6 +223,7 @@ class DataSpec(_Component):
     """The data set: a registered name and its own config."""
 
     _registry = registry.data
+    config: SerializeAsAny[DataConfig] = Field(default=cast(DataConfig, None), validate_default=True)
 
 
 class OptimizerSpec(Spec):
@@ -374,7 +376,6 @@ class RunSpec(Spec):
         except ValueError as error:
             faults.append(Fault("backbone.patch", str(self.backbone.patch), str(error)))
         else:
-            assert isinstance(config, BackboneConfig)
             faults.extend(Fault("backbone.config", "", problem) for problem in config.faults(geometry))
             for name in self.evaluation.metrics:
                 problems = registry.metrics.get(name).faults(geometry)
@@ -419,9 +420,7 @@ class RunSpec(Spec):
     @property
     def geometry(self) -> Geometry:
         """Shape of the data in this run's patches."""
-        config = self.data.config
-        assert isinstance(config, DataConfig)
-        return config.geometry(self.backbone.patch)
+        return self.data.config.geometry(self.backbone.patch)
 
 
 class Resources(Spec):

@@ -42,6 +42,7 @@ def main(root: Path, cpus: int) -> None:
         folder = RunFolder(root / runs.get())
         begun = time.monotonic()
         _print_into(folder.output)
+        answer: dict[str, str]
         try:
             answer = {"status": execute(folder, cache=root.parent / "cache").status}
         except BusyError as error:

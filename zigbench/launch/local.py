@@ -66,9 +66,8 @@ def launch_local(plan: Plan, resources: Resources, root: Path, *, workers: int |
             message = pool.next()
             if message.ready:
                 if waiting:
-                    folder = waiting.popleft()
-                    pool.send(message.worker, folder)
-                    yield Event("started", folder.id)
+                    pool.send(message.worker, waiting[0])
+                    yield Event("started", waiting.popleft().id)
                 else:
                     pool.stop(message.worker)
                 continue

@@ -1,0 +1,132 @@
+"""The command line: one clear line for what went wrong, the right exit code, and nothing recorded lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def zigbench(*arguments: str, cwd) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "zigbench.cli", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+
+
+@pytest.fixture
+def one(tmp_path, tiny):
+    """A suite of one tiny run in a file."""
+    (tmp_path / "one.py").write_text(
+        "from zigbench.suite import Suite, grid\n"
+        f"suite = Suite(name='one', question='One?', base={tiny!r}, axes=(grid('seed', (0,)),))\n"
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["plan", "quickstat"], "did you mean 'quickstart'"),
+        (["plan", "none.py"], "there is no suite file none.py"),
+        (["plan", "quickstart", "--set", "scan.curve=hilbrt", "--only", "arm=zigzag-8"], "did you mean 'hilbert'"),
+        (["plan", "one.py", "--set", "backbone.name=zigme"], "did you mean 'zigma'"),
+        (["plan", "one.py", "--set", "backbone.config.depth=-2"], "backbone.config.depth = -2"),
+        (["plan", "one.py", "--set", "backbone.patch=3"], "patch 3 does not divide 8×8"),
+        (["plan", "one.py", "--set", "trainng.steps=3"], "did you mean 'training'"),
+        (["plan", "one.py", "--set", "training.steps"], "is not an assignment"),
+        (["plan", "one.py", "--only", "sed=1"], "did you mean 'seed'"),
+        (["plan", "one.py", "--only", "seed=9"], "no run of one.py matches seed=9"),
+        (["plan", "one.py", "--retry", "lost"], "can't retry 'lost'"),
+        (["plan", "one.py", "--profile", "mini"], "has no profile 'mini'"),
+        (["check", "zigme"], "did you mean 'zigma'"),
+        (["--plugin", "none.py", "list"], "none.py can't be imported"),
+        (["curves", "show", "hilbrt"], "did you mean 'hilbert'"),
+        (["curves", "show", "hilbert", "--grid", "8"], "such as 32x32"),
+    ],
+)
+def test_bad_input_gets_one_clear_message_and_exit_code_2(one, arguments, words):
+    done = zigbench(*arguments, cwd=one)
+    assert done.returncode == 2, done.stdout
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_command_or_option_is_a_usage_error(one):
+    assert zigbench("rum", "one.py", cwd=one).returncode == 2
+    assert zigbench("run", "one.py", "--stepps", "3", cwd=one).returncode == 2
+
+
+def test_several_faults_are_listed_at_once(one):
+    done = zigbench("plan", "one.py", "--set", "seed=-1", "--set", "training.steps=0", "--set", "x.y=1", cwd=one)
+    assert "the spec has 3 faults" in done.stderr
+
+
+def test_plan_run_status_report_collect(one):
+    planned = json.loads(zigbench("plan", "one.py", "--json", cwd=one).stdout)
+    assert planned["todo"] == 1
+    done = zigbench("run", "one.py", cwd=one)
+    assert done.returncode == 0, done.stderr
+    assert (one / "reports/one/index.html").exists()
+    assert "1 ok" in zigbench("status", "one.py", cwd=one).stdout
+    assert zigbench("report", "one.py", cwd=one).returncode == 0
+    collected = zigbench("collect", "--csv", "all.csv", cwd=one)
+    assert "1 records" in collected.stdout
+    assert (one / "all.csv").read_text().count("\n") > 1
+    record = one / "results/runs" / planned["runs"][0]["run"] / "record.json"
+    record.write_text(record.read_text().replace('"ok"', '"OK"'))
+    assert zigbench("collect", cwd=one).returncode == 1
+    again = zigbench("run", "one.py", cwd=one)
+    assert again.returncode == 1
+    assert "--retry damaged" in again.stderr
+
+
+def test_a_results_folder_that_cannot_be_written_is_one_line(one):
+    (one / "file").write_text("not a folder")
+    done = zigbench("run", "one.py", "--results", "file/runs", cwd=one)
+    assert done.returncode == 1
+    assert "file/runs" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_is_said_and_loses_no_record(one):
+    disk = one / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"can't mount a small disk here: {mounted.stderr.decode().strip()}")
+    try:
+        first = zigbench("run", "one.py", "--results", "disk/runs", cwd=one)
+        records = {path: path.read_bytes() for path in disk.glob("runs/*/record.json")}
+        filler = disk / "filler"
+        with filler.open("wb") as file:
+            while True:
+                try:
+                    file.write(b"0" * 4096)
+                    file.flush()
+                except OSError:
+                    break
+        done = zigbench("run", "one.py", "--set", "seed=1", "--results", "disk/runs", cwd=one)
+        assert done.returncode == 1
+        assert "No space left on device" in done.stderr + done.stdout
+        assert "Traceback" not in done.stderr
+        assert {path: path.read_bytes() for path in disk.glob("runs/*/record.json")} == records
+        filler.unlink()
+        assert zigbench("run", "one.py", "--set", "seed=1", "--results", "disk/runs", cwd=one).returncode == 0
+        assert first.returncode == 0, first.stderr
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("command", ["list", "plan", "run", "status", "collect", "report", "check", "doctor", "curves"])
+def test_help_says_what_a_command_does(command, tmp_path):
+    done = zigbench(command, "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert len(done.stdout.split()) > 20

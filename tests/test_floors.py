@@ -1,0 +1,48 @@
+"""The floors hold, and the check that says so fails when they do not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": str(folder)})
+
+
+@pytest.fixture
+def copy(tmp_path):
+    for name in ("zigbench", "backbones", "suites"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "broken"),
+    [
+        ("zigbench/run.py", "from backbones import zigma", "The engine knows no concrete backbone"),
+        ("zigbench/spec.py", "from zigbench import suite", "Floors"),
+        ("zigbench/collect.py", "import torch", "never import torch"),
+        ("backbones/zigma.py", "from zigbench import training", "Backbones stand on the lower floors"),
+        ("suites/quickstart.py", "import torch", "Suites are data"),
+    ],
+)
+def test_an_import_that_goes_up_is_caught(copy, file, line, broken):
+    path = copy / file
+    path.write_text(path.read_text() + f"\n{line}\n")
+    done = lint(copy)
+    assert done.returncode == 1
+    assert any(broken in found and "BROKEN" in found for found in done.stdout.splitlines()), done.stdout
+
+
+def test_the_floors_hold(copy):
+    done = lint(copy)
+    assert done.returncode == 0, done.stdout

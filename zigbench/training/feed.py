@@ -42,9 +42,6 @@ class Material:
 
     def parts(self, count: int) -> Iterator[Material]:
         """The share in ``count`` equal parts."""
-        if count == 1:
-            yield self
-            return
         size = len(self.x) // count
         for start in range(0, len(self.x), size):
             piece = slice(start, start + size)

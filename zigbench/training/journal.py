@@ -71,8 +71,9 @@ class Journal:
 
     def curve(self) -> tuple[tuple[int, float], ...]:
         """(steps done, mean loss) of each line of the log."""
-        if not self._main:
+        if self._logs is None:
             return ()
+        self._logs[0].sync()
         return tuple((line["step"], line["loss"]) for line in read_lines(self.folder / "log.jsonl") if "loss" in line)
 
     def close(self) -> None:

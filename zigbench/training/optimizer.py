@@ -40,6 +40,9 @@ def make_optimizer(model: nn.Module, spec: OptimizerSpec) -> torch.optim.AdamW:
         ValueError: the model has nothing to train.
     """
     matrices, others = decayed(model)
+    if spec.weight_decay == 0:
+        # Each group costs a tenth of a millisecond a step on a CPU; without decay they are alike.
+        matrices, others = [p for p in model.parameters() if p.requires_grad], []
     groups = [
         {"params": parameters, "weight_decay": decay}
         for parameters, decay in ((matrices, spec.weight_decay), (others, 0.0))

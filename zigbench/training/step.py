@@ -69,6 +69,10 @@ class Stepper:
         for parameter in self._parameters:
             parameter.grad = None
         count = self.training.accumulate
+        if count == 1:
+            loss = self.loss(self.forward, material)
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            return loss.detach()
         total = torch.zeros((), device=self.device)
         for number, part in enumerate(material.parts(count), 1):
             # Processes exchange gradients once a step, with the last part.

@@ -139,11 +139,11 @@ def record(
     return made
 
 
-def populate(root: Path, of: Suite) -> list[Cell]:
+def populate(root: Path, of: Suite, log: bool = True) -> list[Cell]:
     """Record every cell: the seed moves all arms together, so that paired differences are narrow."""
     planned = cells(of)
     noise = np.random.default_rng(0)
     for cell in planned:
         loss = TRUTH[cell.labels["arm"]] + 0.02 * cell.spec.seed + float(noise.normal(0, 0.0008))
-        record(cell, root, measurements(cell, loss))
+        record(cell, root, measurements(cell, loss), log=log)
     return planned

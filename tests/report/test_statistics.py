@@ -174,6 +174,11 @@ def test_friedman_says_what_it_lacks() -> None:
         statistics.friedman(table(a=[1.0, math.nan], b=[1.0, 2.0], c=[2.0, 3.0]), higher_is_better=False)
 
 
+def test_friedman_refuses_arms_that_are_all_equal() -> None:
+    with pytest.raises(ValueError, match="nothing to rank"):
+        statistics.friedman(table(a=[1.0, 2.0], b=[1.0, 2.0], c=[1.0, 2.0]), higher_is_better=False)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.floats(-3, 3), st.floats(0.1, 10))
 def test_power_law_recovers_an_exact_law(exponent: float, scale: float) -> None:

@@ -1,5 +1,6 @@
 """Reports: records and a suite in; one self-contained page, its figures and its tables out. Never imports torch."""
 
+from zigbench.report.index import write_index
 from zigbench.report.page import write
 
-__all__ = ["write"]
+__all__ = ["write", "write_index"]

@@ -69,7 +69,7 @@ def write(
 
     context = _context(found, drawn, shown_tables) | {
         "runs": runs,
-        "earlier": _earlier(found, root, out / "cells.json"),
+        "earlier": _earlier(found, root, out / "cells.json", command),
         "problems": problems,
         "command": command,
         "parquet": parquet,
@@ -135,16 +135,23 @@ def _tables(found: Results, known: tuple[published.Figure, ...]) -> dict[str, Ta
     made: list[Table | None] = [provenance.environment_table(found), provenance.differences(found, known)]
     if found.finished and found.metrics:
         made += [tables.result_table(found), tables.effect_table(found)[0], provenance.equality_table(found)]
-        metric = found.metrics[0]
-        direction, values = found.direction(metric), found.values(metric).dropna(how="all")
-        complete = values.dropna(axis="columns")
-        if direction is not None and complete.shape[0] >= 3 and complete.shape[1] >= 2:
-            made.append(tables.ranking_table(friedman(complete, direction), metric))
+        made.append(_ranking(found, found.metrics[0]))
         groups: dict[tuple[str, str], list[published.Comparison]] = {}
         for comparison in published.compare(found, known):
             groups.setdefault((comparison.table, comparison.source), []).append(comparison)
         made += [tables.published_table(group) for group in groups.values()]
     return {table.name: table for table in made if table is not None}
+
+
+def _ranking(found: Results, metric: str) -> Table | None:
+    direction = found.direction(metric)
+    if direction is None:
+        return None
+    try:
+        ranking = friedman(found.values(metric).dropna(how="all"), direction)
+    except ValueError:
+        return None  # Too few arms or seeds for this test; the results table shows how many there are.
+    return tables.ranking_table(ranking, metric)
 
 
 def _published(path: Path) -> tuple[tuple[published.Figure, ...], str]:
@@ -196,18 +203,21 @@ def _newest(found: Results) -> str:
     return datetime.fromtimestamp(max(times), UTC).date().isoformat() if times else ""
 
 
-def _earlier(found: Results, root: Path, manifest: Path) -> Table | None:
-    """Runs that the last report of this suite had and this one has not; brings the manifest up to date."""
+def _earlier(found: Results, root: Path, manifest: Path, command: str) -> Table | None:
+    """Runs that the last report by the same command had and this one has not; brings the manifest up to date.
+
+    By the same command: a report on a part of the suite lacks cells without the suite having changed.
+    """
     now = {run.id: run.cell.name for run in found.runs}
     try:
-        before = json.loads(manifest.read_text(encoding="utf-8"))["cells"]
-        before = {str(key): str(name) for key, name in before.items()}
-    except (OSError, ValueError, KeyError, AttributeError):
-        before = {}
+        commands = dict(json.loads(manifest.read_text(encoding="utf-8")))
+        before = {str(key): str(name) for key, name in dict(commands.get(command, {})).items()}
+    except (OSError, ValueError, TypeError):
+        commands, before = {}, {}
     kept = collect.scan(root, only=[run for run in before if run not in now])
     old = {record.id: record for _, record in kept.records}
-    content = {"version": found.suite.version, "cells": {**now, **{run: before[run] for run in old}}}
-    write_atomically(manifest, json.dumps(content, indent=1, ensure_ascii=False).encode())
+    commands[command] = now | {run: before[run] for run in old}
+    write_atomically(manifest, json.dumps(commands, indent=1, ensure_ascii=False).encode())
     if not old:
         return None
     rows = []

@@ -39,7 +39,7 @@ class Figure:
     def arms(self) -> frozenset[str]:
         """Labels that an arm may carry to mean this: the method, or it and the values of its setting."""
         values = [part.partition("=")[2] for part in self.setting.split(";") if part]
-        return frozenset({self.name, JOIN.join([self.method, *values]), JOIN.join([*values, self.method])})
+        return frozenset({self.method, self.name, JOIN.join([self.method, *values]), JOIN.join([*values, self.method])})
 
 
 def read(path: Path = PUBLISHED) -> tuple[Figure, ...]:

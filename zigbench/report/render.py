@@ -48,6 +48,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        # A line never breaks between a number and its per cent.
+        finalize=lambda value: value.replace(" %", "\u00a0%") if type(value) is str else value,
     )
 
 

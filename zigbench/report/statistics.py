@@ -206,12 +206,14 @@ def friedman(values: pd.DataFrame, higher_is_better: bool) -> Ranking:
     CD = q_α √(k (k + 1) / (6 n)), q_α the studentized range at infinite freedom over √2 (Demšar, 2006).
 
     Raises:
-        ValueError: fewer than three arms or two complete seeds.
+        ValueError: fewer than three arms or two complete seeds, or arms that are equal in every seed.
     """
     complete = values.replace([np.inf, -np.inf], np.nan).dropna(axis="columns")
     k, n = complete.shape
     if k < 3 or n < 2:
         raise ValueError(f"Friedman's test needs at least 3 arms and 2 seeds that all arms have; there are {k} and {n}")
+    if (complete.nunique(axis="index") == 1).all():
+        raise ValueError("all arms are equal in every seed: there is nothing to rank")
     ranks = complete.rank(axis="index", ascending=not higher_is_better)
     statistic, p = stats.friedmanchisquare(*ranks.to_numpy())
     q = float(stats.studentized_range.ppf(1 - ALPHA, k, np.inf)) / math.sqrt(2)

@@ -27,7 +27,7 @@ WORSE, BETTER = "#b4431d", "#1f6aa8"
 
 # Nine hues of like weight, told apart by the colour-blind as far as nine can be; dashes tell apart the rest.
 SERIES = (
-    "#1f5f9e", "#c2561a", "#2c7f5b", "#8a4fb0", "#9a7410", "#0f7f8c", "#b83272", "#5a6b82", "#7b4a2b",
+    "#1f5f9e", "#b14d12", "#27744f", "#8a4fb0", "#876404", "#0b7480", "#b83272", "#5a6b82", "#7b4a2b",
 )  # fmt: skip
 DASHES: tuple[tuple[float, tuple[float, ...]], ...] = ((0, ()), (0, (5, 2)), (0, (1.5, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")

@@ -74,7 +74,10 @@
       const wrap = make("label");
       wrap.append("Recorded since", from);
       tools.append(wrap);
-      tests.push((row) => !from.value || row.cells[column].textContent.trim() >= from.value);
+      tests.push((row) => {
+        const day = row.cells[column].textContent.trim();
+        return !from.value || (/^\d{4}-/.test(day) && day >= from.value);
+      });
       from.addEventListener("input", apply);
     }
     tools.append(said);

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from zigbench import registry
 from zigbench.settings import SpecError
-from zigbench.suite import Axis, Suite, expand, grid, load, select, zipped
+from zigbench.suite import Axis, Suite, expand, grid, load, zipped
 
 BASE = {"backbone.name": "zigma", "data.name": "digits"}
 
@@ -71,13 +71,22 @@ def test_overrides_come_last():
     assert cell.spec.seed == 7
 
 
-def test_select_by_label_and_by_key():
-    axes = (grid("scan.schemes", (1, 2), name="n"), grid("seed", (0, 1)))
-    cells = list(expand(suite(axes=axes)))
-    assert [c.labels["n"] for c in select(iter(cells), ["scan.schemes=2"])] == ["2", "2"]
-    assert len(list(select(iter(cells), ["n=2", "seed=1"]))) == 1
+def test_only_selects_by_label_and_by_key():
+    asked = suite(axes=(grid("scan.schemes", (1, 2), name="n"), grid("seed", (0, 1))))
+    assert [c.labels["n"] for c in expand(asked, only=["scan.schemes=2"])] == ["2", "2"]
+    assert len(list(expand(asked, only=["n=2", "seed=1"]))) == 1
     with pytest.raises(SpecError, match="no run has this key; did you mean 'seed'"):
-        list(select(iter(cells), ["sed=1"]))
+        list(expand(asked, only=["sed=1"]))
+    with pytest.raises(SpecError, match="is not a condition"):
+        list(expand(asked, only=["seed"]))
+
+
+def test_an_override_need_only_make_sense_for_the_cells_that_are_selected():
+    arms = Axis("arm", {"zigzag": {}, "dit": {"backbone.name": "dit"}})
+    (cell,) = expand(suite(axes=(arms,)), {"scan.curve": "hilbert"}, ["arm=zigzag"])
+    assert cell.spec.scan.curve == "hilbert"
+    with pytest.raises(SpecError, match="has no meaning for the backbone 'dit'"):
+        list(expand(suite(axes=(arms,)), {"scan.curve": "hilbert"}))
 
 
 def test_profiles_ask_the_same_with_other_numbers():

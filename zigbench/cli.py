@@ -326,10 +326,10 @@ def _plan(
 ) -> tuple[Suite, Plan]:
     from zigbench.launch import plan as make_plan
     from zigbench.settings import parse_assignment
-    from zigbench.suite import expand, load, select
+    from zigbench.suite import expand, load
 
     suite = load(name).profile(profile)
-    cells: list[Cell] = list(select(expand(suite, dict(map(parse_assignment, set_ or ()))), only or ()))
+    cells = list(expand(suite, dict(map(parse_assignment, set_ or ())), only or ()))
     if not cells:
         raise ValueError(f"no run of {name} matches {' and '.join(only or ())}")
     return suite, make_plan(cells, results, retry or ())

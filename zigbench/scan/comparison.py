@@ -89,32 +89,46 @@ def reversals(curve: str, grid: Grid, *, seed: int = 0) -> list[tuple[int, int]]
     ]
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Rows as aligned text, shares in percent; "never" where full reach never comes."""
-    if not rows:
-        return ""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    cells = [[_cell(key, row.get(key)) for key in columns] for row in rows]
-    heads = [_head(key) for key in columns]
-    widths = [max(len(line[i]) for line in [heads, *cells]) for i in range(len(columns))]
-
-    def aligned(line: list[str]) -> str:
-        left = line[0].ljust(widths[0])
-        return "  ".join([left, *(word.rjust(width) for word, width in zip(line[1:], widths[1:], strict=True))])
-
-    return "\n".join(aligned(line).rstrip() for line in [heads, *cells]) + "\n"
-
-
+# What the text table leaves to the CSV.
+CSV_ONLY = ("closing_jump", "max_neighbour_gap")
 SHARES = ("continuity", "horizontal", "vertical", "temporal")
 
 
-def _head(key: str) -> str:
-    return key.replace("_", " ")
+def table(rows: Sequence[Row]) -> str:
+    """Rows as aligned text under stacked headings, shares in percent.
+
+    The ``reach_n`` columns become one, "∞/∞/3/3" for the counts in its heading; ∞ where full reach never comes.
+    """
+    if not rows:
+        return ""
+    keys = list(dict.fromkeys(key for row in rows for key in row if key not in CSV_ONLY))
+    schemes = [key for key in keys if key.startswith("reach_")]
+    columns = [
+        [key.replace("_", " "), *(_cell(key, row.get(key)) for row in rows)] for key in keys if key not in schemes
+    ]
+    if schemes:
+        heading = "full reach, n=" + "/".join(key.removeprefix("reach_") for key in schemes)
+        columns.append([heading, *("/".join(_layers(row.get(key)) for key in schemes) for row in rows)])
+    heads = [column[0].split(" ") for column in columns]
+    height = max(len(words) for words in heads)
+    lines = [[([""] * (height - len(words)) + words)[line] for words in heads] for line in range(height)]
+    lines += [[column[1 + index] for column in columns] for index in range(len(rows))]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+
+    def aligned(line: list[str]) -> str:
+        rest = (word.rjust(width) for word, width in zip(line[1:], widths[1:], strict=True))
+        return "  ".join([line[0].ljust(widths[0]), *rest]).rstrip()
+
+    return "\n".join(aligned(line) for line in lines) + "\n"
+
+
+def _layers(count: int | None) -> str:
+    return "∞" if count is None else str(count)
 
 
 def _cell(key: str, value: Any) -> str:
     if value is None:
-        return "never" if key.startswith("reach_") else ""
+        return ""
     if key in SHARES:
         return f"{100 * value:.1f} %"
     if key == "closed":

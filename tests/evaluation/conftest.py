@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from zigbench import registry
 from zigbench.data.config import DigitsConfig
@@ -91,3 +93,21 @@ def make_spec() -> Callable[..., RunSpec]:
         return RunSpec.parse(raw)
 
     return make
+
+
+class Untrained(FeatureExtractorInceptionV3):
+    """torch-fidelity's network with the random weights it is built with."""
+
+    def load_state_dict(self, *_, **__):
+        return None
+
+
+@pytest.fixture(scope="session")
+def inception_weights(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("inception") / "random.pth"
+    torch.save({}, path)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Untrained("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path))
+    torch.save(network.state_dict(), path)
+    return path

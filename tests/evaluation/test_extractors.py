@@ -10,7 +10,6 @@ import timm
 import torch
 import torch_fidelity
 from safetensors.torch import save_file
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from zigbench.evaluation import load_extractor
 from zigbench.evaluation.features import features_of
@@ -21,24 +20,6 @@ from zigbench.evaluation.reference import Reference
 from zigbench.evaluation.score import inception_score
 
 from .image_sets import Images, images
-
-
-class Untrained(FeatureExtractorInceptionV3):
-    """torch-fidelity's network with the random weights it is built with."""
-
-    def load_state_dict(self, *_, **__):
-        return None
-
-
-@pytest.fixture(scope="module")
-def inception_weights(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("inception") / "random.pth"
-    torch.save({}, path)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = Untrained("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path))
-    torch.save(network.state_dict(), path)
-    return path
 
 
 def test_random_features_have_one_hash_and_see_grey_as_colour() -> None:

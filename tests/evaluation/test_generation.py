@@ -141,3 +141,18 @@ def test_latents_are_decoded_before_they_are_quantised(network, tmp_path) -> Non
     images = Samples.gather(tmp_path, plan(count=4)).images(0, 4)
     assert images.shape == (4, 3, 16, 16)
     assert bool((images == 255).all())
+
+
+def test_texts_reach_the_network_by_the_samples_index(tmp_path) -> None:
+    seen = []
+
+    def network(x, t, *, label=None, context=None):
+        seen.append(context)
+        return torch.zeros_like(x)
+
+    def contexts(indices):
+        return torch.tensor([[[float(index)]] for index in indices])
+
+    wanted = plan(count=6, classes=None, sampler=SamplerSpec(steps=1))
+    generate(network, Interpolant(), wanted, tmp_path, contexts=contexts)
+    assert torch.cat(seen).flatten().tolist() == [float(index) for index in range(8)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zigbench.evaluation.protocol import FILE, Protocol, difference, read_protocols, write_protocols
+from zigbench.evaluation.protocol import FILE, Protocol, compare, difference, read_protocols, write_protocols
 
 FID = Protocol(
     metric="fid", estimator="Fréchet", extractor="inception", feature="pool", weights="ab", preparation="299",
@@ -44,6 +44,14 @@ def test_a_folder_keeps_its_protocols(tmp_path: Path) -> None:
     kid = FID.model_copy(update={"metric": "kid"})
     write_protocols(tmp_path, [FID, kid])
     assert read_protocols(tmp_path) == {FID.hash: FID, kid.hash: kid}
+
+
+def test_two_folders_are_compared_metric_by_metric(tmp_path: Path) -> None:
+    kid = FID.model_copy(update={"metric": "kid"})
+    for name, protocols in (("a", [FID, kid]), ("b", [FID.model_copy(update={"steps": 25})])):
+        (tmp_path / name).mkdir()
+        write_protocols(tmp_path / name, protocols)
+    assert compare(tmp_path / "a", tmp_path / "b") == {"fid": ("the number of solver steps differs: 50 against 25",)}
 
 
 def test_a_folder_without_protocols_has_none(tmp_path: Path) -> None:

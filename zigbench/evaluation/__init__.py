@@ -10,12 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from zigbench.evaluation.catalogue import Metric
-from zigbench.evaluation.protocol import Protocol, difference, read_protocols
+from zigbench.evaluation.protocol import Protocol, compare, difference, read_protocols
 
 if TYPE_CHECKING:
     from zigbench.evaluation.extractors import load_extractor
     from zigbench.evaluation.generation import Samples, generate
-    from zigbench.evaluation.measure import evaluate
+    from zigbench.evaluation.measure import evaluate, prepare
     from zigbench.evaluation.reference import Reference
 
 __all__ = [
@@ -23,10 +23,12 @@ __all__ = [
     "Protocol",
     "Reference",
     "Samples",
+    "compare",
     "difference",
     "evaluate",
     "generate",
     "load_extractor",
+    "prepare",
     "read_protocols",
 ]
 
@@ -36,6 +38,7 @@ _HOMES = {
     "evaluate": "measure",
     "generate": "generation",
     "load_extractor": "extractors",
+    "prepare": "measure",
 }
 
 

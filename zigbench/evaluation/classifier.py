@@ -112,7 +112,7 @@ class DigitFeatures(nn.Module):
 
     def extract(self, images: Tensor) -> dict[str, Tensor]:
         """``features`` and ``logits`` of uint8 (B, 1, 8, 8)."""
-        return self.network(images.to(self.network.head[1].weight.device))
+        return self.network(images.to(next(self.parameters()).device))
 
 
 def _key(train: Any) -> str:

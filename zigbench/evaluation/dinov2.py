@@ -43,6 +43,8 @@ class DinoV2(nn.Module):
     """
 
     provides = ("features",)
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, size: str, weights: FoundWeights, *, released: bool = False) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,14 @@ class Material:
     Args:
         model: the network with its averaged weights, in evaluation mode, on ``device``.
         interpolant: the meaning of its output.
-        data: the data set's loader.
+        data: the data set's loader. Where the data are latents it has ``decode`` (latents to images in [-1, 1]), and
+            ``decoder``, which says in words what decodes.
         spec: the run.
         folder: the run's folder, for samples.
         cache: folder shared by runs, for weights and statistics.
         device: where to compute.
         on_progress: called with the pieces of work done and their total.
+        weights: files of weights to use in place of the published ones, by the extractor's name.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Material:
         cache: Path,
         device: torch.device | str = "cpu",
         on_progress: Callable[[int, int], None] | None = None,
+        weights: Mapping[str, Path] | None = None,
     ) -> None:
         self.model = model
         self.interpolant = interpolant
@@ -55,6 +58,7 @@ class Material:
         self.folder = folder
         self.cache = cache
         self.device = torch.device(device)
+        self.weights = dict(weights or {})
         self.metrics: tuple[Metric, ...] = tuple(registry.metrics.get(name) for name in spec.evaluation.metrics)
         self.protocols: dict[str, Protocol] = {}
         self._on_progress = on_progress
@@ -135,7 +139,9 @@ class Material:
     def extractor(self, name: str) -> Extractor:
         """The feature extractor called ``name``, on this material's device."""
         if name not in self._extractors:
-            self._extractors[name] = load_extractor(name, self.cache, data=self.data, device=self.device)
+            self._extractors[name] = load_extractor(
+                name, self.cache, data=self.data, weights=self.weights.get(name), device=self.device
+            )
         return self._extractors[name]
 
     def features(self, metric: Metric) -> Tensor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from zigbench import registry
+from zigbench.evaluation.extractors import load_extractor
 from zigbench.evaluation.generation import save_array
 from zigbench.evaluation.material import Material
 from zigbench.evaluation.protocol import write_protocols
@@ -17,6 +19,20 @@ from zigbench.registry import load_object
 from zigbench.spec import RunSpec
 
 PREVIEW = "samples.npy"
+
+
+def prepare(data: Any, spec: RunSpec, *, cache: Path, weights: Mapping[str, Path] | None = None) -> None:
+    """Find the weights of every extractor that the spec's metrics read, or make them.
+
+    Call it before a training, which should not end in a download that fails. Arguments as :func:`evaluate`.
+
+    Raises:
+        MissingWeightsError: weights that are not here and not to be had; says which, from where, where to put them.
+    """
+    given = weights or {}
+    metrics = (registry.metrics.get(name) for name in spec.evaluation.metrics)
+    for name in sorted({metric.extractor for metric in metrics if metric.extractor is not None}):
+        load_extractor(name, cache, data=data, weights=given.get(name))
 
 
 def evaluate(
@@ -29,6 +45,7 @@ def evaluate(
     cache: Path,
     device: torch.device | str = "cpu",
     on_progress: Callable[[int, int], None] | None = None,
+    weights: Mapping[str, Path] | None = None,
 ) -> tuple[Measurement, ...]:
     """Compute the metrics in ``spec.evaluation.metrics``, sampling once for all of them.
 
@@ -45,6 +62,7 @@ def evaluate(
         cache: folder shared by runs, for weights of extractors and statistics of references.
         device: where to compute.
         on_progress: called with the pieces of work done and their total.
+        weights: files of weights to use in place of the published ones, by the extractor's name.
 
     Raises:
         ValueError: a metric that can't be had on these data; weights that are missing; a sample that is not finite.
@@ -56,7 +74,15 @@ def evaluate(
     model.eval()
     try:
         material = Material(
-            model, interpolant, data, spec, folder=folder, cache=cache, device=device, on_progress=on_progress
+            model,
+            interpolant,
+            data,
+            spec,
+            folder=folder,
+            cache=cache,
+            device=device,
+            on_progress=on_progress,
+            weights=weights,
         )
         measurements: dict[str, Measurement] = {}
         for metric in material.metrics:

@@ -98,6 +98,16 @@ def difference(a: Protocol, b: Protocol) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def compare(a: Path, b: Path) -> dict[str, tuple[str, ...]]:
+    """What differs between the protocols of two runs' folders, by metric; only metrics that both have.
+
+    Raises:
+        ValueError: as :func:`read_protocols`.
+    """
+    left, right = ({p.metric: p for p in read_protocols(folder).values()} for folder in (a, b))
+    return {name: difference(left[name], right[name]) for name in sorted(left.keys() & right.keys())}
+
+
 def _said(value: object) -> str:
     if value is None:
         return "none"

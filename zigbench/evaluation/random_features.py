@@ -21,13 +21,14 @@ WIDTHS = (32, 64, 96)
 class RandomFeatures(nn.Module):
     """Three convolutions of 3×3 with rectifiers, halving between them; images of any size from 4×4 up.
 
-    The features, (B, 192): the channels' means over the image after the second and the third convolution, and
-    their deviations after the second minus nothing else, so that textures count beside colours.
+    The features, (B, 192): the channels' deviations over the image after the first convolution, and their means
+    after the second and the third.
     """
 
     name = "random"
     preparation = "grey repeated to 3 channels; no resizing; [0, 255] → [-1, 1]"
     provides = ("features",)
+    weight_0: Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -92,6 +92,7 @@ def train(
 ) -> tuple[Measurement, ...]:
     """Train a network, then measure it."""
     data = load_object(spec.data.config.loader)(spec.data.config)
+    evaluation.prepare(data, spec, cache=cache)  # Weights that can't be had are missed before the training.
     model = build_from(spec.backbone.config, spec.geometry, seed=derive_seed(spec.seed, "initialisation")).to(device)
     interpolant = Interpolant(**spec.interpolant.model_dump(exclude_none=True))
     trained = training.fit(

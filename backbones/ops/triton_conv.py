@@ -26,7 +26,7 @@ def split(batch: int, length: int, channels: int, count: int) -> tuple[int, int]
     while width > 32 and (width >= 2 * channels or batch * -(-channels // width) * (length // SHORTEST) < 16 * count):
         width //= 2
     chunks = max(1, 16 * count // (batch * -(-channels // width)))
-    return width, max(SHORTEST, -(-(-(-length // chunks)) // STEPS) * STEPS)
+    return width, max(SHORTEST, -(-length // (chunks * STEPS)) * STEPS)
 
 
 def _grid(x: Tensor) -> tuple[int, int, int, int]:
@@ -77,7 +77,7 @@ def conv_backward(
             **_flags(weight, bias, activation, order, block),
         )  # fmt: skip
     total = sums.sum(0)
-    return dx, total[:-1].t(), None if bias is None else total[-1]
+    return dx, total[:-1].t().contiguous(), None if bias is None else total[-1]
 
 
 def _flags(
@@ -85,5 +85,5 @@ def _flags(
 ) -> dict[str, Any]:
     return {
         "WIDTH": weight.shape[1], "BLOCK": block, "STEPS": STEPS, "SILU": activation == "silu",
-        "HAS_BIAS": bias is not None, "HAS_ORDER": order is not None, "num_warps": 1,
+        "HAS_BIAS": bias is not None, "HAS_ORDER": order is not None, **triton_scan.LAUNCH,
     }  # fmt: skip

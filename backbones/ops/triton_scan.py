@@ -24,6 +24,8 @@ LOG2E = math.log2(math.e)
 INTERVAL = 32
 # Multiprocessors to plan for; None asks the device. Tests set it to reach both ways of splitting.
 PROCESSORS: int | None = None
+# One warp a program (see `triton_common`); multiply-adds fused, which Triton 3.10 no longer does by default.
+LAUNCH = {"num_warps": 1, "enable_fp_fusion": True}
 # Partial sums of dB and dC over channel blocks: above this many bytes, batch elements take turns.
 PARTIAL_BYTES = 1 << 29
 
@@ -86,9 +88,17 @@ def split_forward(batch: int, length: int, channels: int, states: int, count: in
     return Split(*_chunked(length, 3 * schedulers // warps), group, 2)
 
 
+def _group(channels: int, states: int) -> int:
+    """Channels a lane in the backward pass: sixteen (channel, state) pairs a thread where there are as many."""
+    group = min(4, max(1, 64 // states))
+    while group > 1 and 4 * group >= channels:
+        group //= 2
+    return group
+
+
 def split_backward(batch: int, length: int, channels: int, states: int, count: int) -> Split:
     """Split of a backward pass: two warps a scheduler, as many as its registers hold."""
-    group = min(4, max(1, 64 // states))
+    group = _group(channels, states)
     warps = batch * -(-channels // (8 * group))
     chunks, chunk = _chunked(length, 8 * count // warps)
     return Split(chunks, chunk, group, 4)
@@ -165,7 +175,7 @@ def scan_forward(
             N=states, NP=_padded(states), G=plan.group, W=32, STEPS=plan.steps, INTERVAL=INTERVAL,
             LOCAL=local, CARRY=many and not local, SAVE=save and not local, SOFTPLUS=delta_softplus,
             HAS_BIAS=delta_bias is not None, HAS_D=D is not None, HAS_Z=z is not None,
-            HAS_ORDER=order is not None, num_warps=1,
+            HAS_ORDER=order is not None, **LAUNCH,
         )  # fmt: skip
 
     with on_device(u):
@@ -182,7 +192,7 @@ def _pass_on(carries: Any, rates: Tensor, carry: Tensor, total: Tensor, reverse:
         return
     blocks = -(-channels // 32)
     carries[(batch * states * blocks,)](
-        rates, carry, total, channels, chunks, blocks, N=states, BLOCK=32, BATCH=8, REVERSE=reverse, num_warps=1
+        rates, carry, total, channels, chunks, blocks, N=states, BLOCK=32, BATCH=8, REVERSE=reverse, **LAUNCH
     )
 
 
@@ -208,32 +218,23 @@ def scan_backward(
     states = A.shape[1]
     du, ddelta = (torch.empty(u.shape, dtype=x.dtype, device=u.device) for x in (u, delta))
     dz = None if z is None else torch.empty(u.shape, dtype=z.dtype, device=u.device)
-    dB, dC = (torch.zeros(x.shape, dtype=x.dtype, device=u.device) for x in (B, C))
+    dB, dC = (torch.empty(x.shape, dtype=x.dtype, device=u.device) for x in (B, C))
     if du.numel() == 0:
         dA, dD, dbias = (None if x is None else torch.zeros_like(x, dtype=torch.float32) for x in (A, D, delta_bias))
-        return du, ddelta, dA, dB, dC, dD, dz, dbias
+        return du, ddelta, dA, dB.zero_(), dC.zero_(), dD, dz, dbias
     dy, u, delta, B, C, z = unit_stride(dy, u, delta, B, C, z)
-    blocks = -(-channels // (8 * split_backward(1, 1, channels, max(states, 1), 1).group))
+    rates = _rates(A)
+    blocks = -(-channels // (8 * _group(channels, max(states, 1))))
     each = 8 * blocks * length * max(states, 1)
     turn = max(1, min(batch, PARTIAL_BYTES // each))
     parts = []
     for low in range(0, batch, turn):
         cut = slice(low, low + turn)
-        parts.append(
-            _backward(
-                *(None if x is None else x[cut] for x in (dy, u, delta, B, C, z)),
-                *(None if x is None else x[cut] for x in (du, ddelta, dB, dC, dz)),
-                state[cut],
-                _rates(A),
-                D,
-                delta_bias,
-                delta_softplus,
-                order,
-                blocks,
-            )  # fmt: skip
-        )
+        streams = (x if x is None else x[cut] for x in (dy, u, delta, B, C, z))
+        outputs = (x if x is None else x[cut] for x in (du, ddelta, dB, dC, dz))
+        parts.append(_backward(*streams, *outputs, state[cut], rates, D, delta_bias, delta_softplus, order, blocks))
     sums = [None if held[0] is None else sum(held[1:], held[0]) for held in zip(*parts, strict=True)]
-    return du, ddelta, sums[0].t(), dB, dC, sums[1], dz, sums[2]
+    return du, ddelta, sums[0].t().contiguous(), dB, dC, sums[1], dz, sums[2]
 
 
 def _backward(
@@ -265,7 +266,7 @@ def _backward(
     scratch = empty(programs, 6 * INTERVAL * width + INTERVAL // plan.steps * padded * width)
     flags = {
         "N": states, "NP": padded, "SOFTPLUS": softplus, "HAS_BIAS": bias is not None, "HAS_Z": z is not None,
-        "HAS_ORDER": order is not None, "num_warps": 1,
+        "HAS_ORDER": order is not None, **LAUNCH,
     }  # fmt: skip
     with on_device(u):
         if many:

@@ -1,0 +1,95 @@
+"""The Triton kernels against float64 loops: in the interpreter, or on the GPU where there is one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from backbones.ops import triton_scan
+
+pytest.importorskip("triton")
+
+HERE = Path(__file__)
+SINGLE = ("float16", "bfloat16")
+EXACT = ("repeat", "without state")
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, Any]:
+    """Errors of all cases, from a process of their own: see `triton_cases`."""
+    environment = dict(os.environ, OMP_NUM_THREADS="1")
+    environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parents[3]), environment.get("PYTHONPATH", "")])
+    if not torch.cuda.is_available():
+        environment["TRITON_INTERPRET"] = "1"
+    script = HERE.with_name("triton_cases.py")
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout)
+
+
+def _above(cases: dict[str, dict[str, float]], limit: float, names: Any = None) -> dict[str, dict[str, float]]:
+    """The errors above `limit`, of the cases in full precision or of the named ones."""
+    chosen = {n: e for n, e in cases.items() if (n in names if names else n not in SINGLE)}
+    assert chosen
+    found = {n: {q: v for q, v in e.items() if not v <= limit and q not in EXACT} for n, e in chosen.items()}
+    return {n: e for n, e in found.items() if e}
+
+
+@pytest.mark.parametrize("kind", ["scan", "conv"])
+def test_forward_and_every_gradient_agree_with_float64(results: dict[str, Any], kind: str) -> None:
+    assert _above(results[kind], 5e-6) == {}
+
+
+@pytest.mark.parametrize("kind", ["scan", "conv"])
+@pytest.mark.parametrize(("name", "limit"), [("float16", 1e-3), ("bfloat16", 8e-3)])
+def test_half_precision_costs_its_rounding_only(results: dict[str, Any], kind: str, name: str, limit: float) -> None:
+    assert _above(results[kind], limit, [name]) == {}
+    # Gradients of parameters are float32 sums over float32 products: no rounding of theirs shows.
+    sums = {q: v for q, v in results[kind][name].items() if q in ("dA", "dD", "ddelta_bias", "dweight", "dbias")}
+    assert sums
+    assert max(sums.values()) < 5e-6
+
+
+def test_the_kernels_are_usable_and_repeat_bit_by_bit(results: dict[str, Any]) -> None:
+    assert results["available"] is None
+    assert {n: e["repeat"] for n, e in results["scan"].items() if e["repeat"]} == {}
+
+
+def test_saving_the_state_changes_nothing(results: dict[str, Any]) -> None:
+    assert {n: e["without state"] for n, e in results["scan"].items() if e["without state"]} == {}
+
+
+def test_empty_input_launches_nothing(results: dict[str, Any]) -> None:
+    assert results["empty"] == {"shapes": 0.0}
+
+
+def test_without_a_gpu_the_reason_is_in_words() -> None:
+    reason = triton_scan.available()
+    if torch.cuda.is_available() or os.environ.get("TRITON_INTERPRET") == "1":
+        assert reason is None
+    else:
+        assert reason is not None
+        assert "CUDA" in reason
+
+
+@pytest.mark.parametrize("batch", [1, 2, 8, 64])
+@pytest.mark.parametrize("length", [1, 31, 32, 33, 1024, 16385, 38416])
+@pytest.mark.parametrize("channels", [1, 96, 1536])
+def test_a_split_covers_the_sequence_once_and_fills_the_chip(batch: int, length: int, channels: int) -> None:
+    for split in (triton_scan.split_forward, triton_scan.split_backward):
+        plan = split(batch, length, channels, 16, 132)
+        assert (plan.chunks - 1) * plan.chunk < length <= plan.chunks * plan.chunk
+        assert plan.chunk % triton_scan.INTERVAL == 0
+        assert triton_scan.INTERVAL % plan.steps == 0
+        assert plan.group in (1, 2, 4)
+    # One sequence of the usual width leaves no multiprocessor idle, unless it is too short to be cut.
+    plan = triton_scan.split_forward(batch, length, channels, 16, 132)
+    warps = batch * plan.chunks * -(-channels // (32 * plan.group))
+    assert warps >= 132 or plan.chunk == triton_scan.INTERVAL

@@ -1,0 +1,85 @@
+"""The Triton kernels compile for a GPU that is not there, and keep to the layout they were written for."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+pytest.importorskip("triton")
+if os.environ.get("TRITON_INTERPRET") == "1":
+    pytest.skip("the interpreter compiles nothing", allow_module_level=True)
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from backbones.ops import triton_conv_kernels, triton_scan_backward, triton_scan_forward
+from backbones.ops.triton_scan import LAUNCH
+
+HALF = {"u", "delta", "B", "C", "z", "y", "dy", "du", "ddelta", "dz", "x", "dx"}
+CONV = {"WIDTH": 4, "BLOCK": 128, "STEPS": 4, "SILU": True, "HAS_BIAS": True, "HAS_ORDER": True}
+SCAN = {
+    "N": 16, "NP": 16, "W": 32, "G": 2, "STEPS": 2, "INTERVAL": 32, "LOCAL": False, "CARRY": True, "SAVE": True,
+    "SOFTPLUS": True, "HAS_BIAS": True, "HAS_D": True, "HAS_Z": True, "HAS_ORDER": True,
+}  # fmt: skip
+
+
+def _compiled(kernel: Any, constants: dict[str, Any]) -> Any:
+    """`kernel` for compute capability 9.0: bfloat16 streams, all else float32, sizes and strides multiples of 16."""
+    names = kernel.arg_names
+    constants = {k: v for k, v in constants.items() if k in names}
+    signature, aligned = {}, {}
+    for i, name in enumerate(names):
+        if name in constants:
+            signature[name] = "constexpr"
+        elif name == "order":
+            signature[name] = "*i64"
+        elif name.endswith(("_b", "_l", "_c", "_i")) or name in (
+            "length", "channels", "blocks", "chunk", "chunks", "slots", "intervals", "batch", "opaque",
+        ):  # fmt: skip
+            signature[name] = "i32"
+        else:
+            signature[name] = "*bf16" if name in HALF else "*fp32"
+        if name != "opaque" and name not in constants:
+            aligned[(i,)] = [["tt.divisibility", 16]]
+    values = {(names.index(k),): v for k, v in constants.items()}
+    source = ASTSource(fn=kernel, signature=signature, constexprs=values, attrs=aligned)
+    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options=LAUNCH)
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_the_forward_sweep_stays_in_registers(local: bool) -> None:
+    flags = {"LOCAL": local, "CARRY": not local, "SAVE": not local}
+    kernel = _compiled(triton_scan_forward.sweep, {**SCAN, **flags})
+    assert kernel.metadata.shared == 0
+    assert "shfl" not in kernel.asm["ptx"]
+    # B and C of a step come in loads of sixteen bytes, and exp2 is one instruction.
+    assert "ld.global.v4.b32" in kernel.asm["ptx"]
+    assert "ex2.approx.ftz.f32" in kernel.asm["ptx"]
+    assert "ex2.approx.f32" not in kernel.asm["ptx"]
+
+
+def test_the_walk_from_the_right_stays_in_registers() -> None:
+    kernel = _compiled(triton_scan_backward.arrivals, SCAN)
+    assert kernel.metadata.shared == 0
+    assert "shfl" not in kernel.asm["ptx"]
+
+
+def test_the_backward_sweep_uses_little_shared_memory() -> None:
+    kernel = _compiled(triton_scan_backward.sweep_back, {**SCAN, "G": 4, "W": 8, "STEPS": 2})
+    # Eight programs fit on a multiprocessor by registers; their shared memory must not be what limits them.
+    assert kernel.metadata.shared <= 16384
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_carries_compile(reverse: bool) -> None:
+    kernel = _compiled(triton_scan_forward.carries, {"N": 16, "BLOCK": 32, "BATCH": 8, "REVERSE": reverse})
+    assert kernel.metadata.shared == 0
+
+
+@pytest.mark.parametrize("name", ["forward", "backward"])
+def test_the_convolution_compiles(name: str) -> None:
+    kernel = _compiled(getattr(triton_conv_kernels, name), CONV)
+    assert kernel.metadata.shared == 0

@@ -1,0 +1,250 @@
+"""Run the Triton kernels on many cases against plain loops in float64; print the errors as JSON.
+
+A script of its own, because Triton decides at its first import whether kernels are compiled or interpreted:
+without a GPU, start it with TRITON_INTERPRET=1. Prints {case: {quantity: relative error}}.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from backbones.ops import triton_conv, triton_scan
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+SCAN_QUANTITIES = ("y", "du", "ddelta", "dA", "dB", "dC", "dD", "dz", "ddelta_bias")
+CONV_QUANTITIES = ("y", "dx", "dweight", "dbias")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call. `processors` decides how L is split: few make one pass, many make chunks."""
+
+    batch: int
+    length: int
+    channels: int
+    states: int  # of the scan; width of the convolution
+    processors: int = 1
+    order: bool = True
+    skip: bool = True
+    gate: bool = True
+    bias: bool = True
+    softplus: bool = True
+    activation: str | None = "silu"
+    views: bool = False
+    dtype: torch.dtype = torch.float32
+
+
+SCANS = {
+    "one step": Case(1, 1, 3, 2),
+    "one pass, natural order": Case(2, 13, 5, 4, order=False),
+    "chunks, natural order": Case(1, 21, 5, 4, processors=8, order=False),
+    "one pass": Case(2, 11, 9, 3),
+    "chunks": Case(2, 27, 7, 4, processors=9),
+    "two channel blocks": Case(1, 10, 38, 2, processors=2),
+    "two channels a lane": Case(1, 9, 66, 2, processors=1),
+    "sixteen states": Case(1, 9, 4, 16, processors=8),
+    "one state": Case(1, 10, 4, 1, processors=8),
+    "scan alone": Case(1, 10, 4, 4, processors=8, skip=False, gate=False, bias=False, softplus=False),
+    "no gate": Case(1, 9, 3, 4, gate=False),
+    "no skip": Case(1, 9, 3, 4, skip=False),
+    "bias without softplus": Case(1, 9, 3, 4, processors=8, softplus=False),
+    "views": Case(2, 10, 5, 3, processors=8, views=True),
+    "bfloat16": Case(1, 18, 5, 4, processors=8, views=True, dtype=torch.bfloat16),
+    "float16": Case(1, 18, 5, 4, dtype=torch.float16),
+}
+
+CONVS = {
+    "one step": Case(1, 1, 3, 4),
+    "shorter than the width": Case(2, 2, 3, 4),
+    "one tap": Case(1, 37, 3, 1, activation=None),
+    "two blocks, chunks": Case(2, 70, 37, 4, processors=8),
+    "natural order": Case(1, 40, 5, 4, processors=8, order=False),
+    "wide": Case(1, 39, 3, 9, processors=8),
+    "no bias, no activation": Case(1, 35, 3, 3, processors=8, bias=False, activation=None),
+    "views": Case(2, 33, 5, 4, processors=8, views=True),
+    "bfloat16": Case(1, 33, 5, 4, views=True, dtype=torch.bfloat16),
+    "float16": Case(1, 33, 5, 4, dtype=torch.float16),
+}
+
+
+def drawn(count: int, seed: int) -> dict[str, Case]:
+    """Random scans: any flags, small sizes with every remainder."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def pick(low: int, high: int) -> int:
+        return int(torch.randint(low, high, (), generator=generator))
+
+    cases = {}
+    for i in range(count):
+        flags = [bool(pick(0, 2)) for _ in range(6)]
+        cases[f"drawn {i}"] = Case(
+            pick(1, 3), pick(1, 26), pick(1, 10), pick(1, 7), pick(1, 12), *flags[:5], views=flags[5]
+        )
+    return cases
+
+
+def scan_oracle(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor | None, z: Tensor | None,
+    bias: Tensor | None, softplus: bool, order: Sequence[int],
+) -> Tensor:  # fmt: skip
+    """y by the defining recurrence, a loop over the visiting order, in the inputs' type."""
+    rows: list[Tensor] = [u[:, 0]] * u.shape[1]
+    h = torch.zeros(u.shape[0], *A.shape, dtype=u.dtype)
+    for k in order:
+        dt = delta[:, k] if bias is None else delta[:, k] + bias
+        if softplus:
+            dt = torch.log1p(torch.exp(-dt.abs())) + dt.clamp(min=0)
+        h = torch.exp(dt[:, :, None] * A) * h + (dt * u[:, k])[:, :, None] * B[:, k, None, :]
+        y = (h * C[:, k, None, :]).sum(2)
+        if D is not None:
+            y = y + D * u[:, k]
+        if z is not None:
+            y = y * z[:, k] / (1 + torch.exp(-z[:, k]))
+        rows[k] = y
+    return torch.stack(rows, 1)
+
+
+def conv_oracle(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Sequence[int]) -> Tensor:
+    """y by the defining sum, a loop over the visiting order and the taps, in the inputs' type."""
+    rows: list[Tensor] = [x[:, 0]] * x.shape[1]
+    width = weight.shape[1]
+    for k, row in enumerate(order):
+        p = torch.zeros_like(x[:, 0]) if bias is None else bias.expand_as(x[:, 0])
+        for i in range(width):
+            if k - width + 1 + i >= 0:
+                p = p + weight[:, i] * x[:, order[k - width + 1 + i]]
+        rows[row] = p / (1 + torch.exp(-p)) if activation == "silu" else p
+    return torch.stack(rows, 1)
+
+
+def _error(found: Tensor, wanted: Tensor) -> float:
+    """‖found - wanted‖ / ‖wanted‖; infinite where found is not finite."""
+    found = found.double().cpu()
+    if found.shape != wanted.shape or not bool(found.isfinite().all()):
+        return float("inf")
+    return float((found - wanted).norm() / wanted.norm().clamp(min=1e-12))
+
+
+def _compare(
+    names: Sequence[str], found: Sequence[Tensor | None], wanted: Tensor, inputs: Sequence[Tensor | None], dy: Tensor
+) -> dict[str, float]:
+    given = [x for x in inputs if x is not None]
+    # A loop of one step uses no A: its gradient is then zero, not absent.
+    grads = iter(torch.autograd.grad(wanted, given, dy, allow_unused=True, materialize_grads=True))
+    expected = [wanted.detach(), *(None if x is None else next(grads) for x in inputs)]
+    assert [x is None for x in found] == [x is None for x in expected]
+    return {n: _error(f, e) for n, f, e in zip(names, found, expected, strict=True) if e is not None}
+
+
+def _doubles(inputs: Sequence[Tensor | None]) -> list[Tensor | None]:
+    return [None if x is None else x.detach().cpu().double().requires_grad_() for x in inputs]
+
+
+def _same(first: Sequence[Tensor | None], second: Sequence[Tensor | None]) -> float:
+    pairs = ((a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None)
+    return 0.0 if all(torch.equal(a, b) for a, b in pairs) else float("inf")
+
+
+def run_scan(case: Case, seed: int) -> dict[str, float]:
+    generator = torch.Generator().manual_seed(seed)
+
+    def rand(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator)
+
+    b, n, d, s = case.batch, case.length, case.channels, case.states
+    pair, mixed = rand(b, n, 2 * d), rand(b, n, 3 + 2 * s)
+    u, z = (pair[..., :d], pair[..., d:]) if case.views else (rand(b, n, d), rand(b, n, d))
+    B, C = (mixed[..., 3 : 3 + s], mixed[..., 3 + s :]) if case.views else (rand(b, n, s), rand(b, n, s))
+    delta = rand(b, n, d) - 1 if case.softplus else rand(b, n, d).abs()
+    bias = rand(d) * 0.5 if case.softplus else rand(d).abs()
+    streams = [x.to(DEVICE, case.dtype) for x in (u, delta, B, C, z)]
+    if case.views:  # .to() may have copied: put B and C back side by side
+        both = torch.cat([streams[2][..., :1], streams[2], streams[3]], 2)
+        streams[2:4] = [both[..., 1 : 1 + s], both[..., 1 + s :]]
+    A = -torch.rand((d, s), generator=generator) - 0.1
+    inputs = [
+        *streams[:2], A.to(DEVICE), *streams[2:4], rand(d).to(DEVICE) if case.skip else None,
+        streams[4] if case.gate else None, bias.to(DEVICE) if case.bias else None,
+    ]  # fmt: skip
+    order = torch.randperm(n, generator=generator) if case.order else torch.arange(n)
+    given = order.to(DEVICE) if case.order else None
+    dy = rand(b, n, d).to(DEVICE, case.dtype)
+
+    triton_scan.PROCESSORS = case.processors if DEVICE == "cpu" else None
+    results = []
+    for _ in range(2 if "bfloat16" in str(case.dtype) else 1):
+        y, state = triton_scan.scan_forward(*inputs, case.softplus, given, True)
+        assert tuple(state.shape) == triton_scan.scan_state_shape(b, n, d, s)
+        results.append((y, *triton_scan.scan_backward(dy, *inputs, case.softplus, given, state)))
+    doubles = _doubles(inputs)
+    wanted = scan_oracle(*doubles, case.softplus, order.tolist())
+    errors = _compare(SCAN_QUANTITIES, results[0], wanted, doubles, dy.double().cpu())
+    plain, none = triton_scan.scan_forward(*inputs, case.softplus, given, False)
+    return {**errors, "repeat": _same(results[0], results[-1]), "without state": _same((plain,), (y,)) + none.numel()}
+
+
+def run_conv(case: Case, seed: int) -> dict[str, float]:
+    generator = torch.Generator().manual_seed(seed)
+
+    def rand(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator).to(DEVICE)
+
+    b, n, d = case.batch, case.length, case.channels
+    x = rand(b, n, 2 * d).to(case.dtype)[..., d:] if case.views else rand(b, n, d).to(case.dtype)
+    weight = rand(case.states, d).t() if case.views else rand(d, case.states)
+    inputs = [x, weight, rand(d) if case.bias else None]
+    order = torch.randperm(n, generator=generator) if case.order else torch.arange(n)
+    given = order.to(DEVICE) if case.order else None
+    dy = rand(b, n, d).to(case.dtype)
+    triton_scan.PROCESSORS = case.processors if DEVICE == "cpu" else None
+    y = triton_conv.conv_forward(*inputs, case.activation, given)
+    found = (y, *triton_conv.conv_backward(dy, *inputs, case.activation, given))
+    doubles = _doubles(inputs)
+    wanted = conv_oracle(*doubles, case.activation, order.tolist())
+    return _compare(CONV_QUANTITIES, found, wanted, doubles, dy.double().cpu())
+
+
+def run_empty() -> dict[str, float]:
+    """Shapes, for no batch element, no step and no channel: nothing is launched, gradients are zero."""
+    wrong = 0
+    for b, n, d in ((0, 5, 3), (2, 0, 3), (2, 5, 0)):
+        u, B, A = (
+            torch.ones(b, n, d, device=DEVICE),
+            torch.ones(b, n, 4, device=DEVICE),
+            torch.ones(d, 4, device=DEVICE),
+        )
+        skip = torch.ones(d, device=DEVICE)
+        y, state = triton_scan.scan_forward(u, u, -A, B, B, skip, None, None, True, None, True)
+        grads = triton_scan.scan_backward(u, u, u, -A, B, B, skip, None, None, True, None, state)
+        found = [y, *grads[:6]]
+        wrong += sum(f.shape != w.shape or bool(f.any()) for f, w in zip(found, [u, u, u, A, B, B, skip], strict=True))
+        y = triton_conv.conv_forward(u, A, None, None, None)
+        dx, dweight, dbias = triton_conv.conv_backward(u, u, A, None, None, None)
+        wrong += int(y.shape != u.shape or dx.shape != u.shape or dweight.shape != A.shape or dbias is not None)
+    return {"shapes": float(wrong)}
+
+
+def main() -> None:
+    """All cases; on a CPU with short intervals, so that few steps already make several chunks."""
+    results = {"available": triton_scan.available(), "device": DEVICE, "scan": {}, "conv": {}}
+    if DEVICE == "cpu":
+        triton_scan.INTERVAL = 8
+        triton_conv.SHORTEST = 8
+    for i, (name, case) in enumerate({**SCANS, **drawn(6, seed=11)}.items()):
+        results["scan"][name] = run_scan(case, i)
+    for i, (name, case) in enumerate(CONVS.items()):
+        results["conv"][name] = run_conv(case, i)
+    triton_scan.PARTIAL_BYTES = 1
+    results["scan"]["batch in turns"] = run_scan(Case(3, 9, 4, 3, processors=8), 100)
+    results["empty"] = run_empty()
+    json.dump(results, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from backbones.config.base import ScanConfig, SizedConfig
 from backbones.layers.patches import check_input, to_image
+from backbones.ops import backends
 from zigbench.backbone import Geometry
 from zigbench.scan import layer_orders
 
@@ -28,6 +29,13 @@ class Network(nn.Module):
         self.geometry = geometry
         self.out_channels = geometry.channels * (2 if config.learned_sigma else 1)
         self.checkpointing = False
+
+    @staticmethod
+    def kernels(config: SizedConfig, device: torch.device) -> str:
+        """What mixes the tokens of such a network on ``device``, for its record: "cpu (numba 0.60)"."""
+        if not isinstance(config, ScanConfig):
+            return f"scaled_dot_product_attention (torch {torch.__version__})"
+        return next(f"{found.name} ({found.version})" for found in backends(device) if found.chosen)
 
     def run(self, block: nn.Module, *args: Any) -> Any:
         """``block(*args)``, recomputed in the backward pass where ``checkpointing`` is on."""

@@ -79,7 +79,7 @@ def execute(folder: RunFolder, *, cache: Path, device: torch.device | str | None
             status=status,
             spec=spec.resolved(),
             measurements=measurements,
-            environment=environment(**_device(device), **_kernels(spec)),
+            environment=environment(**_device(device), **_kernels(spec, device)),
             error=failure,
         )
         record.write(folder.record)
@@ -142,7 +142,7 @@ def _device(device: torch.device) -> dict[str, Any]:
     return {"device": properties.name, "device_memory": properties.total_memory, "cuda": torch.version.cuda}
 
 
-def _kernels(spec: RunSpec) -> dict[str, Any]:
-    """What the backbone's plug-in says of the kernels it used, where it says anything."""
+def _kernels(spec: RunSpec, device: torch.device) -> dict[str, str]:
+    """What the backbone's plug-in says of the kernels it computes with, where it says anything."""
     network = load_object(spec.backbone.config.network)
-    return {"kernel": network.kernels()} if hasattr(network, "kernels") else {}
+    return {"kernel": network.kernels(spec.backbone.config, device)} if hasattr(network, "kernels") else {}

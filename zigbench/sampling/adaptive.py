@@ -20,13 +20,21 @@ def integrate(flow: Flow, x: Tensor, times: list[float], rtol: float, atol: floa
 
     Args:
         rtol, atol: tolerated error of a step, relative to the state and absolute.
+
+    Raises:
+        FloatingPointError: the velocity is not finite; no step would be small enough.
     """
 
     def slope(t: Tensor, state: Tensor) -> Tensor:
-        return flow.velocity(state, float(t))
+        velocity = flow.velocity(state, float(t))
+        if not bool(velocity.isfinite().all()):
+            raise FloatingPointError(f"the velocity at t = {float(t):.6g} is not finite: dopri5 cannot go on")
+        return velocity
 
     ends = torch.tensor([times[0], times[-1]], dtype=torch.float64, device=x.device)
-    states: Tensor = odeint(slope, x, ends, method="dopri5", rtol=rtol, atol=atol)
+    # Left to itself the solver steps past the end and interpolates back, far less exactly than it steps.
+    options = {"step_t": ends[1:]}
+    states: Tensor = odeint(slope, x, ends, method="dopri5", rtol=rtol, atol=atol, options=options)
     return states[-1]
 
 

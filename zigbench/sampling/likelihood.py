@@ -61,20 +61,24 @@ class _Carried:
         return torch.cat([velocity.detach().flatten(1), divergence.detach()[:, None]], 1)
 
 
+def _gradient(value: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
+    """∂(weight · value)/∂x, 0 where the value does not depend on x; the graph is kept."""
+    if not value.requires_grad:
+        return torch.zeros_like(x)
+    (gradient,) = torch.autograd.grad(value, x, weight, retain_graph=True, materialize_grads=True)
+    return gradient
+
+
 def _exact(velocity: Tensor, x: Tensor) -> Tensor:
     """Trace of ∂v/∂x of each sample, (B,)."""
     flat = velocity.flatten(1)
-    total = torch.zeros_like(flat[:, 0])
-    for i in range(flat.shape[1]):
-        (row,) = torch.autograd.grad(flat[:, i].sum(), x, retain_graph=True)
-        total = total + row.flatten(1)[:, i]
-    return total
+    rows = [_gradient(flat[:, i].sum(), x).flatten(1)[:, i] for i in range(flat.shape[1])]
+    return torch.stack(rows).sum(0)
 
 
 def _estimate(velocity: Tensor, x: Tensor, probe: Tensor) -> Tensor:
     """zᵀ(∂v/∂x)z of each sample, (B,)."""
-    (row,) = torch.autograd.grad(velocity, x, probe)
-    return (row * probe).flatten(1).sum(1)
+    return (_gradient(velocity, x, probe) * probe).flatten(1).sum(1)
 
 
 @torch.no_grad()

@@ -86,9 +86,11 @@ def product(
         model = network(interpolant)
         for sampler, dtype in combinations(samplers(steps), dtypes):
             watched = _Watched(model)
-            samples = sampler(watched, interpolant, noise.to(dtype), generator=range(len(noise)))
-            largest = max(*watched.largest, _largest(samples))
-            yield Cell(interpolant, sampler, dtype, samples, largest)
+            try:
+                samples = sampler(watched, interpolant, noise.to(dtype), generator=range(len(noise)))
+            except FloatingPointError:  # dopri5 stops there by itself.
+                samples = torch.full_like(noise, torch.nan, dtype=dtype)
+            yield Cell(interpolant, sampler, dtype, samples, max(*watched.largest, _largest(samples)))
 
 
 def table(cells: Iterable[Cell]) -> dict[tuple[str, str], dict[str, str]]:

@@ -1,0 +1,157 @@
+"""A sampler's options, its noise and its count of evaluations."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+import torch
+
+from zigbench.interpolant import GaussianMixture, Interpolant
+from zigbench.sampling import (
+    SDE_SOLVERS,
+    SOLVERS,
+    Counted,
+    Sampler,
+    network_evaluations,
+    sample,
+    starting_noise,
+)
+from zigbench.spec import SamplerSpec
+
+
+def never(x, t, *, label=None, context=None):
+    raise AssertionError("the network was called")
+
+
+def test_the_spec_names_the_same_solvers():
+    assert get_args(SamplerSpec.model_fields["solver"].annotation) == SOLVERS
+    assert Sampler(**SamplerSpec().model_dump(exclude_none=True)) == Sampler()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"steps": 0}, "steps is 0; a sampler takes at least 1 step"),
+        ({"solver": "eulr"}, "did you mean 'euler'"),
+        ({"solver": "heun", "diffusion": "sigma"}, "diffusion 'sigma' has no meaning for the solver 'heun'"),
+        ({"solver": "ddpm", "last_step": "mean"}, "it belongs to euler-maruyama, stochastic-heun"),
+        ({"solver": "euler", "rtol": 1e-3}, "it belongs to dopri5"),
+        ({"solver": "dopri5", "atol": 0.0}, "atol is 0.0"),
+        ({"solver": "euler-maruyama", "diffusion": "inceasing-decreasing"}, "did you mean 'increasing-decreasing'"),
+        ({"solver": "euler-maruyama", "diffusion_scale": 0.0}, "an ODE solver takes no noise"),
+        ({"solver": "euler-maruyama", "last_step": "tweedy"}, "did you mean 'tweedie'"),
+        ({"times": "log_snr"}, "did you mean 'log-snr'"),
+        ({"times": [0.5]}, "at least a first and a last"),
+        ({"times": [0.0, 0.5, 0.5, 1.0]}, "must increase strictly"),
+        ({"times": [0.0, 1.5]}, "must increase strictly"),
+        ({"solver": "ddpm"}, "give a generator, or a list of one seed per sample"),
+        ({"solver": "ddpm", "generator": [1, 2, 3]}, "3 seeds for 2 samples"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_the_first_step(options: dict, words: str):
+    with pytest.raises(ValueError, match=words):
+        sample(never, Interpolant(), torch.zeros(2, 1, 2, 2), **options)
+
+
+@pytest.mark.parametrize("solver", SDE_SOLVERS)
+def test_seeded_samples_do_not_depend_on_their_batch(solver: str, gaussian: GaussianMixture):
+    interpolant = Interpolant("linear")
+    network = gaussian.model(interpolant)
+    seeds = [7, 1, 30, 4, 2]
+
+    def draw(chosen: list[int]) -> torch.Tensor:
+        noise = starting_noise(chosen, (1, 2, 2))
+        return sample(network, interpolant, noise, solver=solver, steps=8, generator=chosen)
+
+    whole = draw(seeds)
+    parts = torch.cat([draw(seeds[:2]), draw(seeds[2:3]), draw(seeds[3:])])
+    torch.testing.assert_close(whole, parts, rtol=0, atol=0)
+    assert torch.equal(draw(seeds[::-1]).flip(0), whole)
+    assert len({tuple(row) for row in whole.flatten(1).tolist()}) == len(seeds)
+
+
+def test_starting_noise_is_not_the_noise_of_the_first_step():
+    """Were both one stream, a step's noise would repeat the start and the variance would be wrong."""
+    seeds = list(range(4000))
+    noise = starting_noise(seeds, (1, 1, 1)).flatten()
+    taken = []
+
+    def network(x, t, *, label=None, context=None):
+        taken.append(x.clone())
+        return torch.zeros_like(x)
+
+    sample(
+        network, Interpolant("linear"), noise.reshape(-1, 1, 1, 1), solver="euler-maruyama", steps=4, generator=seeds
+    )
+    step = (taken[1] - taken[0]).flatten()
+    drift = torch.linalg.lstsq(noise[:, None], step[:, None]).solution
+    residual = step - noise * drift.squeeze()
+    assert float(residual.std()) > 0.3  # Fresh noise remains once what follows from the start is taken away.
+    assert abs(float(noise.mean())) < 0.06
+    assert float(noise.std()) == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("solver", SDE_SOLVERS)
+def test_a_generator_decides_the_noise_and_the_global_one_is_left_alone(solver: str, gaussian: GaussianMixture):
+    interpolant, noise = Interpolant("gvp"), torch.ones(3, 1, 2, 2)
+    state = torch.random.get_rng_state()
+
+    def draw(seed: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return sample(gaussian.model(interpolant), interpolant, noise, solver=solver, steps=4, generator=generator)
+
+    assert torch.equal(draw(0), draw(0))
+    assert not torch.equal(draw(0), draw(1))
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("solver", "evaluations"),
+    [
+        ("euler", 10),
+        ("heun", 20),
+        ("midpoint", 20),
+        ("rk4", 40),
+        ("ddim", 10),
+        ("dpm-solver-1", 10),
+        ("dpm-solver-2", 19),  # The last step goes to an infinite ratio and has no middle.
+        ("dpm-solver++-1", 10),
+        ("dpm-solver++-2", 10),
+        ("euler-maruyama", 10),
+        ("stochastic-heun", 19),  # The last step is the mean alone.
+        ("ddpm", 10),
+    ],
+)
+def test_evaluations_are_counted_exactly(solver: str, evaluations: int):
+    assert network_evaluations(Sampler(solver=solver, steps=10), Interpolant()) == evaluations
+
+
+def test_a_step_to_a_singular_end_takes_one_evaluation():
+    assert network_evaluations(Sampler(solver="rk4", steps=10), Interpolant("linear", "data")) == 37
+    last = Sampler(solver="stochastic-heun", steps=10, last_step="none")
+    assert network_evaluations(last, Interpolant("vp")) == 19
+    assert network_evaluations(last, Interpolant("linear")) == 20
+
+
+def test_dopri5_has_no_count_beforehand_but_can_be_counted(gaussian: GaussianMixture):
+    with pytest.raises(ValueError, match="count them with Counted"):
+        network_evaluations(Sampler(solver="dopri5"), Interpolant())
+    network = Counted(gaussian.model(Interpolant()))
+    sample(network, Interpolant(), torch.zeros(1, 1, 2, 2), solver="dopri5")
+    assert network.evaluations > 6
+
+
+def test_bf16_reaches_the_network_while_the_state_is_kept_in_float32():
+    given = []
+
+    def network(x, t, *, label=None, context=None):
+        given.append((x.dtype, t.dtype))
+        return torch.full_like(x, 1e-3)
+
+    x = sample(network, Interpolant(), torch.ones(1, 1, 1, 1, dtype=torch.bfloat16), steps=100)
+    assert set(given) == {(torch.bfloat16, torch.float32)}
+    assert x.dtype == torch.bfloat16
+    # A hundred steps of 1e-5 are each lost in bf16; in float32 they add up to 1e-3.
+    exact = sample(network, Interpolant(), torch.ones(1, 1, 1, 1), steps=100)
+    assert float(exact) == pytest.approx(1.001, abs=1e-5)

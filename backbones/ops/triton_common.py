@@ -3,13 +3,14 @@
 Importing this module needs Triton, but no GPU. With ``TRITON_INTERPRET=1`` set before Triton is imported for
 the first time, the same kernels run on CPU tensors, slowly, for tests.
 
-Two rules of thumb hold in all kernels here, both read off the machine code of Triton 3.6 and 3.9:
+Rules that hold in all kernels here, the first read off the machine code of Triton 3.6 and 3.9:
 
 - A tile (states, channels) gets one channel a lane and its states in registers, so that the sum over the
   states stays within the thread, if its loads are contiguous along the channels but not known to be aligned.
   Hence the argument `opaque`: a zero that the compiler may not know, added to the address of such tiles. With
   aligned wide loads a thread would hold several channels and few states, and each step would pay for shuffles
   or for a trip through shared memory.
+- Sizes other than the number of channels are not specialised on: a new length or batch size compiles nothing.
 - One warp a program: no barrier is ever waited for, and the warps of a multiprocessor drift apart, so that
   the special-function unit always has work from one of them.
 """

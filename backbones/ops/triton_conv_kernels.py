@@ -28,7 +28,7 @@ def _taps(weight, w_c, w_i, c, channels, WIDTH: tl.constexpr):
     return taps
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["length", "blocks", "chunk", "chunks"])
 def forward(
     x, weight, bias, order, y, x_b, x_l, w_c, w_i, length, channels, blocks, chunk, chunks,
     WIDTH: tl.constexpr, BLOCK: tl.constexpr, STEPS: tl.constexpr, SILU: tl.constexpr,
@@ -67,7 +67,7 @@ def forward(
         window = kept
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["length", "blocks", "chunk", "chunks"])
 def backward(
     dy, x, weight, bias, order, dx, sums, dy_b, dy_l, x_b, x_l, w_c, w_i, length, channels, blocks, chunk, chunks,
     WIDTH: tl.constexpr, BLOCK: tl.constexpr, STEPS: tl.constexpr, SILU: tl.constexpr,

@@ -110,7 +110,9 @@ def unit_stride(*tensors: Tensor | None) -> list[Tensor | None]:
 
 
 def row_strides(*tensors: Tensor | None) -> list[int]:
-    return [s for x in tensors for s in ((0, 0) if x is None else (x.stride(0), x.stride(1)))]
+    """Batch and row strides, two a tensor. A stride that is never stepped over counts as 0: fewer compilations."""
+    pairs = ((0, 0) if x is None else (x.stride(0) * (x.shape[0] > 1), x.stride(1)) for x in tensors)
+    return [stride for pair in pairs for stride in pair]
 
 
 def _rates(A: Tensor) -> Tensor:

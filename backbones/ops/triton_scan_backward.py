@@ -27,7 +27,7 @@ def _step_size(raw, HAS_BIAS: tl.constexpr, SOFTPLUS: tl.constexpr, bias):
         return x
 
 
-@triton.jit(do_not_specialize=["opaque"])
+@triton.jit(do_not_specialize=["length", "blocks", "chunk", "chunks", "opaque"])
 def arrivals(
     delta, A, C, z, bias, order, dy, carry, total,
     delta_b, delta_l, C_b, C_l, z_b, z_l, dy_b, dy_l,
@@ -212,7 +212,7 @@ def _replay(rates, planes, checkpoints, h, B, B_l, order, start, end, opaque,
             h = stepped
 
 
-@triton.jit(do_not_specialize=["opaque"])
+@triton.jit(do_not_specialize=["length", "blocks", "chunk", "chunks", "intervals", "batch", "opaque"])
 def sweep_back(
     u, delta, A, B, C, D, z, bias, order, dy, state, carry,
     du, ddelta, dz, dA, dB, dC, dD, dbias, scratch,

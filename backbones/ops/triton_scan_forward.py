@@ -54,7 +54,7 @@ def _fetch(
     return us, deltas, zs, Bs, Cs
 
 
-@triton.jit(do_not_specialize=["opaque"])
+@triton.jit(do_not_specialize=["length", "blocks", "chunk", "chunks", "slots", "intervals", "opaque"])
 def sweep(
     u, delta, A, B, C, D, z, bias, order, y, carry, total, state,
     u_b, u_l, delta_b, delta_l, B_b, B_l, C_b, C_l, z_b, z_l, y_b, y_l,
@@ -175,7 +175,7 @@ def sweep(
             tl.store(total + slot + c, sums[g], mask=c < channels)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["chunks", "blocks"])
 def carries(
     A, carry, total, channels, chunks, blocks,
     N: tl.constexpr, BLOCK: tl.constexpr, BATCH: tl.constexpr, REVERSE: tl.constexpr,

@@ -27,7 +27,7 @@ SCAN = {
 
 
 def _compiled(kernel: Any, constants: dict[str, Any]) -> Any:
-    """`kernel` for compute capability 9.0: bfloat16 streams, all else float32, sizes and strides multiples of 16."""
+    """`kernel` for compute capability 9.0: bfloat16 streams, all else float32, strides multiples of 16."""
     names = kernel.arg_names
     constants = {k: v for k, v in constants.items() if k in names}
     signature, aligned = {}, {}
@@ -42,7 +42,7 @@ def _compiled(kernel: Any, constants: dict[str, Any]) -> Any:
             signature[name] = "i32"
         else:
             signature[name] = "*bf16" if name in HALF else "*fp32"
-        if name != "opaque" and name not in constants:
+        if name not in constants and name not in kernel.do_not_specialize:
             aligned[(i,)] = [["tt.divisibility", 16]]
     values = {(names.index(k),): v for k, v in constants.items()}
     source = ASTSource(fn=kernel, signature=signature, constexprs=values, attrs=aligned)

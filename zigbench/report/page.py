@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,13 @@ def write(
 
     drawn, undrawn = gallery.draw(found)
     problems += undrawn if found.finished else ()
-    shown_tables = _tables(found, known)
+    # Files travel alone: each says itself how much of the suite it stands on.
+    tally = f"{completeness(found)}."
+    drawn = {name: replace(made, caption=f"{made.caption} {tally}") for name, made in drawn.items()}
+    shown_tables = {
+        name: table if name in ("environment", "protocols") else replace(table, notes=(*table.notes, tally))
+        for name, table in _tables(found, known).items()
+    }
     for made in drawn.values():
         figures.save(made, out / "figures")
     for table in shown_tables.values():
@@ -71,6 +78,7 @@ def write(
         "runs": runs,
         "earlier": _earlier(found, root, out / "cells.json", command),
         "problems": problems,
+        "distance": provenance.in_short(found, known),
         "command": command,
         "parquet": parquet,
         "index": (out.parent / "index.html").exists(),

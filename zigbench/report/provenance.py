@@ -36,7 +36,7 @@ def equality_table(found: Results) -> Table | None:
         broken += len(breaks)
         for arm, value in means.items():
             share = float(distances[arm])
-            entry = Entry(f"breaks ± {tolerance:.0%}", mark="bad") if arm in breaks else Entry("equal", mark="quiet")
+            entry = Entry(f"not {_within(tolerance)}", mark="bad") if arm in breaks else Entry("equal", mark="quiet")
             shown = Entry(wording.signed(100 * share, 1) + " %", share)
             figure = Entry(wording.number(float(value)), float(value))
             rows.append((Entry(str(arm)), Entry(wording.title(metric)), figure, shown, entry))
@@ -45,9 +45,13 @@ def equality_table(found: Results) -> Table | None:
     columns = (
         Column("Arm"), Column("Figure"), Column("Value", True), Column("From the median", True), Column("Verdict"),
     )  # fmt: skip
-    asked = ", ".join(f"{wording.noun(m)} within {t:.1%}" for m, t in found.suite.equal.items())
+    asked = ", ".join(f"{wording.noun(m)} {_within(t)}" for m, t in found.suite.equal.items())
     found_text = f"{wording.count(broken, 'arm breaks', 'arms break')} it" if broken else "all arms keep to it"
     return Table("equality", "What must be equal", columns, tuple(rows), (f"Asked for: {asked}; {found_text}.",))
+
+
+def _within(tolerance: float) -> str:
+    return f"within {100 * tolerance:g} %" if tolerance else "exactly equal"
 
 
 def environment_table(found: Results) -> Table:
@@ -127,6 +131,22 @@ def differences(found: Results, figures: tuple[Figure, ...]) -> Table | None:
     columns = (Column(""), Column("Published"), Column("Measured here"))
     entries = tuple(tuple(Entry(text) for text in row) for row in rows)
     return Table("protocols", "Published and measured protocols", columns, entries)
+
+
+def in_short(found: Results, figures: tuple[Figure, ...]) -> str:
+    """One sentence on how far the published figures are from these; "" where nothing was published."""
+    published = [f for f in figures if f.table in found.suite.published]
+    if not published or not found.runs or not found.metrics:
+        return ""
+    shared, _ = settings(found)
+    geometry = found.runs[0].cell.spec.geometry
+    theirs = wording.listed(list(dict.fromkeys(f"{f.dataset} at {f.resolution} pixels" for f in published)))
+    metrics = wording.listed(list(dict.fromkeys(wording.title(f.metric) for f in published)))
+    ours = f"{shared.get('data.name', 'several data sets')} at {geometry.height}×{geometry.width}"
+    return (
+        f"Published: {metrics} on {theirs}. Measured here: {wording.noun(found.metrics[0])} on {ours}. "
+        "Compare the order of the arms, not the size of the figures."
+    )
 
 
 def _sampler(shared: Mapping[str, str]) -> str:

@@ -141,13 +141,16 @@ class Standing:
 def standing(values: pd.DataFrame, higher_is_better: bool) -> Standing:
     """Compare the arm of best mean with each other arm (Holm-corrected) over ``values`` (arm × seed).
 
-    Arms that share fewer than two seeds with the leader can't be told apart from it and count as level.
+    Arms that share fewer than two seeds with the leader can't be told apart from it and count as level; where no
+    arm shares two, there is no leader to speak of.
     """
     means = values.apply(lambda row: mean_interval(row).mean, axis=1).dropna()
     if len(means) < 2:
         return Standing(None, False, ())
     leader = str(means.idxmax() if higher_is_better else means.idxmin())
     against = effects(values, [(str(arm), leader) for arm in means.index if arm != leader])
+    if all(effect.estimate.n < 2 for effect in against):
+        return Standing(None, False, ())
     level = tuple(effect.a for effect in against if not effect.separated)
     return Standing(leader, not level, level)
 

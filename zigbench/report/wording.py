@@ -66,6 +66,8 @@ def signed(value: float, places: int | None = None) -> str:
     """With its sign, a true minus."""
     if not math.isfinite(value):
         return NONE
+    if value == 0 and places is None:
+        return "0"
     text = f"{value:+,.{places}f}" if places is not None else f"{value:+.4g}"
     return text.replace("-", MINUS)
 

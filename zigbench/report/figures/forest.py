@@ -20,8 +20,7 @@ def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None
     axes = figure.add_axes((0.24, 0.5 / figure.get_figheight(), 0.52, 1 - 0.75 / figure.get_figheight()))
     axes.axvline(0, color=INK, linewidth=0.9)
     tips = {}
-    places = max((wording.decimals(e.estimate.half) for e in shown if e.estimate.half > 0), default=3)
-    places = min(places, 4)
+    places = _places(shown)
     for row, effect in enumerate(shown):
         estimate, says = effect.estimate, wording.verdict(effect, higher_is_better)
         colour = {"better": BETTER, "worse": WORSE, "higher": INK, "lower": INK}.get(says, MUTED)
@@ -57,6 +56,13 @@ def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None
         or "No effect could be computed."
     )
     return Drawing(name, figure, f"Effect on {wording.noun(metric)}", caption, alternative, tips)
+
+
+def _places(shown: Sequence[Effect]) -> int:
+    """Decimals for all rows: those of the narrowest interval, or three digits of the largest effect without one."""
+    halves = [e.estimate.half for e in shown if e.estimate.half > 0]
+    largest = max((abs(e.estimate.mean) for e in shown), default=1.0)
+    return min(4, max(map(wording.decimals, halves))) if halves else wording.decimals(largest / 10)
 
 
 def _figures(effect: Effect, places: int) -> str:

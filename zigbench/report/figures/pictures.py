@@ -59,7 +59,8 @@ def scan_orders(orders: Mapping[str, tuple[scan.ScanOrder, Sequence[str]]], name
         orders: by title, the order to draw and the lines under it.
         name: stem of the files.
     """
-    across = min(4, max(len(orders), 1))
+    # Three or four in a row, whichever leaves fewer places empty.
+    across = min(max(len(orders), 1), min((4, 3), key=lambda n: -len(orders) % n))
     down = -(-max(len(orders), 1) // across)
     lines = max((len(text) for _, text in orders.values()), default=0)
     below = 0.17 * lines + 0.3

@@ -75,5 +75,5 @@ def _zoom(axes, frame: pd.DataFrame, last: float) -> None:  # type: ignore[no-un
     late = frame[frame["step"] >= 0.05 * last]["loss"]
     if len(late) > 10:
         low, high = np.quantile(late, [0.0, 0.995])
-        margin = 0.06 * (high - low)
+        margin = 0.06 * (high - low or high)
         axes.set_ylim(max(low - margin, 0.5 * low), high + margin)

@@ -42,6 +42,13 @@ def test_features_and_logits_have_their_shapes(trained, digits) -> None:
     assert found["logits"].shape == (7, 10)
 
 
+def test_features_are_standardised_over_the_training_images(trained, digits) -> None:
+    split = digits.split("train")
+    features = trained.extract(Real(split).images(0, len(split)))["features"]
+    torch.testing.assert_close(features.mean(0), torch.zeros(32), atol=1e-4, rtol=0)
+    torch.testing.assert_close(features.std(0), torch.ones(32), atol=1e-4, rtol=0)
+
+
 def test_a_second_call_reads_what_the_first_wrote(trained, digits, cache) -> None:
     files = {path: path.stat().st_mtime_ns for path in (cache / "classifiers").iterdir()}
     again = DigitFeatures(digits, cache)

@@ -27,7 +27,7 @@ from zigbench.rng import derive_seed
 from zigbench.sampling import sample, starting_noise
 from zigbench.spec import SamplerSpec
 
-SHARD = 1_000
+SHARD = 256
 """Samples in a shard, rounded to a multiple of the batch."""
 
 INDEX = "index.json"
@@ -48,8 +48,8 @@ class Plan:
         shape: of one sample as the network sees it, (C, H, W) or (T, C, H, W).
         classes: number of classes; None without labels. Sample i has label i mod classes.
         sampler: solver, steps, guidance.
-        identity: what else the samples depend on (the hash of the weights): shards made under another identity
-            are made again.
+        identity: what else the samples depend on (the network's weights, the decoder): shards made under another
+            identity are made again.
     """
 
     seed: int

@@ -120,7 +120,7 @@ class Material:
                 shape=geometry.sample_shape,
                 classes=geometry.classes,
                 sampler=self.spec.sampler,
-                identity=tensors_sha256(self.model.state_dict()),
+                identity=f"{tensors_sha256(self.model.state_dict())} {self._decoder()}",
             )
             folder = self.folder / "samples"
             generate(
@@ -195,7 +195,7 @@ class Material:
                 "solver": self.spec.sampler.solver,
                 "steps": self.spec.sampler.steps,
                 "guidance": self.spec.sampler.guidance,
-                "decoder": None if self.decode is None else str(getattr(self.data, "decoder", "the data set's")),
+                "decoder": self._decoder(),
                 "image_range": QUANTISATION,
             }
         if against is not None:
@@ -208,6 +208,9 @@ class Material:
         protocol = Protocol(metric=metric.name, estimator=estimator, **facts)
         self.protocols[protocol.hash] = protocol
         return protocol
+
+    def _decoder(self) -> str | None:
+        return None if self.decode is None else str(self.data.decoder)
 
     def _labels(self) -> str:
         if self.spec.geometry.context is not None:

@@ -1,0 +1,58 @@
+"""The catalogue: every metric can be found, computed by something that exists, and refused where it has no sense."""
+
+from __future__ import annotations
+
+import pytest
+
+from zigbench import registry
+from zigbench.evaluation import Metric, evaluate
+from zigbench.evaluation.extractors import NAMES
+from zigbench.interpolant import Interpolant
+from zigbench.record import Measurement
+from zigbench.registry import load_object
+from zigbench.settings import SpecError
+
+
+@pytest.mark.parametrize("name", registry.metrics.names())
+def test_every_metric_is_registered_under_its_name_and_can_be_computed(name: str) -> None:
+    metric = registry.metrics.get(name)
+    assert metric.name == name
+    assert callable(load_object(metric.compute))
+    assert metric.extractor is None or metric.extractor in NAMES
+    assert (metric.extractor is None) == (metric.feature is None)
+
+
+def test_only_inceptions_features_are_called_fid() -> None:
+    called = [name for name in registry.metrics.names() if "FID" in registry.metrics.get(name).title]
+    assert {registry.metrics.get(name).extractor for name in called} == {"inception"}
+
+
+@pytest.mark.parametrize("name", ["frechet_digits", "kid_digits", "recognised"])
+def test_a_metric_of_digits_is_refused_elsewhere_before_anything_runs(make_spec, name: str) -> None:
+    with pytest.raises(SpecError, match=f"evaluation.metrics = '{name}': reads labelled grey digits"):
+        make_spec(data__name="photographs", evaluation__metrics=[name])
+
+
+def test_an_unknown_metric_is_refused_with_the_nearest_name(make_spec) -> None:
+    with pytest.raises(SpecError, match="did you mean 'frechet_digits'"):
+        make_spec(evaluation__metrics=["frechet_digit"])
+
+
+def test_an_unreadable_reference_is_refused(make_spec) -> None:
+    with pytest.raises(SpecError, match="train, held-out, or the path"):
+        make_spec(evaluation__reference="validation")
+
+
+def brightness(material, metric) -> tuple[Measurement, ...]:
+    """Mean level of the samples: a metric of a user's own."""
+    samples = material.samples()
+    return (Measurement(name=metric.name, value=float(samples.images(0, len(samples)).float().mean())),)
+
+
+def test_a_metric_of_ones_own_takes_a_description_and_a_function(network, digits, make_spec, tmp_path, cache) -> None:
+    registry.metrics.register("brightness")(
+        Metric("brightness", "mean level", None, f"{__name__}:brightness", extractor="random", feature="features")
+    )
+    spec = make_spec(evaluation__metrics=["brightness"])
+    (found,) = evaluate(network, Interpolant(), digits, spec, folder=tmp_path, cache=cache)
+    assert 0 < found.value < 255

@@ -1,0 +1,199 @@
+"""Weights of released checkpoints: read, loaded under the published keys, and written back under them.
+
+A release's tensors hold the same numbers as this package's, under other names and sometimes with an axis of size
+one more or a patch's axes unfolded, so a pair of names and a shape say everything.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from backbones.releases import RELEASES, Release
+from zigbench import registry
+from zigbench.backbone import Geometry, build
+
+Weights = Mapping[str, Tensor]
+
+
+def read(path: str | Path) -> dict[str, Tensor]:
+    """The state dict of a released file: .safetensors, or .pt / .pth, of which only tensors are unpickled.
+
+    Averaged weights are taken where the file also holds others, and the prefix of a data-parallel wrapper is cut.
+
+    Raises:
+        ValueError: a file that is missing, of another kind, or without a state dict.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    try:
+        if path.suffix == ".safetensors":
+            found: Any = load_file(path)
+        elif path.suffix in (".pt", ".pth"):
+            # DiT and SiT save their command line beside the weights; a Namespace only holds values.
+            with torch.serialization.safe_globals([Namespace]):
+                found = torch.load(path, map_location="cpu", weights_only=True)
+        else:
+            raise ValueError(f"{path} ends in {path.suffix!r}; expected .pt, .pth or .safetensors")
+    except pickle.UnpicklingError:
+        # The message of torch advises to run the file's code, which is what reading tensors only is there to avoid.
+        raise ValueError(f"{path} is torn, or holds more than tensors and plain values; it is not read") from None
+    except (RuntimeError, EOFError, OSError, SafetensorError) as error:
+        raise ValueError(f"{path} can't be read as tensors: {error}") from error
+    for wrapper in ("ema", "model", "state_dict"):
+        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
+            found = found[wrapper]
+    tensors = isinstance(found, Mapping) and all(isinstance(value, Tensor) for value in found.values())
+    if not tensors or not found:
+        raise ValueError(f"{path} holds no state dict: expected names and tensors")
+    return {key.removeprefix("module."): value for key, value in found.items()}
+
+
+def load(family: str, state_dict: Weights, geometry: Geometry, **config: Any) -> nn.Module:
+    """A backbone with released weights.
+
+    Args:
+        family: a key of ``RELEASES``; "zigma" finds out by the keys whether they are of zigzag, sweep-2 or
+            parallel blocks.
+        state_dict: published names to tensors, as :func:`read` returns them.
+        geometry: what the network was trained on.
+        config: the family's keywords; what the release fixes or the keys tell need not be given.
+
+    Raises:
+        ValueError: an unknown family, keys that are missing or left over, or shapes that differ; each is named
+            with both sides.
+    """
+    release = RELEASES.get(family)
+    if release is None:
+        raise ValueError(f"unknown release {family!r} (known: {', '.join(RELEASES)})")
+    if family == "zigma":
+        release = RELEASES[_zigma_kind(state_dict)]
+    told = _told(release, state_dict, geometry)
+    network = build(release.backbone, geometry, seed=0, **{**release.config, **told, **config})
+    names = dict(_published(network, release, geometry))
+    _compare(family, dict(names.values()), state_dict, release)
+    ours = network.state_dict()
+    for key, (name, _) in names.items():
+        if name in state_dict:
+            ours[key] = state_dict[name].reshape(ours[key].shape).to(ours[key].dtype)
+    network.load_state_dict(ours)
+    return network
+
+
+def export(network: nn.Module, family: str) -> dict[str, Tensor]:
+    """The network's weights under the names and in the shapes that ``family`` published, copied.
+
+    Raises:
+        ValueError: an unknown family, or a network of another backbone than it released.
+    """
+    release = RELEASES.get(family)
+    if release is None:
+        raise ValueError(f"unknown release {family!r} (known: {', '.join(RELEASES)})")
+    owner = registered_name(network)
+    if owner != release.backbone:
+        raise ValueError(f"{family} released weights of the backbone {release.backbone!r}; this network is {owner!r}")
+    ours = network.state_dict()
+    names = _published(network, release, network.geometry)
+    written = {name: ours[key].reshape(shape).clone() for key, (name, shape) in names}
+    if family == "zigma-parallel":
+        written.update(dict(_last_sets(written)))
+    return written
+
+
+def registered_name(network: nn.Module) -> str:
+    """Name of the registered backbone whose network this is."""
+    config = type(network.config)
+    return next(name for name in registry.backbones.names() if registry.backbones.get(name) is config)
+
+
+def _zigma_kind(state_dict: Weights) -> str:
+    if any(".A_b_log_list." in key for key in state_dict):
+        return "zigma-parallel"
+    return "zigma-sweep" if any(key.endswith(".A_b_log") for key in state_dict) else "zigma"
+
+
+def _told(release: Release, state_dict: Weights, geometry: Geometry) -> dict[str, Any]:
+    """Words of the config that the keys tell."""
+    told: dict[str, Any] = {}
+    if release.backbone != "dit" and not release.partial:
+        told["position"] = "learned" if "pos_embed" in state_dict else "none"
+    if release.backbone in ("u-vit", "dis"):
+        told["time_mlp"] = "time_embed.0.weight" in state_dict
+        told["skip"] = any(".skip_linear." in key for key in state_dict)
+    if release.backbone == "u-vit":
+        told["conv"] = "final_layer.weight" in state_dict
+    if release.backbone == "parallel":
+        sets = [int(found[1]) for key in state_dict if (found := re.search(r"\.A_b_log_list\.(\d+)$", key))]
+        told |= {"schemes": max(sets) + 1, "extra": 1}
+    tables = [key for key in ("y_embedder.embedding_table.weight", "label_emb.weight") if key in state_dict]
+    if tables and geometry.classes == len(state_dict[tables[0]]):
+        told["label_dropout"] = 0.0  # No row for the null label.
+    return told
+
+
+def _published(
+    network: nn.Module, release: Release, geometry: Geometry
+) -> Iterator[tuple[str, tuple[str, tuple[int, ...]]]]:
+    """Our parameter's name to (published name, published shape)."""
+    for key, parameter in network.named_parameters():
+        name = key
+        for pattern, replacement in release.renames:
+            name = _rename(pattern, replacement, name)
+        shape = tuple(parameter.shape)
+        if key == "patches.proj.weight":
+            shape = (shape[0], geometry.channels, geometry.patch, geometry.patch)
+        elif key.endswith(".conv_weight"):
+            shape = (shape[0], 1, shape[1])
+        elif key == "position.embedding":
+            shape = (1, *shape)
+        if release.partial and not re.match(r"layers\.\d+\.(mixer|norm)\.|norm_f\.", name):
+            continue
+        yield key, (name, shape)
+
+
+def _rename(pattern: str, replacement: str | Callable[[re.Match[str]], str], name: str) -> str:
+    anchor = "" if pattern.startswith(r"\.") else "^"
+    return re.sub(anchor + pattern, replacement, name, count=1)
+
+
+def _compare(family: str, expected: Mapping[str, tuple[int, ...]], given: Weights, release: Release) -> None:
+    missing = [key for key in expected if key not in given]
+    extra = [key for key in given if key not in expected and not re.match(release.ignored, key)]
+    shapes = [
+        f"{key} is {tuple(given[key].shape)} in the file and {shape} in the network"
+        for key, shape in expected.items()
+        if key in given and tuple(given[key].shape) != shape
+    ]
+    faults = []
+    if missing:
+        faults.append(f"the file lacks {_listed(missing)}")
+    if extra:
+        faults.append(f"the file has {_listed(extra)}, which the network has no place for")
+    if shapes:
+        faults.append(_listed(shapes, joiner="; "))
+    if faults:
+        raise ValueError(f"these weights are not of {family} with this config: {'. '.join(faults)}")
+
+
+def _listed(items: list[str], joiner: str = ", ", most: int = 5) -> str:
+    rest = f"{joiner}and {len(items) - most} more" if len(items) > most else ""
+    return joiner.join(items[:most]) + rest
+
+
+def _last_sets(written: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """The last parallel set under the name without a number, as the release saves it too."""
+    sets = {int(found[1]) for key in written if (found := re.search(r"\.A_b_log_list\.(\d+)$", key))}
+    last = f"_list.{max(sets)}"
+    for key, value in written.items():
+        if re.search(rf"{re.escape(last)}(\.|$)", key):
+            yield key.replace(last, ""), value

@@ -1,0 +1,165 @@
+"""Released weights: published keys in, published keys out, nothing lost and nothing guessed."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from backbones import released
+from backbones.releases import RELEASES
+from zigbench.backbone import Geometry, count_parameters
+
+from . import published_keys as published
+
+IMAGE = Geometry(published.C, published.SIDE, published.SIDE, published.P)
+LABELS = Geometry(published.C, published.SIDE, published.SIDE, published.P, classes=published.CLASSES)
+TEXT = Geometry(published.C, published.SIDE, published.SIDE, published.P, context=(published.TOKENS, published.TEXT))
+SMALL = {"width": published.D, "depth": published.DEPTH}
+
+CASES: dict[str, tuple[str, dict[str, tuple[int, ...]], Geometry]] = {
+    "zigma": ("zigma", published.zigma(), IMAGE),
+    "zigma text": ("zigma", published.zigma(text=True), TEXT),
+    "zigma sweep-2": ("zigma-sweep", published.zigma(backward=True), IMAGE),
+    "zigma parallel": ("zigma-parallel", published.zigma(parallel=3), IMAGE),
+    "dit": ("dit", published.dit(), LABELS),
+    "sit": ("sit", published.dit(), LABELS),
+    "u-vit": ("u-vit", published.u_vit(), IMAGE),
+    "u-vit guided": ("u-vit", published.u_vit(classes=published.CLASSES + 1), LABELS),
+    "u-vit unguided": ("u-vit", published.u_vit(classes=published.CLASSES), LABELS),
+    "u-vit text": ("u-vit", published.u_vit(text=True), TEXT),
+    "dis": ("dis", published.dis(), LABELS),
+}
+
+
+def filled(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """A state dict of these shapes; where the release saves one tensor twice, so does this."""
+    generator = torch.Generator().manual_seed(0)
+    tensors = {key: 0.1 * torch.randn(shape, generator=generator) for key, shape in shapes.items()}
+    for key in tensors:
+        last = key.replace("_b_log", "_b_log_list.2").replace("D_b", "D_b_list.2").replace("_b.", "_b_list.2.")
+        if "_b" in key and "_list" not in key and last in tensors:
+            tensors[key] = tensors[last]
+    return tensors
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_published_weights_come_in_and_go_out_unchanged(case: str) -> None:
+    family, shapes, geometry = CASES[case]
+    weights = filled(shapes)
+    network = released.load(family, weights, geometry, **SMALL)
+    back = released.export(network, family)
+    assert back.keys() == weights.keys()
+    assert all(torch.equal(back[key], weights[key]) for key in weights)
+    assert count_parameters(network) == sum(t.numel() for t in {id(t): t for t in weights.values()}.values())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_loaded_network_runs(case: str) -> None:
+    family, shapes, geometry = CASES[case]
+    network = released.load(family, filled(shapes), geometry, **SMALL).eval()
+    label = None if geometry.classes is None else torch.tensor([0, geometry.classes - 1])
+    out = network(torch.randn(2, *geometry.sample_shape), torch.rand(2), label=label)
+    channels = geometry.channels * (2 if family in ("dit", "sit", "dis") else 1)
+    assert out.shape == (2, channels, geometry.height, geometry.width)
+    assert out.isfinite().all()
+
+
+@pytest.mark.parametrize(("parallel", "backward"), [(0, False), (0, True), (3, False)])
+def test_zigmas_blocks_are_told_by_their_keys(parallel: int, backward: bool) -> None:
+    weights = filled(published.zigma(parallel=parallel, backward=backward))
+    network = released.load("zigma", weights, IMAGE, **SMALL)
+    expected = "parallel" if parallel else "sweep" if backward else "zigma"
+    assert released.registered_name(network) == expected
+    assert len(network.blocks[0].mixer.directions) == 1 + backward + parallel
+
+
+def test_vims_mixers_and_norms_are_taken_and_the_rest_is_left() -> None:
+    weights = filled(published.vim())
+    network = released.load("vim", weights, IMAGE, **SMALL)
+    back = released.export(network, "vim")
+    assert all(torch.equal(back[key], weights[key]) for key in back)
+    left = {"cls_token", "pos_embed", "patch_embed.proj.weight", "patch_embed.proj.bias", "head.weight", "head.bias"}
+    assert weights.keys() - back.keys() == left
+
+
+def test_what_a_release_fixes_travels_with_it() -> None:
+    assert RELEASES["dit"].interpolant == RELEASES["u-vit"].interpolant == {"path": "vp", "prediction": "noise"}
+    assert RELEASES["sit"].interpolant == {"path": "linear", "prediction": "velocity"}
+    sit = released.load("sit", filled(published.dit()), LABELS, **SMALL)
+    assert (sit.config.time, sit.config.learned_sigma) == ("unit", True)
+    zigma = released.load("zigma", filled(published.zigma()), IMAGE, **SMALL)
+    assert zigma.config.residual == "released"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda w: w.pop("norm_f.weight"), "lacks norm_f.weight"),
+        (lambda w: w.update(stray=torch.zeros(1)), "has stray, which the network has no place for"),
+        (
+            lambda w: w.update({"norm_f.weight": torch.zeros(7)}),
+            r"norm_f.weight is \(7,\) in the file and \(32,\) in the network",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_by_name(change: Any, words: str) -> None:
+    weights = filled(published.zigma())
+    change(weights)
+    with pytest.raises(ValueError, match=words):
+        released.load("zigma", weights, IMAGE, **SMALL)
+
+
+def test_a_file_of_another_size_or_an_unknown_release_is_refused() -> None:
+    weights = filled(published.zigma())
+    with pytest.raises(ValueError, match=r"and \d+ more"):
+        released.load("zigma", weights, IMAGE, width=16, depth=4)
+    with pytest.raises(ValueError, match=r"unknown release 'zigmaa' \(known: zigma, "):
+        released.load("zigmaa", weights, IMAGE, **SMALL)
+    network = released.load("zigma", weights, IMAGE, **SMALL)
+    with pytest.raises(ValueError, match="this network is 'zigma'"):
+        released.export(network, "dit")
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".safetensors"])
+def test_files_are_read_as_tensors_only(tmp_path: Path, suffix: str) -> None:
+    weights = filled(published.zigma())
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".safetensors":
+        save_file(weights, path)
+    else:
+        wrapped = {f"module.{key}": value for key, value in weights.items()}
+        torch.save({"model": {"w": torch.zeros(1)}, "ema": wrapped, "step": 3, "args": Namespace(lr=1e-4)}, path)
+    found = released.read(path)
+    assert found.keys() == weights.keys()
+    assert all(torch.equal(found[key], weights[key]) for key in weights)
+
+
+class Harmful:
+    """What a hostile file may hold."""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("none.pt", None, "no such file"),
+        ("weights.bin", b"", "expected .pt, .pth or .safetensors"),
+        ("torn.pt", b"not a file of torch", "torn, or holds more"),
+        ("torn.safetensors", b"not one either", "can't be read as tensors"),
+        ("list.pt", [1, 2], "holds no state dict"),
+        ("code.pt", Harmful(), "holds more than tensors"),
+    ],
+)
+def test_bad_files_are_refused(tmp_path: Path, name: str, content: object, words: str) -> None:
+    path = tmp_path / name
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    with pytest.raises(ValueError, match=words):
+        released.read(path)

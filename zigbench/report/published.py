@@ -74,7 +74,8 @@ def read(path: Path = PUBLISHED) -> tuple[Figure, ...]:
             seen.setdefault(identity, line)
             faults += [f"line {line}: {problem}" for problem in problems]
             if not problems:
-                figures.append(Figure(**{**{k: row[k] for k in COLUMNS if k != "value"}, "value": value}))
+                words = {key: str(row[key]) for key in COLUMNS if key != "value"}
+                figures.append(Figure(**words, value=value))
     if faults:
         raise ValueError(f"{path}: " + "; ".join(faults))
     return tuple(figures)
@@ -109,7 +110,7 @@ def compare(results: Results, figures: tuple[Figure, ...]) -> tuple[Comparison, 
     """Each published column that shares at least two arms with the suite, in the order of the file."""
     if not results.metrics:
         return ()
-    columns: dict[tuple[str, ...], list[Figure]] = {}
+    columns: dict[tuple[str, str, str, str, str], list[Figure]] = {}
     for figure in figures:
         if figure.table in results.suite.published:
             key = (figure.table, figure.source, figure.dataset, figure.resolution, figure.metric)

@@ -135,7 +135,8 @@ def effect_table(results: Results) -> tuple[Table, tuple[Effect, ...]]:
         Column("Arm"), Column("Against"), Column("Metric"), Column("Difference", True), Column("95 % interval", True),
         Column("p", True), Column("p, Holm", True), Column("Pairs", True), Column("Verdict"),
     )  # fmt: skip
-    rows, first = [], ()
+    rows: list[tuple[Entry, ...]] = []
+    first: tuple[Effect, ...] = ()
     directed = [metric for metric in results.metrics if results.direction(metric) is not None]
     for metric in directed or results.metrics[:1]:
         family = effects(results.values(metric), pairs)

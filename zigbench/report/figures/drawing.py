@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from html import escape
 from pathlib import Path
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -37,7 +37,7 @@ VARIABLES = {
     **{colour: f"--series-{i}" for i, colour in enumerate(SERIES)},
 }  # fmt: skip
 
-_STYLE = {
+_STYLE: dict[str, Any] = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9, "text.color": INK,
     "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.linewidth": 0.7, "axes.spines.top": False,
     "axes.spines.right": False, "axes.titlesize": 9, "axes.titlelocation": "left", "axes.labelsize": 9,
@@ -72,9 +72,10 @@ class Drawing:
 
 
 @contextmanager
-def style(**extra: object) -> Iterator[None]:
+def style(**extra: Any) -> Iterator[None]:
     """The house style, for as long as the block lasts."""
-    with mpl.rc_context({**_STYLE, **extra}):
+    settings: Any = {**_STYLE, **extra}
+    with mpl.rc_context(settings):
         yield
 
 
@@ -89,7 +90,7 @@ def styled(draw: Callable[P, Drawing]) -> Callable[P, Drawing]:
     return inside
 
 
-def series_style(position: int) -> dict[str, object]:
+def series_style(position: int) -> dict[str, Any]:
     """Colour and dashes of the ``position``-th series."""
     lap = position // len(SERIES)
     return {"color": SERIES[position % len(SERIES)], "linestyle": DASHES[lap % len(DASHES)]}
@@ -122,7 +123,7 @@ def end_labels(axes: Axes, labels: Mapping[str, tuple[float, str]], size: float 
     axes.get_ylim()  # Settles the pending autoscale, on which the heights below rest.
     to_axes = axes.transData + axes.transAxes.inverted()
     heights = [float(to_axes.transform((axes.get_xlim()[0], labels[name][0]))[1]) for name in names]
-    inches = axes.figure.get_size_inches()[1] * axes.get_position().height  # type: ignore[union-attr]
+    inches = axes.get_window_extent().height / axes.figure.dpi
     for name, was, now in zip(names, heights, spread(heights, size * 1.35 / 72 / inches), strict=True):
         colour = labels[name][1]
         line = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}

@@ -16,7 +16,7 @@ from zigbench.report.statistics import Effect, Ranking
 def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None, name: str = "effects") -> Drawing:
     """A row per effect, sorted by size: point, 95 % interval, filled where separated, and the figures beside it."""
     shown = sorted((e for e in effects if e.estimate.n), key=lambda e: e.estimate.mean)
-    figure = Figure(figsize=(7.2, 1.05 + 0.3 * max(len(shown), 1)))
+    figure = Figure(figsize=(7.2, 1.05 + 0.265 * max(len(shown), 1)))
     axes = figure.add_axes((0.24, 0.5 / figure.get_figheight(), 0.52, 1 - 0.75 / figure.get_figheight()))
     axes.axvline(0, color=INK, linewidth=0.9)
     tips = {}

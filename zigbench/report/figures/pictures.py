@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Curve
@@ -83,7 +84,7 @@ def scan_orders(orders: Mapping[str, tuple[scan.ScanOrder, Sequence[str]]], name
     return Drawing(name, figure, "Scan orders", caption, f"Scan orders. {'; '.join(said)}.")
 
 
-def _draw_order(axes, order: scan.ScanOrder) -> None:  # type: ignore[no-untyped-def]
+def _draw_order(axes: Axes, order: scan.ScanOrder) -> None:
     grid = order.grid[-2:]
     order_2d = np.asarray(order.order)[: grid[0] * grid[1]] if len(order.grid) == 2 else _first_frame(order)
     y, x = np.unravel_index(order_2d, grid)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
 
@@ -27,7 +28,7 @@ class Point:
         return math.isfinite(self.x) and math.isfinite(self.y.mean)
 
 
-def _error(axes, point: Point, colour: str) -> None:  # type: ignore[no-untyped-def]
+def _error(axes: Axes, point: Point, colour: str) -> None:
     if math.isfinite(point.y.half):
         axes.plot([point.x, point.x], [point.y.low, point.y.high], color=colour, linewidth=1.1, alpha=0.75)
 
@@ -59,13 +60,13 @@ def scatter(points: Sequence[Point], x: str, metric: str, name: str, *, caption:
     )  # fmt: skip
 
 
-def _beside(axes, points: Sequence[Point]) -> None:  # type: ignore[no-untyped-def]
+def _beside(axes: Axes, points: Sequence[Point]) -> None:
     """Labels to the right of their points, moved apart where points of like x would write over each other."""
     if not points:
         return
     axes.get_xlim(), axes.get_ylim()  # Settles the pending autoscale, on which the places below rest.
     places = [tuple(axes.transAxes.inverted().transform(axes.transData.transform((p.x, p.y.mean)))) for p in points]
-    inches = axes.figure.get_size_inches()[1] * axes.get_position().height
+    inches = axes.get_window_extent().height / axes.figure.dpi
     columns: dict[int, list[int]] = {}
     for index, (across, _) in enumerate(places):
         columns.setdefault(round(across * 6), []).append(index)
@@ -202,7 +203,7 @@ def scaling(series: Mapping[str, Sequence[Point]], x: str, metric: str, name: st
     return Drawing(name, figure, title, caption, f"{title}, {caption} {'; '.join(said)}.", tips)
 
 
-def _axes(width: float, height: float, right: float = 0.97):  # type: ignore[no-untyped-def]
+def _axes(width: float, height: float, right: float = 0.97) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height))
     axes = figure.add_axes((0.12, 0.14, right - 0.12, 0.82))
     axes.tick_params(color=MUTED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zigbench.report import wording
@@ -70,7 +71,7 @@ def binned(frame: pd.DataFrame, last: float) -> pd.DataFrame:
     return table.set_index(steps.reindex(table.index)).dropna()
 
 
-def _zoom(axes, frame: pd.DataFrame, last: float) -> None:  # type: ignore[no-untyped-def]
+def _zoom(axes: Axes, frame: pd.DataFrame, last: float) -> None:
     """Cut off the first moments, in which every loss falls from its initial height and hides the rest."""
     late = frame[frame["step"] >= 0.05 * last]["loss"]
     if len(late) > 10:

@@ -140,7 +140,7 @@ def test_if_all_are_damaged_the_message_says_what_to_do(tmp_path):
     shelf = Shelf(tmp_path)
     shelf.put(checkpoint(5))
     (shelf.path(5) / MANIFEST).unlink()
-    with pytest.raises(CheckpointError, match="no sound checkpoint.*delete"):
+    with pytest.raises(CheckpointError, match=r"no sound checkpoint.*delete"):
         shelf.newest()
 
 

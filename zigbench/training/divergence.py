@@ -41,7 +41,7 @@ def locate(model: nn.Module, forward: Callable[[], Tensor]) -> tuple[str, str]:
     if watch.found is not None:
         return watch.found
     if not bool(loss.isfinite()):
-        return "", f"the loss is {float(loss)} though every layer's output is finite"
+        return "", f"the loss is {loss.item()} though every layer's output is finite"
     loss.backward()  # type: ignore[no-untyped-call]
     for name in reversed(watch.finished):
         for own, parameter in model.get_submodule(name).named_parameters(recurse=False):

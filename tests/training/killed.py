@@ -1,0 +1,44 @@
+"""A training killed again and again, beside an untouched twin: ``python killed.py FOLDER KILLS SEED``.
+
+Each life is a fork of this process, which has imported everything and computed nothing. Prints how many lives were
+really cut short.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+from conftest import net, train
+
+
+def live(folder: Path) -> int:
+    """Train in a child; its process id."""
+    child = os.fork()
+    if child:
+        return child
+    train(folder, net(dropout=0.2), steps=120, checkpoint_seconds=0.02, log_every=3)
+    os._exit(0)
+
+
+def main(folder: Path, kills: int, seed: int) -> None:
+    begun = time.monotonic()
+    assert os.waitpid(live(folder / "alone"), 0)[1] == 0
+    whole = time.monotonic() - begun
+    draw = random.Random(seed)
+    cut = 0
+    for _ in range(kills):
+        child = live(folder / "killed")
+        time.sleep(draw.uniform(0, 3 * whole / kills))
+        os.kill(child, signal.SIGKILL)
+        cut += os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert os.waitpid(live(folder / "killed"), 0)[1] == 0
+    sys.stdout.write(f"{cut}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

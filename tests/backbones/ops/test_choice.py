@@ -1,0 +1,123 @@
+"""Which backend runs, why not the others, and the vendor's kernels behind this room's interface."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from backbones.ops import backends, choice, mamba_ssm, reference, self_check
+from tests.backbones.ops.cases import error, scan_inputs
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """Forget what was found out about this machine, before and after."""
+    caches = (choice._fault, choice._first_usable, choice._resolve)
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    for cache in caches:
+        cache.cache_clear()
+
+
+def test_on_a_cpu_the_cpu_kernels_are_chosen_and_every_other_has_a_reason(fresh: None) -> None:
+    found = {b.name: b for b in backends("cpu")}
+    assert list(found) == ["cpu", "triton", "mamba-ssm", "reference"]
+    assert [b.name for b in found.values() if b.chosen] == ["cpu"]
+    assert found["cpu"].version.startswith("numba ")
+    assert found["reference"].usable
+    assert all(b.reason for b in found.values())
+    assert "not on cpu" in found["mamba-ssm"].reason
+
+
+def test_a_backend_that_fails_its_self_check_is_named_and_passed_over(
+    fresh: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from backbones.ops import cpu
+
+    right = cpu.scan_forward
+
+    def wrong(*args: object) -> tuple[Tensor, Tensor]:
+        y, state = right(*args)
+        return y * 1.001, state
+
+    monkeypatch.setattr(cpu, "scan_forward", wrong)
+    found = {b.name: b for b in backends("cpu")}
+    assert found["reference"].chosen
+    assert not found["cpu"].usable
+    assert "failed its self-check: scan is off by" in found["cpu"].reason
+    assert "backend cpu is not used on cpu" in caplog.text
+    inputs = scan_inputs(1, 4, 3, 2)
+    assert torch.equal(inputs.call(), inputs.call(backend="reference"))
+    with pytest.raises(ValueError, match="'cpu' cannot be used: failed its self-check"):
+        inputs.call(backend="cpu")
+
+
+def test_a_backend_that_raises_fails_its_self_check() -> None:
+    class Broken(types.ModuleType):
+        def scan_forward(self, *args: object) -> None:
+            raise RuntimeError("no such instruction")
+
+    fault = self_check.run(Broken("broken"), reference, torch.device("cpu"))
+    assert fault == "failed its self-check: RuntimeError: no such instruction"
+
+
+def test_the_choice_is_said_once(fresh: None, caplog: pytest.LogCaptureFixture) -> None:
+    inputs = scan_inputs(1, 4, 3, 2)
+    with caplog.at_level("INFO", logger="backbones.ops.choice"):
+        for _ in range(3):
+            inputs.call()
+    assert [r.getMessage() for r in caplog.records] == ["selective scan and causal convolution on cpu: backend cpu"]
+
+
+def test_first_use_inside_a_compiler_runs_the_self_check_on_real_tensors(fresh: None) -> None:
+    inputs = scan_inputs(1, 4, 3, 2)
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda: inputs.call(), backend="aot_eager", fullgraph=True)
+    assert torch.equal(compiled(), inputs.call(backend="cpu"))
+
+
+@pytest.fixture
+def vendor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vendor's two functions with their documented layout, (batch, channels, L), on any device."""
+
+    def scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus):  # type: ignore[no-untyped-def]
+        rows = [None if x is None else x.mT for x in (u, delta, B, C, z)]
+        y = reference.scan(rows[0], rows[1], A, rows[2], rows[3], D, rows[4], delta_bias, delta_softplus, None)
+        return y.mT
+
+    def conv(x, weight, bias, activation):  # type: ignore[no-untyped-def]
+        return reference.conv(x.mT, weight, bias, activation, None).mT
+
+    interface = types.ModuleType("mamba_ssm.ops.selective_scan_interface")
+    interface.selective_scan_fn = scan
+    package = types.ModuleType("causal_conv1d")
+    package.causal_conv1d_fn = conv
+    for module in (types.ModuleType("mamba_ssm"), types.ModuleType("mamba_ssm.ops"), interface, package):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+
+@pytest.mark.usefixtures("vendor")
+def test_vendor_layout_order_and_gradients_are_translated_both_ways() -> None:
+    assert mamba_ssm.available() is None
+    assert self_check.run(mamba_ssm, mamba_ssm, torch.device("cpu")) == ""
+    x = scan_inputs(2, 11, 5, 3, views=True)
+    y = mamba_ssm.scan(*x.tensors(), True, x.order)
+    assert error(y, x.call(backend="reference")) <= 1e-6
+
+
+@pytest.mark.usefixtures("vendor")
+def test_vendor_convolution_refuses_a_window_it_lacks() -> None:
+    with pytest.raises(ValueError, match=r"width 7; backend 'mamba-ssm' has \(2, 3, 4\)"):
+        mamba_ssm.conv(torch.ones(1, 4, 3), torch.ones(3, 7), None, None, None)
+
+
+def test_the_vendor_is_asked_for_by_name_where_it_is_missing() -> None:
+    if mamba_ssm.available() is None:
+        pytest.skip("the vendor's kernels are installed")
+    assert "optional extra 'cuda'" in str(mamba_ssm.available())

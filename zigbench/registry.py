@@ -19,6 +19,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -99,7 +100,7 @@ class Registry(Generic[T]):
         """
         self._load()
         points = self._entry_points().get(name, [])
-        sides = [f"{p.value} (installed by {p.dist.name if p.dist else 'an unknown package'})" for p in points]
+        sides = [_side(point) for point in points]
         if name in self._registered:
             obj, home = self._registered[name]
             sides = [s for s in sides if not s.startswith(f"{home} ")]
@@ -144,6 +145,12 @@ def _entry_points(group: str) -> tuple[importlib.metadata.EntryPoint, ...]:
     if group not in _group_cache:
         _group_cache[group] = tuple(importlib.metadata.entry_points(group=group))
     return _group_cache[group]
+
+
+@cache
+def _side(point: importlib.metadata.EntryPoint) -> str:
+    """Where an installed plug-in comes from, in words; a package's name is parsed from all of its metadata."""
+    return f"{point.value} (installed by {point.dist.name if point.dist else 'an unknown package'})"
 
 
 _loaded_plugins: dict[str, ModuleType] = {}

@@ -136,8 +136,13 @@ def _checksum(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(body).encode()).hexdigest()[:16]
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` by way of a temporary file in the same folder; durable when it returns.
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write ``content`` to ``path`` by way of a temporary file in the same folder.
+
+    Args:
+        path: replaced whole, or untouched.
+        content: of the file.
+        durable: wait until the disk has it; what can be written again need not wait.
 
     Raises:
         OSError: a full disk, a read-only folder; nothing is left half-written.
@@ -146,8 +151,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:

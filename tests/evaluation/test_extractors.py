@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import timm
 import torch
-import torch_fidelity
 from safetensors.torch import save_file
 
 from zigbench.evaluation import load_extractor
@@ -57,12 +60,20 @@ def test_unknown_names_features_and_channels_are_refused(tmp_path: Path) -> None
         RandomFeatures().extract(torch.zeros(1, 4, 8, 8, dtype=torch.uint8))
 
 
-def test_inception_agrees_with_torch_fidelitys_own_run(inception_weights: Path, tmp_path: Path) -> None:
+def test_inception_agrees_with_torch_fidelitys_own_command_line(inception_weights: Path, tmp_path: Path) -> None:
     a, b = Images(images(0, 6)), Images(images(3, 7))
-    theirs = torch_fidelity.calculate_metrics(
-        input1=a, input2=b, feature_extractor_weights_path=str(inception_weights), fid=True, kid=True, isc=True,
-        kid_subset_size=5, isc_splits=2, cuda=False, cache=False, verbose=False, save_cpu_ram=True,
-    )  # fmt: skip
+    for name, images_of in (("a", a), ("b", b)):
+        (tmp_path / name).mkdir()
+        for index in range(len(images_of)):
+            pixels = images_of[index].permute(1, 2, 0).numpy()
+            PIL.Image.fromarray(pixels).save(tmp_path / name / f"{index}.png")
+    command = [
+        sys.executable, "-m", "torch_fidelity.fidelity", "--input1", tmp_path / "a", "--input2", tmp_path / "b",
+        "--fid", "--kid", "--isc", "--kid-subset-size", "5", "--isc-splits", "2", "--cpu", "--no-cache", "--silent",
+        "--json", "--save-cpu-ram", "--feature-extractor-weights-path", inception_weights,
+    ]  # fmt: skip
+    printed = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
+    theirs = json.loads(printed[printed.index("{") :])
     extractor = load_extractor("inception", tmp_path, weights=inception_weights)
     x = features_of(extractor, a, ["pool", "logits", "spatial"])
     y = features_of(extractor, b, ["pool"])["pool"]

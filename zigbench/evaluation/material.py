@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from zigbench import registry
@@ -20,6 +21,13 @@ from zigbench.evaluation.protocol import Protocol
 from zigbench.evaluation.reference import Reference, reference_of, shared_reference
 from zigbench.interpolant import Interpolant
 from zigbench.spec import RunSpec
+
+
+def process() -> tuple[int, int]:
+    """Rank of this process and their number: (0, 1) outside a process group."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
 
 
 class Material:
@@ -110,7 +118,10 @@ class Material:
         return self._errors
 
     def samples(self) -> Samples:
-        """The run's generated samples, made now unless they lie in its folder."""
+        """The run's generated samples, made now unless they lie in its folder.
+
+        In a process group every process must ask for them: each makes its share and waits for the others.
+        """
         if self._samples is None:
             geometry = self.spec.geometry
             plan = Plan(
@@ -123,16 +134,21 @@ class Material:
                 identity=f"{tensors_sha256(self.model.state_dict())} {self._decoder()}",
             )
             folder = self.folder / "samples"
+            rank, world = process()
             generate(
                 self.model,
                 self.interpolant,
                 plan,
                 folder,
+                rank=rank,
+                world=world,
                 contexts=None if geometry.context is None else self._contexts,
                 decode=self.decode,
                 device=self.device,
                 on_batch=self._advance,
             )
+            if world > 1:
+                dist.barrier()
             self._samples = Samples.gather(folder, plan)
         return self._samples
 

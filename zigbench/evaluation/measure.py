@@ -11,7 +11,7 @@ import torch
 from zigbench import registry
 from zigbench.evaluation.extractors import load_extractor
 from zigbench.evaluation.generation import save_array
-from zigbench.evaluation.material import Material
+from zigbench.evaluation.material import Material, process
 from zigbench.evaluation.protocol import write_protocols
 from zigbench.interpolant import Interpolant
 from zigbench.record import Measurement
@@ -53,6 +53,9 @@ def evaluate(
     ``evaluation.preview`` samples, uint8 (N, C, H, W)) and ``protocols.json`` (the conditions of each figure, by
     hash). Sample i comes from the same noise in every run of equal seed.
 
+    In a process group every process calls it: each makes its share of the samples, and rank 0 alone computes and
+    writes the figures. The samples are the same for any number of processes.
+
     Args:
         model: the network with its averaged weights, on ``device``; its mode is restored.
         interpolant: path, and meaning of the network's output.
@@ -63,6 +66,9 @@ def evaluate(
         device: where to compute.
         on_progress: called with the pieces of work done and their total.
         weights: files of weights to use in place of the published ones, by the extractor's name.
+
+    Returns:
+        The figures; none on ranks above 0.
 
     Raises:
         ValueError: a metric that can't be had on these data; weights that are missing; a sample that is not finite.
@@ -84,6 +90,10 @@ def evaluate(
             on_progress=on_progress,
             weights=weights,
         )
+        if process()[0] > 0:
+            if material.sample_count:
+                material.samples()
+            return ()
         measurements: dict[str, Measurement] = {}
         for metric in material.metrics:
             for measurement in load_object(metric.compute)(material, metric):

@@ -57,7 +57,7 @@ def test_gaps_are_said(tmp_path: Path) -> None:
     assert loss["zigzag-1"].text == "out of memory"
     assert loss["zigzag-2"].text == "1 failed, 2 missing"
     assert "1 damaged record" in loss["zigzag-8"].text
-    states = {row[2].text: row[3] for row in tables.run_table(found, links=False).rows}
+    states = {row[2].text: row[3] for row in tables.run_table(found).rows}
     assert states[by_name["zigzag-1", "0"].spec.id].hint == "OutOfMemoryError: 8 GB"
 
 
@@ -77,7 +77,7 @@ def test_unlike_protocols_are_marked_and_not_ranked(tmp_path: Path) -> None:
 
 def test_effects_find_the_truth(results: Results) -> None:
     table, first = tables.effect_table(results)
-    verdicts = {(row[0].text, row[2].text): row[8].text for row in table.rows}
+    verdicts = {(row[0].text, row[1].text): row[7].text for row in table.rows}
     assert verdicts["sweep-1", "Held-out loss"] == "worse"
     assert verdicts["hilbert-8", "Held-out loss"] == "not separated"
     assert {effect.a for effect in first} == set(synthetic.TRUTH) - {"zigzag-8"}

@@ -57,20 +57,20 @@ def loss(found: Results) -> Drawing:
 
 def samples(found: Results) -> Drawing:
     """Samples of the first seed of each arm that has any."""
-    pictures = sample_sets(found)
+    pictures, seed = sample_sets(found)
     if not pictures:
         raise NoFigureError("no run has kept samples")
-    return figures.sample_grid(pictures)
+    return figures.sample_grid(pictures, seed)
 
 
-def sample_sets(found: Results) -> dict[str, np.ndarray]:
-    """Samples by arm, all from the one seed that most arms have, so that a column means the same noise."""
+def sample_sets(found: Results) -> tuple[dict[str, np.ndarray], str]:
+    """Samples by arm, all from the one seed that most arms have (the first of equals), and that seed."""
     loaded = {(r.seed, r.arm): s for r in found.finished if (s := results.samples(r)) is not None}
     if not loaded:
-        return {}
+        return {}, ""
     seeds = [seed for seed, _ in loaded]
     common = max(found.seeds, key=seeds.count)
-    return {arm: loaded[common, arm] for arm in found.arms if (common, arm) in loaded}
+    return {arm: loaded[common, arm] for arm in found.arms if (common, arm) in loaded}, common
 
 
 def orders(found: Results) -> Drawing:

@@ -100,7 +100,7 @@ def write(
 
 def _context(found: Results, drawn: Mapping[str, Drawing], made: Mapping[str, Table]) -> dict[str, Any]:
     shared, varying = provenance.settings(found)
-    samples = gallery.sample_sets(found)
+    samples, _ = gallery.sample_sets(found)
     tally = Counter(run.status for run in found.runs)
     further = [d for name, d in drawn.items() if name not in gallery.STANDARD]
     context: dict[str, Any] = {

@@ -16,12 +16,12 @@ from zigbench.report.tables import STATUSES, Column, Entry, Table
 WIDTH, HEIGHT = 640, 150
 
 
-def write_all(found: Results, folder: Path) -> bool:
-    """Write ``<id>.html`` for every run that has a folder; whether all of the suite's runs have one."""
-    for run in found.runs:
-        if run.folder.is_dir():
-            render.write(folder / f"{run.id}.html", render.page("run.html.j2", **_context(found, run)))
-    return all(run.folder.is_dir() for run in found.runs)
+def write_all(found: Results, folder: Path) -> frozenset[str]:
+    """Write ``<id>.html`` for every run that has a folder, and return their ids."""
+    there = [run for run in found.runs if run.folder.is_dir()]
+    for run in there:
+        render.write(folder / f"{run.id}.html", render.page("run.html.j2", **_context(found, run)))
+    return frozenset(run.id for run in there)
 
 
 def _context(found: Results, run: Run) -> dict[str, Any]:

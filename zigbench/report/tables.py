@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -131,9 +131,11 @@ def _why_none(runs: tuple[Run, ...]) -> str:
 def effect_table(results: Results) -> tuple[Table, tuple[Effect, ...]]:
     """Each arm against its baseline in every metric with a direction; and the effects in the first metric."""
     pairs = results.against_baseline()
+    homes = list(dict.fromkeys(home for _, home in pairs))
     columns = (
-        Column("Arm"), Column("Against"), Column("Metric"), Column("Difference", True), Column("95 % interval", True),
-        Column("p", True), Column("p, Holm", True), Column("Pairs", True), Column("Verdict"),
+        Column("Arm"), *([Column("Against")] if len(homes) > 1 else []), Column("Metric"), Column("Difference", True),
+        Column("95 % interval", True), Column("p", True), Column("p, Holm", True), Column("Pairs", True),
+        Column("Verdict"),
     )  # fmt: skip
     rows: list[tuple[Entry, ...]] = []
     first: tuple[Effect, ...] = ()
@@ -141,12 +143,14 @@ def effect_table(results: Results) -> tuple[Table, tuple[Effect, ...]]:
     for metric in directed or results.metrics[:1]:
         family = effects(results.values(metric), pairs)
         first = first or family
-        rows += [_effect_row(effect, metric, results.direction(metric)) for effect in family]
+        for effect in family:
+            arm, home, *figures = _effect_row(effect, metric, results.direction(metric))
+            rows.append((arm, *([home] if len(homes) > 1 else []), *figures))
     notes = (
         "Difference: mean over shared seeds of arm − baseline; interval and p from the paired t-test, uncorrected; "
         "Holm's correction over the arms of each metric. The verdict follows the corrected p at 5 %.",
     )
-    title = "Every arm against the baseline"
+    title = f"Every arm against {homes[0] if len(homes) == 1 else 'its baseline'}"
     return Table("effects", title, columns, tuple(rows), notes), first
 
 
@@ -239,8 +243,8 @@ def _agreement(comparison: Comparison) -> str:
     return f"{tau} (no interval: {agreement.n} arms)"
 
 
-def run_table(results: Results, links: bool) -> Table:
-    """Every cell of the suite: its state, and its figures."""
+def run_table(results: Results, linked: Container[str] = ()) -> Table:
+    """Every cell of the suite: its state, and its figures; runs whose id is in ``linked`` have a page of their own."""
     metrics = results.metrics
     columns = [Column("Arm"), Column("Seed", True), Column("Run"), Column("State")]
     columns += [_metric_column(results, metric) for metric in metrics]
@@ -251,7 +255,7 @@ def run_table(results: Results, links: bool) -> Table:
         seed = float(run.seed) if run.seed.lstrip("-").isdigit() else None
         rows.append((
             Entry(run.arm), Entry(run.seed, seed),
-            Entry(run.id, link=f"runs/{run.id}.html" if links else ""),
+            Entry(run.id, link=f"runs/{run.id}.html" if run.id in linked else ""),
             Entry(STATUSES[run.status], mark="" if run.status == "ok" else "bad", hint=run.reason),
             *(Entry(wording.number(v), _finite(v)) for v in figures),
         ))  # fmt: skip

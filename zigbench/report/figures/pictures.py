@@ -35,8 +35,8 @@ def strip(samples: np.ndarray, count: int = 10, gap: int = 1) -> np.ndarray:
 
 
 @styled
-def sample_grid(samples: Mapping[str, np.ndarray], count: int = 10, name: str = "samples") -> Drawing:
-    """A row per arm; a column holds what the arms made of the same noise."""
+def sample_grid(samples: Mapping[str, np.ndarray], seed: str = "", count: int = 10, name: str = "samples") -> Drawing:
+    """A row per arm; a column holds what the arms made of the same noise, that of ``seed``."""
     figure = Figure(figsize=(7.2, 0.1 + 0.56 * max(len(samples), 1)))
     rows = np.atleast_1d(figure.subplots(max(len(samples), 1), 1))
     for axes, (arm, images) in zip(rows, samples.items(), strict=False):
@@ -47,7 +47,8 @@ def sample_grid(samples: Mapping[str, np.ndarray], count: int = 10, name: str = 
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
     figure.subplots_adjust(left=0.24, right=0.995, top=0.995, bottom=0.005, hspace=0.06)
-    caption = "Not chosen: the first samples of the first seed. A column starts from the same noise in every arm."
+    whose = f" of seed {seed}" if seed else ""
+    caption = f"Not chosen: the first samples{whose}. A column starts from the same noise in every arm."
     alternative = f"Grid of generated samples, a row for each of: {', '.join(samples)}."
     return Drawing(name, figure, "Samples from the same noise", caption, alternative)
 

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zigbench.interpolant import PATHS, PREDICTIONS, GaussianMixture, Interpolant
@@ -33,6 +33,7 @@ def parts(interpolant: Interpolant, data: torch.Tensor, noise: torch.Tensor, t: 
 
 
 @pytest.mark.parametrize(("path", "source", "target"), list(product(PATHS, PREDICTIONS, PREDICTIONS)))
+@settings(max_examples=8)
 @given(t=st.floats(0.01, 0.99), seed=st.integers(0, 99))
 def test_conversion_is_exact(path: str, source: str, target: str, t: float, seed: int):
     generator = torch.Generator().manual_seed(seed)

@@ -23,7 +23,6 @@ ORDERS = {
     "stochastic-heun": 2,
     "ddpm": 1,
 }
-STEPS = (64, 128, 256)
 
 
 def sampler(solver: str, **options: str) -> Sampler:
@@ -39,9 +38,11 @@ def test_every_fixed_step_solver_has_an_order():
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("solver", ORDERS)
 def test_order(path: str, solver: str):
-    points = convergence(sampler(solver), Interpolant(path), STEPS)
-    # Midpoint gains an order by symmetry on some paths; the two-step method's order shows late on others.
-    assert ORDERS[solver] - 0.2 < order(points) < ORDERS[solver] + (1.1 if solver == "midpoint" else 0.25)
+    # The two-step method begins with a step of first order, which takes longest to fade.
+    steps = (128, 320) if solver == "dpm-solver++-2" else (32, 80)
+    points = convergence(sampler(solver), Interpolant(path), steps)
+    # A leading term may cancel on one path or another; midpoint so gains a whole order by symmetry.
+    assert ORDERS[solver] - 0.25 < order(points) < ORDERS[solver] + (1.1 if solver == "midpoint" else 0.4)
 
 
 @pytest.mark.parametrize("diffusion", DIFFUSIONS)

@@ -12,7 +12,7 @@ from scipy import stats
 from zigbench.interpolant import PATHS, PREDICTIONS, GaussianMixture, Interpolant
 from zigbench.sampling import DIFFUSIONS, LAST_STEPS, ODE_SOLVERS, sample
 
-COUNT = 1500
+COUNT = 1000
 
 
 def noise(seed: int) -> torch.Tensor:
@@ -32,7 +32,7 @@ def test_ode(path: str, solver: str, mixture: GaussianMixture):
     interpolant = Interpolant(path, "velocity" if path == "linear" else "noise")
     first_order = solver in ("euler", "ddim", "dpm-solver-1", "dpm-solver++-1")
     # Noise falls 5,000-fold on VE, so explicit steps in t must be short.
-    steps = 400 if first_order else 60
+    steps = 200 if first_order else 40
     x = sample(mixture.model(interpolant), interpolant, noise(0), solver=solver, steps=steps)
     assert_follows(x, mixture)
 
@@ -41,7 +41,7 @@ def test_ode(path: str, solver: str, mixture: GaussianMixture):
 def test_sde(path: str, solver: str, mixture: GaussianMixture):
     interpolant = Interpolant(path, "score" if path in ("vp", "ve") else "velocity")
     generator = torch.Generator().manual_seed(1)
-    x = sample(mixture.model(interpolant), interpolant, noise(2), solver=solver, steps=300, generator=generator)
+    x = sample(mixture.model(interpolant), interpolant, noise(2), solver=solver, steps=200, generator=generator)
     assert_follows(x, mixture)
 
 
@@ -54,7 +54,7 @@ def test_every_diffusion_form(solver: str, diffusion: str, mixture: GaussianMixt
         interpolant,
         noise(4),
         solver=solver,
-        steps=300,
+        steps=200,
         diffusion=diffusion,
         diffusion_scale=2.0,
         generator=generator,
@@ -71,7 +71,7 @@ def test_every_last_step(last_step: str, mixture: GaussianMixture):
         interpolant,
         noise(6),
         solver="stochastic-heun",
-        steps=200,
+        steps=150,
         diffusion="constant",
         last_step=last_step,
         generator=generator,

@@ -12,20 +12,24 @@ from zigbench.sampling import SOLVERS, sample
 from zigbench.sampling.product import Cell, product, table
 
 NOISE = torch.randn(2, 1, 1, 2, generator=torch.Generator().manual_seed(0))
-FULL = {solver: "48/48" if solver in ("euler-maruyama", "stochastic-heun") else "2/2" for solver in SOLVERS}
 
 
-def assert_all_finite(cells: list[Cell], path: str) -> None:
+def assert_all_finite(cells: list[Cell], path: str, dtypes: int) -> None:
+    """The table is whole, and every entry says all out of all."""
     rows = table(cells)
     assert set(rows) == {(path, prediction) for prediction in PREDICTIONS}
     for row, columns in rows.items():
-        assert columns == FULL, row
+        assert set(columns) == set(SOLVERS)
+        for solver, entry in columns.items():
+            # Six diffusion forms by four last steps.
+            count = dtypes * (24 if solver in ("euler-maruyama", "stochastic-heun") else 1)
+            assert entry == f"{count}/{count}", (row, solver)
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_perfect_network(path: str, mixture: GaussianMixture):
     cells = list(product(mixture.model, NOISE, paths=[path]))
-    assert_all_finite(cells, path)
+    assert_all_finite(cells, path, dtypes=2)
     for cell in cells:
         assert cell.samples.dtype == cell.dtype
         # Three steps are too few for VE's explicit solvers, whose noise falls 17-fold in each.
@@ -39,12 +43,12 @@ def test_a_network_that_knows_nothing(path: str):
     def network(interpolant: Interpolant):
         return lambda x, t, *, label=None, context=None: torch.cos(x) + 0.5
 
-    cells = list(product(network, NOISE, paths=[path]))
-    assert_all_finite(cells, path)
+    cells = list(product(network, NOISE, paths=[path], dtypes=[torch.bfloat16]))
+    assert_all_finite(cells, path, dtypes=1)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 50, 250])
-@pytest.mark.parametrize("path", ["linear", "vp", "polynomial"])
+@pytest.mark.parametrize("steps", [1, 2, 120])
+@pytest.mark.parametrize("path", ["linear", "vp"])
 def test_any_number_of_steps(steps: int, path: str, mixture: GaussianMixture):
     """From one step, which goes from end to end, to the many that come close to both."""
     for prediction, solver in zip(cycle(PREDICTIONS), sorted(set(SOLVERS) - {"dopri5"}), strict=False):
@@ -52,7 +56,7 @@ def test_any_number_of_steps(steps: int, path: str, mixture: GaussianMixture):
         network = mixture.model(interpolant)
         x = sample(network, interpolant, NOISE[:1], solver=solver, steps=steps, generator=[0])
         assert bool(x.isfinite().all()), (prediction, solver)
-        assert steps < 50 or float(x.abs().max()) < 5, (prediction, solver)
+        assert steps < 120 or float(x.abs().max()) < 5, (prediction, solver)
 
 
 def test_what_is_not_finite_is_seen():

@@ -133,7 +133,7 @@ def test_the_condition_reaches_the_network_and_its_weights_get_no_gradient():
         *(({"solver": solver}, f"no likelihood with the solver '{solver}'") for solver in SDE_SOLVERS),
         ({"solver": "dpm-solver-2"}, "use one of euler, heun, midpoint, rk4, dopri5"),
         ({"solver": "rk5"}, "did you mean 'rk4'"),
-        ({"solver": "rk4", "steps": 0}, "at least 1 step"),
+        ({"solver": "rk4", "steps": 0}, "steps is 0"),
         ({"trace": "hutchison"}, "did you mean 'hutchinson'"),
         ({"trace": "hutchinson"}, "give a generator or seeds"),
     ],

@@ -32,7 +32,8 @@ def test_the_spec_names_the_same_solvers():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"steps": 0}, "steps is 0; a sampler takes at least 1 step"),
+        ({"steps": 0}, "steps is 0; it must be a whole number, at least 1"),
+        ({"steps": 2.5}, "steps is 2.5"),
         ({"solver": "eulr"}, "did you mean 'euler'"),
         ({"solver": "heun", "diffusion": "sigma"}, "diffusion 'sigma' has no meaning for the solver 'heun'"),
         ({"solver": "ddpm", "last_step": "mean"}, "it belongs to euler-maruyama, stochastic-heun"),

@@ -15,7 +15,7 @@ from zigbench.interpolant import time_sampling
 from zigbench.interpolant.cutoff import conversion_range, definition_range, training_range
 from zigbench.interpolant.options import choose, take, unknown
 from zigbench.interpolant.path import Path
-from zigbench.interpolant.prediction import PREDICTIONS, conversion, definition
+from zigbench.interpolant.prediction import PREDICTIONS, conversion
 from zigbench.interpolant.state import PathState
 from zigbench.interpolant.time_sampling import TimeSampler
 from zigbench.interpolant.weighting import WEIGHTINGS, weight
@@ -153,8 +153,7 @@ class Interpolant:
 
     def interpolate(self, data: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """x_t = α_t x* + σ_t ε of data and noise (B, …) at t (B,)."""
-        state = self.state(t)
-        return spread(state.alpha, data) * data + spread(state.sigma, data) * noise
+        return _mix(self.state(t), data, noise)
 
     def loss(
         self,
@@ -184,19 +183,30 @@ class Interpolant:
         name = self.weighting if isinstance(self.weighting, str) else "none"
         t = t.double().clamp(*training_range(self.path, self.cutoff, self.prediction, name))
         state = self.state(t)
-        x = self.interpolate(data, noise, t)
+        x = _mix(state, data, noise)
         precision = torch.promote_types(data.dtype, torch.float32)
         output = prediction_of(model(x, t.to(precision), label=label, context=context), x).to(precision)
-        if self.prediction == "score":
-            residual = spread(state.sigma, output) * output + noise
-        else:
-            of_data, of_noise = definition(self.prediction, state)
-            residual = output - (spread(of_data, output) * data + spread(of_noise, output) * noise)
+        error = self._error(output, data, noise, state).square().flatten(1).mean(1)
         if callable(self.weighting):
-            factor = self.weighting(t.to(precision))
-        else:
-            factor = weight(self.weighting, self.prediction, state)
-        return residual.square().flatten(1).mean(1) * factor.to(precision)
+            return error * self.weighting(t.to(precision)).to(precision)
+        if self.weighting == "none":
+            return error
+        return error * weight(self.weighting, self.prediction, state).to(precision)
+
+    def _error(self, output: Tensor, data: Tensor, noise: Tensor, state: PathState) -> Tensor:
+        """output − target, or σ s + ε for the score."""
+        if self.prediction == "score":
+            return spread(state.sigma, output) * output + noise
+        if self.prediction == "noise":
+            return output - noise
+        if self.prediction == "data":
+            return output - data
+        return output - spread(state.dalpha, output) * data - spread(state.dsigma, output) * noise
+
+
+def _mix(state: PathState, data: Tensor, noise: Tensor) -> Tensor:
+    """α x* + σ ε."""
+    return spread(state.alpha, data) * data + spread(state.sigma, data) * noise
 
 
 def spread(coefficient: Tensor, x: Tensor) -> Tensor:

@@ -81,10 +81,10 @@ def _noise(source: str, state: PathState) -> Affine:
 
 def definition(prediction: str, state: PathState) -> Affine:
     """Coefficients (of x*, of ε) of what is predicted."""
-    zero, one = torch.zeros_like(state.alpha), torch.ones_like(state.alpha)
-    return {
-        "velocity": Affine(state.dalpha, state.dsigma),
-        "score": Affine(zero, -1 / state.sigma),
-        "noise": Affine(zero, one),
-        "data": Affine(one, zero),
-    }[prediction]
+    if prediction == "velocity":
+        return Affine(state.dalpha, state.dsigma)
+    zero = torch.zeros_like(state.alpha)
+    if prediction == "score":
+        return Affine(zero, -1 / state.sigma)
+    one = torch.ones_like(state.alpha)
+    return Affine(zero, one) if prediction == "noise" else Affine(one, zero)

@@ -37,7 +37,8 @@ class Sampler:
         guidance_channels: guide only the first so many channels; None for all.
         diffusion: one of :data:`DIFFUSIONS` ("sigma" unless told), for Euler–Maruyama and stochastic Heun.
         diffusion_scale: factor of the diffusion (1 unless told), above 0.
-        last_step: one of :data:`LAST_STEPS` ("mean" unless told), for the same two.
+        last_step: one of :data:`LAST_STEPS` ("mean" unless told), for the same two: how the last interval of the grid
+            is taken; all but "none" leave out its noise, as at the data they should.
         times: one of :data:`GRIDS`, or increasing times in [0, 1] in place of ``steps``; unless told, "log-snr"
             for DPM-Solver and "uniform" for the others.
         rtol, atol: tolerances of dopri5 (1e-3 and 1e-6 unless told).
@@ -74,6 +75,7 @@ class Sampler:
             choose("grid of times", self.times, dict.fromkeys(grid.GRIDS))
         elif self.times is not None:
             check_times(self.times)
+            object.__setattr__(self, "times", tuple(self.times))
 
     @property
     def stochastic(self) -> bool:
@@ -157,13 +159,13 @@ class Sampler:
 
 
 def check_steps(steps: int) -> None:
-    """Check that there is at least one step.
+    """Check that there is a whole number of steps, at least one.
 
     Raises:
         ValueError: there is not.
     """
-    if steps < 1:
-        raise ValueError(f"steps is {steps}; a sampler takes at least 1 step")
+    if steps != int(steps) or steps < 1:
+        raise ValueError(f"steps is {steps}; it must be a whole number, at least 1")
 
 
 def check_times(times: Sequence[float]) -> None:

@@ -61,6 +61,19 @@ def test_gaps_are_said(tmp_path: Path) -> None:
     assert states[by_name["zigzag-1", "0"].spec.id].hint == "OutOfMemoryError: 8 GB"
 
 
+def test_one_seed_shows_the_interval_within_the_run(tmp_path: Path) -> None:
+    suite = synthetic.suite(metrics=("latency",))
+    cells = [cell for cell in synthetic.cells(suite) if cell.spec.seed == 0]
+    for cell in cells:
+        figure = Measurement(name="latency", value=2.0, unit="ms", higher_is_better=False, interval=(1.9, 2.2))
+        synthetic.record(cell, tmp_path, (figure,), log=False)
+    table = tables.result_table(join(suite, cells, tmp_path))
+    assert {row[2].text for row in table.rows} == {"2 [1.900, 2.200]"}
+    # One seed separates nothing, so nothing is marked.
+    assert {row[2].mark for row in table.rows} == {""}
+    assert any("within that run" in note for note in table.notes)
+
+
 def test_unlike_protocols_are_marked_and_not_ranked(tmp_path: Path) -> None:
     suite = synthetic.suite(metrics=("frechet_squares",))
     cells = synthetic.cells(suite)

@@ -52,7 +52,7 @@ def write(
     for folder in (out, out / "figures", out / "tables", out / "runs"):
         folder.mkdir(parents=True, exist_ok=True)
     found = results.join(suite, cells, root)
-    problems: list[str] = [f"Not used: {run.id} ({run.arm}): its record is damaged." for run in _damaged(found)]
+    problems: list[str] = [f"Not used: {run.cell.name}. {run.reason}." for run in _damaged(found)]
     known, fault = _published(published_csv) if suite.published else ((), "")
     problems += [fault] if fault else []
 

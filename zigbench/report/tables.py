@@ -75,6 +75,8 @@ def result_table(results: Results) -> Table:
         "Bold: the best, where it is separated from every other arm (paired t-tests, Holm-corrected, 5 %). "
         "Underlined: the best mean and whatever is not separated from it.",
     ]
+    if any("[" in entry.text for column in entries.values() for entry in column.values()):
+        notes.append("In square brackets, where there is one seed: the 95 % interval within that run.")
     for metric in metrics:
         if len(results.protocols(metric)) > 1:
             notes.append(
@@ -99,6 +101,7 @@ def _metric_entries(results: Results, metric: str) -> dict[str, Entry]:
     comparable = direction is not None and len(results.protocols(metric)) <= 1
     rank = standing(values, bool(direction)) if comparable else None
     found = {}
+    within = _within_runs(results, metric)
     for arm in results.arms:
         estimate = mean_interval(values.loc[arm])
         if not estimate.n:
@@ -111,8 +114,17 @@ def _metric_entries(results: Results, metric: str) -> dict[str, Entry]:
             elif arm in rank.level:
                 mark = "level"
         hint = f"n = {estimate.n}" + (f", 95 % {wording.interval(estimate)}" if math.isfinite(estimate.half) else "")
-        found[arm] = Entry(wording.plus_minus(estimate), estimate.mean, mark, hint, estimate)
+        text = wording.plus_minus(estimate)
+        if estimate.n == 1 and arm in within:
+            text += f" [{wording.number(within[arm][0])}, {wording.number(within[arm][1])}]"
+        found[arm] = Entry(text, estimate.mean, mark, hint, estimate)
     return found
+
+
+def _within_runs(results: Results, metric: str) -> dict[str, tuple[float, float]]:
+    """The interval that the record itself states, by arm; of a single run it is the only one there is."""
+    rows = results.rows(metric).dropna(subset=["low", "high"])
+    return {str(r.arm): (float(r.low), float(r.high)) for r in rows.itertuples()}
 
 
 def _gaps(runs: tuple[Run, ...]) -> str:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from zigbench.data.order import step_indices
 from zigbench.data.split import TensorSplit
 from zigbench.interpolant import Interpolant
 from zigbench.spec import OptimizerSpec, TrainingSpec
@@ -59,11 +60,21 @@ def small_split(count: int = 50) -> TensorSplit:
     return TensorSplit("patches", x, label)
 
 
+def poisoned_at(step: int) -> TensorSplit:
+    """A split with one sample, first met at ``step`` of seed 0 and batch 8, whose square overflows, in the first norm."""
+    split = small_split()
+    split.x[int(step_indices(0, step, 8, len(split))[3])] = 3e38
+    return split
+
+
 def train(folder: Path, model: nn.Module | None = None, *, split: Any = None, **changes: Any) -> Trained:
     """A short training; ``changes`` go to the spec that has the field, or to :func:`fit`."""
     optimizer = {"lr": 0.01, "schedule": "cosine", "warmup": 3}
     training = {"steps": 20, "batch": 8, "ema": 0.9}
     rest: dict[str, Any] = {"seed": 0, "label_dropout": 0.2}
+    interpolant = Interpolant(coupling=changes.pop("coupling", "independent"))
+    if changes.pop("poisoned", False):
+        split = poisoned_at(step=4)
     for name, value in changes.items():
         if name in OptimizerSpec.model_fields:
             optimizer[name] = value
@@ -73,7 +84,7 @@ def train(folder: Path, model: nn.Module | None = None, *, split: Any = None, **
             rest[name] = value
     return fit(
         net() if model is None else model,
-        rest.pop("interpolant", Interpolant()),
+        interpolant,
         small_split() if split is None else split,
         optimizer=OptimizerSpec(**optimizer),
         training=TrainingSpec(**training),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from zigbench.training.checkpoint import CheckpointError
+from zigbench.training.distributed import joined
 from zigbench.training.divergence import DivergedError
 from zigbench.training.fitting import fit
 from zigbench.training.loop import Trained
 
-__all__ = ["CheckpointError", "DivergedError", "Trained", "fit"]
+__all__ = ["CheckpointError", "DivergedError", "Trained", "fit", "joined"]

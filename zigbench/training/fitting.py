@@ -11,6 +11,7 @@ from torch import nn
 
 from zigbench.data.split import Split
 from zigbench.interpolant import Interpolant
+from zigbench.leaving import never
 from zigbench.spec import OptimizerSpec, TrainingSpec
 from zigbench.training import distributed
 from zigbench.training.blocks import recomputed
@@ -30,6 +31,7 @@ def fit(
     on_step: Callable[[int, float], None] | None = None,
     device: torch.device | str = "cpu",
     label_dropout: float = 0.0,
+    leave: Callable[[], bool] = never,
 ) -> Trained:
     """Train ``model`` on ``split``, from the newest checkpoint in ``folder`` where there is one.
 
@@ -48,6 +50,7 @@ def fit(
         on_step: called on rank 0 after each step with (steps done, loss).
         device: where to compute.
         label_dropout: share of samples trained without label and context, for guidance.
+        leave: asked after each step on every process; when one says yes, the training leaves a checkpoint and goes.
 
     Returns:
         The averaged network and what became of the training.
@@ -57,6 +60,7 @@ def fit(
         CheckpointError: the folder's checkpoints are damaged, or of another network or run.
         DivergedError: the loss or its gradient is not finite; the last checkpoint is kept.
         OSError: a checkpoint or a log can't be written.
+        Left: on request; the checkpoint of this very step is written.
     """
     world = distributed.current()
     device = torch.device(device)
@@ -77,6 +81,7 @@ def fit(
             device=device,
             label_dropout=label_dropout,
             world=world,
+            leave=leave,
         )
         if training.activation_checkpointing:
             stack.enter_context(recomputed(model))

@@ -14,6 +14,7 @@ from torch import nn
 
 from zigbench.data.split import Split
 from zigbench.interpolant import Interpolant
+from zigbench.leaving import Left
 from zigbench.rng import derive_seed
 from zigbench.spec import OptimizerSpec, TrainingSpec
 from zigbench.training.average import Average
@@ -70,12 +71,14 @@ class Loop:
         device: torch.device,
         label_dropout: float,
         world: World,
+        leave: Callable[[], bool],
     ) -> None:
         self.model = model.train()
         self.optimizer = optimizer
         self.training = training
         self.seed = seed
         self.on_step = on_step
+        self.leave = leave
         self.device = device
         self.world = world
         self.average = Average(model, training)
@@ -126,7 +129,7 @@ class Loop:
             loss = self.stepper.backward(material)
             # Between the backward pass and the wait for its outcome, so that a GPU works while the batch is made.
             upcoming = meter.waiting(walk)
-            late = time.monotonic() - saved >= self.training.checkpoint_seconds
+            late = self.leave() or time.monotonic() - saved >= self.training.checkpoint_seconds
             gradient, late = self.stepper.gradient(loss, late)
             if not gradient.finite and not self.stepper.overflowed(gradient):
                 raise self._diverged(material, gradient)
@@ -137,6 +140,9 @@ class Loop:
             self._tell(gradient, now, meter)
             if late or self.keeper.due(self.progress.step):
                 self._save()
+                # Asked here only, so that all processes go after the same step.
+                if any(self.world.gather(self.leave())):
+                    raise Left
                 saved = time.monotonic()
             material = upcoming
 

@@ -1,0 +1,127 @@
+"""Laws of several processes: the loss curve of one, one writer, launchers understood."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.training.conftest import train
+from zigbench.training.distributed import Launch, World, current, joined, launched
+from zigbench.training.logs import read_lines
+
+ROOT = Path(__file__).parents[2]
+
+
+JOBS = {
+    "plain": (2, {}),
+    "parts": (2, {"accumulate": 2, "precision": "bfloat16"}),
+    "coupled": (2, {"coupling": "optimal-transport"}),
+    "diverging": (2, {"poisoned": True, "checkpoint_every": 2}),
+    "three": (3, {}),
+}
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> tuple[Path, dict[str, list[str]]]:
+    """The folder of all jobs' folders, and what each of their processes failed with."""
+    root = tmp_path_factory.mktemp("together")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    jobs = [(str(root / name), *job) for name, job in JOBS.items()]
+    command = [sys.executable, str(Path(__file__).with_name("together.py")), json.dumps(jobs)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return root, dict(zip(JOBS, json.loads(done.stdout), strict=True))
+
+
+@pytest.mark.parametrize("job", ["plain", "parts", "coupled"])
+def test_two_processes_give_the_loss_curve_of_one(told, tmp_path, job):
+    root, failures = told
+    assert failures[job] == ["", ""]
+    changes = JOBS[job][1]
+    alone = train(tmp_path, **changes)
+    lines = read_lines(root / job / "log.jsonl")
+    assert [line["step"] for line in lines] == [step for step, _ in alone.curve]
+    tolerance = 1e-2 if "precision" in changes else 1e-4
+    assert [line["loss"] for line in lines] == pytest.approx([loss for _, loss in alone.curve], rel=tolerance)
+
+
+def test_what_two_began_one_can_finish(told):
+    """The state is that of the network, whoever computed it."""
+    root, _ = told
+    lines = read_lines(root / "plain" / "log.jsonl")
+    trained = train(root / "plain")
+    assert trained.step == 20
+    assert trained.curve[-1] == (20, lines[-1]["loss"])
+
+
+def test_all_processes_diverge_together_and_name_the_place_that_one_of_them_found(told):
+    root, failures = told
+    first, second = failures["diverging"]
+    assert first == second
+    assert "diverged at step 5: layer blocks.0.norm is the first" in first
+    assert sorted(path.name for path in (root / "diverging" / "checkpoints").iterdir()) == ["000000002", "000000004"]
+
+
+def test_a_world_that_does_not_divide_the_batch_is_refused_by_everyone(told):
+    root, failures = told
+    for failure in failures["three"]:
+        assert "training.batch is 8, which 3 processes × 1 accumulated parts do not divide" in failure
+    assert not (root / "three").exists()
+
+
+def test_a_process_on_its_own_joins_nothing(monkeypatch):
+    for name in [*os.environ]:
+        if name.startswith("SLURM") or name in {"RANK", "WORLD_SIZE"}:
+            monkeypatch.delenv(name)
+    with joined("cpu") as (world, device):
+        assert world == World() == current()
+        assert device.type == "cpu"
+
+
+TORCHRUN = {"RANK": "3", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "MASTER_ADDR": "node7", "MASTER_PORT": "4242"}
+SLURM = {
+    "SLURM_PROCID": "5",
+    "SLURM_LOCALID": "1",
+    "SLURM_NTASKS": "8",
+    "SLURM_STEP_NUM_TASKS": "8",
+    "SLURM_STEP_NODELIST": "gpu[03-04]",
+    "SLURM_JOB_ID": "1234567",
+}
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, None),
+        ({"RANK": "0", "WORLD_SIZE": "1"}, None),
+        (TORCHRUN, Launch(3, 8, 1, "node7", 4242)),
+        (SLURM, Launch(5, 8, 1, "gpu03", 20_000 + 1234567 % 20_000)),
+        ({**SLURM, **TORCHRUN}, Launch(3, 8, 1, "node7", 4242)),
+        ({**SLURM, "MASTER_ADDR": "head", "MASTER_PORT": "1"}, Launch(5, 8, 1, "head", 1)),
+        # The batch script's own shell: tasks were asked for, but srun has not started any.
+        ({"SLURM_NTASKS": "8", "SLURM_PROCID": "0"}, None),
+        ({**SLURM, "SLURM_STEP_NUM_TASKS": "1"}, None),
+    ],
+)
+def test_launchers_are_understood(environment, expected):
+    assert launched(environment) == expected
+
+
+@pytest.mark.parametrize(
+    ("hosts", "first"),
+    [("a1", "a1"), ("a1,b2", "a1"), ("gpu[03-05,9],x", "gpu03"), ("gpu[7]", "gpu7"), ("n[1-2]-ib,z", "n1-ib")],
+)
+def test_the_first_host_is_read_off_a_compressed_list(hosts, first):
+    found = launched({**SLURM, "SLURM_STEP_NODELIST": hosts})
+    assert found is not None
+    assert found.address == first
+
+
+def test_tasks_without_hosts_are_an_error():
+    with pytest.raises(ValueError, match="set MASTER_ADDR"):
+        launched({**SLURM, "SLURM_STEP_NODELIST": ""})

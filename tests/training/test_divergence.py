@@ -80,7 +80,7 @@ def test_a_loss_that_is_not_finite_by_itself_is_said():
 
 def test_the_step_is_told_the_last_checkpoint_kept_and_nothing_updated(tmp_path):
     model = net()
-    with pytest.raises(DivergedError, match="diverged at step 5: layer blocks.0.norm is the first") as caught:
+    with pytest.raises(DivergedError, match=r"diverged at step 5: layer blocks.0.norm is the first") as caught:
         train(tmp_path, model, poisoned=True, checkpoint_every=2)
     assert (caught.value.step, caught.value.layer) == (5, "blocks.0.norm")
     assert all(bool(parameter.isfinite().all()) for parameter in model.parameters())

@@ -17,12 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from zigbench import scan
+from zigbench import sampling, scan
+from zigbench.interpolant import Interpolant
 from zigbench.report import figures, gallery
 from zigbench.report.figures import Point, relations, training
 from zigbench.report.figures.drawing import spread
 from zigbench.report.results import Results, join
 from zigbench.report.statistics import Effect, Estimate
+from zigbench.spec import SamplerSpec
 from zigbench.suite import Axis, grid
 
 
@@ -168,6 +170,18 @@ def test_gallery_draws_what_the_suite_names(results: Results) -> None:
     assert "zigzag: 1 " in drawn["schemes"].alternative
     # The sampler is Euler's with 50 steps and no guidance: 50 evaluations.
     assert "euler · sweep-1: 50 " in drawn["evaluations"].alternative
+
+
+@pytest.mark.parametrize("solver", sorted(gallery.EVALUATIONS))
+def test_evaluations_are_those_the_solvers_take(solver: str) -> None:
+    for guidance in (1.0, 2.0):
+        spec = SamplerSpec(solver=solver, steps=7, guidance=guidance)
+        sampler = sampling.Sampler(solver=solver, steps=7, guidance=guidance)
+        assert gallery.network_evaluations(spec) == sampling.network_evaluations(sampler, Interpolant())
+
+
+def test_evaluations_of_an_adaptive_solver_are_unknown() -> None:
+    assert gallery.network_evaluations(SamplerSpec(solver="dopri5")) is None
 
 
 def test_gallery_says_why_a_figure_is_not_there(results: Results) -> None:

@@ -17,7 +17,10 @@ from zigbench.suite import Contrast
 
 @dataclass(frozen=True)
 class Sentence:
-    """Words in order; those at odd places are figures, which a page may set apart. ``sign``: see Effect."""
+    """Words in order; those at odd places are figures, which a page may set apart.
+
+    ``separated`` says whether the difference it speaks of is; None where that can't be said.
+    """
 
     parts: tuple[str, ...]
     separated: bool | None = None
@@ -101,6 +104,9 @@ def _overall(found: Results, metric: str) -> Sentence:
     places = wording.decimals(estimate.half) if estimate.half > 0 else None
     shift = wording.signed(estimate.mean, places)
     shift += f" ± {estimate.half:.{places or 4}f}" if math.isfinite(estimate.half) else ""
+    if all(e.estimate.n == 1 for e in tested):
+        opening = f"One seed, so no interval: the largest difference in {name} is {furthest.a} − {furthest.b}, "
+        return Sentence((opening, shift, "."))
     seeds = wording.count(estimate.n, "paired seed")
     opening = f"{len(apart)} of {wording.count(len(tested), 'arm')} are separated from their baseline in {name}"
     if not apart:

@@ -12,10 +12,15 @@ from zigbench.report import figures, results, wording
 from zigbench.report.figures import Drawing, Point
 from zigbench.report.results import SEED, Results, Run
 from zigbench.report.statistics import Estimate, effects, friedman, mean_interval, within_seeds
+from zigbench.spec import SamplerSpec
 from zigbench.suite import Axis
 
-# Network evaluations of a step of each fixed-step solver, without guidance.
-EVALUATIONS = {"euler": 1, "ddim": 1, "heun": 2, "midpoint": 2, "rk4": 4}
+# Network evaluations of each fixed-step solver without guidance: so many a step, less so many in the last.
+EVALUATIONS = {
+    "euler": (1, 0), "ddim": (1, 0), "heun": (2, 0), "midpoint": (2, 0), "rk4": (4, 0), "ddpm": (1, 0),
+    "dpm-solver-1": (1, 0), "dpm-solver-2": (2, 1), "dpm-solver++-1": (1, 0), "dpm-solver++-2": (1, 0),
+    "euler-maruyama": (1, 0), "stochastic-heun": (2, 1),
+}  # fmt: skip
 
 WITHIN = "Bars: 95 % intervals within seeds (Cousineau–Morey), the seeds' common ups and downs taken out."
 
@@ -145,17 +150,23 @@ def evaluations(found: Results) -> Drawing:
     measured = estimates(found, "network_evaluations") if "network_evaluations" in set(found.frame["metric"]) else {}
     series: dict[str, list[Point]] = {}
     for arm, run in _first_runs(found).items():
-        sampler = run.cell.spec.sampler
-        guided = 1 if sampler.guidance == 1 else 2
-        known = measured.get(arm)
-        per_step = EVALUATIONS.get(sampler.solver)
-        count = known.mean if known is not None and known.n else per_step * sampler.steps * guided if per_step else None
+        sampler, known = run.cell.spec.sampler, measured.get(arm)
+        count = known.mean if known is not None and known.n else network_evaluations(sampler)
         if count is not None:
             label = " · ".join([sampler.solver, *_others(found, run, "sampler")])
             series.setdefault(label, []).append(Point(arm, float(count), scores[arm]))
     _need([p for points in series.values() for p in points], 2, "samplers with a known number of evaluations")
-    caption = f"Network evaluations for one sample: as recorded, or steps × evaluations a step of the solver. {WITHIN}"
+    caption = f"Network evaluations for one sample: as recorded, or as the solver's steps imply. {WITHIN}"
     return figures.lines(series, "Network evaluations", metric, "evaluations", caption=caption)
+
+
+def network_evaluations(sampler: SamplerSpec) -> int | None:
+    """Evaluations a sample takes, guidance counted twice; None where the spec does not fix the number."""
+    settings = sampler.model_dump()
+    if sampler.solver not in EVALUATIONS or tuple(settings.get("guidance_interval") or (0, 1)) != (0, 1):
+        return None
+    per_step, less = EVALUATIONS[sampler.solver]
+    return (per_step * sampler.steps - less) * (1 if sampler.guidance == 1 else 2)
 
 
 def pareto(found: Results) -> Drawing:

@@ -102,12 +102,15 @@ def _context(found: Results, drawn: Mapping[str, Drawing], made: Mapping[str, Ta
     shared, varying = provenance.settings(found)
     samples, _ = gallery.sample_sets(found)
     tally = Counter(run.status for run in found.runs)
-    further = [d for name, d in drawn.items() if name not in gallery.STANDARD]
+    # Without a second seed the effects have no interval and answer little: the suite's own figure goes first.
+    own = [name for name in drawn if name not in gallery.STANDARD]
+    lead = "effects" if "effects" in drawn and (len(found.seeds) > 1 or not own) else next(iter(own), None)
+    further = [drawn[name] for name in [*own, "effects"] if name in drawn and name != lead]
     context: dict[str, Any] = {
         "title": f"{found.suite.name}: {found.suite.question}",
         "suite": found.suite,
         "answer": answer(found),
-        "lead": render.shown(drawn["effects"]) if "effects" in drawn else None,
+        "lead": render.shown(drawn[lead]) if lead else None,
         "completeness": completeness(found),
         "tally": sorted(tally.items(), key=lambda item: (item[0] != "ok", item[0])),
         "protocols": made.get("protocols"),

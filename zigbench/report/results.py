@@ -138,15 +138,6 @@ class Results:
         pairs = [(arm, home.get(_key(label, first))) for arm, label in labels.items()]
         return tuple((arm, other) for arm, other in pairs if other is not None and arm != other)
 
-    def facts(self, key: str) -> dict[str, Any]:
-        """What the specs say at a dotted ``key``, by arm; arms whose runs disagree or lack it are left out."""
-        found: dict[str, Any] = {}
-        for arm, runs in self.by_arm.items():
-            values = {_dig(run.cell.spec.resolved(), key) for run in runs}
-            if len(values) == 1 and None not in values:
-                found[arm] = values.pop()
-        return found
-
 
 def join(suite: Suite, cells: Sequence[Cell], root: Path) -> Results:
     """Read the records of ``cells`` under ``root``; nothing there is the same as nothing run."""
@@ -227,11 +218,3 @@ def samples(run: Run) -> np.ndarray | None:
 
 def _key(labels: Mapping[str, str], without: str | None) -> tuple[tuple[str, str], ...]:
     return tuple((axis, label) for axis, label in labels.items() if axis != without)
-
-
-def _dig(tree: Any, key: str) -> Any:
-    for part in key.split("."):
-        if not isinstance(tree, Mapping) or part not in tree:
-            return None
-        tree = tree[part]
-    return tuple(tree) if isinstance(tree, list) else tree

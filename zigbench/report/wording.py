@@ -105,9 +105,9 @@ def count(n: int, thing: str, many: str | None = None) -> str:
     return f"{n:,} {thing if n == 1 else many or thing + 's'}"
 
 
-def listed(items: list[str], last: str = "and") -> str:
+def listed(items: list[str]) -> str:
     """``a, b and c``."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
 
 
 def slug(text: str) -> str:

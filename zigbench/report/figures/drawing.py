@@ -19,6 +19,7 @@ from typing import Any, ParamSpec
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 P = ParamSpec("P")
 
@@ -113,6 +114,13 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
         for position, index in enumerate(members):
             moved[index] = centre + gap * (position - (len(members) - 1) / 2)
     return moved
+
+
+def plain_log_ticks(axes: Axes) -> None:
+    """Ticks at 1, 2 and 5 of every decade of a logarithmic y axis, written as plain numbers."""
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def end_labels(axes: Axes, labels: Mapping[str, tuple[float, str]], size: float = 8.5) -> None:

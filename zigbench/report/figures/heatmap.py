@@ -29,11 +29,8 @@ def heatmap(
     """Cells shaded by their mean, darker is better, with mean and interval written in; empty where there is none."""
     means = np.array([[_mean(values, row, column) for column in columns] for row in rows], dtype=float)
     figure = Figure(figsize=(1.7 + 1.15 * len(columns), 0.75 + 0.48 * len(rows)))
-    axes = figure.add_axes((1.5 / figure.get_figwidth(), 0.55 / figure.get_figheight(), 0.0, 0.0))
-    axes.set_position(
-        (1.5 / figure.get_figwidth(), 0.55 / figure.get_figheight(), 1 - 1.6 / figure.get_figwidth(),
-         1 - 0.6 / figure.get_figheight())
-    )  # fmt: skip
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes((1.5 / width, 0.55 / height, 1 - 1.6 / width, 1 - 0.6 / height))
     shade = means if higher_is_better else -means
     finite = shade[np.isfinite(shade)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)

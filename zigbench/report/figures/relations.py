@@ -8,10 +8,20 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
+from matplotlib.ticker import NullFormatter, NullLocator
 
 from zigbench.report import wording
-from zigbench.report.figures.drawing import INK, MARKERS, MUTED, Drawing, end_labels, series_style, spread, styled
+from zigbench.report.figures.drawing import (
+    INK,
+    MARKERS,
+    MUTED,
+    Drawing,
+    end_labels,
+    plain_log_ticks,
+    series_style,
+    spread,
+    styled,
+)
 from zigbench.report.statistics import Estimate, PowerLaw, power_law
 
 
@@ -191,9 +201,7 @@ def scaling(series: Mapping[str, Sequence[Point]], x: str, metric: str, name: st
     axes.set_xticks(sorted(ticks), [wording.number(t) for t in sorted(ticks)])
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_minor_locator(NullLocator())
-    formatter = ScalarFormatter()
-    formatter.set_scientific(False)
-    axes.yaxis.set_major_formatter(formatter)
+    plain_log_ticks(axes)
     axes.set_xlabel(x)
     axes.set_ylabel(wording.title(metric) + (f" ({unit})" if unit else ""))
     axes.grid()

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zigbench.report import wording
-from zigbench.report.figures.drawing import Drawing, end_labels, series_style, styled
+from zigbench.report.figures.drawing import Drawing, end_labels, plain_log_ticks, series_style, styled
 
 POINTS = 160
 
@@ -44,7 +44,9 @@ def loss_curves(frame: pd.DataFrame, arms: tuple[str, ...], name: str = "loss") 
         ends[arm] = (end, str(look["color"]))
         said.append(f"{arm} {wording.number(end)}")
     if len(frame):
-        axes.set_yscale("log" if frame["loss"].max() > 20 * frame["loss"].min() else "linear")
+        if frame["loss"].max() > 20 * frame["loss"].min():
+            axes.set_yscale("log")
+            plain_log_ticks(axes)
         axes.set_xlim(0, last)
         _zoom(axes, frame, last)
     axes.set_xlabel("Optimizer step")

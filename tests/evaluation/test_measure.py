@@ -81,3 +81,34 @@ def test_planning_never_imports_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class Latents:
+    """The digits as if they were latents of images twice as large, in colour."""
+
+    decoder = "each latent repeated to 2×2×3"
+
+    def __init__(self, digits) -> None:
+        self.split = digits.split
+
+    @staticmethod
+    def decode(x: torch.Tensor) -> torch.Tensor:
+        return x.repeat_interleave(2, -1).repeat_interleave(2, -2).expand(-1, 3, -1, -1)
+
+
+def test_latents_are_measured_as_the_images_they_decode_to(network, digits, make_spec, tmp_path, cache):
+    spec = make_spec(evaluation__metrics=["frechet_random"])
+    found = {}
+    for data in (Latents(digits), digits):
+        folder = tmp_path / type(data).__name__
+        folder.mkdir()
+        (found[folder.name],) = evaluate(network, Interpolant(), data, spec, folder=folder, cache=cache)
+    samples = {name: np.load(tmp_path / name / "samples.npy") for name in found}
+    assert samples["Latents"].shape == (10, 3, 16, 16)
+    assert np.array_equal(samples["Latents"][:, :1, ::2, ::2], samples["Digits"])
+    (protocol,) = read_protocols(tmp_path / "Latents").values()
+    assert protocol.decoder == Latents.decoder
+    assert found["Latents"].protocol != found["Digits"].protocol
+    (tmp_path / "again").mkdir()
+    again = evaluate(network, Interpolant(), digits, spec, folder=tmp_path / "again", cache=tmp_path / "cache")
+    assert again == (found["Digits"],)

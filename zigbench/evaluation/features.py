@@ -34,7 +34,9 @@ class Extractor(Protocol):
 
 
 @torch.no_grad()
-def features_of(extractor: Extractor, images: ImageSet, wanted: Iterable[str], *, batch: int = 64) -> dict[str, Tensor]:
+def features_of(
+    extractor: Extractor, images: ImageSet, wanted: Iterable[str], *, batch: int = 128
+) -> dict[str, Tensor]:
     """Features of all images, float32 (N, D) on the CPU, for each wanted name; a clip counts as its frames.
 
     Raises:

@@ -183,7 +183,13 @@ class Material:
                 self._references[key] = shared_reference(Path(which), extractor, metric.feature)
             else:
                 self._references[key] = reference_of(
-                    self.data.split(which), extractor, metric.feature, self.cache, which=which, decode=self.decode
+                    self.data.split(which),
+                    extractor,
+                    metric.feature,
+                    self.cache,
+                    which=which,
+                    decode=self.decode,
+                    decoder=self._decoder(),
                 )
         return self._references[key]
 

@@ -43,11 +43,13 @@ class RandomFeatures(nn.Module):
     def extract(self, images: Tensor) -> dict[str, Tensor]:
         """``features`` of uint8 (B, C, H, W), float32 (B, 192)."""
         x = from_uint8(three_channels(images.to(self.weight_0.device)))
+        # Channels last: twice as fast on CPUs for so few channels.
+        x = x.contiguous(memory_format=torch.channels_last)
         found = []
         for layer in range(len(WIDTHS)):
             x = functional.relu(functional.conv2d(x, getattr(self, f"weight_{layer}"), padding=1))
-            found.append(x.flatten(2))
+            found.append(x)
             if min(x.shape[-2:]) > 1:
                 x = functional.avg_pool2d(x, 2)
-        parts = [found[0].std(2), found[1].mean(2), found[2].mean(2)]
+        parts = [found[0].std((2, 3)), found[1].mean((2, 3)), found[2].mean((2, 3))]
         return {"features": torch.cat(parts, dim=1)}

@@ -116,11 +116,18 @@ def identity(extractor: Extractor, feature: str) -> tuple[str, ...]:
 
 
 def reference_of(
-    split: Any, extractor: Extractor, feature: str, cache: Path, *, which: str, decode: Any = None
+    split: Any,
+    extractor: Extractor,
+    feature: str,
+    cache: Path,
+    *,
+    which: str,
+    decode: Any = None,
+    decoder: str | None = None,
 ) -> Reference:
     """Statistics of one split, from the cache or computed now.
 
-    The cache is keyed by the hash of the images' contents and of the extractor, never by a name alone.
+    The cache is keyed by the hash of the contents, by the decoder and by the extractor's hash, never by a name alone.
 
     Args:
         split: reference images, with ``name`` and ``content_hash``.
@@ -128,8 +135,9 @@ def reference_of(
         cache: folder shared by runs.
         which: name of the split, for the protocol.
         decode: latents to images in [-1, 1]; None where the data are images.
+        decoder: what decodes, in words.
     """
-    facts = (split.content_hash, len(split), KEPT, *identity(extractor, feature))
+    facts = (split.content_hash, decoder, len(split), KEPT, *identity(extractor, feature))
     key = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
     path = cache / "statistics" / f"{extractor.name.replace(' ', '-')}-{feature}-{key}.npz"
     if path.exists():

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +19,14 @@ from zigbench import evaluation, training
 from zigbench.backbone import build_from, count_parameters
 from zigbench.folder import RunFolder
 from zigbench.interpolant import Interpolant
+from zigbench.leaving import Left, never
 from zigbench.record import Failure, Measurement, Record, Status, environment
 from zigbench.registry import load_object
 from zigbench.rng import derive_seed
 from zigbench.spec import RunSpec
 
-Task = Callable[[RunSpec, RunFolder, Path, torch.device, "Progress"], tuple[Measurement, ...]]
+FULL = 2**16
+"""Bytes: a disk with less room than this is full, whatever name the failure went by that came of it."""
 
 
 class Progress:
@@ -30,6 +36,7 @@ class Progress:
         self.path = path
         self.interval = interval
         self._last = 0.0
+        self._phase = ("", 0, 0.0)
 
     def __call__(self, phase: str, done: int, total: int, **figures: float) -> None:
         """``done`` of ``total`` parts of ``phase`` are through; ``figures`` are shown beside (loss)."""
@@ -37,26 +44,74 @@ class Progress:
         if now - self._last < self.interval and done < total:
             return
         self._last = now
+        name, first, begun = self._phase
+        if name != phase:
+            self._phase = (phase, done, now)
+        elif done > first:
+            # By this process's own pace: what an earlier one did before it was killed took no time here.
+            figures["left"] = round((total - done) * (now - begun) / (done - first), 1)
         # Written beside and moved, like a record, but without waiting for the disk: losing it costs nothing.
         temporary = self.path.with_suffix(".tmp")
         temporary.write_text(json.dumps({"phase": phase, "done": done, "total": total, **figures}))
         temporary.replace(self.path)
 
 
-def execute(folder: RunFolder, *, cache: Path, device: torch.device | str | None = None) -> Record:
+@dataclass(frozen=True)
+class Work:
+    """One run as a process has it to do.
+
+    Args:
+        spec: what to do.
+        folder: of the run.
+        cache: folder for what runs share.
+        device: where to compute.
+        progress: told how far the run is; None on processes that assist.
+        leave: says whether the process was asked to leave.
+    """
+
+    spec: RunSpec
+    folder: RunFolder
+    cache: Path
+    device: torch.device
+    progress: Progress | None
+    leave: Callable[[], bool]
+
+    def tell(self, phase: str, done: int, total: int, **figures: float) -> None:
+        """Tell whoever watches."""
+        if self.progress is not None:
+            self.progress(phase, done, total, **figures)
+
+    def measured(self, done: int, total: int) -> None:
+        """So many pieces of the evaluation are done. It keeps no checkpoint of its own, so one can leave at any."""
+        self.tell("evaluating", done, total)
+        if self.leave():
+            raise Left
+
+
+def execute(
+    folder: RunFolder,
+    *,
+    cache: Path,
+    device: torch.device | str | None = None,
+    leave: Callable[[], bool] = never,
+) -> Record:
     """Do what the folder's spec says, resuming from its checkpoint where there is one, and write the record.
 
-    A failure is a record too. What no record is written for is an interrupt, and a disk that takes none.
+    A failure is a record too. What no record is written for is an interrupt, a request to leave, and a full disk.
+    Processes that the launcher started together (see :mod:`zigbench.training.distributed`) do the run together;
+    the first among them claims it here, the others call :func:`assist`.
 
     Args:
         folder: a submitted run's folder.
         cache: folder for what runs share (classifiers, reference statistics).
         device: where to compute; None takes the GPU where there is one.
+        leave: says whether the process was asked to leave.
 
     Raises:
         BusyError: another process is working on the run.
         ValueError: the folder's spec is damaged.
-        OSError: the record can't be written.
+        OSError: the record can't be written, or the disk is full.
+        Left: on request; the run goes on from its checkpoint when it is executed again.
     """
     spec = folder.read_spec()
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -67,19 +122,23 @@ def execute(folder: RunFolder, *, cache: Path, device: torch.device | str | None
         status: Status = "ok"
         failure = None
         try:
-            measurements = TASKS[spec.task](spec, folder, cache, device, Progress(folder.progress))
+            with training.joined(device) as (_, device):
+                work = Work(spec, folder, cache, device, Progress(folder.progress), leave)
+                measurements = TASKS[spec.task](work)
         except (torch.OutOfMemoryError, MemoryError) as error:
             status, failure = "oom", _failure(error, folder)
         except training.DivergedError as error:
             status, failure = "diverged", _failure(error, folder)
         except Exception as error:  # Every other failure is recorded with its traceback, whatever it was.
+            if shutil.disk_usage(folder.path).free < FULL:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder.path)) from error
             status, failure = "failed", _failure(error, folder)
         record = Record(
             id=folder.id,
             status=status,
             spec=spec.resolved(),
             measurements=measurements,
-            environment=environment(**_device(device), **_kernels(spec, device)),
+            environment=environment(**_device(device), **_kernels(spec, device), **_submitted(folder)),
             error=failure,
         )
         record.write(folder.record)
@@ -87,10 +146,19 @@ def execute(folder: RunFolder, *, cache: Path, device: torch.device | str | None
         return record
 
 
-def train(
-    spec: RunSpec, folder: RunFolder, cache: Path, device: torch.device, progress: Progress
-) -> tuple[Measurement, ...]:
+def assist(
+    folder: RunFolder, *, cache: Path, device: torch.device | str | None = None, leave: Callable[[], bool] = never
+) -> None:
+    """Take part in a run that the first of the processes claims and records; arguments as :func:`execute`."""
+    spec = folder.read_spec()
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    with training.joined(device) as (_, device):
+        TASKS[spec.task](Work(spec, folder, cache, device, None, leave))
+
+
+def train(work: Work) -> tuple[Measurement, ...]:
     """Train a network, then measure it."""
+    spec, folder, cache, device = work.spec, work.folder, work.cache, work.device
     data = load_object(spec.data.config.loader)(spec.data.config)
     evaluation.prepare(data, spec, cache=cache)  # Weights that can't be had are missed before the training.
     model = build_from(spec.backbone.config, spec.geometry, seed=derive_seed(spec.seed, "initialisation")).to(device)
@@ -105,7 +173,8 @@ def train(
         folder=folder.path,
         device=device,
         label_dropout=spec.backbone.config.label_dropout,
-        on_step=lambda step, loss: progress("training", step, spec.training.steps, loss=loss),
+        on_step=lambda step, loss: work.tell("training", step, spec.training.steps, loss=loss),
+        leave=work.leave,
     )
     facts = (
         Measurement(name="parameters", value=count_parameters(model)),
@@ -120,19 +189,22 @@ def train(
         folder=folder.path,
         cache=cache,
         device=device,
-        on_progress=lambda done, total: progress("evaluating", done, total),
+        on_progress=work.measured,
     )
 
 
-TASKS: Mapping[str, Task] = {"train": train}
+TASKS: Mapping[str, Callable[[Work], tuple[Measurement, ...]]] = {"train": train}
 
 
 def _failure(error: BaseException, folder: RunFolder) -> Failure:
-    tail = ""
-    if folder.output.exists():
-        tail = "\n".join(folder.output.read_text(errors="replace").splitlines()[-20:])
     lines = traceback.format_exception(error)
-    return Failure(kind=type(error).__name__, message=str(error), traceback="".join(lines), log_tail=tail)
+    return Failure(kind=type(error).__name__, message=str(error), traceback="".join(lines), log_tail=folder.log_tail())
+
+
+def _submitted(folder: RunFolder) -> dict[str, Any]:
+    """The code that the run was submitted with, where it is not the code that did it."""
+    submitted = folder.read_job().get("code")
+    return {"submitted_code": submitted} if submitted and submitted != environment()["code"] else {}
 
 
 def _device(device: torch.device) -> dict[str, Any]:

@@ -424,13 +424,30 @@ class RunSpec(Spec):
 
 
 class Resources(Spec):
-    """What a run may use: how it is computed, not what, and so outside its identity."""
+    """What a run may use: how it is computed, not what, and so outside its identity.
+
+    Args:
+        gpus: GPUs a node.
+        cpus: cores a process.
+        memory_gb: memory a node.
+        hours: time that one job asks for; a run that needs longer goes on in the next.
+        partition: of a cluster; None for the profile's, or the cluster's own.
+        nodes: nodes that train the run together.
+        tasks: processes a node; None for one a GPU, or one where there is none.
+    """
 
     gpus: Annotated[int, Field(ge=0)] = 0
     cpus: Positive = 1
     memory_gb: Annotated[float, Field(gt=0)] = 4.0
     hours: Annotated[float, Field(gt=0)] = 1.0
     partition: str | None = None
+    nodes: Positive = 1
+    tasks: Positive | None = None
+
+    @property
+    def processes(self) -> int:
+        """Processes a node."""
+        return self.tasks or max(1, self.gpus)
 
 
 def canonical_json(value: Any) -> str:

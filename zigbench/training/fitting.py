@@ -95,6 +95,11 @@ def _refuse(training: TrainingSpec, split: Split, label_dropout: float, world: d
             f"training.batch is {training.batch}, which {world.size} processes × {training.accumulate} accumulated "
             f"parts do not divide; take a multiple of {parts}"
         )
+    if training.distribution == "sharded" and training.precision == "float16":
+        raise ValueError(
+            "training.precision is 'float16', whose loss scale is not kept alike over sharded processes; take "
+            "'bfloat16', or training.distribution = 'replicated'"
+        )
     if not 0 <= label_dropout <= 1:
         raise ValueError(f"label_dropout is {label_dropout}; it must lie in [0, 1]")
     if len(split) == 0:

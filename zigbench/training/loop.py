@@ -19,7 +19,7 @@ from zigbench.rng import derive_seed
 from zigbench.spec import OptimizerSpec, TrainingSpec
 from zigbench.training.average import Average
 from zigbench.training.distributed import World
-from zigbench.training.divergence import DivergedError, locate, locate_anywhere
+from zigbench.training.divergence import DivergedError, blame, locate, locate_anywhere
 from zigbench.training.feed import Feed, Material
 from zigbench.training.journal import Journal
 from zigbench.training.meter import Meter
@@ -83,6 +83,7 @@ class Loop:
         self.world = world
         self.average = Average(model, training)
         forward = spread(model, training, world, device)
+        self.average.follow(model)
         self.stepper = Stepper(model, forward, interpolant, optimizer, training, world, device)
         self.feed = Feed(
             split, interpolant, seed=seed, batch=training.batch, dropout=label_dropout, world=world, device=device
@@ -103,7 +104,7 @@ class Loop:
                     self._walk()
                 except DivergedError as error:
                     self._rewind(error)
-            if not self.keeper.holds(self.progress.step):
+            if not self.world.broadcast(self.keeper.holds(self.progress.step)):
                 self._save()
             curve = self.journal.curve()
         finally:
@@ -170,8 +171,11 @@ class Loop:
 
     def _diverged(self, material: Material, gradient: Gradient) -> DivergedError:
         """The error for a step, with the layer it began in: the step is done again, watched."""
-        self._reseed(material.step)
-        found = locate(self.model, lambda: self.stepper.loss(self.model, material))
+        if self.training.distribution == "sharded":
+            found = blame(self.model)
+        else:
+            self._reseed(material.step)
+            found = locate(self.model, lambda: self.stepper.loss(self.model, material))
         layer, what = locate_anywhere(found, self.world.gather(found))
         figures = f"loss {gradient.loss:g}, gradient norm {gradient.norm:g}"
         return DivergedError(material.step + 1, layer, f"{what} ({figures})")

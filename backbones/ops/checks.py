@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch._subclasses import FakeTensor
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 WIDEST_CONV = 32
@@ -103,3 +104,8 @@ def not_negative(A: Tensor, faults: int) -> ValueError:
 def is_abstract(x: Tensor) -> bool:
     """Whether x stands for a tensor without data: being traced, or on the meta device."""
     return torch.compiler.is_compiling() or x.is_meta or isinstance(x, FakeTensor)
+
+
+def is_plain(x: Tensor) -> bool:
+    """Whether nothing watches or traces operations on x, so that a function may skip the dispatcher."""
+    return type(x) is Tensor and not is_abstract(x) and not is_in_torch_dispatch_mode()

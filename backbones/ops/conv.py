@@ -55,15 +55,21 @@ def causal_conv(
         if getattr(module, "DIFFERENTIABLE", False):
             checks.order_values(order)
             return module.conv(x, weight, bias, activation, order)
-    return _conv(x, weight, bias, activation, order, backend)
+    arguments = (x, weight, bias, activation, order, backend)
+    if not checks.is_plain(x):
+        return _conv(*arguments)
+    save = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias))
+    return (_Eager.apply if save else _compute)(*arguments)
 
 
-@torch.library.custom_op("zigbench::causal_conv", mutates_args=())
-def _conv(
+def _compute(
     x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None, backend: str
 ) -> Tensor:
     checks.order_values(order)
     return choice.conv_backend(backend, x).conv_forward(x, weight, bias, activation, order)
+
+
+_conv = torch.library.custom_op("zigbench::causal_conv", _compute, mutates_args=())
 
 
 @_conv.register_fake
@@ -73,8 +79,7 @@ def _conv_fake(
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
-@torch.library.custom_op("zigbench::causal_conv_backward", mutates_args=())
-def _conv_backward(
+def _gradients(
     dy: Tensor,
     x: Tensor,
     weight: Tensor,
@@ -85,6 +90,9 @@ def _conv_backward(
 ) -> list[Tensor]:
     grads = choice.conv_backend(backend, x).conv_backward(dy, x, weight, bias, activation, order)
     return [grad for grad in grads if grad is not None]
+
+
+_conv_backward = torch.library.custom_op("zigbench::causal_conv_backward", _gradients, mutates_args=())
 
 
 @_conv_backward.register_fake
@@ -109,9 +117,18 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _differentiate(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
     x, weight, bias, order = ctx.saved_tensors
-    found = _conv_backward(dy, x, weight, bias, ctx.activation, order, ctx.backend)
+    backward = _gradients if checks.is_plain(dy) else _conv_backward
+    found = backward(dy, x, weight, bias, ctx.activation, order, ctx.backend)
     dbias = None if bias is None else found[2].to(bias.dtype)
     return found[0], found[1].to(weight.dtype), dbias, None, None, None
 
 
 _conv.register_autograd(_differentiate, setup_context=_remember)
+
+
+class _Eager(torch.autograd.Function):
+    """The custom op without the dispatcher, which costs a small network more than its convolutions do."""
+
+    forward = staticmethod(_compute)
+    setup_context = staticmethod(_remember)
+    backward = staticmethod(_differentiate)

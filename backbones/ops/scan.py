@@ -68,7 +68,10 @@ def selective_scan(
             checks.negative(A)
             return module.scan(*inputs, delta_softplus, order)
     save = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
-    return _scan(*inputs, delta_softplus, order, backend, save)[0]
+    arguments = (*inputs, delta_softplus, order, backend, save)
+    if checks.is_plain(u):
+        return (_Eager.apply if save else _compute)(*arguments)[0]
+    return _scan(*arguments)[0]
 
 
 def _check(
@@ -99,8 +102,7 @@ def _check(
         checks.order_form(order, length, u)
 
 
-@torch.library.custom_op("zigbench::selective_scan", mutates_args=())
-def _scan(
+def _compute(
     u: Tensor,
     delta: Tensor,
     A: Tensor,
@@ -119,6 +121,9 @@ def _scan(
     if not getattr(module, "CHECKS_RATES", False):
         checks.negative(A)
     return module.scan_forward(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order, save)
+
+
+_scan = torch.library.custom_op("zigbench::selective_scan", _compute, mutates_args=())
 
 
 @_scan.register_fake
@@ -142,8 +147,7 @@ def _scan_fake(
     return torch.empty_like(u, memory_format=torch.contiguous_format), u.new_empty(shape, dtype=torch.float32)
 
 
-@torch.library.custom_op("zigbench::selective_scan_backward", mutates_args=())
-def _scan_backward(
+def _gradients(
     dy: Tensor,
     u: Tensor,
     delta: Tensor,
@@ -161,6 +165,9 @@ def _scan_backward(
     module = choice.scan_backend(backend, u)
     grads = module.scan_backward(dy, u, delta, A, B, C, D, z, delta_bias, delta_softplus, order, state)
     return [grad for grad in grads if grad is not None]
+
+
+_scan_backward = torch.library.custom_op("zigbench::selective_scan_backward", _gradients, mutates_args=())
 
 
 @_scan_backward.register_fake
@@ -196,9 +203,18 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) 
 
 def _differentiate(ctx: Any, dy: Tensor, _: Tensor) -> tuple[Any, ...]:
     *tensors, order, state = ctx.saved_tensors
-    found = iter(_scan_backward(dy, *tensors, ctx.softplus, order, state, ctx.backend))
+    backward = _gradients if checks.is_plain(dy) else _scan_backward
+    found = iter(backward(dy, *tensors, ctx.softplus, order, state, ctx.backend))
     grads = [None if x is None else next(found).to(x.dtype) for x in tensors]
     return (*grads, None, None, None, None)
 
 
 _scan.register_autograd(_differentiate, setup_context=_remember)
+
+
+class _Eager(torch.autograd.Function):
+    """The custom op without the dispatcher, which costs a small network more than its scans do."""
+
+    forward = staticmethod(_compute)
+    setup_context = staticmethod(_remember)
+    backward = staticmethod(_differentiate)

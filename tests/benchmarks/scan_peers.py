@@ -1,0 +1,101 @@
+"""What the scan and the convolution are timed against, and against what the machine could do at best.
+
+Peers get what they would get in a network: rows in natural order, permuted before and after as the released
+zigzag code does it. None of them fuses the order, the softplus or the gate.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import conv1d, silu, softplus
+
+from backbones.ops import reference
+from backbones.ops.cpu_vector import BYTES, exp2, fill, fma, load, store
+from backbones.ops.cpu_workers import run
+
+THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def mambapy_pscan(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bias: Tensor, order: Tensor, rank: Tensor
+) -> Tensor:
+    """mambapy's parallel scan, the states of all steps at once."""
+    pscan = importlib.import_module("mambapy.pscan").pscan
+    u, delta, B, C = (x.index_select(1, order) for x in (u, delta, B, C))
+    dt = softplus(delta + bias)
+    decay, inflow = torch.exp(dt.unsqueeze(-1) * A), (dt * u).unsqueeze(-1) * B.unsqueeze(2)
+    y = (pscan(decay, inflow) @ C.unsqueeze(-1)).squeeze(-1) + D * u
+    return y.index_select(1, rank)
+
+
+def sequential(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bias: Tensor, order: Tensor, rank: Tensor
+) -> Tensor:
+    """One step after another in PyTorch, the way of `selective_scan_ref`, with a gradient linear in L."""
+    return reference.scan(u, delta, A, B, C, D, None, bias, True, order)
+
+
+def torch_conv1d(x: Tensor, weight: Tensor, bias: Tensor, order: Tensor, rank: Tensor) -> Tensor:
+    """PyTorch's depthwise convolution with the order by index_select."""
+    length = x.shape[1]
+    y = conv1d(x.index_select(1, order).mT, weight[:, None], bias, padding=weight.shape[1] - 1, groups=x.shape[2])
+    return silu(y[..., :length]).mT.index_select(1, rank)
+
+
+def median_seconds(call: Callable[[], Any], rounds: int) -> float:
+    """Median wall time of `rounds` calls; call it once before, if that has not been done to check it."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return sorted(times)[len(times) // 2]
+
+
+@numba.cfunc(numba.void(numba.types.voidptr), nopython=True)
+def _updates(arguments):  # type: ignore[no-untyped-def]
+    """State updates on sixteen states that never leave the first-level cache; p[2] sweeps over them."""
+    p = numba.carray(arguments, (3,), np.int64)
+    scratch = np.zeros(17 * BYTES // 4, np.float32)
+    states = (scratch.ctypes.data + 63) // 64 * 64
+    rate, flow, y = fill(np.float32(-0.1)), fill(np.float32(0.3)), fill(np.float32(0.0))
+    for _ in range(p[2]):
+        for n in range(16):
+            h = fma(exp2(rate * load(states + n * BYTES)), load(states + n * BYTES), flow * flow)
+            store(states + n * BYTES, h)
+            y = fma(h, flow, y)
+    store(states, y)
+    scratch[0] = 0.0
+
+
+def updates_per_second() -> float:
+    """Roof of the arithmetic: one exp2, two FMA and two products per state and step, on all threads."""
+    sweeps = 20000
+    run(_updates, [sweeps], 1, 0)
+    each = median_seconds(lambda: run(_updates, [sweeps], 1, 0), 9)
+    return THREADS * sweeps * 16 * (BYTES // 4) / each
+
+
+def copy_bytes_per_second() -> float:
+    """Roof of the memory: bytes read plus written by a copy of 256 MiB."""
+    source = torch.ones(64 * 2**20)
+    target = torch.empty_like(source)
+    return 2 * source.numel() * 4 / median_seconds(lambda: target.copy_(source), 5)
+
+
+def in_new_process(script: str) -> float:
+    """The last number a Python script prints, run on its own with this process's thread count."""
+    command = [sys.executable, "-c", f"import torch\ntorch.set_num_threads({THREADS})\n{script}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])

@@ -1,0 +1,204 @@
+"""Speed of the CPU scan and convolution against peers in the same process; correctness is checked first."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from backbones.ops import causal_conv, selective_scan
+from tests.benchmarks import scan_peers as peers
+
+STATES = 16
+SHAPES = [(1, 1536, 1024), (8, 512, 256), (2, 768, 4096)]  # batch, d_inner, L
+LENGTHS = [256, 1024, 4096, 16384, 65536]
+_CHECKED = 2e-4  # largest error against a float32 peer, relative to the largest entry
+
+
+@pytest.fixture(autouse=True)
+def _all_cores() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(peers.THREADS)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def roof() -> dict[str, float]:
+    """What this machine can do at best, measured now."""
+    return {"updates_per_s": peers.updates_per_second(), "copy_bytes_per_s": peers.copy_bytes_per_second()}
+
+
+def _inputs(batch: int, channels: int, length: int, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
+    g = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=g)
+
+    streams = {
+        "u": normal(batch, length, channels),
+        "delta": normal(batch, length, channels) * 0.5 - 2.0,
+        "B": normal(batch, length, STATES),
+        "C": normal(batch, length, STATES),
+    }
+    given = {name: x.to(dtype) for name, x in streams.items()}
+    given["A"] = -torch.exp(torch.rand(channels, STATES, generator=g) * 2.77)
+    given |= {"D": normal(channels), "bias": 0.1 * normal(channels)}
+    order = torch.randperm(length, generator=g)
+    return given | {"order": order, "rank": torch.argsort(order)}
+
+
+def _ours(x: dict[str, Tensor], order: Tensor | None) -> Tensor:
+    return selective_scan(
+        x["u"], x["delta"], x["A"], x["B"], x["C"], x["D"], delta_bias=x["bias"], order=order, backend="cpu"
+    )
+
+
+def _peer(function: Callable[..., Tensor], x: dict[str, Tensor]) -> Tensor:
+    return function(*(x[k] for k in ("u", "delta", "A", "B", "C", "D", "bias", "order", "rank")))
+
+
+def _both(call: Callable[[], Tensor], leaves: list[Tensor], dy: Tensor) -> Callable[[], Any]:
+    return lambda: torch.autograd.grad(call(), leaves, dy)
+
+
+def _close(found: Any, right: Any) -> None:
+    found, right = ((x,) if isinstance(x, Tensor) else x for x in (found, right))
+    for a, b in zip(found, right, strict=True):
+        assert float((a - b).abs().max()) <= _CHECKED * float(b.abs().max())
+
+
+@pytest.mark.parametrize("mode", ["inference", "forward and backward"])
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s[0]}x{s[1]}x{s[2]}")
+def test_scan_against_peers(benchmark: Any, shape: tuple[int, int, int], mode: str, roof: dict[str, float]) -> None:
+    x = _inputs(*shape)
+    calls = {"ours": lambda: _ours(x, x["order"]), "ours, natural order": lambda: _ours(x, None)}
+    if importlib.util.find_spec("mambapy"):
+        calls["mambapy pscan"] = lambda: _peer(peers.mambapy_pscan, x)
+    calls["sequential"] = lambda: _peer(peers.sequential, x)
+    if mode != "inference":
+        leaves = [x[k].requires_grad_() for k in ("u", "delta", "A", "B", "C", "D", "bias")]
+        dy = torch.randn(x["u"].shape, generator=torch.Generator().manual_seed(1))
+        calls = {name: _both(call, leaves, dy) for name, call in calls.items()}
+    right = calls["sequential"]()
+    for name in calls.keys() - {"sequential", "ours, natural order"}:
+        _close(calls[name](), right)
+    del right
+    benchmark.pedantic(calls["ours"], rounds=15, warmup_rounds=3)
+    best = benchmark.stats.stats.median
+    seconds = {name: peers.median_seconds(call, 15 if "ours" in name else 3) for name, call in calls.items()}
+    updates = shape[0] * shape[1] * shape[2] * STATES * (1 if mode == "inference" else 3)
+    benchmark.extra_info |= {
+        "shape": shape,
+        "mode": mode,
+        "threads": peers.THREADS,
+        "seconds": seconds,
+        "ratio": {name: t / best for name, t in seconds.items() if not name.startswith("ours")},
+        "random over natural order": seconds["ours"] / seconds["ours, natural order"],
+        "roof": roof,
+        # A backward pass repeats the forward's updates and does as much again on the way back.
+        "share of arithmetic roof": updates / best / roof["updates_per_s"],
+    }
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("length", LENGTHS)
+def test_scan_against_length(benchmark: Any, length: int, dtype: torch.dtype, roof: dict[str, float]) -> None:
+    x = _inputs(1, 384, length, dtype)
+    with torch.no_grad():
+        benchmark.pedantic(lambda: _ours(x, x["order"]), rounds=9, warmup_rounds=2)
+    best = benchmark.stats.stats.median
+    natural = peers.median_seconds(lambda: _ours(x, None), 9)
+    leaves = [x[k].requires_grad_() for k in ("u", "delta", "A", "B", "C", "D", "bias")]
+    both = peers.median_seconds(_both(lambda: _ours(x, x["order"]), leaves, torch.ones_like(x["u"])), 5)
+    benchmark.extra_info |= {
+        "L": length,
+        "dtype": str(dtype),
+        "ns_per_token": best / length * 1e9,
+        "forward and backward": both,
+        "ns_per_token, forward and backward": both / length * 1e9,
+        "random over natural order": best / natural,
+        "share of arithmetic roof": 384 * length * STATES / best / roof["updates_per_s"],
+    }
+
+
+@pytest.mark.parametrize("mode", ["inference", "forward and backward"])
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s[0]}x{s[1]}x{s[2]}")
+def test_conv_against_conv1d(benchmark: Any, shape: tuple[int, int, int], mode: str) -> None:
+    g = torch.Generator().manual_seed(0)
+    batch, channels, length = shape
+    x = torch.randn(batch, length, channels, generator=g)
+    weight, bias = torch.randn(channels, 4, generator=g), torch.randn(channels, generator=g)
+    order = torch.randperm(length, generator=g)
+    rank = torch.argsort(order)
+
+    def ours() -> Any:
+        return causal_conv(x, weight, bias, activation="silu", order=order, backend="cpu")
+
+    def peer() -> Any:
+        return peers.torch_conv1d(x, weight, bias, order, rank)
+
+    if mode != "inference":
+        leaves = [t.requires_grad_() for t in (x, weight, bias)]
+        dy = torch.randn(x.shape, generator=g)
+        ours, peer = _both(ours, leaves, dy), _both(peer, leaves, dy)
+    _close(ours(), peer())
+    benchmark.pedantic(ours, rounds=15, warmup_rounds=3)
+    seconds = peers.median_seconds(peer, 7)
+    benchmark.extra_info |= {
+        "shape": shape,
+        "mode": mode,
+        "seconds": {"torch conv1d": seconds},
+        "ratio": {"torch conv1d": seconds / benchmark.stats.stats.median},
+    }
+
+
+_PREPARE = """
+from backbones.ops import selective_scan
+def inputs(batch, channels, length):
+    x = [torch.randn(batch, length, channels), torch.randn(batch, length, channels), -torch.ones(channels, 16)]
+    x += [torch.randn(batch, length, 16), torch.randn(batch, length, 16)]
+    return [t.requires_grad_() for t in x], torch.randperm(length)
+"""
+
+_MEMORY = (
+    _PREPARE
+    + """
+import resource
+def once(x, order, dy):
+    return torch.autograd.grad(selective_scan(*x, order=order), x, dy)
+x, order = inputs(1, 64, 64)
+once(x, order, torch.ones_like(x[0]))
+x, order = inputs(2, 768, 4096)
+dy = torch.ones_like(x[0])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+grads = once(x, order, dy)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / (x[0].numel() * 4))
+"""
+)
+
+_START = (
+    """
+import time
+start = time.perf_counter()
+"""
+    + _PREPARE
+    + """
+x, order = inputs(1, 64, 64)
+selective_scan(*x, order=order).sum().backward()
+print(time.perf_counter() - start)
+"""
+)
+
+
+def test_memory_and_start(benchmark: Any) -> None:
+    """Start: imports, loading the cached kernels, self-check, forward and backward in a new process."""
+    benchmark.pedantic(lambda: peers.in_new_process(_START), rounds=3, warmup_rounds=1)
+    seconds = min(peers.in_new_process(_START) for _ in range(3))
+    memory = peers.in_new_process(_MEMORY)
+    assert memory < 8.0
+    benchmark.extra_info |= {"warm start, seconds": seconds, "extra memory, multiples of u": memory}

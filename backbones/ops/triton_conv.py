@@ -20,19 +20,21 @@ STEPS = 4
 SHORTEST = 32  # steps of a chunk: below this, the rows read twice at its edges would tell
 
 
-def split(batch: int, length: int, channels: int, count: int) -> tuple[int, int]:
-    """(channels a program, steps a chunk) for `count` multiprocessors: sixteen warps each if there is work."""
+def split(batch: int, length: int, channels: int, schedulers: int) -> tuple[int, int]:
+    """(channels a program, steps a chunk) for so many warp schedulers: four warps each if there is work."""
     width = 256
-    while width > 32 and (width >= 2 * channels or batch * -(-channels // width) * (length // SHORTEST) < 16 * count):
+    while width > 32 and (
+        width >= 2 * channels or batch * -(-channels // width) * (length // SHORTEST) < 4 * schedulers
+    ):
         width //= 2
-    chunks = max(1, 16 * count // (batch * -(-channels // width)))
+    chunks = max(1, 4 * schedulers // (batch * -(-channels // width)))
     return width, max(SHORTEST, -(-length // (chunks * STEPS)) * STEPS)
 
 
 def _grid(x: Tensor) -> tuple[int, int, int, int]:
     """(blocks, chunk, chunks, block) of a launch over x."""
     batch, length, channels = x.shape
-    block, chunk = split(batch, length, channels, triton_scan.processors(x.device))
+    block, chunk = split(batch, length, channels, triton_scan.warp_schedulers(x.device))
     return -(-channels // block), chunk, -(-length // chunk), block
 
 

@@ -22,12 +22,12 @@ LOG2E = math.log2(math.e)
 
 # The state is saved before every INTERVAL-th step: 4 N / INTERVAL bytes for each element of u.
 INTERVAL = 32
-# Multiprocessors to plan for; None asks the device. Tests set it to reach both ways of splitting.
-PROCESSORS: int | None = None
+# Warp schedulers to plan for; None asks the device. Tests set it to reach both ways of splitting.
+SCHEDULERS: int | None = None
 # One warp a program (see `triton_common`); multiply-adds fused, which Triton 3.10 no longer does by default.
 LAUNCH = {"num_warps": 1, "enable_fp_fusion": True}
 # Partial sums of dB and dC over channel blocks: above this many bytes, batch elements take turns.
-PARTIAL_BYTES = 1 << 29
+PARTIAL_BYTES = 1 << 30
 
 
 def available() -> str | None:
@@ -45,11 +45,11 @@ def available() -> str | None:
     return None
 
 
-def processors(device: torch.device) -> int:
-    """Multiprocessors of `device`; 1 for a CPU under the interpreter."""
-    if PROCESSORS is not None:
-        return PROCESSORS
-    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
+def warp_schedulers(device: torch.device) -> int:
+    """Warp schedulers of `device`, four a multiprocessor; 4 for a CPU under the interpreter."""
+    if SCHEDULERS is not None:
+        return SCHEDULERS
+    return 4 * torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 4
 
 
 @dataclass(frozen=True)
@@ -69,23 +69,32 @@ def _chunked(length: int, wanted: int) -> tuple[int, int]:
     return -(-length // chunk), chunk
 
 
-def split_forward(batch: int, length: int, channels: int, states: int, count: int) -> Split:
-    """Split of a forward pass over `count` multiprocessors of four schedulers each.
+def split_forward(batch: int, length: int, channels: int, states: int, schedulers: int, save: bool = False) -> Split:
+    """Split of a forward pass over so many warp schedulers.
 
-    A warp of 32 channels a scheduler is enough for one pass: it needs 1.6 times the time of a perfectly filled
-    one, against 2 for the two passes of a chunked run. Two channels a lane share the loads of B and C; they
-    are taken where enough warps remain to hide the latency of memory.
+    One pass is taken where each scheduler gets a warp of 32 channels. It then waits a third of its time, still
+    less than computing every exponential twice.
+
+    Channels of one lane share the loads of B and C and the addresses: 14.5 instructions an element for one
+    channel, 11.5 for two, 9.6 for four, where the special-function unit becomes the limit (Triton 3.6, sm_90,
+    N = 16). But they leave fewer warps, so they are taken where enough remain to hide the latency of memory,
+    and four not beside saving the state, which no longer fits the registers.
     """
-    schedulers = 4 * count
-    narrow, wide = batch * -(-channels // 32), batch * -(-channels // 64)
-    group = 1 if states > 32 or channels <= 32 else 2
-    if narrow >= schedulers:
-        group = group if wide >= 2 * schedulers else 1
-        return Split(1, -(-length // INTERVAL) * INTERVAL, group, 2)
-    if wide * -(-length // INTERVAL) < 2 * schedulers:
-        group = 1
-    warps = wide if group == 2 else narrow
-    return Split(*_chunked(length, 3 * schedulers // warps), group, 2)
+
+    def warps(group: int) -> int:
+        return batch * -(-channels // (32 * group))
+
+    groups = [4] if states <= 16 and channels >= 128 and not save else []
+    groups += [2] if states <= 32 and channels > 32 else []
+    whole = -(-length // INTERVAL) * INTERVAL
+    if warps(1) >= schedulers:
+        group = next((g for g in groups if warps(g) >= 2 * schedulers), 1)
+        return Split(1, whole, group, 1 if group == 4 else 2)
+    # Chunks below 96 steps do not divide evenly among the schedulers, since each is a multiple of INTERVAL.
+    shortest = {4: 3 * INTERVAL, 2: INTERVAL}
+    group = next((g for g in groups if warps(g) * (length // shortest[g]) >= 2 * schedulers), 1)
+    resident = schedulers * (2 if group == 4 else 3)
+    return Split(*_chunked(length, resident // warps(group)), group, 1 if group == 4 else 2)
 
 
 def _group(channels: int, states: int) -> int:
@@ -96,12 +105,21 @@ def _group(channels: int, states: int) -> int:
     return group
 
 
-def split_backward(batch: int, length: int, channels: int, states: int, count: int) -> Split:
-    """Split of a backward pass: two warps a scheduler, as many as its registers hold."""
+def split_backward(batch: int, length: int, channels: int, states: int, schedulers: int) -> Split:
+    """Split of a backward pass; two warps a scheduler are resident, as many as the registers hold.
+
+    Of all chunk counts the one with the shortest schedule: rounds of resident programs times steps a program.
+    With chunks, the carries from the right cost a fifth more.
+    """
     group = _group(channels, states)
     warps = batch * -(-channels // (8 * group))
-    chunks, chunk = _chunked(length, 8 * count // warps)
-    return Split(chunks, chunk, group, 4)
+
+    def cost(chunks: int, chunk: int) -> float:
+        rounds = -(-warps * chunks // (2 * schedulers))
+        return rounds * chunk * (1.2 - 0.2 / chunks)
+
+    choices = {_chunked(length, wanted) for wanted in range(1, 65)}
+    return Split(*min(sorted(choices), key=lambda choice: cost(*choice)), group, 4)
 
 
 def unit_stride(*tensors: Tensor | None) -> list[Tensor | None]:
@@ -163,7 +181,7 @@ def scan_forward(
         return y, state
     u, delta, B, C, z = unit_stride(u, delta, B, C, z)
     rates = _rates(A)
-    plan = split_forward(batch, length, channels, max(states, 1), processors(u.device))
+    plan = split_forward(batch, length, channels, max(states, 1), warp_schedulers(u.device), save)
     blocks = -(-channels // (32 * plan.group))
     many = plan.chunks > 1
     carry = torch.empty((batch, plan.chunks, states, channels) if many else 0, dtype=torch.float32, device=u.device)
@@ -228,7 +246,8 @@ def scan_backward(
     rates = _rates(A)
     blocks = -(-channels // (8 * _group(channels, max(states, 1))))
     each = 8 * blocks * length * max(states, 1)
-    turn = max(1, min(batch, PARTIAL_BYTES // each))
+    turns = -(-batch // max(1, PARTIAL_BYTES // each))
+    turn = -(-batch // turns)
     parts = []
     for low in range(0, batch, turn):
         cut = slice(low, low + turn)
@@ -251,7 +270,7 @@ def _backward(
 
     batch, length, channels = u.shape
     states = rates.shape[0]
-    plan = split_backward(batch, length, channels, max(states, 1), processors(u.device))
+    plan = split_backward(batch, length, channels, max(states, 1), warp_schedulers(u.device))
     padded, width = _padded(states), 8 * plan.group
     many = plan.chunks > 1
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from backbones.ops.triton_common import LOG2E, exp2, softplus, visited
+from backbones.ops.triton_common import exp2, sigmoid, softplus, visited
 
 
 @triton.jit
@@ -157,7 +157,7 @@ def sweep(
                         y_t += skips[g] * u_t
                     if HAS_Z:
                         z_t = raw[2][t * G + g].to(tl.float32)
-                        y_t *= z_t / (1.0 + exp2(z_t * -LOG2E))
+                        y_t *= z_t * sigmoid(z_t)
                     c = first + g * W + tl.arange(0, W)
                     tl.store(y + rows[t] * y_l + c, y_t.to(y.dtype.element_ty), mask=c < limit)
             h = stepped

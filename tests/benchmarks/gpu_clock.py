@@ -77,7 +77,7 @@ def ceilings(size: int) -> dict[str, float]:
     """Bytes a second of a copy, read and written, and exponentials a second in registers; measured here and now."""
     source, target = torch.randn(size, device=DEVICE), torch.empty(size, device=DEVICE)
     copy = statistics.median(device_times([lambda: target.copy_(source)], 9))
-    programs, rounds, block = (64 * triton_scan.processors(DEVICE), 4096, 1024) if CUDA else (1, 4, 64)
+    programs, rounds, block = (16 * triton_scan.warp_schedulers(DEVICE), 4096, 1024) if CUDA else (1, 4, 64)
     out = torch.empty(programs * block, device=DEVICE)
     exp = statistics.median(device_times([lambda: _exponentials[(programs,)](out, rounds, BLOCK=block)], 5))
     return {"copy_bytes_per_second": 8 * size / copy, "exp2_per_second": programs * rounds * block / exp}

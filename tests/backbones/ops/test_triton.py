@@ -83,13 +83,13 @@ def test_without_a_gpu_the_reason_is_in_words() -> None:
 @pytest.mark.parametrize("length", [1, 31, 32, 33, 1024, 16385, 38416])
 @pytest.mark.parametrize("channels", [1, 96, 1536])
 def test_a_split_covers_the_sequence_once_and_fills_the_chip(batch: int, length: int, channels: int) -> None:
-    for split in (triton_scan.split_forward, triton_scan.split_backward):
-        plan = split(batch, length, channels, 16, 132)
+    forward, saving = (triton_scan.split_forward(batch, length, channels, 16, 528, save) for save in (False, True))
+    for plan in (forward, saving, triton_scan.split_backward(batch, length, channels, 16, 528)):
         assert (plan.chunks - 1) * plan.chunk < length <= plan.chunks * plan.chunk
         assert plan.chunk % triton_scan.INTERVAL == 0
         assert triton_scan.INTERVAL % plan.steps == 0
         assert plan.group in (1, 2, 4)
     # One sequence of the usual width leaves no multiprocessor idle, unless it is too short to be cut.
-    plan = triton_scan.split_forward(batch, length, channels, 16, 132)
-    warps = batch * plan.chunks * -(-channels // (32 * plan.group))
-    assert warps >= 132 or plan.chunk == triton_scan.INTERVAL
+    for plan in (forward, saving):
+        warps = batch * plan.chunks * -(-channels // (32 * plan.group))
+        assert warps >= 132 or plan.chunk == triton_scan.INTERVAL

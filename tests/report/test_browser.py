@@ -206,8 +206,10 @@ def test_theme_button_turns_the_page(browser: Browser, site: Path, cells: list[C
 
 
 def test_print_is_light_and_holds_no_tools(browser: Browser, site: Path, cells: list[Cell]) -> None:
-    page, _ = opened(browser, addresses(site, cells)["suite"], color_scheme="dark")
+    paper = {"width": 720, "height": 1000}  # A4 less its margins.
+    page, _ = opened(browser, addresses(site, cells)["suite"], color_scheme="dark", viewport=paper)
     page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= paper["width"]
     assert page.locator(".tools:visible, .theme:visible, nav:visible").count() == 0
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert len(page.pdf()) > 10_000

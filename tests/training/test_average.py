@@ -53,7 +53,7 @@ def test_buffers_are_copied_not_averaged():
     layer = nn.BatchNorm1d(2)
     average = Average(layer, TrainingSpec())
     layer.running_mean.fill_(3.0)
-    average.take_buffers()
+    average.gather()
     assert average.model.running_mean.tolist() == [3.0, 3.0]
     assert not average.model.training
     assert not any(parameter.requires_grad for parameter in average.model.parameters())

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.conftest import train
+from tests.training.conftest import net, train
+from zigbench.training.checkpoint import Checkpoint
 from zigbench.training.distributed import Launch, World, current, joined, launched
 from zigbench.training.logs import read_lines
 
@@ -22,6 +23,9 @@ JOBS = {
     "parts": (2, {"accumulate": 2, "precision": "bfloat16"}),
     "coupled": (2, {"coupling": "optimal-transport"}),
     "diverging": (2, {"poisoned": True, "checkpoint_every": 2}),
+    "sharded": (2, {"distribution": "sharded", "accumulate": 2, "keep_every": 8, "clip": 0.5}),
+    "resumed": (2, {"distribution": "sharded", "accumulate": 2, "keep_every": 8, "clip": 0.5, "from": "sharded"}),
+    "sharded-diverging": (2, {"distribution": "sharded", "poisoned": True}),
     "three": (3, {}),
 }
 
@@ -38,7 +42,7 @@ def told(tmp_path_factory) -> tuple[Path, dict[str, list[str]]]:
     return root, dict(zip(JOBS, json.loads(done.stdout), strict=True))
 
 
-@pytest.mark.parametrize("job", ["plain", "parts", "coupled"])
+@pytest.mark.parametrize("job", ["plain", "parts", "coupled", "sharded"])
 def test_two_processes_give_the_loss_curve_of_one(told, tmp_path, job):
     root, failures = told
     assert failures[job] == ["", ""]
@@ -46,6 +50,9 @@ def test_two_processes_give_the_loss_curve_of_one(told, tmp_path, job):
     alone = train(tmp_path, **changes)
     lines = read_lines(root / job / "log.jsonl")
     assert [line["step"] for line in lines] == [step for step, _ in alone.curve]
+    for name in ("lr", "grad_norm"):
+        pairs = zip(lines, read_lines(tmp_path / "log.jsonl"), strict=True)
+        assert all(one[name] == pytest.approx(other[name], rel=0.05) for one, other in pairs)
     tolerance = 1e-2 if "precision" in changes else 1e-4
     assert [line["loss"] for line in lines] == pytest.approx([loss for _, loss in alone.curve], rel=tolerance)
 
@@ -65,6 +72,31 @@ def test_all_processes_diverge_together_and_name_the_place_that_one_of_them_foun
     assert first == second
     assert "diverged at step 5: layer blocks.0.norm is the first" in first
     assert sorted(path.name for path in (root / "diverging" / "checkpoints").iterdir()) == ["000000002", "000000004"]
+
+
+def test_a_sharded_training_resumes_exactly_and_its_checkpoints_are_whole(told):
+    root, failures = told
+    assert failures["resumed"] == ["", ""]
+    newest = "checkpoints/000000020"
+    for name in ("log.jsonl", f"{newest}/weights.safetensors", f"{newest}/average.safetensors"):
+        assert (root / "resumed" / name).read_bytes() == (root / "sharded" / name).read_bytes()
+    shapes = {name: value.shape for name, value in net().state_dict().items()}
+    for part in (
+        Checkpoint.read(root / "sharded" / newest).weights,
+        Checkpoint.read(root / "sharded" / newest).average,
+    ):
+        assert {name: value.shape for name, value in part.items()} == shapes
+
+
+def test_a_sharded_training_names_a_layer_too(told):
+    first, second = told[1]["sharded-diverging"]
+    assert first == second
+    assert "diverged at step 5: the gradient of out.bias is not finite" in first
+
+
+def test_float16_cannot_be_sharded(tmp_path):
+    with pytest.raises(ValueError, match=r"take 'bfloat16', or training.distribution = 'replicated'"):
+        train(tmp_path, distribution="sharded", precision="float16")
 
 
 def test_a_world_that_does_not_divide_the_batch_is_refused_by_everyone(told):

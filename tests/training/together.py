@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import sys
 from pathlib import Path
@@ -42,6 +43,10 @@ def process(folder: Path, rank: int, size: int, port: int, changes: dict[str, An
 
 def run(folder: Path, size: int, changes: dict[str, Any]) -> list[str]:
     """One job; what each of its processes failed with."""
+    if "from" in changes:
+        # Another's folder, with its last checkpoint lost and so the last steps to be done again.
+        shutil.copytree(folder.with_name(changes.pop("from")), folder)
+        shutil.rmtree(max((folder / "checkpoints").iterdir()))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

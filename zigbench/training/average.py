@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from zigbench.spec import TrainingSpec
+from zigbench.training.sharded import like, local, share, whole
 
 
 def exponential_weight(decay: float, count: int) -> float:
@@ -60,9 +61,20 @@ class Average:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self._decay = spec.ema
         self._exponent = None if spec.ema_std is None else power_exponent(spec.ema_std)
-        self._mine = [parameter.detach() for parameter in self.model.parameters()]
-        self._theirs = [parameter.detach() for parameter in model.parameters()]
+        self._own = [parameter.detach() for parameter in self.model.parameters()]
+        self.follow(model)
+
+    def follow(self, model: nn.Module) -> None:
+        """Average this model from now on: the one copied, which has been spread over processes since."""
+        self._followed = [parameter.detach() for parameter in model.parameters()]
         self._buffers = list(zip(self.model.buffers(), model.buffers(), strict=True))
+        # Of a spread network each process averages its own part; otherwise the copy is averaged in place.
+        self._theirs = [local(parameter) for parameter in self._followed]
+        self._mine = [
+            own if theirs is followed else torch.empty_like(theirs)
+            for own, theirs, followed in zip(self._own, self._theirs, self._followed, strict=True)
+        ]
+        self.scatter()
 
     def weight(self, count: int) -> float:
         """Weight of the newest of ``count`` iterates; 1 for the first."""
@@ -76,7 +88,17 @@ class Average:
         torch._foreach_lerp_(self._mine, self._theirs, self.weight(count))
 
     @torch.no_grad()
-    def take_buffers(self) -> None:
-        """Copy the model's buffers, which are not averaged."""
+    def gather(self) -> None:
+        """Bring the copy up to date: its buffers, which are not averaged, and parts that other processes keep."""
         for mine, theirs in self._buffers:
             mine.copy_(theirs)
+        for own, mine, followed in zip(self._own, self._mine, self._followed, strict=True):
+            if mine is not own:
+                own.copy_(whole(like(mine, followed)))
+
+    @torch.no_grad()
+    def scatter(self) -> None:
+        """Take this process's parts from the copy, after it was filled from a checkpoint."""
+        for own, mine, followed in zip(self._own, self._mine, self._followed, strict=True):
+            if mine is not own:
+                mine.copy_(local(share(own, followed)))

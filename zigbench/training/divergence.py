@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from zigbench.training.sharded import local
+
 
 class DivergedError(RuntimeError):
     """The loss or its gradient is not finite.
@@ -42,12 +44,24 @@ def locate(model: nn.Module, forward: Callable[[], Tensor]) -> tuple[str, str]:
         return watch.found
     if not bool(loss.isfinite()):
         return "", f"the loss is {loss.item()} though every layer's output is finite"
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     for name in reversed(watch.finished):
         for own, parameter in model.get_submodule(name).named_parameters(recurse=False):
             if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
                 return name, f"the gradient of {f'{name}.{own}'.lstrip('.')} is not finite"
     return "", "the loss or its gradient is not finite, but repeating the step did not show where it begins"
+
+
+def blame(model: nn.Module) -> tuple[str, str]:
+    """What a gradient that is at hand tells of where it began: the last parameter of the model that it spoiled.
+
+    For a network that is spread over processes, which can't repeat a step each on its own. Arguments and result as
+    for :func:`locate`.
+    """
+    for name, parameter in reversed(list(model.named_parameters())):
+        if parameter.grad is not None and not bool(local(parameter.grad).isfinite().all()):
+            return name.rpartition(".")[0], f"the gradient of {name} is not finite"
+    return "", "the loss or its gradient is not finite"
 
 
 class _Watch:

@@ -12,6 +12,7 @@ from zigbench.training.average import Average
 from zigbench.training.checkpoint import Checkpoint
 from zigbench.training.distributed import World
 from zigbench.training.progress import Progress
+from zigbench.training.sharded import share, whole
 from zigbench.training.shelf import Shelf
 from zigbench.training.step import Stepper
 
@@ -61,19 +62,18 @@ class Keeper:
         return step in self.shelf.steps()
 
     def save(self, log_length: int, telemetry_length: int) -> None:
-        """Put a checkpoint of now on the shelf; rank 0 does."""
+        """Put a checkpoint of now on the shelf; rank 0 does, and everyone gives it what they keep."""
+        self.average.gather()
+        weights, optimizer = whole(self.model.state_dict()), whole(self.stepper.optimizer.state_dict())
         if not self.world.main:
             return
-        self.average.take_buffers()
         state = {
-            "optimizer": self.stepper.optimizer.state_dict(),
+            "optimizer": optimizer,
             "scaler": self.stepper.scaler.state_dict(),
             "progress": self.progress.kept(),
             "lengths": [log_length, telemetry_length],
         }
-        self.shelf.put(
-            Checkpoint(self.progress.step, self.facts, self.model.state_dict(), self.average.model.state_dict(), state)
-        )
+        self.shelf.put(Checkpoint(self.progress.step, self.facts, weights, self.average.model.state_dict(), state))
 
     def resume(self) -> tuple[int, int]:
         """Put back the newest checkpoint; the lengths of log and telemetry to go on from.
@@ -100,13 +100,24 @@ class Keeper:
         if checkpoint is None:
             return 0, 0
         checkpoint.refuse_other(self.facts, self.shelf.path(checkpoint.step))
-        self.model.load_state_dict(checkpoint.weights)
+        own = self.model.state_dict()
+        self.model.load_state_dict({name: share(value, own[name]) for name, value in checkpoint.weights.items()})
         self.average.model.load_state_dict(checkpoint.average)
-        self.stepper.optimizer.load_state_dict(checkpoint.state["optimizer"])
+        self.average.scatter()
+        self._put_back_optimizer(checkpoint.state["optimizer"])
         self.stepper.scaler.load_state_dict(checkpoint.state["scaler"])
         self.progress.restore(checkpoint.state["progress"])
         log_length, telemetry_length = checkpoint.state["lengths"]
         return log_length, telemetry_length
+
+    def _put_back_optimizer(self, kept: dict[str, Any]) -> None:
+        optimizer = self.stepper.optimizer
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        state = {
+            number: {name: value if name == "step" else share(value, parameters[number]) for name, value in of.items()}
+            for number, of in kept["state"].items()
+        }
+        optimizer.load_state_dict({**kept, "state": state})
 
 
 def identity(spec: OptimizerSpec | TrainingSpec) -> dict[str, Any]:

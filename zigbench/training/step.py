@@ -15,6 +15,8 @@ from zigbench.training.distributed import World
 from zigbench.training.feed import Material
 from zigbench.training.optimizer import make_optimizer
 from zigbench.training.precision import autocast, make_scaler
+from zigbench.training.sharded import local
+from zigbench.training.spread import unexchanged
 
 
 class Gradient(NamedTuple):
@@ -71,15 +73,15 @@ class Stepper:
         count = self.training.accumulate
         if count == 1:
             loss = self.loss(self.forward, material)
-            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            self.scaler.scale(loss).backward()
             return loss.detach()
         total = torch.zeros((), device=self.device)
         for number, part in enumerate(material.parts(count), 1):
             # Processes exchange gradients once a step, with the last part.
             alone = self.world.size > 1 and number < count
-            with self.forward.no_sync() if alone else contextlib.nullcontext():  # type: ignore[operator]
+            with unexchanged(self.forward) if alone else contextlib.nullcontext():
                 loss = self.loss(self.forward, part) / count
-                self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                self.scaler.scale(loss).backward()
             total += loss.detach()
         return total
 
@@ -92,11 +94,13 @@ class Stepper:
         """
         if self.scaler.is_enabled():
             self.scaler.unscale_(self.optimizer)
-        self._gradients = [p.grad for p in self._parameters if p.grad is not None]
+        self._gradients = [local(p.grad) for p in self._parameters if p.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(self._gradients)))
         if self.world.size > 1:
-            loss, said = self.world.mean(torch.stack([loss, loss.new_tensor(float(flag))]))
+            loss, said, square = self.world.mean(torch.stack([loss, loss.new_tensor(float(flag)), norm.square()]))
             flag = bool(said > 0)
+            if self.training.distribution == "sharded":
+                norm = (square * self.world.size).sqrt()
         values = torch.stack([loss, norm]).tolist()
         return Gradient(*values), flag
 

@@ -40,7 +40,15 @@ def test_inner_times_are_never_moved(path: str, prediction: str):
     assert torch.equal(held, inner)
 
 
-@pytest.mark.parametrize("cutoff", [0.0, 1.0, -1e-3])
+def test_each_end_has_its_own_ratio_and_nothing_else_changes():
+    interpolant = Interpolant("linear", "score", "likelihood", "edm", mean=-1.0)
+    other = interpolant.with_cutoff((0.25, 0.1))
+    assert other.clamp(ENDS, "data").tolist() == pytest.approx([0.2, 1 / 1.1])
+    assert interpolant.cutoff == (1e-3, 1e-3)
+    assert other.with_cutoff(1e-3) == interpolant
+
+
+@pytest.mark.parametrize("cutoff", [0.0, 1.0, -1e-3, (0.1, 1.0)])
 def test_an_impossible_cutoff_is_refused(cutoff: float):
     with pytest.raises(ValueError, match="it must lie between 0 and 1"):
         Interpolant(cutoff=cutoff)

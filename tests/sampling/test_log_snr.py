@@ -18,7 +18,7 @@ NOISE = torch.randn(8, 1, 1, 2, generator=torch.Generator().manual_seed(0), dtyp
 def test_ddim_is_the_first_order_solver_in_log_snr(path: str, prediction: str, mixture: GaussianMixture):
     interpolant = Interpolant(path, prediction)
     network = mixture.model(interpolant)
-    times = [0.1 + 0.06 * k for k in range(16)]
+    times = [0.2 + 0.05 * k for k in range(16)]
     results = [
         sample(network, interpolant, NOISE, solver=solver, times=times)
         for solver in ("ddim", "dpm-solver-1", "dpm-solver++-1")

@@ -6,6 +6,8 @@ at the point where the amplitude ratio α/σ (or σ/α) has fallen to the cut-of
 it are those at that point. Cutting on the ratio and not on t gives every path the same share of what is left out:
 at the cut-off 0.001 the other part has a standard deviation of a thousandth. An end at which everything is finite
 is used as it is.
+
+A cut-off is a pair (least α/σ, least σ/α), for the noise's end and the data's.
 """
 
 from __future__ import annotations
@@ -22,19 +24,29 @@ from zigbench.interpolant.prediction import PARTS, definition, to_part
 from zigbench.interpolant.state import PathState
 from zigbench.interpolant.weighting import weight
 
+Cutoff = tuple[float, float]
+
+TRAINING: Cutoff = (1e-3, 1e-3)
+"""Of training and of conversions: all but a thousandth of the path is as the formulas say."""
+
+SAMPLING: Cutoff = (0.03, 0.01)
+"""Of sampling. A conversion multiplies the network's error by the inverse of the cut-off, which a solver's first step
+then takes for signal: with 0.001 the first Euler step from a predicted noise goes astray. Holding the expected data
+and noise costs the order of the cut-off's square at the noise, a grey level of 256 at the data."""
+
 Quantities = Callable[[PathState], Iterable[Tensor]]
 
 
-def finite_range(path: Path, cutoff: float, quantities: Quantities) -> tuple[float, float]:
+def finite_range(path: Path, cutoff: Cutoff, quantities: Quantities) -> tuple[float, float]:
     """Least and greatest time at which the quantities may be evaluated.
 
     Args:
         path: the path.
-        cutoff: amplitude ratio kept at an end where a quantity is not finite, in (0, 1).
+        cutoff: amplitude ratios kept at an end where a quantity is not finite, in (0, 1).
         quantities: the coefficients that must be finite.
     """
     limits = []
-    for end, log_snr in ((0.0, math.log(cutoff)), (1.0, -math.log(cutoff))):
+    for end, log_snr in ((0.0, math.log(cutoff[0])), (1.0, -math.log(cutoff[1]))):
         state = path.state(torch.tensor(end, dtype=torch.float64))
         if all(bool(value.isfinite()) for value in quantities(state)):
             limits.append(end)
@@ -43,8 +55,20 @@ def finite_range(path: Path, cutoff: float, quantities: Quantities) -> tuple[flo
     return limits[0], limits[1]
 
 
+def as_cutoff(cutoff: float | Cutoff) -> Cutoff:
+    """One ratio for both ends, or a pair, as a pair.
+
+    Raises:
+        ValueError: a ratio outside (0, 1).
+    """
+    noise, data = (cutoff, cutoff) if isinstance(cutoff, int | float) else cutoff
+    if not (0 < noise < 1 and 0 < data < 1):
+        raise ValueError(f"cutoff is {cutoff}; it must lie between 0 and 1")
+    return float(noise), float(data)
+
+
 @lru_cache(maxsize=1024)
-def conversion_range(path: Path, cutoff: float, prediction: str, targets: tuple[str, ...]) -> tuple[float, float]:
+def conversion_range(path: Path, cutoff: Cutoff, prediction: str, targets: tuple[str, ...]) -> tuple[float, float]:
     """Times at which a prediction is defined and can be converted to all of ``targets``."""
 
     parts = {part for target in targets if target != prediction for part in PARTS[target]}
@@ -58,13 +82,13 @@ def conversion_range(path: Path, cutoff: float, prediction: str, targets: tuple[
 
 
 @lru_cache(maxsize=1024)
-def definition_range(path: Path, cutoff: float, target: str) -> tuple[float, float]:
+def definition_range(path: Path, cutoff: Cutoff, target: str) -> tuple[float, float]:
     """Times at which ``target`` has a finite share of data and noise."""
     return finite_range(path, cutoff, lambda state: definition(target, state))
 
 
 @lru_cache(maxsize=1024)
-def training_range(path: Path, cutoff: float, prediction: str, weighting: str) -> tuple[float, float]:
+def training_range(path: Path, cutoff: Cutoff, prediction: str, weighting: str) -> tuple[float, float]:
     """Times at which the target of the loss and its weight are finite."""
 
     def quantities(state: PathState) -> Iterable[Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Generator, Tensor
 from zigbench.interpolant import coupling as couplings
 from zigbench.interpolant import path as paths
 from zigbench.interpolant import time_sampling
-from zigbench.interpolant.cutoff import conversion_range, definition_range, training_range
+from zigbench.interpolant.cutoff import TRAINING, Cutoff, as_cutoff, conversion_range, definition_range, training_range
 from zigbench.interpolant.options import choose, take, unknown
 from zigbench.interpolant.path import Path
 from zigbench.interpolant.prediction import PREDICTIONS, conversion
@@ -36,8 +37,8 @@ class Interpolant:
         weighting: one of :data:`WEIGHTINGS`, or a function from times (B,) to factors (B,) of the squared error.
         time: one of :data:`TIMES`, the distribution of training times.
         coupling: one of :data:`COUPLINGS`, which noise goes with which datum.
-        cutoff: amplitude ratio at which an end is held where a quantity is not finite there; see
-            :mod:`zigbench.interpolant.cutoff`.
+        cutoff: amplitude ratio, or a pair of them, at which an end is held in training and conversions where a
+            quantity is not finite there; see :mod:`zigbench.interpolant.cutoff`. Samplers have their own.
         options: the path's own (``degree``; ``beta_min``, ``beta_max``; ``sigma_min``, ``sigma_max``;
             ``offset``) and the time distribution's own (``mean``, ``std``; ``skew``; ``points``). One that is
             None has the member's default.
@@ -51,7 +52,7 @@ class Interpolant:
     weighting: Weighting
     time: TimeSampler
     coupling: str
-    cutoff: float
+    cutoff: Cutoff
 
     def __init__(
         self,
@@ -61,11 +62,9 @@ class Interpolant:
         time: str = "uniform",
         coupling: str = "independent",
         *,
-        cutoff: float = 1e-3,
+        cutoff: float | Cutoff = TRAINING,
         **options: Any,
     ) -> None:
-        if not 0 < cutoff < 1:
-            raise ValueError(f"cutoff is {cutoff}; it must lie between 0 and 1")
         time_type = choose("time distribution", time, time_sampling.MEMBERS)
         time_options = take(options, [field.name for field in fields(time_type)])
         if isinstance(path, str):
@@ -82,9 +81,15 @@ class Interpolant:
             choose("weighting", weighting, dict.fromkeys(WEIGHTINGS))
         choose("coupling", coupling, couplings.MEMBERS)
         choose("prediction", prediction, dict.fromkeys(PREDICTIONS))
-        parts = (path, prediction, weighting, time_type(**time_options), coupling, cutoff)
+        parts = (path, prediction, weighting, time_type(**time_options), coupling, as_cutoff(cutoff))
         for field, part in zip(fields(self), parts, strict=True):
             object.__setattr__(self, field.name, part)
+
+    def with_cutoff(self, cutoff: float | Cutoff) -> Interpolant:
+        """The same interpolant, held elsewhere at its ends."""
+        other = copy(self)
+        object.__setattr__(other, "cutoff", as_cutoff(cutoff))
+        return other
 
     def state(self, t: Tensor | float) -> PathState:
         """Coefficients of the path at ``t``, in float64, shaped like t."""

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zigbench.interpolant.cutoff import SAMPLING
 from zigbench.interpolant.interpolant import Interpolant, Model, prediction_of, spread
 from zigbench.interpolant.path import Path
 from zigbench.interpolant.prediction import definition
@@ -58,4 +59,4 @@ def swap(model: Model, trained: Interpolant, path: str | Path, **options: Any) -
         What to give to :func:`zigbench.sampling.sample` in place of the model and of its interpolant.
     """
     target = Interpolant(path, **{"cutoff": trained.cutoff, **options})
-    return Swapped(model, trained, target), target
+    return Swapped(model, trained.with_cutoff(SAMPLING), target), target

@@ -43,11 +43,12 @@ def _from_data(field: Field, x: Tensor, data: Tensor, t: float, end: float) -> T
 
 
 def ddim(field: Field, x: Tensor, times: list[float]) -> Tensor:
-    """x' = α' x* + σ' ε of the data and noise expected at the beginning of the step; order 1."""
+    """x' = α' x* + σ' ε, x* expected at the beginning of the step and ε what x has besides it; order 1."""
     for t, end in pairwise(times):
-        data, noise = field(x, t, "data", "noise")
-        state = field.state(end)
-        x = state.alpha * data + state.sigma * noise
+        data = field(x, t, "data")[0]
+        here, there = field.state(t), field.state(end)
+        noise = (x - here.alpha * data) / here.sigma
+        x = there.alpha * data + there.sigma * noise
     return x
 
 

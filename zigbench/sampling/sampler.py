@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Generator, Tensor
 
+from zigbench.interpolant.cutoff import SAMPLING, Cutoff, as_cutoff
 from zigbench.interpolant.interpolant import Interpolant, Model
 from zigbench.interpolant.options import choose
 from zigbench.sampling import adaptive, ancestral, grid, log_snr, ode, sde
@@ -41,6 +42,8 @@ class Sampler:
             is taken; all but "none" leave out its noise, as at the data they should.
         times: one of :data:`GRIDS`, or increasing times in [0, 1] in place of ``steps``; unless told, "log-snr"
             for DPM-Solver and "uniform" for the others.
+        cutoff: amplitude ratios (α/σ at the noise, σ/α at the data), or one for both, at which an end is held where a
+            conversion of the network's output is not finite there; see :mod:`zigbench.interpolant.cutoff`.
         rtol, atol: tolerances of dopri5 (1e-3 and 1e-6 unless told).
 
     Raises:
@@ -56,6 +59,7 @@ class Sampler:
     diffusion_scale: float | None = None
     last_step: str | None = None
     times: str | Sequence[float] | None = None
+    cutoff: float | Cutoff = SAMPLING
     rtol: float | None = None
     atol: float | None = None
 
@@ -63,6 +67,7 @@ class Sampler:
         choose("solver", self.solver, dict.fromkeys(SOLVERS))
         check_steps(self.steps)
         self._guidance()
+        object.__setattr__(self, "cutoff", as_cutoff(self.cutoff))
         self._only(tuple(sde.STEPS), "diffusion", "diffusion_scale", "last_step")
         self._only(("dopri5",), "rtol", "atol")
         self._diffusion()
@@ -100,6 +105,7 @@ class Sampler:
             raise ValueError(
                 f"the solver {self.solver!r} draws noise: give a generator, or a list of one seed per sample"
             )
+        interpolant = interpolant.with_cutoff(self.cutoff)
         field = Field(model, interpolant, self._guidance(), noise.dtype, label, context)
         times = self.grid(interpolant)
         x = noise.to(torch.promote_types(noise.dtype, torch.float32))

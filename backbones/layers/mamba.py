@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import linear, silu
 
 from backbones.config.count import dt_rank
 from backbones.ops import causal_conv, selective_scan
@@ -22,10 +22,15 @@ class Direction(nn.Module):
     Args:
         width: features of a token outside the mixer; sets the rank of Δ's projection.
         inner: channels that are scanned.
+        order: (L,) int64, the visiting order. A buffer, so that it is saved with the weights; and one tensor for
+            good, so that the scan checks it once.
     """
 
-    def __init__(self, width: int, inner: int, *, d_state: int, d_conv: int) -> None:
+    order: Tensor
+
+    def __init__(self, width: int, inner: int, order: Tensor, *, d_state: int, d_conv: int) -> None:
         super().__init__()
+        self.register_buffer("order", order.clone())
         rank = dt_rank(width)
         self.split = (rank, d_state, d_state)
         # A depthwise convolution's own initialisation: fan-in is the number of taps.
@@ -43,9 +48,9 @@ class Direction(nn.Module):
         self.A_log = nn.Parameter(torch.arange(1, d_state + 1, dtype=torch.float32).log().repeat(inner, 1))
         self.D = nn.Parameter(torch.ones(inner))
 
-    def forward(self, x: Tensor, order: Tensor, z: Tensor | None = None) -> Tensor:
-        """x, z (B, L, inner) and order (L,) to (B, L, inner), all in natural order; times SiLU(z) if given."""
-        u = causal_conv(x, self.conv_weight, self.conv_bias, activation="silu", order=order)
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        """x, z (B, L, inner) to the same shape, in natural order; times SiLU(z) if given."""
+        u = causal_conv(x, self.conv_weight, self.conv_bias, activation="silu", order=self.order)
         low, B, C = self.x_proj(u).split(self.split, dim=-1)
         return selective_scan(
             u,
@@ -57,7 +62,7 @@ class Direction(nn.Module):
             z,
             delta_bias=_wide(self.dt_proj.bias),
             delta_softplus=True,
-            order=order,
+            order=self.order,
         )
 
 
@@ -71,13 +76,11 @@ class MambaMixer(nn.Module):
 
     Args:
         width: features of a token.
-        orders: (k, L) int64: the visiting order of each direction; a buffer, so it is saved with the weights.
+        orders: (k, L) int64: the visiting order of each direction.
         halve: average the directions instead of adding them, as Vision Mamba does for its two.
         depth: blocks in the network: out_proj begins 1/√depth smaller, so that the residual stream's variance
             does not grow with depth.
     """
-
-    orders: Tensor
 
     def __init__(
         self,
@@ -92,18 +95,32 @@ class MambaMixer(nn.Module):
     ) -> None:
         super().__init__()
         inner = expand * width
-        self.register_buffer("orders", torch.stack(list(orders)))
-        self.scale = 1.0 / len(self.orders) if halve else 1.0
+        self.scale = 1.0 / len(orders) if halve else 1.0
         self.in_proj = nn.Linear(width, 2 * inner, bias=False)
-        self.directions = nn.ModuleList(Direction(width, inner, d_state=d_state, d_conv=d_conv) for _ in self.orders)
+        self.directions = nn.ModuleList(
+            Direction(width, inner, order, d_state=d_state, d_conv=d_conv) for order in orders
+        )
         self.out_proj = nn.Linear(inner, width, bias=False)
         with torch.no_grad():
             self.out_proj.weight /= math.sqrt(depth)
 
+    @property
+    def orders(self) -> Tensor:
+        """(k, L): the visiting order of each direction."""
+        return torch.stack([direction.order for direction in self.directions])
+
     def forward(self, x: Tensor) -> Tensor:
         """(B, L, width) to the same shape, in natural order."""
-        x, z = self.in_proj(x).chunk(2, dim=-1)
+        x, z = self._project(x)
         if len(self.directions) == 1:
-            return self.out_proj(self.directions[0](x, self.orders[0], z))
-        total = sum(direction(x, order) for direction, order in zip(self.directions, self.orders, strict=True))
-        return self.out_proj(total * nn.functional.silu(z) * self.scale)
+            return self.out_proj(self.directions[0](x, z))
+        total = sum(direction(x) for direction in self.directions)
+        return self.out_proj(total * (silu(z) * self.scale))
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What is scanned and its gate, (B, L, inner) each."""
+        if x.device.type == "cpu" and not torch.compiler.is_compiling():
+            # Two products here: one would have its backward pass copy both gradients into one tensor first.
+            wx, wz = self.in_proj.weight.chunk(2)
+            return linear(x, wx), linear(x, wz)
+        return self.in_proj(x).chunk(2, dim=-1)

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := zigbench backbones suites tests
 # The floors that everything stands on are typed strictly.
-STRICT := $(addprefix -m zigbench.,spec settings registry rng suite record folder) -p zigbench.scan
+STRICT := -p zigbench.spec $(addprefix -m zigbench.,settings registry rng suite record folder) -p zigbench.scan
 
 .PHONY: help install quickstart test lint benchmark clean
 

@@ -1,0 +1,26 @@
+"""What a run is: typed, frozen, fully resolved, with an identity.
+
+A :class:`RunSpec` never exists half-resolved: parsing looks up the backbone's and the data set's own typed
+configs (without importing torch), fills every default and checks the parts against each other. Its ``id`` is
+the hash of that resolved form: two specs that mean the same run have the same id however they were written.
+"""
+
+from zigbench.spec.base import NOT_IDENTITY, Position, Positive, Share, Spec, Unit, canonical_json
+from zigbench.spec.geometry import Geometry
+from zigbench.spec.plugins import LIFTED, BackboneConfig, BackboneSpec, DataConfig, DataSpec
+from zigbench.spec.run import RunSpec, spec_id
+from zigbench.spec.sections import (
+    EvaluationSpec,
+    InterpolantSpec,
+    OptimizerSpec,
+    Resources,
+    SamplerSpec,
+    ScanSpec,
+    TrainingSpec,
+)
+
+__all__ = [
+    "LIFTED", "NOT_IDENTITY", "BackboneConfig", "BackboneSpec", "DataConfig", "DataSpec", "EvaluationSpec", "Geometry",
+    "InterpolantSpec", "OptimizerSpec", "Position", "Positive", "Resources", "RunSpec", "SamplerSpec", "ScanSpec",
+    "Share", "Spec", "TrainingSpec", "Unit", "canonical_json", "spec_id",
+]  # fmt: skip

@@ -1,0 +1,68 @@
+"""What is wrong with a spec, in the words of who wrote it: dotted path, value, what is allowed."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping
+from typing import Any, cast
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from zigbench.registry import nearest
+from zigbench.settings import Fault, SpecError
+from zigbench.spec.plugins import LIFTED, Component
+
+
+def faults_of(detail: ErrorDetails, raw: Mapping[str, Any], root: type[BaseModel]) -> tuple[Fault, ...]:
+    """A pydantic error in the words of a spec: dotted path, value, what is allowed."""
+    cause = detail.get("ctx", {}).get("error")
+    if isinstance(cause, SpecError):
+        return cause.faults
+    loc = [str(part) for part in detail["loc"]]
+    path = ".".join(loc)
+    given = "" if detail["type"] == "missing" else reprlib.repr(detail["input"])
+    problem = detail["msg"].removeprefix("Value error, ")
+    hint = ""
+    if detail["type"] == "extra_forbidden":
+        owner = _owner(loc[:-1], raw, root)
+        lifted = LIFTED.get(loc[-1]) if loc[:-1] == ["backbone", "config"] else None
+        if lifted:
+            name = raw["backbone"].get("name")
+            return (
+                Fault(
+                    lifted,
+                    given,
+                    f"has no meaning for the backbone {name!r}, which takes none",
+                    "leave it out",
+                ),
+            )
+        known = sorted(owner.model_fields) if owner else []
+        if loc[:-1] == ["backbone", "config"]:
+            known = [key for key in known if key not in LIFTED]
+        near = nearest(loc[-1], known)
+        problem = "unknown key"
+        hint = (f"did you mean {near!r}? " if near else "") + f"allowed: {', '.join(known) or 'none'}"
+    elif loc[:2] == ["backbone", "config"] and loc[-1] in LIFTED:
+        path = LIFTED[loc[-1]]
+    elif detail["type"] == "missing":
+        problem = "is required"
+    return (Fault(path or "spec", given, problem, hint),)
+
+
+def _owner(loc: list[str], raw: Mapping[str, Any], root: type[BaseModel]) -> type[BaseModel] | None:
+    """The model class that owns the key at ``loc``."""
+    owner = root
+    for depth, part in enumerate(loc):
+        if part == "config":
+            node: Any = raw
+            for parent in loc[:depth]:
+                node = node[parent]
+            return cast(type[BaseModel], cast(type[Component], owner)._registry.get(node["name"]))
+        annotation = owner.model_fields[part].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not models:
+            return None
+        owner = models[0]
+    return owner

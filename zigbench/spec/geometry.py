@@ -1,0 +1,62 @@
+"""The shape of what a backbone maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Shape of what a backbone maps: images (channels, height, width) or clips of ``frames`` such images.
+
+    Args:
+        channels: image or latent channels.
+        height, width: in pixels (or latent cells).
+        patch: side of a square patch; divides both height and width.
+        frames: frames in a clip; None for images.
+        classes: number of classes; None when there are no labels.
+        context: (tokens, width) of the text embedding; None when there is none.
+
+    Raises:
+        ValueError: a side that is not positive or that the patch does not divide.
+    """
+
+    channels: int
+    height: int
+    width: int
+    patch: int
+    frames: int | None = None
+    classes: int | None = None
+    context: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "height", "width", "patch", "frames", "classes"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"geometry: {name} is {value}; it must be at least 1")
+        if self.height % self.patch or self.width % self.patch:
+            raise ValueError(
+                f"patch {self.patch} does not divide {self.height}×{self.width} (height×width); "
+                f"patches that do: {', '.join(map(str, self.patches()))}"
+            )
+
+    def patches(self) -> list[int]:
+        """Patch sides that divide both height and width."""
+        return [p for p in range(1, min(self.height, self.width) + 1) if self.height % p == self.width % p == 0]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Patches (down, across) of one image or frame."""
+        return self.height // self.patch, self.width // self.patch
+
+    @property
+    def tokens(self) -> int:
+        """Patches of one sample, frames included."""
+        rows, columns = self.grid
+        return (self.frames or 1) * rows * columns
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """(C, H, W), or (T, C, H, W) for clips."""
+        image = (self.channels, self.height, self.width)
+        return image if self.frames is None else (self.frames, *image)

@@ -1,0 +1,138 @@
+"""A run: its parts put together, checked against each other, with an identity."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from zigbench import registry
+from zigbench.settings import Fault, SpecError, merge, nest
+from zigbench.spec.base import Position, Spec, canonical_json
+from zigbench.spec.faults import faults_of
+from zigbench.spec.geometry import Geometry
+from zigbench.spec.plugins import LIFTED, BackboneSpec, DataSpec
+from zigbench.spec.sections import (
+    EvaluationSpec,
+    InterpolantSpec,
+    OptimizerSpec,
+    SamplerSpec,
+    ScanSpec,
+    TrainingSpec,
+)
+
+
+class RunSpec(Spec):
+    """One run, fully resolved. Build it with :meth:`parse`, which reports every fault at once."""
+
+    task: Literal["train"] = "train"
+    backbone: BackboneSpec
+    scan: ScanSpec | None = None
+    position: Position | None = None
+    interpolant: InterpolantSpec = InterpolantSpec()
+    sampler: SamplerSpec = SamplerSpec()
+    data: DataSpec
+    optimizer: OptimizerSpec = OptimizerSpec()
+    training: TrainingSpec = TrainingSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lower_scan(cls, raw: Any) -> Any:
+        """Hand `scan` and `position` to the backbone's config, which is complete in memory."""
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("backbone"), Mapping):
+            return raw
+        raw = dict(raw)
+        backbone = dict(raw["backbone"])
+        config = backbone.get("config")
+        config = dict(config) if isinstance(config, Mapping) else {}
+        for key, path in LIFTED.items():
+            if key in config:
+                raise SpecError([Fault(f"backbone.config.{key}", repr(config[key]), f"is stated as {path}")])
+        scan = raw.get("scan")
+        if isinstance(scan, Mapping):
+            config |= {key: scan[key] for key in ("curve", "schemes") if key in scan}
+        if raw.get("position") is not None:
+            config["position"] = raw["position"]
+        raw["backbone"] = {**backbone, "config": config}
+        return raw
+
+    @model_validator(mode="after")
+    def _raise_scan(self) -> Self:
+        """Show at the top what the backbone's config resolved to, and check the parts against each other."""
+        config = self.backbone.config
+        if "curve" in type(config).model_fields:
+            scan = ScanSpec(curve=config.curve, schemes=config.schemes)  # type: ignore[attr-defined]
+            object.__setattr__(self, "scan", scan)
+        object.__setattr__(self, "position", getattr(config, "position", None))
+        faults: list[Fault] = []
+        try:
+            geometry = self.geometry
+        except ValueError as error:
+            faults.append(Fault("backbone.patch", str(self.backbone.patch), str(error)))
+        else:
+            faults.extend(Fault("backbone.config", "", problem) for problem in config.faults(geometry))
+            for name in self.evaluation.metrics:
+                problems = registry.metrics.get(name).faults(geometry)
+                faults.extend(Fault("evaluation.metrics", repr(name), problem) for problem in problems)
+        if faults:
+            raise SpecError(faults)
+        return self
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> RunSpec:
+        """Read a spec from nested or dotted keys.
+
+        Raises:
+            SpecError: lists every fault with its path, its value and what is allowed.
+        """
+        nested = nest(raw)
+        try:
+            return cls.model_validate(nested)
+        except ValidationError as error:
+            raise SpecError(fault for detail in error.errors() for fault in faults_of(detail, nested, cls)) from None
+
+    def override(self, changes: Mapping[str, Any]) -> RunSpec:
+        """A copy with dotted keys changed, parsed anew.
+
+        Raises:
+            SpecError: as :meth:`parse`.
+        """
+        return RunSpec.parse(merge(self.resolved(), changes))
+
+    def resolved(self) -> dict[str, Any]:
+        """The whole spec as JSON values, defaults included; what has no meaning for this run is absent."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    @property
+    def id(self) -> str:
+        """Sixteen hexadecimal digits of the SHA-256 of the resolved spec as sorted JSON.
+
+        Fields marked :data:`NOT_IDENTITY` are left out.
+        """
+        return spec_id(self.resolved())
+
+    @property
+    def geometry(self) -> Geometry:
+        """Shape of the data in this run's patches."""
+        return self.data.config.geometry(self.backbone.patch)
+
+
+def spec_id(resolved: Mapping[str, Any]) -> str:
+    """Identity of a resolved spec given as JSON values."""
+    return hashlib.sha256(canonical_json(_identity(RunSpec, resolved)).encode()).hexdigest()[:16]
+
+
+def _identity(model: type[BaseModel], resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """``resolved`` without what the model marks as :data:`NOT_IDENTITY`."""
+    kept = dict(resolved)
+    for name, field in model.model_fields.items():
+        part = field.annotation
+        if isinstance(field.json_schema_extra, dict) and not field.json_schema_extra.get("identity", True):
+            kept.pop(name, None)
+        elif isinstance(part, type) and issubclass(part, BaseModel) and isinstance(kept.get(name), Mapping):
+            kept[name] = _identity(part, kept[name])
+    return kept

@@ -1,0 +1,195 @@
+"""The parts of a spec that are not plug-ins: what is varied, trained, sampled and measured, and on what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from zigbench import registry
+from zigbench.settings import SpecError
+from zigbench.spec.base import NOT_IDENTITY, Positive, Share, Spec, Unit
+from zigbench.spec.faults import faults_of
+
+
+class ScanSpec(Spec):
+    """Order in which the patches are visited: layer i uses variant i % schemes of the curve."""
+
+    curve: str = "zigzag"
+    schemes: Positive = 8
+
+    @field_validator("curve")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        registry.curves.get(name.partition("[")[0])
+        return name
+
+    @property
+    def label(self) -> str:
+        """``curve-n``, as in the published tables."""
+        return f"{self.curve}-{self.schemes}"
+
+
+class InterpolantSpec(Spec):
+    """Path between noise (t = 0) and data (t = 1), and what the network predicts along it."""
+
+    path: Literal["linear", "gvp", "vp", "ve", "sub-vp", "cosine", "polynomial", "linear-vp"] = "linear"
+    prediction: Literal["velocity", "score", "noise", "data"] = "velocity"
+    weighting: Literal["none", "velocity", "likelihood"] = "none"
+    time: Literal["uniform", "logit-normal", "mode", "edm", "grid"] = "uniform"
+    coupling: Literal["independent", "optimal-transport"] = "independent"
+
+
+class SamplerSpec(Spec):
+    """How samples are drawn: solver, steps, guidance."""
+
+    solver: Literal[
+        "euler", "heun", "midpoint", "rk4", "dopri5", "ddim",
+        "dpm-solver-1", "dpm-solver-2", "dpm-solver++-1", "dpm-solver++-2",
+        "euler-maruyama", "stochastic-heun", "ddpm",
+    ] = "euler"  # fmt: skip
+    steps: Positive = 50
+    guidance: Annotated[float, Field(ge=0.0)] = 1.0
+
+
+class OptimizerSpec(Spec):
+    """AdamW with linear warm-up; norms, biases and the state space's A_log and D are not decayed.
+
+    Args:
+        lr: learning rate after the warm-up.
+        betas: decay of the first and second moments.
+        eps: added to the root of the second moment.
+        weight_decay: decoupled decay of the matrices.
+        clip: greatest norm of the whole gradient that enters a step.
+        warmup: steps over which the rate rises linearly to ``lr``.
+        schedule: of the rate after the warm-up.
+        final: share of ``lr`` at which the cosine ends.
+    """
+
+    lr: Annotated[float, Field(gt=0.0)] = 1e-4
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    eps: Annotated[float, Field(gt=0.0)] = 1e-8
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    clip: Annotated[float, Field(gt=0.0)] = 2.0
+    warmup: Annotated[int, Field(ge=0)] = 0
+    schedule: Literal["constant", "cosine"] = "constant"
+    final: Unit = 0.0
+
+
+class TrainingSpec(Spec):
+    """Length and arithmetic of the training, what is averaged, what is kept.
+
+    Args:
+        steps: optimizer steps.
+        batch: images a step, over all processes and accumulated parts together.
+        accumulate: parts that a process computes its share of a step's batch in.
+        ema: decay of the averaged weights, in [0, 1).
+        ema_std: where given, averages with a power function of this relative width instead (Karras et al. 2024).
+        precision: of matrix products and activations; weights and averages are always float32.
+        compile: compile the network (rounds differently, hence part of a run's identity).
+        distribution: whether each process holds the whole network or a shard of it.
+        on_divergence: stop, or go back to the last multiple of ``rewind_every`` steps and halve the rate.
+        rewind_every: steps between the points one can go back to.
+        activation_checkpointing: recompute each block's activations in the backward pass.
+        checkpoint_seconds: time between checkpoints.
+        checkpoint_every: steps between checkpoints, beside those by time.
+        keep_every: checkpoints at multiples of so many steps are never removed.
+        log_every: steps a line of the log; None for about a thousand lines in all.
+        sinks: where the log goes beside ``log.jsonl``.
+    """
+
+    steps: Positive = 400_000
+    batch: Positive = 160
+    accumulate: Positive = 1
+    ema: Share = 0.9999
+    ema_std: Annotated[float, Field(gt=0.0, lt=0.28)] | None = None
+    precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
+    compile: bool = False
+    distribution: Literal["replicated", "sharded"] = "replicated"
+    on_divergence: Literal["stop", "rewind"] = "stop"
+    rewind_every: Positive = 1_000
+    activation_checkpointing: bool = Field(default=False, json_schema_extra=NOT_IDENTITY)
+    checkpoint_seconds: float = Field(default=60.0, gt=0.0, json_schema_extra=NOT_IDENTITY)
+    checkpoint_every: Positive | None = Field(default=None, json_schema_extra=NOT_IDENTITY)
+    keep_every: Positive | None = Field(default=None, json_schema_extra=NOT_IDENTITY)
+    log_every: Positive | None = Field(default=None, json_schema_extra=NOT_IDENTITY)
+    sinks: tuple[Literal["tensorboard", "wandb"], ...] = Field(default=(), json_schema_extra=NOT_IDENTITY)
+
+
+class EvaluationSpec(Spec):
+    """What is measured after training, and on what.
+
+    Args:
+        metrics: names of registered metrics.
+        samples: generated samples that the metrics of generation are computed on.
+        batch: samples the network maps at once.
+        preview: first samples kept for pictures.
+        held_out: triples (image, noise, t) of the held-out loss.
+        reference: images the samples are compared with: a split of the data, or the path of a file of statistics.
+        bootstrap: resamples behind an interval; 0 for none.
+    """
+
+    metrics: tuple[str, ...] = ()
+    samples: Positive = 5_000
+    batch: Positive = 100
+    preview: Annotated[int, Field(ge=0)] = 64
+    held_out: Positive = 1_024
+    reference: str = "train"
+    bootstrap: Annotated[int, Field(ge=0)] = 100
+
+    @field_validator("reference")
+    @classmethod
+    def _readable(cls, reference: str) -> str:
+        if reference not in ("train", "held-out") and not reference.endswith(".npz"):
+            raise ValueError("a reference is train, held-out, or the path of a file of statistics that ends in .npz")
+        return reference
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            registry.metrics.get(name)
+        return names
+
+
+class Resources(Spec):
+    """What a run may use: how it is computed, not what, and so outside its identity.
+
+    Args:
+        gpus: GPUs a node.
+        cpus: cores a process.
+        memory_gb: memory a node.
+        hours: time that one job asks for; a run that needs longer goes on in the next.
+        partition: of a cluster; None for the profile's, or the cluster's own.
+        nodes: nodes that train the run together.
+        tasks: processes a node; None for one a GPU, or one where there is none.
+    """
+
+    gpus: Annotated[int, Field(ge=0)] = 0
+    cpus: Positive = 1
+    memory_gb: Annotated[float, Field(gt=0)] = 4.0
+    hours: Annotated[float, Field(gt=0)] = 1.0
+    partition: str | None = None
+    nodes: Positive = 1
+    tasks: Positive | None = None
+
+    @property
+    def processes(self) -> int:
+        """Processes a node."""
+        return self.tasks or max(1, self.gpus)
+
+    def override(self, changes: Mapping[str, Any]) -> Resources:
+        """A copy with some of the fields changed.
+
+        Raises:
+            SpecError: lists every fault, with paths that begin with ``resources``.
+        """
+        if not changes:
+            return self
+        try:
+            return Resources.model_validate({**self.model_dump(), **changes})
+        except ValidationError as error:
+            found = [fault for detail in error.errors() for fault in faults_of(detail, changes, Resources)]
+            raise SpecError(replace(fault, path=f"resources.{fault.path}") for fault in found) from None

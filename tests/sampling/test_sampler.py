@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import get_args
 
 import pytest
 import torch
 
-from zigbench.interpolant import GaussianMixture, Interpolant
+from zigbench.interpolant import PATHS, PREDICTIONS, GaussianMixture, Interpolant
 from zigbench.sampling import (
     SDE_SOLVERS,
     SOLVERS,
@@ -128,8 +129,15 @@ def test_evaluations_are_counted_exactly(solver: str, evaluations: int):
     assert network_evaluations(Sampler(solver=solver, steps=10), Interpolant()) == evaluations
 
 
-def test_a_step_to_a_singular_end_takes_one_evaluation():
-    assert network_evaluations(Sampler(solver="rk4", steps=10), Interpolant("linear", "data")) == 37
+@pytest.mark.parametrize(("path", "prediction"), list(product(PATHS, PREDICTIONS)))
+def test_a_step_to_a_singular_end_takes_one_evaluation(path: str, prediction: str):
+    """Where σ = 0 the velocity of these paths is infinite, and does not follow from these predictions."""
+    singular = path in ("vp", "cosine", "linear-vp") or (path != "ve" and prediction in ("data", "score"))
+    evaluations = network_evaluations(Sampler(solver="rk4", steps=10), Interpolant(path, prediction))
+    assert evaluations == (37 if singular else 40)
+
+
+def test_a_stochastic_step_to_a_singular_end_takes_one_evaluation():
     last = Sampler(solver="stochastic-heun", steps=10, last_step="none")
     assert network_evaluations(last, Interpolant("vp")) == 19
     assert network_evaluations(last, Interpolant("linear")) == 20

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from zigbench.interpolant.cutoff import conversion_range, definition_range
 from zigbench.interpolant.interpolant import Interpolant, Model, prediction_of
 from zigbench.interpolant.state import PathState
 from zigbench.sampling.guidance import Guidance
@@ -50,7 +51,10 @@ class Field:
 
         Beyond it an error of the network is multiplied without bound, and a solver does better not to ask there.
         """
-        return float(self.interpolant.clamp(torch.tensor(1.0, dtype=torch.float64), "velocity"))
+        path, cutoff = self.interpolant.path, self.interpolant.cutoff
+        _, from_output = conversion_range(path, cutoff, self.interpolant.prediction, ("velocity",))
+        _, by_itself = definition_range(path, cutoff, "velocity")
+        return min(from_output, by_itself)
 
     def regular(self, t: float) -> bool:
         """Whether ``t`` is not beyond :meth:`last_regular`."""

@@ -71,6 +71,16 @@ def step_size(raw, softplus, floor):
 
 
 @numba.njit(nogil=True, forceinline=True)
+def step_and_slope(raw, softplus, floor):
+    """`step_size` and its derivative, which share one exponential."""
+    one = fill(np.float32(1.0))
+    if softplus != 0:
+        e = decay(raw)
+        return positive(raw) + e * log1p_ratio(e), where_negative(raw, e, one) / (one + e)
+    return lower_bound(raw, floor), one
+
+
+@numba.njit(nogil=True, forceinline=True)
 def step_floor(rates, states):
     """Smallest Δ for which no state overflows within one step; only negative Δ can be below it."""
     fastest = fill(np.float32(-1e-30))

@@ -36,8 +36,8 @@ from backbones.ops.cpu_scan import (
     Z,
     fetch,
     sigmoid,
+    step_and_slope,
     step_floor,
-    step_size,
     visited,
 )
 from backbones.ops.cpu_vector import (
@@ -64,6 +64,7 @@ BACKWARD_ARGUMENTS = FORWARD_ARGUMENTS + 19
 
 STATES_STEP = 4  # states recomputed together; their number is a multiple of it
 _PAIR = STATES_STEP * CHECKPOINT * BYTES  # from e to e h in a tile's history
+_ROWS = 8  # kept for every step of a tile
 _LN_2 = np.float32(LN_2)
 
 
@@ -77,11 +78,13 @@ def _prepare(p, start, stop, offset, batch, width, tile, bias, floor):
         at = tile + (k - start) * BYTES
         x = load_row(p[U] + batch * p[U + 1] + row * p[U + 2] + offset * size, width, half)
         raw = load_row(p[DELTA] + batch * p[DELTA + 1] + row * p[DELTA + 2] + offset * size, width, half) + bias
-        dt = step_size(raw, p[SOFTPLUS], floor)
+        dt, slope = step_and_slope(raw, p[SOFTPLUS], floor)
         dy = load_row(p[DY] + batch * p[DY + 1] + row * p[DY + 2] + offset * size, width, half)
         if z != 0:
             gate = load_row(z + batch * p[Z + 1] + row * p[Z + 2] + offset * size, width, half)
-            dy = dy * gate * sigmoid(gate)
+            opening = sigmoid(gate)
+            dy = dy * gate * opening
+            store(at + 7 * CHECKPOINT * BYTES, opening)
         zero = fill(np.float32(0.0))
         store(at, dt)
         store(at + CHECKPOINT * BYTES, dt * x)
@@ -89,6 +92,7 @@ def _prepare(p, start, stop, offset, batch, width, tile, bias, floor):
         store(at + 3 * CHECKPOINT * BYTES, zero)  # Σ_n C h, wanted for dz
         store(at + 4 * CHECKPOINT * BYTES, zero)  # Σ_n g e h A
         store(at + 5 * CHECKPOINT * BYTES, zero)  # Σ_n g B
+        store(at + 6 * CHECKPOINT * BYTES, slope)  # of Δ against delta
         if k >= CHECKPOINT:
             before = visited(order, k - CHECKPOINT)
             fetch(p[U] + batch * p[U + 1] + before * p[U + 2] + offset * size, width * size)
@@ -170,7 +174,7 @@ def _sweep(p, start, stop, batch, part, tile, history, rates, saved, carry, drat
 
 
 @numba.njit(nogil=True, forceinline=True)
-def _finish(p, start, stop, offset, batch, width, tile, bias, skip, dbias, dskip):
+def _finish(p, start, stop, offset, batch, width, tile, skip, dbias, dskip):
     """Write the tile's du, ddelta and dz rows; add its share of dbias and dD."""
     half, order, z = p[HALF], p[ORDER], p[Z]
     size = 2 if half != 0 else 4
@@ -178,20 +182,18 @@ def _finish(p, start, stop, offset, batch, width, tile, bias, skip, dbias, dskip
         row = visited(order, k)
         at = tile + (k - start) * BYTES
         x = load_row(p[U] + batch * p[U + 1] + row * p[U + 2] + offset * size, width, half)
-        raw = load_row(p[DELTA] + batch * p[DELTA + 1] + row * p[DELTA + 2] + offset * size, width, half) + bias
         dy, along_b = load(at + 2 * CHECKPOINT * BYTES), load(at + 5 * CHECKPOINT * BYTES)
         du = fma(load(at), along_b, skip * dy)
         store_row(p[DU] + batch * p[DU + 1] + row * p[DU + 2] + offset * size, du, width, half)
         ddelta = fma(x, along_b, load(at + 4 * CHECKPOINT * BYTES) * fill(_LN_2))
-        if p[SOFTPLUS] != 0:
-            ddelta = ddelta * sigmoid(raw)
+        ddelta = ddelta * load(at + 6 * CHECKPOINT * BYTES)
         store_row(p[DDELTA] + batch * p[DDELTA + 1] + row * p[DDELTA + 2] + offset * size, ddelta, width, half)
         dbias = dbias + ddelta
         dskip = fma(dy, x, dskip)
         if z != 0:
             out = load_row(p[DY] + batch * p[DY + 1] + row * p[DY + 2] + offset * size, width, half)
             gate = load_row(z + batch * p[Z + 1] + row * p[Z + 2] + offset * size, width, half)
-            s = sigmoid(gate)
+            s = load(at + 7 * CHECKPOINT * BYTES)
             one = fill(np.float32(1.0))
             slope = s * fma(gate, one - s, one)
             y = fma(skip, x, load(at + 3 * CHECKPOINT * BYTES))
@@ -207,9 +209,9 @@ def scan_gradient(arguments):
     length, channels, states, parts = p[LENGTH], p[CHANNELS], p[STATES], p[PARTS]
     groups = (channels + LANES - 1) // LANES
     tiles = (length + CHECKPOINT - 1) // CHECKPOINT
-    scratch = np.empty((6 * CHECKPOINT + 2 * STATES_STEP * CHECKPOINT + states) * LANES + 16, np.float32)
+    scratch = np.empty((_ROWS * CHECKPOINT + 2 * STATES_STEP * CHECKPOINT + states) * LANES + 16, np.float32)
     tile = (scratch.ctypes.data + 63) // 64 * 64
-    history = tile + 6 * CHECKPOINT * BYTES
+    history = tile + _ROWS * CHECKPOINT * BYTES
     carry = history + 2 * STATES_STEP * CHECKPOINT * BYTES
     zero = fill(np.float32(0.0))
     tasks = p[1]
@@ -236,7 +238,7 @@ def scan_gradient(arguments):
                 saved = p[STATE] + (block * tiles + index) * states * BYTES
                 _prepare(p, start, stop, offset, batch, width, tile, bias, floor)
                 _sweep(p, start, stop, batch, part, tile, history, rates, saved, carry, drate)
-                dbias, dskip = _finish(p, start, stop, offset, batch, width, tile, bias, skip, dbias, dskip)
+                dbias, dskip = _finish(p, start, stop, offset, batch, width, tile, skip, dbias, dskip)
             store(p[DBIAS] + block * BYTES, dbias)
             store(p[DSKIP] + block * BYTES, dskip)
         task = next_ticket(p.ctypes.data)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numba
@@ -53,14 +54,27 @@ def torch_conv1d(x: Tensor, weight: Tensor, bias: Tensor, order: Tensor, rank: T
     return silu(y[..., :length]).mT.index_select(1, rank)
 
 
-def median_seconds(call: Callable[[], Any], rounds: int) -> float:
-    """Median wall time of `rounds` calls; call it once before, if that has not been done to check it."""
-    times = []
+@dataclass(frozen=True)
+class Timing:
+    """The least of several calls, in seconds: wall time, and processor time of all threads together.
+
+    The least, because whatever else runs on the machine only ever adds; processor time, because it hardly
+    feels a neighbour.
+    """
+
+    wall: float
+    cpu: float
+
+
+def timing(call: Callable[[], Any], rounds: int) -> Timing:
+    """Time `rounds` calls; call it once before, if that has not been done to check it."""
+    walls, cpus = [], []
     for _ in range(rounds):
-        start = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.process_time()
         call()
-        times.append(time.perf_counter() - start)
-    return sorted(times)[len(times) // 2]
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+    return Timing(min(walls), min(cpus))
 
 
 @numba.cfunc(numba.void(numba.types.voidptr), nopython=True)
@@ -83,15 +97,15 @@ def updates_per_second() -> float:
     """Roof of the arithmetic: one exp2, two FMA and two products per state and step, on all threads."""
     sweeps = 20000
     run(_updates, [sweeps], 1, 0)
-    each = median_seconds(lambda: run(_updates, [sweeps], 1, 0), 9)
-    return THREADS * sweeps * 16 * (BYTES // 4) / each
+    each = timing(lambda: run(_updates, [sweeps], 1, 0), 9)
+    return THREADS * sweeps * 16 * (BYTES // 4) / each.wall
 
 
 def copy_bytes_per_second() -> float:
     """Roof of the memory: bytes read plus written by a copy of 256 MiB."""
     source = torch.ones(64 * 2**20)
     target = torch.empty_like(source)
-    return 2 * source.numel() * 4 / median_seconds(lambda: target.copy_(source), 5)
+    return 2 * source.numel() * 4 / timing(lambda: target.copy_(source), 5).wall
 
 
 def in_new_process(script: str) -> float:

@@ -89,19 +89,22 @@ def test_scan_against_peers(benchmark: Any, shape: tuple[int, int, int], mode: s
         _close(calls[name](), right)
     del right
     benchmark.pedantic(calls["ours"], rounds=15, warmup_rounds=3)
-    best = benchmark.stats.stats.median
-    seconds = {name: peers.median_seconds(call, 15 if "ours" in name else 3) for name, call in calls.items()}
+    times = {name: peers.timing(call, 30 if "ours" in name else 3) for name, call in calls.items()}
+    best = times["ours"]
     updates = shape[0] * shape[1] * shape[2] * STATES * (1 if mode == "inference" else 3)
     benchmark.extra_info |= {
         "shape": shape,
         "mode": mode,
         "threads": peers.THREADS,
-        "seconds": seconds,
-        "ratio": {name: t / best for name, t in seconds.items() if not name.startswith("ours")},
-        "random over natural order": seconds["ours"] / seconds["ours, natural order"],
+        "seconds": {name: t.wall for name, t in times.items()},
+        "processor seconds": {name: t.cpu for name, t in times.items()},
+        "ratio": {name: t.wall / best.wall for name, t in times.items() if "ours" not in name},
+        "ratio of processor time": {name: t.cpu / best.cpu for name, t in times.items() if "ours" not in name},
+        "random over natural order": best.wall / times["ours, natural order"].wall,
+        "random over natural order, processor time": best.cpu / times["ours, natural order"].cpu,
         "roof": roof,
         # A backward pass repeats the forward's updates and does as much again on the way back.
-        "share of arithmetic roof": updates / best / roof["updates_per_s"],
+        "share of arithmetic roof": updates / best.wall / roof["updates_per_s"],
     }
 
 
@@ -111,18 +114,19 @@ def test_scan_against_length(benchmark: Any, length: int, dtype: torch.dtype, ro
     x = _inputs(1, 384, length, dtype)
     with torch.no_grad():
         benchmark.pedantic(lambda: _ours(x, x["order"]), rounds=9, warmup_rounds=2)
-    best = benchmark.stats.stats.median
-    natural = peers.median_seconds(lambda: _ours(x, None), 9)
+        best, natural = (peers.timing(lambda order=o: _ours(x, order), 20) for o in (x["order"], None))
     leaves = [x[k].requires_grad_() for k in ("u", "delta", "A", "B", "C", "D", "bias")]
-    both = peers.median_seconds(_both(lambda: _ours(x, x["order"]), leaves, torch.ones_like(x["u"])), 5)
+    both = peers.timing(_both(lambda: _ours(x, x["order"]), leaves, torch.ones_like(x["u"])), 10)
     benchmark.extra_info |= {
         "L": length,
         "dtype": str(dtype),
-        "ns_per_token": best / length * 1e9,
-        "forward and backward": both,
-        "ns_per_token, forward and backward": both / length * 1e9,
-        "random over natural order": best / natural,
-        "share of arithmetic roof": 384 * length * STATES / best / roof["updates_per_s"],
+        "ns per token": best.wall / length * 1e9,
+        "ns per token, forward and backward": both.wall / length * 1e9,
+        "processor ns per token": best.cpu / length * 1e9,
+        "processor ns per token, forward and backward": both.cpu / length * 1e9,
+        "random over natural order": best.wall / natural.wall,
+        "random over natural order, processor time": best.cpu / natural.cpu,
+        "share of arithmetic roof": 384 * length * STATES / best.wall / roof["updates_per_s"],
     }
 
 
@@ -148,12 +152,14 @@ def test_conv_against_conv1d(benchmark: Any, shape: tuple[int, int, int], mode: 
         ours, peer = _both(ours, leaves, dy), _both(peer, leaves, dy)
     _close(ours(), peer())
     benchmark.pedantic(ours, rounds=15, warmup_rounds=3)
-    seconds = peers.median_seconds(peer, 7)
+    best, other = peers.timing(ours, 30), peers.timing(peer, 7)
     benchmark.extra_info |= {
         "shape": shape,
         "mode": mode,
-        "seconds": {"torch conv1d": seconds},
-        "ratio": {"torch conv1d": seconds / benchmark.stats.stats.median},
+        "seconds": {"ours": best.wall, "torch conv1d": other.wall},
+        "processor seconds": {"ours": best.cpu, "torch conv1d": other.cpu},
+        "ratio": {"torch conv1d": other.wall / best.wall},
+        "ratio of processor time": {"torch conv1d": other.cpu / best.cpu},
     }
 
 

@@ -80,9 +80,66 @@ def sigmoid(x):
 
 
 @triton.jit
+def step_size(raw, HAS_BIAS: tl.constexpr, SOFTPLUS: tl.constexpr, bias):
+    """Δ in float32 from delta as given."""
+    x = raw.to(tl.float32)
+    if HAS_BIAS:
+        x += bias
+    if SOFTPLUS:
+        return softplus(x)
+    else:
+        return x
+
+
+@triton.jit
 def visited(order, step, end, HAS_ORDER: tl.constexpr):
     """Row visited at `step`, int64; row 0 past the end, where callers mask."""
     if HAS_ORDER:
         return tl.load(order + step, mask=step < end, other=0)
     else:
         return tl.where(step < end, step, 0).to(tl.int64)
+
+
+@triton.jit
+def load_tiles(
+    base, first, channels, opaque, N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr
+):  # fmt: skip
+    """G tiles (NP, W) of a float32 matrix (N, channels), from channel `first` on; zeros outside of it."""
+    n = tl.arange(0, NP)
+    tiles = ()
+    for g in tl.static_range(G):
+        c = first + g * W + tl.arange(0, W)
+        held = (n < N)[:, None] & (c < channels)[None, :]
+        tiles += (tl.load(base + (opaque + n[:, None] * channels + c[None, :]), mask=held, other=0.0),)
+    return tiles
+
+
+@triton.jit
+def store_tiles(
+    base, tiles, first, channels, opaque, N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr
+):  # fmt: skip
+    """The opposite of `load_tiles`."""
+    n = tl.arange(0, NP)
+    for g in tl.static_range(G):
+        c = first + g * W + tl.arange(0, W)
+        held = (n < N)[:, None] & (c < channels)[None, :]
+        tl.store(base + (opaque + n[:, None] * channels + c[None, :]), tiles[g], mask=held)
+
+
+@triton.jit
+def load_rows(base, first, channels, G: tl.constexpr, W: tl.constexpr):
+    """G vectors (W,) of a vector (channels,) as float32, from channel `first` on; zeros outside of it."""
+    rows = ()
+    for g in tl.static_range(G):
+        c = first + g * W + tl.arange(0, W)
+        rows += (tl.load(base + c, mask=c < channels, other=0.0).to(tl.float32),)
+    return rows
+
+
+@triton.jit
+def zeros(NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr):
+    """G tiles (NP, W) of zeros."""
+    tiles = ()
+    for _ in tl.static_range(G):
+        tiles += (tl.zeros((NP, W), tl.float32),)
+    return tiles

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import math
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,8 @@ def available() -> str | None:
 
     if INTERPRETED:
         return None
+    if os.environ.get("TRITON_INTERPRET") == "1":
+        return "TRITON_INTERPRET was set after Triton had been imported; set it before Python starts"
     if not torch.cuda.is_available():
         return "no CUDA device is visible to PyTorch"
     if torch.version.hip is None and torch.cuda.get_device_capability() < (8, 0):
@@ -93,7 +96,8 @@ def split_forward(batch: int, length: int, channels: int, states: int, scheduler
     # Chunks below 96 steps do not divide evenly among the schedulers, since each is a multiple of INTERVAL.
     shortest = {4: 3 * INTERVAL, 2: INTERVAL}
     group = next((g for g in groups if warps(g) * (length // shortest[g]) >= 2 * schedulers), 1)
-    resident = schedulers * (2 if group == 4 else 3)
+    # Warps a scheduler holds, by registers: 168 for two channels, 255 for four or beside saving the state.
+    resident = schedulers * (2 if group == 4 or save else 3)
     return Split(*_chunked(length, resident // warps(group)), group, 1 if group == 4 else 2)
 
 
@@ -170,7 +174,8 @@ def scan_forward(
     u, delta, z: (batch, L, d_inner); A: (d_inner, N); B, C: (batch, L, N); D, delta_bias: (d_inner,); order:
     (L,) int64. The state is empty, (0,), unless `save`.
     """
-    from backbones.ops.triton_scan_forward import carries, sweep
+    from backbones.ops.triton_scan_carries import carries
+    from backbones.ops.triton_scan_forward import sweep
 
     batch, length, channels = u.shape
     states = A.shape[1]
@@ -265,8 +270,8 @@ def _backward(
     blocks: int,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:  # fmt: skip
     """Fill du, ddelta, dB, dC and dz of some batch elements; returns their sums dA (N, d_inner), dD, dbias."""
-    from backbones.ops.triton_scan_backward import arrivals, sweep_back
-    from backbones.ops.triton_scan_forward import carries
+    from backbones.ops.triton_scan_backward import sweep_back
+    from backbones.ops.triton_scan_carries import arrivals, carries
 
     batch, length, channels = u.shape
     states = rates.shape[0]

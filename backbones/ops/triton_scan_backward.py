@@ -1,4 +1,4 @@
-"""Triton kernels of the selective scan, backward: carries from the right, then one sweep over each chunk.
+"""Triton kernels of the selective scan, backward: one sweep over a chunk of steps, from the right.
 
 With g_k the gradient with respect to the state h_k, and q_k = a_k g_k what it hands to the step before:
 
@@ -13,104 +13,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from backbones.ops.triton_common import LN2, exp2, sigmoid, softplus, visited
-
-
-@triton.jit
-def _step_size(raw, HAS_BIAS: tl.constexpr, SOFTPLUS: tl.constexpr, bias):
-    x = raw.to(tl.float32)
-    if HAS_BIAS:
-        x += bias
-    if SOFTPLUS:
-        return softplus(x)
-    else:
-        return x
-
-
-@triton.jit(do_not_specialize=["length", "blocks", "chunk", "chunks", "opaque"])
-def arrivals(
-    delta, A, C, z, bias, order, dy, carry, total,
-    delta_b, delta_l, C_b, C_l, z_b, z_l, dy_b, dy_l,
-    length, channels, blocks, chunk, chunks, opaque,
-    N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr, STEPS: tl.constexpr,
-    SOFTPLUS: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_Z: tl.constexpr, HAS_ORDER: tl.constexpr,
-):  # fmt: skip
-    """What a chunk hands to the one before it if nothing arrives from the right, and its ΣΔ.
-
-    Grid: batch × (chunks - 1) × channel blocks; the first chunk has none before it.
-    """
-    pid = tl.program_id(0)
-    first = (pid % blocks) * (G * W)
-    part = (pid // blocks) % (chunks - 1) + 1
-    b = (pid // blocks // (chunks - 1)).to(tl.int64)
-    begin = part * chunk
-    end = tl.minimum(begin + chunk, length)
-    delta += b * delta_b
-    C += b * C_b
-    dy += b * dy_b
-    if HAS_Z:
-        z += b * z_b
-    slot = (b * chunks + part) * channels
-    n = tl.arange(0, NP)
-
-    rates = ()
-    biases = ()
-    q = ()
-    sums = ()
-    for g in tl.static_range(G):
-        c = first + g * W + tl.arange(0, W)
-        held = (n < N)[:, None] & (c < channels)[None, :]
-        rates += (tl.load(A + (opaque + n[:, None] * channels + c[None, :]), mask=held, other=0.0),)
-        if HAS_BIAS:
-            biases += (tl.load(bias + c, mask=c < channels, other=0.0).to(tl.float32),)
-        else:
-            biases += (0.0,)
-        q += (tl.zeros((NP, W), tl.float32),)
-        sums += (tl.zeros((W,), tl.float32),)
-
-    for back in range(0, chunk, STEPS):
-        last = begin + chunk - 1 - back
-        rows = ()
-        for t in tl.static_range(STEPS):
-            rows += (visited(order, last - t, end, HAS_ORDER),)
-        Cs = ()
-        deltas = ()
-        dys = ()
-        zs = ()
-        for t in tl.static_range(STEPS):
-            if N == NP:
-                Cs += (tl.load(C + rows[t] * C_l + n),)
-            else:
-                Cs += (tl.load(C + rows[t] * C_l + n, mask=n < N, other=0.0),)
-            limit = tl.where(last - t < end, channels, 0)
-            for g in tl.static_range(G):
-                c = first + g * W + tl.arange(0, W)
-                mask = c < limit
-                deltas += (tl.load(delta + rows[t] * delta_l + c, mask=mask, other=0.0),)
-                dys += (tl.load(dy + rows[t] * dy_l + c, mask=mask, other=0.0),)
-                if HAS_Z:
-                    zs += (tl.load(z + rows[t] * z_l + c, mask=mask, other=0.0),)
-        for t in tl.static_range(STEPS):
-            c_t = Cs[t].to(tl.float32)[:, None]
-            handed = ()
-            added = ()
-            for g in tl.static_range(G):
-                dt = _step_size(deltas[t * G + g], HAS_BIAS, SOFTPLUS, biases[g])
-                dt = tl.where(last - t < end, dt, 0.0)
-                inner = dys[t * G + g].to(tl.float32)
-                if HAS_Z:
-                    z_t = zs[t * G + g].to(tl.float32)
-                    inner *= z_t * sigmoid(z_t)
-                handed += (exp2(dt[None, :] * rates[g]) * (q[g] + inner[None, :] * c_t),)
-                added += (sums[g] + dt,)
-            q = handed
-            sums = added
-
-    for g in tl.static_range(G):
-        c = first + g * W + tl.arange(0, W)
-        held = (n < N)[:, None] & (c < channels)[None, :]
-        tl.store(carry + slot * N + (opaque + n[:, None] * channels + c[None, :]), q[g], mask=held)
-        tl.store(total + slot + c, sums[g], mask=c < channels)
+from backbones.ops.triton_common import LN2, exp2, load_tiles, sigmoid, step_size, store_tiles, visited, zeros
 
 
 @triton.jit
@@ -125,7 +28,7 @@ def _prepare(
     mask = (steps < end)[:, None] & (cols < channels)[None, :]
     at = rows[:, None]
     col = cols[None, :]
-    dt = _step_size(tl.load(delta + at * delta_l + col, mask=mask, other=0.0), HAS_BIAS, SOFTPLUS, bias)
+    dt = step_size(tl.load(delta + at * delta_l + col, mask=mask, other=0.0), HAS_BIAS, SOFTPLUS, bias)
     dt = tl.where(mask, dt, 0.0)
     inner = tl.load(dy + at * dy_l + col, mask=mask, other=0.0).to(tl.float32)
     if HAS_Z:
@@ -212,6 +115,77 @@ def _replay(rates, planes, checkpoints, h, B, B_l, order, start, end, opaque,
             h = stepped
 
 
+@triton.jit
+def _walk(
+    rates, planes, checkpoints, q, to_A, B, C, B_l, C_l, order, dB, dC, start, sub, end, opaque,
+    N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr, STEPS: tl.constexpr,
+    INTERVAL: tl.constexpr, HAS_Z: tl.constexpr, HAS_ORDER: tl.constexpr,
+):  # fmt: skip
+    """Recompute STEPS steps from their checkpoint into registers and walk them back; returns q and dA so far.
+
+    Writes dB and dC of these steps, Σ_n g B into plane 3, Σ_n g A a h into plane 4 and C h into plane 5.
+    """
+    n = tl.arange(0, NP)
+    lane = tl.arange(0, W)
+    block: tl.constexpr = G * W
+    size: tl.constexpr = INTERVAL * block
+    before = ()
+    for g in tl.static_range(G):
+        tile = opaque + n[:, None] * block + (g * W + lane)[None, :]
+        before += (tl.load(checkpoints + sub * (NP * block) + tile),)
+    visits = ()
+    Bs = ()
+    Cs = ()
+    dts = ()
+    dxs = ()
+    inners = ()
+    for t in tl.static_range(STEPS):
+        step = sub * STEPS + t
+        visits += (visited(order, start + step, end, HAS_ORDER),)
+        Bs += (tl.load(B + visits[t] * B_l + n, mask=n < N, other=0.0),)
+        Cs += (tl.load(C + visits[t] * C_l + n, mask=n < N, other=0.0),)
+        for g in tl.static_range(G):
+            at = step * block + g * W + lane
+            dts += (tl.load(planes + at),)
+            dxs += (tl.load(planes + size + at),)
+            inners += (tl.load(planes + 2 * size + at),)
+    decays = ()
+    for t in tl.static_range(STEPS):
+        b_t = Bs[t].to(tl.float32)[:, None]
+        c_t = Cs[t].to(tl.float32)[:, None]
+        to_C = tl.zeros((NP, W), tl.float32)
+        for g in tl.static_range(G):
+            decays += (exp2(dts[t * G + g][None, :] * rates[g]),)
+            h_t = decays[t * G + g] * before[t * G + g] + dxs[t * G + g][None, :] * b_t
+            before += (h_t,)
+            to_C += inners[t * G + g][None, :] * h_t
+            if HAS_Z:
+                at = (sub * STEPS + t) * block + g * W + lane
+                tl.store(planes + 5 * size + at, tl.sum(h_t * c_t, axis=0))
+        live = n < tl.where(start + sub * STEPS + t < end, N, 0)
+        tl.store(dC + visits[t] * N + n, tl.sum(to_C, axis=1), mask=live)
+    for t in tl.static_range(STEPS - 1, -1, -1):
+        b_t = Bs[t].to(tl.float32)[:, None]
+        c_t = Cs[t].to(tl.float32)[:, None]
+        to_B = tl.zeros((NP, W), tl.float32)
+        handed = ()
+        added = ()
+        for g in tl.static_range(G):
+            grad = inners[t * G + g][None, :] * c_t + q[g]
+            to_B += grad * dxs[t * G + g][None, :]
+            handed += (decays[t * G + g] * grad,)
+            kept = handed[g] * before[t * G + g]
+            added += (to_A[g] + kept * dts[t * G + g][None, :],)
+            at = (sub * STEPS + t) * block + g * W + lane
+            tl.store(planes + 3 * size + at, tl.sum(grad * b_t, axis=0))
+            tl.store(planes + 4 * size + at, tl.sum(kept * rates[g], axis=0))
+        q = handed
+        to_A = added
+        live = n < tl.where(start + sub * STEPS + t < end, N, 0)
+        tl.store(dB + visits[t] * N + n, tl.sum(to_B, axis=1), mask=live)
+    return q, to_A
+
+
 @triton.jit(do_not_specialize=["length", "blocks", "chunk", "chunks", "intervals", "batch", "opaque"])
 def sweep_back(
     u, delta, A, B, C, D, z, bias, order, dy, state, carry,
@@ -255,8 +229,6 @@ def sweep_back(
     slot = (b * chunks + part) * channels
     planes = scratch + pid.to(tl.int64) * (6 * size + INTERVAL // STEPS * NP * block)
     checkpoints = planes + 6 * size
-    n = tl.arange(0, NP)
-    lane = tl.arange(0, W)
     cols = first + tl.arange(0, block)
     bias_row = tl.zeros((1, block), tl.float32)
     skip = tl.zeros((block,), tl.float32)
@@ -267,19 +239,12 @@ def sweep_back(
     to_D = tl.zeros((block,), tl.float32)
     to_bias = tl.zeros((block,), tl.float32)
 
-    rates = ()
-    q = ()
-    to_A = ()
-    for g in tl.static_range(G):
-        c = first + g * W + lane
-        tile = opaque + n[:, None] * channels + c[None, :]
-        held = (n < N)[:, None] & (c < channels)[None, :]
-        rates += (tl.load(A + tile, mask=held, other=0.0),)
-        to_A += (tl.zeros((NP, W), tl.float32),)
-        if CARRY:
-            q += (tl.load(carry + slot * N + tile, mask=held, other=0.0),)
-        else:
-            q += (tl.zeros((NP, W), tl.float32),)
+    rates = load_tiles(A, first, channels, opaque, N, NP, G, W)
+    to_A = zeros(NP, G, W)
+    if CARRY:
+        q = load_tiles(carry + slot * N, first, channels, opaque, N, NP, G, W)
+    else:
+        q = zeros(NP, G, W)
 
     count = (end - begin + INTERVAL - 1) // INTERVAL
     for back in range(0, count):
@@ -291,13 +256,8 @@ def sweep_back(
             block, INTERVAL, SOFTPLUS, HAS_BIAS, HAS_Z,
         )  # fmt: skip
         tl.debug_barrier()  # the scratch memory is read by other lanes than wrote it
-        h = ()
-        for g in tl.static_range(G):
-            c = first + g * W + lane
-            tile = opaque + n[:, None] * channels + c[None, :]
-            held = (n < N)[:, None] & (c < channels)[None, :]
-            saved = (b * intervals + start // INTERVAL) * N * channels
-            h += (tl.load(state + saved + tile, mask=held, other=0.0),)
+        saved = state + (b * intervals + start // INTERVAL) * N * channels
+        h = load_tiles(saved, first, channels, opaque, N, NP, G, W)
         _replay(
             rates, planes, checkpoints, h, B, B_l, order, start, end, opaque,
             N, NP, G, W, STEPS, INTERVAL, HAS_ORDER,
@@ -305,61 +265,11 @@ def sweep_back(
         tl.debug_barrier()
 
         for done in range(0, INTERVAL // STEPS):
-            sub = INTERVAL // STEPS - 1 - done
-            before = ()
-            for g in tl.static_range(G):
-                tile = opaque + n[:, None] * block + (g * W + lane)[None, :]
-                before += (tl.load(checkpoints + sub * (NP * block) + tile),)
-            visits = ()
-            Bs = ()
-            Cs = ()
-            dts = ()
-            dxs = ()
-            inners = ()
-            for t in tl.static_range(STEPS):
-                step = sub * STEPS + t
-                visits += (visited(order, start + step, end, HAS_ORDER),)
-                Bs += (tl.load(B + visits[t] * B_l + n, mask=n < N, other=0.0),)
-                Cs += (tl.load(C + visits[t] * C_l + n, mask=n < N, other=0.0),)
-                for g in tl.static_range(G):
-                    at = step * block + g * W + lane
-                    dts += (tl.load(planes + at),)
-                    dxs += (tl.load(planes + size + at),)
-                    inners += (tl.load(planes + 2 * size + at),)
-            decays = ()
-            for t in tl.static_range(STEPS):
-                b_t = Bs[t].to(tl.float32)[:, None]
-                c_t = Cs[t].to(tl.float32)[:, None]
-                to_C = tl.zeros((NP, W), tl.float32)
-                for g in tl.static_range(G):
-                    decays += (exp2(dts[t * G + g][None, :] * rates[g]),)
-                    h_t = decays[t * G + g] * before[t * G + g] + dxs[t * G + g][None, :] * b_t
-                    before += (h_t,)
-                    to_C += inners[t * G + g][None, :] * h_t
-                    if HAS_Z:
-                        at = (sub * STEPS + t) * block + g * W + lane
-                        tl.store(planes + 5 * size + at, tl.sum(h_t * c_t, axis=0))
-                live = n < tl.where(start + sub * STEPS + t < end, N, 0)
-                tl.store(dC + visits[t] * N + n, tl.sum(to_C, axis=1), mask=live)
-            for t in tl.static_range(STEPS - 1, -1, -1):
-                b_t = Bs[t].to(tl.float32)[:, None]
-                c_t = Cs[t].to(tl.float32)[:, None]
-                to_B = tl.zeros((NP, W), tl.float32)
-                handed = ()
-                added = ()
-                for g in tl.static_range(G):
-                    grad = inners[t * G + g][None, :] * c_t + q[g]
-                    to_B += grad * dxs[t * G + g][None, :]
-                    handed += (decays[t * G + g] * grad,)
-                    kept = handed[g] * before[t * G + g]
-                    added += (to_A[g] + kept * dts[t * G + g][None, :],)
-                    at = (sub * STEPS + t) * block + g * W + lane
-                    tl.store(planes + 3 * size + at, tl.sum(grad * b_t, axis=0))
-                    tl.store(planes + 4 * size + at, tl.sum(kept * rates[g], axis=0))
-                q = handed
-                to_A = added
-                live = n < tl.where(start + sub * STEPS + t < end, N, 0)
-                tl.store(dB + visits[t] * N + n, tl.sum(to_B, axis=1), mask=live)
+            q, to_A = _walk(
+                rates, planes, checkpoints, q, to_A, B, C, B_l, C_l, order, dB, dC,
+                start, INTERVAL // STEPS - 1 - done, end, opaque,
+                N, NP, G, W, STEPS, INTERVAL, HAS_Z, HAS_ORDER,
+            )  # fmt: skip
         tl.debug_barrier()
         part_D, part_bias = _finish(
             u, delta, z, dy, du, ddelta, dz, rows, steps, end, u_l, delta_l, z_l, dy_l, channels,
@@ -370,11 +280,7 @@ def sweep_back(
         to_bias += part_bias
         tl.debug_barrier()
 
-    for g in tl.static_range(G):
-        c = first + g * W + lane
-        tile = opaque + n[:, None] * channels + c[None, :]
-        held = (n < N)[:, None] & (c < channels)[None, :]
-        tl.store(dA + slot * N + tile, to_A[g], mask=held)
+    store_tiles(dA + slot * N, to_A, first, channels, opaque, N, NP, G, W)
     if HAS_D:
         tl.store(dD + slot + cols, to_D, mask=cols < channels)
     if HAS_BIAS:

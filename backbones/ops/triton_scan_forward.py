@@ -1,4 +1,4 @@
-"""Triton kernels of the selective scan, forward: one sweep over a chunk of steps, and the carries between chunks.
+"""Triton kernels of the selective scan, forward: one sweep over a chunk of steps.
 
 A program owns one chunk of one sequence and G·W channels: W lanes, G channels a lane, all states of a channel
 in one thread. It walks the steps in visiting order with the states in registers; A comes multiplied by log2 e.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from backbones.ops.triton_common import exp2, sigmoid, softplus, visited
+from backbones.ops.triton_common import exp2, load_rows, load_tiles, sigmoid, softplus, store_tiles, visited, zeros
 
 
 @triton.jit
@@ -80,7 +80,6 @@ def sweep(
     delta += b * delta_b
     B += b * B_b
     slot = (b * slots + part) * channels
-    n = tl.arange(0, NP)
     if not LOCAL:
         C += b * C_b
         y += b * y_b
@@ -88,29 +87,20 @@ def sweep(
     if HAS_Z and not LOCAL:
         z += b * z_b
 
-    rates = ()
+    rates = load_tiles(A, first, channels, opaque, N, NP, G, W)
     skips = ()
     biases = ()
-    h = ()
     sums = ()
-    for g in tl.static_range(G):
-        c = first + g * W + tl.arange(0, W)
-        inside = c < channels
-        tile = opaque + n[:, None] * channels + c[None, :]
-        if N == NP:
-            held = tl.broadcast_to(inside[None, :], (NP, W))
-        else:
-            held = (n < N)[:, None] & inside[None, :]
-        rates += (tl.load(A + tile, mask=held, other=0.0),)
-        if HAS_D and not LOCAL:
-            skips += (tl.load(D + c, mask=inside, other=0.0).to(tl.float32),)
-        if HAS_BIAS:
-            biases += (tl.load(bias + c, mask=inside, other=0.0).to(tl.float32),)
-        if CARRY:
-            h += (tl.load(carry + slot * N + tile, mask=held, other=0.0),)
-        else:
-            h += (tl.zeros((NP, W), tl.float32),)
-        if LOCAL:
+    if HAS_D and not LOCAL:
+        skips = load_rows(D, first, channels, G, W)
+    if HAS_BIAS:
+        biases = load_rows(bias, first, channels, G, W)
+    if CARRY:
+        h = load_tiles(carry + slot * N, first, channels, opaque, N, NP, G, W)
+    else:
+        h = zeros(NP, G, W)
+    if LOCAL:
+        for _ in tl.static_range(G):
             sums += (tl.zeros((W,), tl.float32),)
 
     rows = _rows(order, begin, end, STEPS, HAS_ORDER)
@@ -128,11 +118,7 @@ def sweep(
         after = _rows(order, start + 2 * STEPS, end, STEPS, HAS_ORDER)
         if SAVE:  # noqa: SIM102 -- the compiler drops a branch only if its condition is all constexpr
             if (start - begin) % INTERVAL == 0:
-                for g in tl.static_range(G):
-                    c = first + g * W + tl.arange(0, W)
-                    tile = opaque + n[:, None] * channels + c[None, :]
-                    held = (n < N)[:, None] & (c < channels)[None, :]
-                    tl.store(state + tile, h[g], mask=held)
+                store_tiles(state, h, first, channels, opaque, N, NP, G, W)
                 state += N * channels
         for t in tl.static_range(STEPS):
             live = start + t < end
@@ -167,43 +153,7 @@ def sweep(
         raw = coming
 
     if LOCAL:
+        store_tiles(carry + slot * N, h, first, channels, opaque, N, NP, G, W)
         for g in tl.static_range(G):
             c = first + g * W + tl.arange(0, W)
-            tile = opaque + n[:, None] * channels + c[None, :]
-            held = (n < N)[:, None] & (c < channels)[None, :]
-            tl.store(carry + slot * N + tile, h[g], mask=held)
             tl.store(total + slot + c, sums[g], mask=c < channels)
-
-
-@triton.jit(do_not_specialize=["chunks", "blocks"])
-def carries(
-    A, carry, total, channels, chunks, blocks,
-    N: tl.constexpr, BLOCK: tl.constexpr, BATCH: tl.constexpr, REVERSE: tl.constexpr,
-):  # fmt: skip
-    """Turn the chunks' own end states into start states, in place: a linear scan with decays exp2(A ΣΔ).
-
-    Grid: batch × N × channel blocks. REVERSE walks the chunks backwards: own gradients at chunk starts become
-    gradients that arrive at chunk ends. BATCH chunks are loaded at once: the chain itself is a multiply-add.
-    """
-    pid = tl.program_id(0)
-    c = (pid % blocks) * BLOCK + tl.arange(0, BLOCK)
-    n = (pid // blocks) % N
-    slot = (pid // blocks // N).to(tl.int64) * chunks
-    inside = c < channels
-    rate = tl.load(A + n * channels + c, mask=inside, other=0.0)
-    h = tl.zeros((BLOCK,), tl.float32)
-    for start in range(0, chunks, BATCH):
-        own = ()
-        sums = ()
-        for j in tl.static_range(BATCH):
-            k = start + j
-            part = chunks - 1 - k if REVERSE else k
-            # The last chunk's own value has no taker: it was never written.
-            known = c < tl.where(k < chunks - 1, channels, 0)
-            own += (tl.load(carry + ((slot + part) * N + n) * channels + c, mask=known, other=0.0),)
-            sums += (tl.load(total + (slot + part) * channels + c, mask=known, other=0.0),)
-        for j in tl.static_range(BATCH):
-            k = start + j
-            part = chunks - 1 - k if REVERSE else k
-            tl.store(carry + ((slot + part) * N + n) * channels + c, h, mask=c < tl.where(k < chunks, channels, 0))
-            h = exp2(rate * sums[j]) * h + own[j]

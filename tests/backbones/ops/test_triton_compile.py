@@ -15,7 +15,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from backbones.ops import triton_conv_kernels, triton_scan_backward, triton_scan_forward
+from backbones.ops import triton_conv_kernels, triton_scan_backward, triton_scan_carries, triton_scan_forward
 from backbones.ops.triton_scan import LAUNCH
 
 HALF = {"u", "delta", "B", "C", "z", "y", "dy", "du", "ddelta", "dz", "x", "dx"}
@@ -62,7 +62,7 @@ def test_the_forward_sweep_stays_in_registers(local: bool) -> None:
 
 
 def test_the_walk_from_the_right_stays_in_registers() -> None:
-    kernel = _compiled(triton_scan_backward.arrivals, SCAN)
+    kernel = _compiled(triton_scan_carries.arrivals, SCAN)
     assert kernel.metadata.shared == 0
     assert "shfl" not in kernel.asm["ptx"]
 
@@ -75,7 +75,7 @@ def test_the_backward_sweep_uses_little_shared_memory() -> None:
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_the_carries_compile(reverse: bool) -> None:
-    kernel = _compiled(triton_scan_forward.carries, {"N": 16, "BLOCK": 32, "BATCH": 8, "REVERSE": reverse})
+    kernel = _compiled(triton_scan_carries.carries, {"N": 16, "BLOCK": 32, "BATCH": 8, "REVERSE": reverse})
     assert kernel.metadata.shared == 0
 
 

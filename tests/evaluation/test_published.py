@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from zigbench.evaluation import evaluate, load_extractor, prepare, read_protocols
 from zigbench.evaluation.features import features_of
@@ -67,3 +68,25 @@ def test_missing_weights_stop_the_evaluation_with_directions(
         prepare(digits, spec, cache=cache)
     with pytest.raises(ValueError, match=r"weights-inception.*fetch https://.*put it at"):
         evaluate(network, Interpolant(), digits, spec, folder=tmp_path, cache=cache)
+
+
+def test_metrics_carry_intervals_where_resamples_are_asked_for(
+    network, digits, make_spec, inception_weights, tmp_path, cache
+) -> None:
+    extractor = load_extractor("inception", cache, weights=inception_weights)
+    features = torch.randn(12, 2048, generator=torch.Generator().manual_seed(0))
+    Reference.of(features, extractor=identity(extractor, "pool")).save(tmp_path / "r.npz")
+    names = ("kid", "inception_score", "precision", "recall", "density", "coverage")
+    spec = make_spec(
+        evaluation__metrics=names, evaluation__reference=str(tmp_path / "r.npz"),
+        evaluation__samples=10, evaluation__batch=10, evaluation__bootstrap=5,
+    )  # fmt: skip
+    found = evaluate(
+        network, Interpolant(), digits, spec, folder=tmp_path, cache=cache, weights={"inception": inception_weights}
+    )
+    for measurement in found:
+        if measurement.name in names:
+            low, high = measurement.interval
+            assert low <= high
+        else:
+            assert measurement.interval is None

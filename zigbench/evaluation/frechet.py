@@ -7,6 +7,7 @@ no name but its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,14 +15,13 @@ import torch
 from torch import Tensor
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 
+from zigbench.evaluation.bootstrap import interval
 from zigbench.evaluation.reference import Reference
 from zigbench.record import Measurement
 
 if TYPE_CHECKING:
     from zigbench.evaluation.catalogue import Metric
     from zigbench.evaluation.material import Material
-
-BOOTSTRAP_SEED = 2_024
 
 
 def frechet_distance(features: Tensor, reference: Reference) -> float:
@@ -37,58 +37,50 @@ def frechet_distance(features: Tensor, reference: Reference) -> float:
     return float(fid_statistics_to_metric(statistics, known, verbose=False)[KEY_METRIC_FID])
 
 
-def bootstrap_interval(
-    features: Tensor, reference: Reference, resamples: int, *, level: float = 0.95, device: torch.device | str = "cpu"
-) -> tuple[float, float]:
-    """Interval of the distance over resamples of the samples (N, D), the reference held fixed.
+def resampler(features: Tensor, reference: Reference, device: torch.device | str = "cpu") -> Callable[[Tensor], float]:
+    """The distance of the samples in given rows, fast enough to be asked for often.
 
-    A resample repeats some samples and so fits a smaller covariance: its distance is biased upwards. What is used
-    is therefore the spread of the resampled distances about their own mean, laid about the distance itself.
-
-    Uses tr (Σ₁ Σ₂)^½ = tr (R Σ₁ R)^½ with R = Σ₂^½, symmetric, which takes one eigendecomposition a resample.
+    tr (Σ₁ Σ₂)^½ = tr (R Σ₁ R)^½ with R = Σ₂^½, which is symmetric: one eigendecomposition a time.
     """
     _check(features, reference)
-    values, vectors = torch.linalg.eigh(torch.from_numpy(reference.sigma).to(device))
-    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+    sigma = torch.from_numpy(reference.sigma).to(device)
     centre = torch.from_numpy(reference.mu).to(device)
-    trace = torch.from_numpy(reference.sigma).to(device).trace()
+    values, vectors = torch.linalg.eigh(sigma)
+    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     samples = features.double().to(device)
 
     def distance(rows: Tensor) -> float:
-        chosen = samples[rows]
+        chosen = samples[rows.to(device)]
         mean = chosen.mean(0)
         chosen = chosen - mean
         covariance = chosen.T @ chosen / (len(rows) - 1)
         cross = torch.linalg.eigvalsh(root @ covariance @ root).clamp(min=0).sqrt().sum()
-        return float((mean - centre).square().sum() + covariance.trace() + trace - 2 * cross)
+        return float((mean - centre).square().sum() + covariance.trace() + sigma.trace() - 2 * cross)
 
-    generator = np.random.Generator(np.random.Philox(key=BOOTSTRAP_SEED))
-    draws = np.array(
-        [
-            distance(torch.from_numpy(generator.integers(0, len(samples), len(samples))).to(device))
-            for _ in range(resamples)
-        ]
-    )
-    value = distance(torch.arange(len(samples), device=device))
-    low, high = np.quantile(draws - draws.mean(), [(1 - level) / 2, (1 + level) / 2])
-    return value + float(low), value + float(high)
+    return distance
 
 
 def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
     """The distance of the generated samples' features to the reference's."""
     features = material.features(metric)
     reference = material.reference(metric)
-    resamples = material.spec.evaluation.bootstrap
     protocol = material.protocol(
         metric, estimator="Fréchet distance of fitted Gaussians, covariance over N − 1, float64", against=reference
+    )
+    value = frechet_distance(features, reference)
+    around = interval(
+        value,
+        lambda: resampler(features, reference, material.device),
+        len(features),
+        material.spec.evaluation.bootstrap,
     )
     short = len(features) <= features.shape[1]
     return (
         Measurement(
             name=metric.name,
-            value=frechet_distance(features, reference),
+            value=value,
             higher_is_better=False,
-            interval=bootstrap_interval(features, reference, resamples, device=material.device) if resamples else None,
+            interval=around,
             protocol=protocol.hash,
             note=f"{len(features)} samples for {features.shape[1]} dimensions: the covariance is singular"
             if short

@@ -6,11 +6,14 @@ number of samples.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
 
+from zigbench.evaluation.bootstrap import interval
 from zigbench.record import Measurement
 
 if TYPE_CHECKING:
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
 SUBSETS = 100
 SUBSET_SIZE = 1_000
+
+ROWS = 1_000
+"""Kernels are held for this many samples at once."""
 
 
 def subset_size(samples: int, references: int) -> int:
@@ -48,6 +54,23 @@ def kernel_distance(features: Tensor, reference: Tensor, *, subsets: int = SUBSE
     return float(found[KEY_METRIC_KID_MEAN]), float(found[KEY_METRIC_KID_STD])
 
 
+def resampler(features: Tensor, reference: Tensor) -> Callable[[Tensor], float]:
+    """The distance of the samples in given rows, over all pairs; a sample is never paired with its own copy."""
+    x, y = features.double(), reference.double()
+    width = x.shape[1]
+    within = (x @ x.T / width + 1) ** 3
+    within.fill_diagonal_(0)
+    across = torch.cat([((rows @ y.T / width + 1) ** 3).mean(1) for rows in x.split(ROWS)])
+
+    def distance(rows: Tensor) -> float:
+        # The references' own term is the same for all resamples and left out: only differences are asked for.
+        times = torch.bincount(rows, minlength=len(x)).double()
+        pairs = times.sum() ** 2 - times.square().sum()
+        return float(times @ within @ times / pairs - 2 * (times @ across) / len(rows))
+
+    return distance
+
+
 def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
     """The mean over subsets, and the deviation under ``…_deviation``."""
     features = material.features(metric)
@@ -56,13 +79,16 @@ def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
         raise ValueError(f"{metric.name} compares features, and the reference {reference.name!r} holds statistics only")
     size = subset_size(len(features), len(reference.features))
     mean, deviation = kernel_distance(features, reference.features, size=size)
+    known = reference.features
+    resamples = material.spec.evaluation.bootstrap
+    around = interval(mean, lambda: resampler(features, known), len(features), resamples)
     protocol = material.protocol(
         metric,
         estimator=f"unbiased squared MMD, kernel (x·y/D + 1)³, {SUBSETS} subsets of {size}, float64",
         against=reference,
     )
     return (
-        Measurement(name=metric.name, value=mean, higher_is_better=False, protocol=protocol.hash),
+        Measurement(name=metric.name, value=mean, higher_is_better=False, interval=around, protocol=protocol.hash),
         Measurement(
             name=f"{metric.name}_deviation",
             value=deviation,

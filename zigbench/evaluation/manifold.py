@@ -8,12 +8,14 @@ a sample; Naeem et al. (2020).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
+from zigbench.evaluation.bootstrap import interval
 from zigbench.record import Measurement
 
 if TYPE_CHECKING:
@@ -52,14 +54,29 @@ def density_coverage(samples: Tensor, references: Tensor, neighbours: int = 5) -
         ValueError: a set that has no k-th neighbour.
     """
     _check(samples, references, neighbours)
-    samples, references = samples.double(), references.double()
-    reach = torch.cat(
-        [torch.cdist(rows, references).kthvalue(neighbours + 1).values for rows in references.split(ROWS)]
-    )
-    inside = torch.zeros(len(references), dtype=torch.int64)
-    for rows in samples.split(ROWS):
-        inside += (torch.cdist(rows, references) <= reach).sum(0)
-    return float(inside.sum()) / (neighbours * len(samples)), float((inside > 0).double().mean())
+    inside = in_balls(samples, references, neighbours)
+    return float(inside.sum()) / (neighbours * len(samples)), float(inside.any(0).double().mean())
+
+
+def in_balls(points: Tensor, centres: Tensor, neighbours: int) -> Tensor:
+    """Which points (N, D) lie in which centres' balls, bool (N, M)."""
+    points, centres = points.double(), centres.double()
+    reach = [torch.cdist(rows, centres).kthvalue(neighbours + 1).values for rows in centres.split(ROWS)]
+    radius = torch.cat(reach)
+    return torch.cat([torch.cdist(rows, centres) <= radius for rows in points.split(ROWS)])
+
+
+def resampler(name: str, samples: Tensor, references: Tensor) -> Callable[[Tensor], float]:
+    """The figure ``name`` of the samples in given rows, whose balls stay as they are among all samples."""
+    neighbours = NEIGHBOURS[name]
+    if name == "recall":
+        holds = in_balls(references, samples, neighbours).T.contiguous()
+    else:
+        holds = in_balls(samples, references, neighbours)
+    if name in ("recall", "coverage"):
+        return lambda rows: float(holds[rows.unique()].any(0).double().mean())
+    worth = holds.any(1).double() if name == "precision" else holds.sum(1).double() / neighbours
+    return lambda rows: float(worth[rows].mean())
 
 
 def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
@@ -77,7 +94,10 @@ def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
         against=reference,
     )
     value = found[0] if metric.name in ("precision", "density") else found[1]
-    return (Measurement(name=metric.name, value=value, higher_is_better=True, protocol=protocol.hash),)
+    known = reference.features
+    resamples = material.spec.evaluation.bootstrap
+    around = interval(value, lambda: resampler(metric.name, features, known), len(features), resamples)
+    return (Measurement(name=metric.name, value=value, higher_is_better=True, interval=around, protocol=protocol.hash),)
 
 
 def _check(samples: Tensor, references: Tensor, neighbours: int) -> None:

@@ -135,6 +135,7 @@ class Material:
             )
             folder = self.folder / "samples"
             rank, world = process()
+            before = self._done
             generate(
                 self.model,
                 self.interpolant,
@@ -149,6 +150,7 @@ class Material:
             )
             if world > 1:
                 dist.barrier()
+                self._advance(before + self.sample_count - self._done)
             self._samples = Samples.gather(folder, plan)
         return self._samples
 

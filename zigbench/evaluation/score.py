@@ -5,11 +5,14 @@ Salimans et al., "Improved techniques for training GANs" (2016). It looks at no 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
 
+from zigbench.evaluation.bootstrap import interval
 from zigbench.record import Measurement
 
 if TYPE_CHECKING:
@@ -31,12 +34,26 @@ def inception_score(logits: Tensor, splits: int = SPLITS) -> tuple[float, float]
     return float(found[KEY_METRIC_ISC_MEAN]), float(found[KEY_METRIC_ISC_STD])
 
 
+def resampler(logits: Tensor) -> Callable[[Tensor], float]:
+    """The score of the samples in given rows, without splits."""
+    p = logits.double().softmax(1)
+    negative_entropy = (p * logits.double().log_softmax(1)).sum(1)
+
+    def score(rows: Tensor) -> float:
+        marginal = p[rows].mean(0)
+        return float((negative_entropy[rows].mean() - torch.xlogy(marginal, marginal).sum()).exp())
+
+    return score
+
+
 def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
     """The mean over splits, and the deviation under ``…_deviation``."""
-    mean, deviation = inception_score(material.features(metric))
+    logits = material.features(metric)
+    mean, deviation = inception_score(logits)
+    around = interval(mean, lambda: resampler(logits), len(logits), material.spec.evaluation.bootstrap)
     protocol = material.protocol(metric, estimator=f"mean over {SPLITS} splits, samples shuffled, float64")
     return (
-        Measurement(name=metric.name, value=mean, higher_is_better=True, protocol=protocol.hash),
+        Measurement(name=metric.name, value=mean, higher_is_better=True, interval=around, protocol=protocol.hash),
         Measurement(
             name=f"{metric.name}_deviation",
             value=deviation,

@@ -110,6 +110,7 @@ def _context(found: Results, drawn: Mapping[str, Drawing], made: Mapping[str, Ta
         "title": f"{found.suite.name}: {found.suite.question}",
         "suite": found.suite,
         "answer": answer(found),
+        "contrasts": len(found.suite.contrasts) if found.finished else 0,
         "lead": render.shown(drawn[lead]) if lead else None,
         "completeness": completeness(found),
         "tally": sorted(tally.items(), key=lambda item: (item[0] != "ok", item[0])),

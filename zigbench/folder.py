@@ -83,6 +83,11 @@ class RunFolder:
             text = json.dumps(spec.resolved(), indent=1, sort_keys=True) + "\n"
             write_atomically(self.spec, text.encode(), durable=False)
 
+    def forget(self) -> None:
+        """Remove the record, for a run that is to be tried again; it goes on from its checkpoint."""
+        self.record.unlink(missing_ok=True)
+        self.deaths.unlink(missing_ok=True)
+
     def checkpoint(self) -> int:
         """Step of the newest checkpoint; 0 where there is none."""
         return max((int(p.name) for p in self.path.glob("checkpoints/*") if p.name.isdigit()), default=0)

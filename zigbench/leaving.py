@@ -8,6 +8,9 @@ from types import FrameType
 GRACE = 20.0
 """Seconds from the request until a run that has not heard it is made to leave where it stands."""
 
+LEFT = 75
+"""Exit code of a process that left on request and goes on later (EX_TEMPFAIL)."""
+
 SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
 
 

@@ -26,6 +26,9 @@ from zigbench.spec import Spec, canonical_json, spec_id
 
 SCHEMA_VERSION = 1
 
+SNAPSHOT = "snapshot.json"
+"""Says in a copy of the code which commit it is a copy of."""
+
 Status = Literal["ok", "failed", "oom", "diverged", "timeout"]
 
 PACKAGES = (
@@ -189,6 +192,8 @@ def _versions() -> tuple[tuple[str, str], ...]:
 def _code() -> tuple[tuple[str, Any], ...]:
     """Commit of the checkout this package lies in, and whether its sources differ from it; None outside one."""
     root = Path(__file__).resolve().parents[1]
+    if (root / SNAPSHOT).exists():
+        return tuple(json.loads((root / SNAPSHOT).read_text()).items())
     sources = [name for name in ("zigbench", "backbones", "suites", "pyproject.toml") if (root / name).exists()]
 
     def git(*arguments: str) -> str | None:

@@ -90,7 +90,7 @@ class Suite:
         axes_of: axes that a profile replaces, by profile name.
         published: tables of ``results/published.csv`` that ask the same.
         published_as: published methods by arm, where the names differ: ``{"sweep-1": "sweep"}``.
-        resources: what one run needs.
+        resources: what one run needs; a point of an axis may override it (``resources.gpus``).
         notes: what a reader of the report must know, a sentence each.
     """
 
@@ -133,10 +133,11 @@ class Suite:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a suite: the label on each axis, and the spec."""
+    """One run of a suite: the label on each axis, the spec, and what it needs."""
 
     labels: Mapping[str, str]
     spec: RunSpec
+    resources: Resources = field(default_factory=Resources)
 
     @property
     def name(self) -> str:
@@ -168,7 +169,7 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
             continue
         if any(labelled[axis] != label for axis, label in by_label):
             continue
-        cell = Cell(labelled, _parse(suite, labelled, overrides or {}))
+        cell = _parse(suite, labelled, overrides or {})
         if by_key and not _matches(cell, by_key):
             continue
         identity = cell.spec.id
@@ -181,12 +182,14 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
         yield cell
 
 
-def _parse(suite: Suite, labelled: Mapping[str, str], overrides: Mapping[str, Any]) -> RunSpec:
+def _parse(suite: Suite, labelled: Mapping[str, str], overrides: Mapping[str, Any]) -> Cell:
     raw = merge({}, suite.base)
     for axis in suite.axes:
         raw = merge(raw, axis.points[labelled[axis.name]])
+    raw = merge(raw, overrides)
+    needs = raw.pop("resources", {})
     try:
-        return RunSpec.parse(merge(raw, overrides))
+        return Cell(labelled, RunSpec.parse(raw), suite.resources.override(needs))
     except SpecError as error:
         where = f"suite {suite.name!r}, {', '.join(f'{axis} {label}' for axis, label in labelled.items())}"
         raise SpecError(replace(fault, path=f"{where}: {fault.path}") for fault in error.faults) from None

@@ -1,8 +1,9 @@
-"""A process that executes runs one after another: ``python -m zigbench.worker RESULTS CPUS``.
+"""A process that executes runs: one after another for a launcher on this machine, or a single one for a scheduler.
 
-It reads run ids from standard input, a line each, and answers on standard output with a line of JSON for each run
-done. When its input closes, as it does when whoever started it is gone, it stops at once, in the midst of a run if
-need be: everything a run leaves is written atomically, and the next one to take the run resumes it.
+``python -m zigbench.worker RESULTS CPUS`` reads run ids from standard input, a line each, and answers on standard
+output with a line of JSON for each run done. When its input closes, as it does when whoever started it is gone, it
+stops at once, in the midst of a run if need be: everything a run leaves is written atomically, and the next one to
+take the run resumes it.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ import os
 import sys
 import threading
 import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
+
+from zigbench.claim import HEARTBEAT, SILENCE, BusyError
+from zigbench.folder import RunFolder
+from zigbench.leaving import LEFT, Left, Request
 
 
 def main(root: Path, cpus: int) -> None:
     """Serve until the input closes."""
-    # The thread counts must stand before torch and numba are imported.
-    os.environ.setdefault("OMP_NUM_THREADS", str(cpus))
-    os.environ.setdefault("NUMBA_NUM_THREADS", str(cpus))
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     runs: SimpleQueue[str] = SimpleQueue()
 
@@ -31,12 +35,9 @@ def main(root: Path, cpus: int) -> None:
 
     threading.Thread(target=listen, name="listen", daemon=True).start()
 
-    import torch
-
-    from zigbench.folder import BusyError, RunFolder
+    _import_torch(cpus)
     from zigbench.run import execute
 
-    torch.set_num_threads(cpus)
     answers.write(json.dumps({"ready": os.getpid()}) + "\n")
     while True:
         folder = RunFolder(root / runs.get())
@@ -51,6 +52,64 @@ def main(root: Path, cpus: int) -> None:
             # No record could be written (a full disk, a damaged spec): the one who asked must hear of it.
             answer = {"status": "error", "error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps({"run": folder.id, "seconds": time.monotonic() - begun, **answer}) + "\n")
+
+
+def do_one(path: Path, cpus: int) -> int:
+    """Do one run for a scheduler that may want the machine back at any time; the exit code for the task.
+
+    Where the scheduler started several tasks they do the run together, and the first one answers for it: the others
+    say what went wrong with them in the run's output and end with 0, unless they are killed.
+    """
+    leave = Request()
+    leave.listen()
+    folder = RunFolder(path)
+    if folder.record.exists():
+        return 0
+    screen = os.fdopen(os.dup(2), "w", buffering=1)
+    _print_into(folder.output)
+    together = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
+    assisting = together and int(os.environ["SLURM_PROCID"]) > 0
+    try:
+        _import_torch(cpus)
+        from zigbench.run import assist, execute
+
+        cache = path.parents[1] / "cache"
+        if assisting:
+            assist(folder, cache=cache, leave=leave)
+        else:
+            _when_free(lambda: execute(folder, cache=cache, leave=leave), leave)
+    except Left:
+        return 0 if assisting else LEFT
+    except Exception as error:
+        traceback.print_exc()
+        screen.write(f"run {folder.id}: {type(error).__name__}: {error}\n")
+        return 0 if assisting else 1
+    return 0
+
+
+def _when_free(execute: Callable[[], object], leave: Request) -> None:
+    """Execute, waiting for a claim on the run to go stale; a claim that does not is somebody's who sees to the run."""
+    deadline = time.monotonic() + SILENCE + 2 * HEARTBEAT
+    while True:
+        try:
+            execute()
+            return
+        except BusyError as error:
+            if time.monotonic() > deadline:
+                sys.stderr.write(f"{error}; nothing is left to do here\n")
+                return
+        if leave():
+            raise Left
+        time.sleep(1.0)
+
+
+def _import_torch(cpus: int) -> None:
+    # The thread counts must stand before torch and numba are imported.
+    os.environ.setdefault("OMP_NUM_THREADS", str(cpus))
+    os.environ.setdefault("NUMBA_NUM_THREADS", str(cpus))
+    import torch
+
+    torch.set_num_threads(cpus)
 
 
 def _print_into(path: Path) -> None:

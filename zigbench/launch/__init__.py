@@ -1,6 +1,14 @@
 """Plan what a suite still lacks, and have it done. Launching is reconciliation: desired less recorded."""
 
+from zigbench.launch.cancelling import cancel
+from zigbench.launch.clusters import Cluster, cluster
+from zigbench.launch.launching import Submitted, launch_background, launch_slurm
 from zigbench.launch.local import Event, available_workers, launch_local
 from zigbench.launch.planning import RETRIABLE, Item, Plan, describe, plan
+from zigbench.launch.queue import UnreachableError
+from zigbench.launch.reconcile import states
 
-__all__ = ["RETRIABLE", "Event", "Item", "Plan", "available_workers", "describe", "launch_local", "plan"]
+__all__ = [
+    "RETRIABLE", "Cluster", "Event", "Item", "Plan", "Submitted", "UnreachableError", "available_workers", "cancel",
+    "cluster", "describe", "launch_background", "launch_local", "launch_slurm", "plan", "states",
+]  # fmt: skip

@@ -9,15 +9,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import Counter, deque
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from zigbench.folder import RunFolder
+from zigbench.launch.deaths import Death, goes_on
 from zigbench.launch.planning import Plan
-from zigbench.record import Failure, Record, environment
 from zigbench.spec import Resources
 
 
@@ -42,29 +42,45 @@ def available_workers(resources: Resources, runs: int) -> int:
 def launch_local(plan: Plan, resources: Resources, root: Path, *, workers: int | None = None) -> Iterator[Event]:
     """Run what the plan lacks in worker processes on this machine, yielding an event for each thing that happens.
 
-    A worker that dies (killed, out of memory) loses its run once without harm: the run is resumed from its
-    checkpoint by a new worker; when it dies a second time the run is recorded as failed. Closing the iterator
-    stops the workers at once and leaves nothing half-written.
+    A worker that dies (killed, out of memory) loses its run without harm: the run is resumed from its checkpoint by
+    a new worker; when it dies again and came no further, it is recorded as failed. Closing the iterator stops the
+    workers at once and leaves nothing half-written.
 
     Raises:
         OSError: the results folder can't be written.
         RuntimeError: workers die before they take a run (a broken installation); their output is quoted.
     """
-    items = plan.todo
-    for item in items:
+    for item in plan.todo:
         item.folder.submit(item.cell.spec)
         if item.state in plan.retry:
-            item.folder.record.unlink(missing_ok=True)
-    waiting = deque(item.folder for item in items)
+            item.folder.forget()
+    yield from run_here([item.folder for item in plan.todo], resources, root, workers=workers)
+
+
+def run_here(
+    folders: Sequence[RunFolder],
+    resources: Resources,
+    root: Path,
+    *,
+    workers: int | None = None,
+    wanted: Callable[[RunFolder], bool] = lambda folder: True,
+) -> Iterator[Event]:
+    """Do submitted runs in worker processes; as :func:`launch_local`, which submits them first.
+
+    Args:
+        wanted: asked before a run is begun and when it was lost; one that is no longer wanted is left as it is.
+    """
+    waiting = deque(folders)
     if not waiting:
         return
     count = workers or available_workers(resources, len(waiting))
     pool = _Pool(root, resources.cpus, min(count, len(waiting)))
-    lost: Counter[str] = Counter()
     try:
         while waiting or pool.busy:
             message = pool.next()
             if message.ready:
+                while waiting and not wanted(waiting[0]):
+                    waiting.popleft()
                 if waiting:
                     pool.send(message.worker, waiting[0])
                     yield Event("started", waiting.popleft().id)
@@ -75,12 +91,10 @@ def launch_local(plan: Plan, resources: Resources, root: Path, *, workers: int |
             if folder is None:
                 raise RuntimeError(f"a worker died before it took a run:\n{message.text}")
             if message.died is not None:
-                lost[folder.id] += 1
-                if lost[folder.id] == 1:
+                if not wanted(folder) or goes_on(folder, Death("failed", message.text, "this machine")):
                     waiting.appendleft(folder)
                     yield Event("lost", folder.id, error=message.text)
                 else:
-                    _record_death(folder, message)
                     yield Event("finished", folder.id, "failed", error=message.text)
                 pool.start(message.worker)
                 continue
@@ -195,20 +209,6 @@ class _Pool:
     def close(self) -> None:
         for worker in list(self.processes):
             self.stop(worker)
-
-
-def _record_death(folder: RunFolder, message: _Message) -> None:
-    spec = folder.read_spec()
-    tail = ""
-    if folder.output.exists():
-        tail = "\n".join(folder.output.read_text(errors="replace").splitlines()[-20:])
-    Record(
-        id=folder.id,
-        status="failed",
-        spec=spec.resolved(),
-        environment=environment(),
-        error=Failure(kind="WorkerDied", message=f"twice, {message.text}", log_tail=tail),
-    ).write(folder.record)
 
 
 def _free_memory_gb() -> float:

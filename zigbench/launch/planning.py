@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zigbench.folder import RunFolder, State
+from zigbench.launch.reconcile import states
+from zigbench.spec import Resources
 from zigbench.suite import Cell
 
 RETRIABLE = ("failed", "oom", "diverged", "timeout", "damaged")
@@ -34,6 +36,18 @@ class Plan:
         """What a launch would run: what has no record, and what failed in a way to be retried."""
         return tuple(i for i in self.items if i.state in ("missing", "submitted") or i.state in self.retry)
 
+    def classes(self) -> dict[Resources, list[Item]]:
+        """What a launch would run, by the resources that are asked for."""
+        found: dict[Resources, list[Item]] = {}
+        for item in self.todo:
+            found.setdefault(item.cell.resources, []).append(item)
+        return found
+
+    @property
+    def gpu_hours(self) -> float:
+        """GPU-hours that a launch would ask for."""
+        return sum(r.gpus * r.nodes * r.hours * len(items) for r, items in self.classes().items())
+
     def counts(self) -> Counter[str]:
         """How many cells are in each state."""
         return Counter(item.state for item in self.items)
@@ -54,7 +68,9 @@ def plan(cells: Iterable[Cell], root: Path, retry: Iterable[str] = ()) -> Plan:
         if state not in RETRIABLE:
             raise ValueError(f"can't retry {state!r}; allowed: {', '.join(RETRIABLE)}")
     folders = [(cell, RunFolder.of(cell.spec, root)) for cell in cells]
-    return Plan(tuple(Item(cell, folder, folder.state()) for cell, folder in folders), frozenset(retry))
+    found = states([folder for _, folder in folders])
+    items = (Item(cell, folder, state) for (cell, folder), state in zip(folders, found, strict=True))
+    return Plan(tuple(items), frozenset(retry))
 
 
 def describe(items: Sequence[Item]) -> str:

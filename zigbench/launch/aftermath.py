@@ -1,0 +1,69 @@
+"""After a task that did not end well: ``python -m zigbench.launch.aftermath JOBS CODE NOTICE``, in the job's script.
+
+The one place that decides whether a job is queued again. It runs on the job's own node the moment the task is over,
+so a task that was killed is noticed at once; what takes the whole node down is noticed by the next one to look
+(:mod:`zigbench.launch.reconcile`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from zigbench.folder import RunFolder
+from zigbench.launch import queue
+from zigbench.launch.deaths import Death, goes_on
+from zigbench.launch.job import Job
+from zigbench.leaving import LEFT
+
+MARGIN = 30.0
+"""Seconds by which the notice of a time limit may come early."""
+
+
+def settle(job: Job, code: int, notice: float) -> None:
+    """Queue the run's job again, or record why not.
+
+    Args:
+        job: what the task was to do.
+        code: it ended with.
+        notice: seconds before the time limit at which it was told to leave.
+
+    Raises:
+        OSError: the run's folder can't be written.
+        UnreachableError: SLURM refuses to queue the job again.
+    """
+    folder, me = RunFolder(job.folder), os.environ["SLURM_JOB_ID"]
+    # Without its file the run was cancelled; in any other state than running the scheduler has its own plans.
+    if folder.record.exists() or not folder.job.exists() or queue.own_state(me) != "RUNNING":
+        return
+    late = queue.seconds_left(me) <= notice + MARGIN
+    if code == LEFT and not late:
+        queue.requeue(me)
+        return
+    if goes_on(folder, _death(code, me)):
+        queue.requeue(me)
+
+
+def _death(code: int, job: str) -> Death:
+    if code == LEFT:
+        return Death("timeout", "the job reached its time limit", job)
+    if queue.ends([job]).get(job) == "OUT_OF_MEMORY":
+        return Death("oom", "the job took more memory than it had asked for", job)
+    if code > 128:
+        return Death("failed", f"the task was killed by signal {code - 128}", job)
+    return Death("failed", f"the task exited with {code}", job)
+
+
+def main(jobs: Path, code: int, notice: float) -> None:
+    from submitit.core.job_environment import JobEnvironment
+    from submitit.core.utils import DelayedSubmission
+
+    os.environ["SUBMITIT_FOLDER"] = str(jobs)
+    job = DelayedSubmission.load(JobEnvironment().paths.submitted_pickle).function
+    assert isinstance(job, Job)
+    settle(job, code, notice)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))

@@ -1,0 +1,120 @@
+"""What SLURM says of jobs: its queue, its accounts, one job. Every question is asked once, for all, and is bounded."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+PATIENCE = 20.0
+"""Seconds that SLURM has to answer."""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The user's jobs that wait or run, by id ("12", "12_3"), with their states ("PENDING")."""
+
+    states: Mapping[str, str]
+
+    def holds(self, job: str) -> bool:
+        """Whether a job waits or runs."""
+        return job in self.states
+
+
+class UnreachableError(RuntimeError):
+    """SLURM is installed and does not answer."""
+
+
+def read_queue() -> Queue | None:
+    """The queue; None where there is no SLURM.
+
+    Raises:
+        UnreachableError: it does not answer.
+    """
+    if shutil.which("squeue") is None:
+        return None
+    lines = _ask("squeue", "--me", "--noheader", "--array", "--format=%i|%T").splitlines()
+    return Queue(dict(line.strip().split("|", 1) for line in lines if "|" in line))
+
+
+def ends(jobs: Iterable[str]) -> dict[str, str]:
+    """How jobs ended, in SLURM's words ("OUT_OF_MEMORY"), by id; those that no account is kept of are absent."""
+    asked = sorted(set(jobs))
+    if not asked or shutil.which("sacct") is None:
+        return {}
+    try:
+        text = _ask("sacct", "--noheader", "--parsable2", "--format=JobID,State", "--jobs", ",".join(asked))
+    except UnreachableError:
+        return {}
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        name, _, state = line.partition("|")
+        job, _, step = name.partition(".")
+        word = state.split(" ")[0]
+        # A step knows better than its job why it died.
+        if not step or word == "OUT_OF_MEMORY":
+            found[job] = word
+    return found
+
+
+def own_state(job: str) -> str:
+    """The state of the job this process belongs to; "" when SLURM does not say."""
+    try:
+        found = re.search(r"JobState=(\w+)", _ask("scontrol", "--oneliner", "show", "job", job))
+    except UnreachableError:
+        return ""
+    return found.group(1) if found else ""
+
+
+def seconds_left(job: str) -> float:
+    """Until the job's time limit; infinite without one."""
+    try:
+        text = _ask("squeue", "--noheader", "--jobs", job, "--format=%L").strip()
+    except UnreachableError:
+        return float("inf")
+    found = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)", text)
+    if not found:
+        return 0.0 if text == "INVALID" else float("inf")
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+
+
+def requeue(job: str) -> None:
+    """Put a running job back into the queue; this ends the process that asks, if it belongs to the job.
+
+    Raises:
+        UnreachableError: it is refused.
+    """
+    _ask("scontrol", "requeue", job)
+
+
+def cancel(jobs: Iterable[str]) -> None:
+    """Cancel jobs; one that is gone already is no fault.
+
+    Raises:
+        UnreachableError: SLURM refuses.
+    """
+    asked = sorted(set(jobs))
+    for start in range(0, len(asked), 500):
+        _ask("scancel", "--quiet", *asked[start : start + 500])
+
+
+def _ask(*command: str) -> str:
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            env={**os.environ, "SLURM_TIME_FORMAT": "standard"},
+        )
+    except subprocess.TimeoutExpired:
+        raise UnreachableError(f"{command[0]} does not answer within {PATIENCE:.0f} s") from None
+    except OSError as error:
+        raise UnreachableError(f"{command[0]} can't be run: {error}") from None
+    if done.returncode:
+        raise UnreachableError(f"{command[0]} says: {done.stderr.strip() or done.returncode}")
+    return done.stdout

@@ -216,8 +216,9 @@ def _mix(state: PathState, data: Tensor, noise: Tensor) -> Tensor:
 
 def spread(coefficient: Tensor, x: Tensor) -> Tensor:
     """A coefficient, () or (B,), shaped to multiply x (B, …) in the precision of x."""
-    coefficient = coefficient.to(x.device, x.dtype)
-    return coefficient.reshape(-1, *[1] * (x.dim() - 1)) if coefficient.dim() else coefficient
+    if not coefficient.dim():
+        return coefficient  # A scalar takes part in any precision and on any device; it needs no copy.
+    return coefficient.to(x.device, x.dtype).reshape(-1, *[1] * (x.dim() - 1))
 
 
 def prediction_of(output: Tensor, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Check, then time, the Triton kernels on a GPU; beside mamba-ssm's and causal-conv1d's where they import.
+"""Check the Triton kernels on a GPU, then time the scan; beside mamba-ssm's where it imports.
 
     PYTHONPATH=. python tests/benchmarks/gpu_scan.py --out results/benchmarks/h200.json
 

@@ -224,6 +224,17 @@ def test_unequal_cells_are_flagged_with_their_numbers(tmp_path: Path) -> None:
     assert "1 arm breaks it" in words(page)
 
 
+def test_a_reason_shared_by_many_runs_is_said_once(tmp_path: Path) -> None:
+    suite = synthetic.suite()
+    cells = synthetic.cells(suite)
+    for cell in cells:
+        synthetic.record(cell, tmp_path, status="failed", error=Failure(kind="ValueError", message="no disk"))
+    text = words(report.write(suite, cells, root=tmp_path, out=tmp_path / "r", command=COMMAND))
+    assert text.count("ValueError: no disk") == 1
+    assert "sweep-1 · seed 0, sweep-1 · seed 1, sweep-1 · seed 2, zigzag-1 · seed 0 and 17 others" in text
+    assert "0 of 21 runs finished, 21 failed" in text
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [(None, "can't be read"), ("table,source\n", "its columns are"), ("{", "its columns are")],

@@ -180,16 +180,24 @@ def _damaged(found: Results) -> list[results.Run]:
 
 
 def _failures(found: Results) -> list[dict[str, str]]:
-    """The runs with a reason, the first of many: name, state, reason."""
-    bad = [run for run in found.runs if run.reason]
+    """Why runs have no result, each reason once with the runs it befell; of many reasons, the first."""
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for run in found.runs:
+        if run.reason:
+            grouped.setdefault((run.status, run.reason), []).append(run.cell.name)
     listed = [
-        {"name": run.cell.name, "state": tables.STATUSES[run.status], "reason": run.reason}
-        for run in bad[:LISTED_FAILURES]
+        {"name": _some(names), "state": tables.STATUSES[status], "reason": reason}
+        for (status, reason), names in list(grouped.items())[:LISTED_FAILURES]
     ]
-    if len(bad) > LISTED_FAILURES:
-        rest = f"{len(bad) - LISTED_FAILURES:,} more: hover over the state in the table above, or open the run's page."
+    if len(grouped) > LISTED_FAILURES:
+        rest = f"{len(grouped) - LISTED_FAILURES:,} more: hover over the state in the table, or open the run's page."
         listed.append({"name": "And", "state": "", "reason": rest})
     return listed
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - 4
+    return ", ".join(names[:4]) + (f" and {wording.count(rest, 'other')}" if rest > 0 else "")
 
 
 def _write_frame(frame: pd.DataFrame, out: Path) -> bool:

@@ -106,8 +106,9 @@ def _fault(name: str, device: torch.device) -> str:
     for module in (backend.scan, backend.conv):
         try:
             fault = importlib.import_module(module).available()
-        except ImportError as error:
-            fault = f"cannot be imported: {error}"
+        # Kernels are compiled at import, and whatever stops that on this machine is the reason.
+        except Exception as error:
+            fault = f"cannot be imported: {type(error).__name__}: {error}"
         if fault:
             return fault
     if name == "reference":

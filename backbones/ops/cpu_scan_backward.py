@@ -40,11 +40,11 @@ from backbones.ops.cpu_scan import (
     step_floor,
     visited,
 )
+from backbones.ops.cpu_sums import add_sums
 from backbones.ops.cpu_vector import (
     BYTES,
     LANES,
     LN_2,
-    add_sums,
     exp2,
     fill,
     fma,

@@ -50,10 +50,10 @@ def _fit(function: Callable[[np.ndarray], np.ndarray], low: float, high: float, 
 _EXP2 = _fit(np.exp2, -0.5, 0.5, 5)
 _LOG1P = _fit(lambda e: np.log1p(e) / e, 0.0, 1.0, 9)
 
-_F32 = ir.FloatType()
+F32 = ir.FloatType()
 _I1 = ir.IntType(1)
 _I16 = ir.IntType(16)
-_I32 = ir.IntType(32)
+I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
 
 
@@ -68,17 +68,17 @@ vector = _Vector()
 @register_model(_Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, fe_type: types.Type) -> None:
-        super().__init__(manager, fe_type, _of(_F32))
+        super().__init__(manager, fe_type, of(F32))
 
 
-def _of(scalar: ir.Type) -> ir.VectorType:
+def of(scalar: ir.Type) -> ir.VectorType:
     return ir.VectorType(scalar, LANES)
 
 
-def _constant(value: float, scalar: ir.Type = _F32) -> ir.Constant:
-    if scalar is _F32:
+def _constant(value: float, scalar: ir.Type = F32) -> ir.Constant:
+    if scalar is F32:
         value = float(np.float32(value))
-    return ir.Constant(_of(scalar), [value] * LANES)
+    return ir.Constant(of(scalar), [value] * LANES)
 
 
 def _call(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: Sequence[ir.Value], **kw: Any) -> Any:
@@ -103,9 +103,9 @@ def _exp2(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
     x = builder.select(builder.fcmp_ordered("<", x, low), low, x)  # a NaN passes
     shifted = builder.fadd(x, _constant(_ROUND))
     fraction = builder.fsub(x, builder.fsub(shifted, _constant(_ROUND)))
-    mantissa = builder.bitcast(_polynomial(builder, fraction, _EXP2), _of(_I32))
-    exponent = builder.shl(builder.bitcast(shifted, _of(_I32)), _constant(23, _I32))
-    return builder.bitcast(builder.add(mantissa, exponent), _of(_F32))
+    mantissa = builder.bitcast(_polynomial(builder, fraction, _EXP2), of(I32))
+    exponent = builder.shl(builder.bitcast(shifted, of(I32)), _constant(23, I32))
+    return builder.bitcast(builder.add(mantissa, exponent), of(F32))
 
 
 def _decay(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
@@ -114,34 +114,34 @@ def _decay(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
     return _exp2(builder, builder.fmul(magnitude, _constant(-LOG2_E)))
 
 
-def _pointer(builder: ir.IRBuilder, address: ir.Value, pointee: ir.Type) -> ir.Value:
+def pointer_to(builder: ir.IRBuilder, address: ir.Value, pointee: ir.Type) -> ir.Value:
     return builder.inttoptr(address, pointee.as_pointer())
 
 
 def _splat(builder: ir.IRBuilder, scalar: ir.Value) -> ir.Value:
-    undefined = ir.Constant(_of(scalar.type), ir.Undefined)
-    first = builder.insert_element(undefined, scalar, _I32(0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(_of(_I32), [0] * LANES))
+    undefined = ir.Constant(of(scalar.type), ir.Undefined)
+    first = builder.insert_element(undefined, scalar, I32(0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(of(I32), [0] * LANES))
 
 
 def _mask(builder: ir.IRBuilder, count: ir.Value) -> ir.Value:
-    lanes = ir.Constant(_of(_I64), list(range(LANES)))
+    lanes = ir.Constant(of(_I64), list(range(LANES)))
     return builder.icmp_signed("<", lanes, _splat(builder, count))
 
 
 def _widen(builder: ir.IRBuilder, bits: ir.Value) -> ir.Value:
     """bfloat16 bits to float32: they are the upper half of it."""
-    wide = builder.shl(builder.zext(bits, _of(_I32)), _constant(16, _I32))
-    return builder.bitcast(wide, _of(_F32))
+    wide = builder.shl(builder.zext(bits, of(I32)), _constant(16, I32))
+    return builder.bitcast(wide, of(F32))
 
 
 def _narrow(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     """float32 to bfloat16 bits, to nearest even; a NaN stays one."""
-    bits = builder.bitcast(value, _of(_I32))
-    odd = builder.and_(builder.lshr(bits, _constant(16, _I32)), _constant(1, _I32))
-    rounded = builder.lshr(builder.add(bits, builder.add(odd, _constant(0x7FFF, _I32))), _constant(16, _I32))
+    bits = builder.bitcast(value, of(I32))
+    odd = builder.and_(builder.lshr(bits, _constant(16, I32)), _constant(1, I32))
+    rounded = builder.lshr(builder.add(bits, builder.add(odd, _constant(0x7FFF, I32))), _constant(16, I32))
     is_nan = builder.fcmp_unordered("uno", value, value)
-    return builder.trunc(builder.select(is_nan, _constant(0x7FC0, _I32), rounded), _of(_I16))
+    return builder.trunc(builder.select(is_nan, _constant(0x7FC0, I32), rounded), of(_I16))
 
 
 def _unary(emit: Callable[[ir.IRBuilder, ir.Value], ir.Value], doc: str) -> Any:
@@ -218,7 +218,7 @@ def spread(typingctx: Any, address: types.Type) -> Any:
     """A vector whose lanes all hold the float32 at `address`."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
-        return _splat(builder, builder.load(_pointer(builder, args[0], _F32), align=4))
+        return _splat(builder, builder.load(pointer_to(builder, args[0], F32), align=4))
 
     return vector(types.int64), emit
 
@@ -228,7 +228,7 @@ def load(typingctx: Any, address: types.Type) -> Any:
     """LANES float32 values at `address`."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
-        return builder.load(_pointer(builder, args[0], _of(_F32)), align=4)
+        return builder.load(pointer_to(builder, args[0], of(F32)), align=4)
 
     return vector(types.int64), emit
 
@@ -238,7 +238,7 @@ def store(typingctx: Any, address: types.Type, value: types.Type) -> Any:
     """Write LANES float32 values at `address`."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
-        builder.store(args[1], _pointer(builder, args[0], _of(_F32)), align=4)
+        builder.store(args[1], pointer_to(builder, args[0], of(F32)), align=4)
         return context.get_dummy_value()
 
     return types.void(types.int64, vector), emit
@@ -250,20 +250,20 @@ def load_row(typingctx: Any, address: types.Type, count: types.Type, half: types
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
         address, count, half = args
-        result = cgutils.alloca_once(builder, _of(_F32))
+        result = cgutils.alloca_once(builder, of(F32))
         full = builder.icmp_signed(">=", count, _I64(LANES))
         with builder.if_else(cgutils.is_not_null(builder, half)) as (narrow, wide):
-            for scope, scalar in ((narrow, _I16), (wide, _F32)):
+            for scope, scalar in ((narrow, _I16), (wide, F32)):
                 with scope:
-                    bits = cgutils.alloca_once(builder, _of(scalar))
-                    pointer = _pointer(builder, address, _of(scalar))
+                    bits = cgutils.alloca_once(builder, of(scalar))
+                    pointer = pointer_to(builder, address, of(scalar))
                     with builder.if_else(full) as (whole, part):
                         with whole:
                             builder.store(builder.load(pointer, align=2), bits)
                         with part:
                             name = f"llvm.masked.load.v{LANES}{'i16' if scalar is _I16 else 'f32'}.p0"
-                            zeros = ir.Constant(_of(scalar), [0] * LANES)
-                            values = _call(builder, name, _of(scalar), [pointer, _I32(2), _mask(builder, count), zeros])
+                            zeros = ir.Constant(of(scalar), [0] * LANES)
+                            values = _call(builder, name, of(scalar), [pointer, I32(2), _mask(builder, count), zeros])
                             builder.store(values, bits)
                     values = builder.load(bits)
                     builder.store(_widen(builder, values) if scalar is _I16 else values, result)
@@ -280,16 +280,16 @@ def store_row(typingctx: Any, address: types.Type, value: types.Type, count: typ
         address, value, count, half = args
         full = builder.icmp_signed(">=", count, _I64(LANES))
         with builder.if_else(cgutils.is_not_null(builder, half)) as (narrow, wide):
-            for scope, scalar in ((narrow, _I16), (wide, _F32)):
+            for scope, scalar in ((narrow, _I16), (wide, F32)):
                 with scope:
-                    pointer = _pointer(builder, address, _of(scalar))
+                    pointer = pointer_to(builder, address, of(scalar))
                     bits = _narrow(builder, value) if scalar is _I16 else value
                     with builder.if_else(full) as (whole, part):
                         with whole:
                             builder.store(bits, pointer, align=2)
                         with part:
                             name = f"llvm.masked.store.v{LANES}{'i16' if scalar is _I16 else 'f32'}.p0"
-                            masked = [bits, pointer, _I32(2), _mask(builder, count)]
+                            masked = [bits, pointer, I32(2), _mask(builder, count)]
                             _call(builder, name, ir.VoidType(), masked)
         return context.get_dummy_value()
 
@@ -299,14 +299,14 @@ def store_row(typingctx: Any, address: types.Type, value: types.Type, count: typ
 def _scalar(kind: types.Type, width: ir.Type, align: int) -> Any:
     def typed(typingctx: Any, address: types.Type) -> Any:
         def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
-            return builder.load(_pointer(builder, args[0], width), align=align)
+            return builder.load(pointer_to(builder, args[0], width), align=align)
 
         return kind(types.int64), emit
 
     return intrinsic(typed)
 
 
-load_float = _scalar(types.float32, _F32, 4)
+load_float = _scalar(types.float32, F32, 4)
 load_int = _scalar(types.int64, _I64, 8)
 
 
@@ -315,7 +315,7 @@ def store_float(typingctx: Any, address: types.Type, value: types.Type) -> Any:
     """Write one float32 at `address`."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
-        builder.store(args[1], _pointer(builder, args[0], _F32), align=4)
+        builder.store(args[1], pointer_to(builder, args[0], F32), align=4)
         return context.get_dummy_value()
 
     return types.void(types.int64, types.float32), emit
@@ -326,8 +326,8 @@ def prefetch(typingctx: Any, address: types.Type) -> Any:
     """Ask for the cache line at `address`; any address is harmless."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
-        pointer = _pointer(builder, args[0], ir.IntType(8))
-        _call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, _I32(0), _I32(3), _I32(1)])
+        pointer = pointer_to(builder, args[0], ir.IntType(8))
+        _call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, I32(0), I32(3), I32(1)])
         return context.get_dummy_value()
 
     return types.void(types.int64), emit
@@ -338,51 +338,6 @@ def next_ticket(typingctx: Any, address: types.Type) -> Any:
     """The int64 at `address`, raised by one atomically."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
-        return builder.atomic_rmw("add", _pointer(builder, args[0], _I64), _I64(1), "monotonic")
+        return builder.atomic_rmw("add", pointer_to(builder, args[0], _I64), _I64(1), "monotonic")
 
     return types.int64(types.int64), emit
-
-
-def _fold(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
-    """The upper half of the lanes added onto the lower, until 16 are left."""
-    while lanes > 16:
-        lanes //= 2
-        halves = [_pick(builder, value, value, range(i * lanes, (i + 1) * lanes)) for i in (0, 1)]
-        value = builder.fadd(*halves)
-    return value
-
-
-def _pick(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, lanes: Sequence[int]) -> ir.Value:
-    mask = ir.Constant(ir.VectorType(_I32, len(lanes)), list(lanes))
-    return builder.shuffle_vector(a, b, mask)
-
-
-def _merge(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, run: int) -> ir.Value:
-    """Halve the partial sums of a and b and lay them side by side; `run` of them belong together."""
-    starts = range(0, 16, 2 * run)
-    low = [s + i for s in starts for i in range(run)]
-    high = [s + run + i for s in starts for i in range(run)]
-    return builder.fadd(*(_pick(builder, a, b, [*part, *(16 + i for i in part)]) for part in (low, high)))
-
-
-@intrinsic
-def add_sums(
-    typingctx: Any, one: Any, other: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any
-) -> Any:
-    """Add Σ a … Σ d to the four float32 at `one`, Σ e … Σ h to those at `other`, in a fixed tree order.
-
-    Eight sums at once take 7 merges where eight single ones take 32 half-empty steps.
-    """
-
-    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
-        parts = [_fold(builder, value, LANES) for value in args[2:]]
-        for run in (8, 4, 2):
-            parts = [_merge(builder, x, y, run) for x, y in zip(parts[::2], parts[1::2], strict=True)]
-        sums = _merge(builder, parts[0], parts[0], 1)
-        for index, address in enumerate(args[:2]):
-            four = _pick(builder, sums, sums, range(4 * index, 4 * index + 4))
-            pointer = _pointer(builder, address, four.type)
-            builder.store(builder.fadd(builder.load(pointer, align=4), four), pointer, align=4)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, *[vector] * 8), emit

@@ -13,7 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-import torch._dynamo  # noqa: F401 - what the first optimizer would import, once for all forks
 from conftest import net, train
 
 

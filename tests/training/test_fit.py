@@ -93,6 +93,14 @@ def test_accumulated_parts_are_the_whole_batch(tmp_path):
     torch.testing.assert_close(weights(parts.model), weights(whole.model), rtol=1e-3, atol=1e-4)
 
 
+def test_a_compiled_network_trains_alike_and_is_kept_uncompiled(tmp_path):
+    plain = train(tmp_path / "plain", net(depth=1), steps=3)
+    compiled = train(tmp_path / "compiled", net(depth=1), steps=3, compile=True)
+    assert [loss for _, loss in compiled.curve] == pytest.approx([loss for _, loss in plain.curve], rel=1e-4)
+    weights_kept = Checkpoint.read(tmp_path / "compiled" / "checkpoints" / "000000003").weights
+    assert set(weights_kept) == set(net(depth=1).state_dict())
+
+
 @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.05), ("float16", 0.01), ("tf32", 1e-3)])
 def test_lower_precision_stays_close(tmp_path, precision, tolerance):
     exact, rough = (train(tmp_path / kind, precision=kind, steps=60) for kind in ("float32", precision))

@@ -50,6 +50,30 @@ def test_frozen_parameters_are_left_alone():
         make_optimizer(layer, OptimizerSpec())
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_the_update_is_that_of_torchs_own_adamw_to_the_bit(decay):
+    spec = OptimizerSpec(lr=0.03, betas=(0.8, 0.95), weight_decay=decay, eps=1e-6)
+    mine, theirs = (nn.Sequential(nn.Linear(5, 7), nn.Linear(7, 3)) for _ in range(2))
+    theirs.load_state_dict(mine.state_dict())
+    matrices, others = decayed(theirs)
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+    reference = torch.optim.AdamW(groups, lr=0.03, betas=(0.8, 0.95), eps=1e-6, fused=True)
+    optimizer = make_optimizer(mine, spec)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(20):
+        for one, other in zip(mine.parameters(), theirs.parameters(), strict=True):
+            one.grad = torch.randn(one.shape, generator=generator)
+            other.grad = one.grad.clone()
+        if step == 10:  # A state that went through a checkpoint goes on alike.
+            kept = optimizer.state_dict()
+            optimizer = make_optimizer(mine, spec)
+            optimizer.load_state_dict(kept)
+        optimizer.step()
+        reference.step()
+        for one, other in zip(mine.parameters(), theirs.parameters(), strict=True):
+            assert torch.equal(one, other)
+
+
 def test_decay_without_gradient_shrinks_matrices_alone():
     layer = nn.Linear(3, 3)
     before = layer.weight.detach().clone(), layer.bias.detach().clone()
@@ -95,7 +119,7 @@ def test_what_enters_the_step_is_the_clipped_gradient(size, clip):
     assert gradient.norm == pytest.approx(size, rel=1e-5)
     one.update(gradient, 1e-3)
     # After one step Adam's first moment is a tenth of the gradient it was given.
-    moments = torch.cat([one.optimizer.state[p]["exp_avg"].flatten() for p in layer.parameters()])
+    moments = torch.cat([one.optimizer.moments[p][0].flatten() for p in layer.parameters()])
     assert float(moments.norm()) / 0.1 == pytest.approx(min(size, clip), rel=1e-4)
 
 

@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch._dynamo  # noqa: F401 - what the first optimizer would import, once for all forks
 from conftest import net, train
 
 from zigbench.training.distributed import joined

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from zigbench.spec import TrainingSpec
-from zigbench.training.sharded import like, local, share, whole
+from zigbench.training.sharded import local, share, spread_like, whole
 
 
 def exponential_weight(decay: float, count: int) -> float:
@@ -94,7 +94,7 @@ class Average:
             mine.copy_(theirs)
         for own, mine, followed in zip(self._own, self._mine, self._followed, strict=True):
             if mine is not own:
-                own.copy_(whole(like(mine, followed)))
+                own.copy_(whole(spread_like(mine, followed)))
 
     @torch.no_grad()
     def scatter(self) -> None:

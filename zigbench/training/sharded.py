@@ -71,10 +71,11 @@ def share(tensor: Tensor, like: Tensor) -> Tensor:
     return cast(Tensor, distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements))
 
 
-def like(part: Tensor, spread: Tensor) -> Tensor:
-    """This process's part of a tensor that is spread as ``spread`` is, as that tensor."""
+def spread_like(part: Tensor, spread: Tensor) -> Tensor:
+    """This process's part of a tensor that is spread as ``spread`` is, as that tensor; ``part`` if it is not."""
+    if not is_spread(spread):
+        return part
     from torch.distributed.tensor import DTensor
 
-    assert is_spread(spread)
     mesh, places = spread.device_mesh, spread.placements
     return DTensor.from_local(part, mesh, places, run_check=False, shape=spread.shape, stride=spread.stride())

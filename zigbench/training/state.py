@@ -104,20 +104,11 @@ class Keeper:
         self.model.load_state_dict({name: share(value, own[name]) for name, value in checkpoint.weights.items()})
         self.average.model.load_state_dict(checkpoint.average)
         self.average.scatter()
-        self._put_back_optimizer(checkpoint.state["optimizer"])
+        self.stepper.optimizer.load_state_dict(checkpoint.state["optimizer"])
         self.stepper.scaler.load_state_dict(checkpoint.state["scaler"])
         self.progress.restore(checkpoint.state["progress"])
         log_length, telemetry_length = checkpoint.state["lengths"]
         return log_length, telemetry_length
-
-    def _put_back_optimizer(self, kept: dict[str, Any]) -> None:
-        optimizer = self.stepper.optimizer
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        state = {
-            number: {name: value if name == "step" else share(value, parameters[number]) for name, value in of.items()}
-            for number, of in kept["state"].items()
-        }
-        optimizer.load_state_dict({**kept, "state": state})
 
 
 def identity(spec: OptimizerSpec | TrainingSpec) -> dict[str, Any]:

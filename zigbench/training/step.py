@@ -56,7 +56,7 @@ class Stepper:
         self.device = device
         self.optimizer = make_optimizer(model, optimizer)
         self.scaler = make_scaler(training.precision, device)
-        self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self._parameters = self.optimizer.parameters
 
     def loss(self, model: nn.Module, part: Material) -> Tensor:
         """Mean loss of a part of the batch, ()."""
@@ -93,7 +93,7 @@ class Stepper:
             flag: carried along to everyone: what comes back is true when any process said so.
         """
         if self.scaler.is_enabled():
-            self.scaler.unscale_(self.optimizer)
+            self.scaler.unscale_(self.optimizer)  # type: ignore[arg-type]
         self._gradients = [local(p.grad) for p in self._parameters if p.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(self._gradients)))
         if self.world.size > 1:
@@ -111,10 +111,9 @@ class Stepper:
         """
         if gradient.norm > self.spec.clip:
             torch._foreach_mul_(self._gradients, self.spec.clip / gradient.norm)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.optimizer.lr = rate
         if self.scaler.is_enabled():
-            self.scaler.step(self.optimizer)
+            self.scaler.step(self.optimizer)  # type: ignore[arg-type]
             self.scaler.update()
         else:
             self.optimizer.step()

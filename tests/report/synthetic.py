@@ -111,6 +111,7 @@ def record(
     status: Status = "ok",
     error: Failure | None = None,
     log: bool = True,
+    kernel: str = "numba",
 ) -> Record:
     """Write a run's folder as a real run leaves it: spec, log, telemetry, samples, record last."""
     folder = RunFolder.of(cell.spec, root)
@@ -132,7 +133,7 @@ def record(
         status=status,
         spec=cell.spec.resolved(),
         measurements=found,
-        environment=environment(device="cpu", kernel="numba"),
+        environment=environment(device="cpu", kernel=kernel),
         error=error,
     )
     made.write(folder.record)

@@ -224,6 +224,16 @@ def test_unequal_cells_are_flagged_with_their_numbers(tmp_path: Path) -> None:
     assert "1 arm breaks it" in words(page)
 
 
+def test_unlike_kernels_are_said(tmp_path: Path) -> None:
+    suite = synthetic.suite()
+    cells = synthetic.cells(suite)
+    for cell, kernel in zip(cells, ["numba", "reference"] * 10, strict=False):
+        synthetic.record(cell, tmp_path, synthetic.measurements(cell, 0.5), log=False, kernel=kernel)
+    text = words(report.write(suite, cells, root=tmp_path, out=tmp_path / "r", command=COMMAND))
+    assert "Runs differ in kernel: numba and reference. Do not compare their speed or memory." in text
+    assert "numba (10 runs); reference (10 runs)" in text
+
+
 def test_a_reason_shared_by_many_runs_is_said_once(tmp_path: Path) -> None:
     suite = synthetic.suite()
     cells = synthetic.cells(suite)

@@ -57,7 +57,7 @@ def write(
     problems += [fault] if fault else []
 
     drawn, undrawn = gallery.draw(found)
-    problems += undrawn if found.finished else ()
+    problems += [*undrawn, *provenance.mixed(found)] if found.finished else []
     # Files travel alone: each says itself how much of the suite it stands on.
     tally = f"{completeness(found)}."
     drawn = {name: replace(made, caption=f"{made.caption} {tally}") for name, made in drawn.items()}

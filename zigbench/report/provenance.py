@@ -13,6 +13,12 @@ from zigbench.report.results import Results
 from zigbench.report.statistics import mean_interval
 from zigbench.report.tables import Column, Entry, Table
 
+# Facts of the environment that speed and memory depend on.
+COMPARED = tuple(
+    f"environment.{name}"
+    for name in ("device", "gpu", "machine.gpu", "machine.cpu", "kernel", "kernels", "threads", "precision")
+)
+
 
 def equality_table(found: Results) -> Table | None:
     """Figures that must agree across arms (``suite.equal``): each arm's, its distance from the median, a verdict.
@@ -67,6 +73,20 @@ def environment_table(found: Results) -> Table:
         rows.append((Entry(name.removeprefix("environment.")), Entry(shown, mark="bad" if varies else "")))
     notes = ("Marked: facts that differ between the runs.",) if any(row[1].mark for row in rows) else ()
     return Table("environment", "Environment", (Column("Fact"), Column("Value")), tuple(rows), notes)
+
+
+def mixed(found: Results) -> tuple[str, ...]:
+    """What of the machinery differs between finished runs: figures of speed and memory are not comparable across it."""
+    finished = found.frame[found.frame["status"] == "ok"].drop_duplicates("run")
+    said = []
+    for name in COMPARED:
+        if name in finished:
+            values = list(dict.fromkeys(_text(v) for v in finished[name] if not _absent(v)))
+            if len(values) > 1:
+                what = name.removeprefix("environment.").replace(".", " ")
+                shown = wording.listed(values[:6]) + (" and more" if len(values) > 6 else "")
+                said.append(f"Runs differ in {what}: {shown}. Do not compare their speed or memory.")
+    return tuple(said)
 
 
 def settings(found: Results) -> tuple[dict[str, str], tuple[str, ...]]:

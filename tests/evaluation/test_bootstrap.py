@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -17,31 +19,35 @@ def normal(seed: int, count: int, width: int = 4, shift: float = 0.0) -> torch.T
 def test_the_interval_of_a_mean_has_the_width_of_its_standard_error() -> None:
     values = normal(0, 400, 1)[:, 0]
     mean = float(values.mean())
-    low, high = interval(mean, lambda: lambda rows: float(values[rows].mean()), 400, 2_000)
+    low, high = interval(mean, lambda rows: values[rows].mean(1), 400, 2_000)
     assert low < mean < high
     assert high - low == pytest.approx(2 * 1.96 * float(values.std()) / 20, rel=0.05)
 
 
 def test_no_resamples_no_interval_and_equal_calls_equal_rows() -> None:
-    assert interval(1.0, lambda: pytest.fail("nothing to prepare"), 10, 0) is None
-    first, again = resampled_rows(10, 3), resampled_rows(10, 3)
-    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert interval(1.0, lambda rows: pytest.fail("nothing to compute"), 10, 0) is None
+    first = resampled_rows(10, 3)
+    assert torch.equal(first, resampled_rows(10, 3))
     assert not torch.equal(first[0], first[1])
 
 
 def every_figure(samples: torch.Tensor, references: torch.Tensor):
-    """Each metric's name, value and resampled statistic."""
+    """Each metric's name, value, and figures of resamples."""
     reference = Reference.of(references)
     size = kernel.subset_size(len(samples), len(references))
-    yield "frechet", frechet.frechet_distance(samples, reference), frechet.resampler(samples, reference)
-    yield "kid", kernel.kernel_distance(samples, references, size=size)[0], kernel.resampler(samples, references)
-    yield "score", score.inception_score(samples)[0], score.resampler(samples)
+    yield "frechet", frechet.frechet_distance(samples, reference), partial(frechet.resampled, samples, reference)
+    yield (
+        "kid",
+        kernel.kernel_distance(samples, references, size=size)[0],
+        partial(kernel.resampled, samples, references),
+    )
+    yield "score", score.inception_score(samples)[0], partial(score.resampled, samples)
     for name, value in zip(
         ("precision", "recall", "density", "coverage"),
         (*manifold.precision_recall(samples, references), *manifold.density_coverage(samples, references)),
         strict=True,
     ):
-        yield name, value, manifold.resampler(name, samples, references)
+        yield name, value, partial(manifold.resampled, name, samples, references)
 
 
 def test_every_metrics_interval_holds_it_and_narrows_with_the_samples() -> None:
@@ -50,8 +56,8 @@ def test_every_metrics_interval_holds_it_and_narrows_with_the_samples() -> None:
     for count in (60, 960):
         samples = normal(2, count, shift=0.7)
         row = {}
-        for name, value, statistic in every_figure(samples, references):
-            low, high = interval(value, lambda of=statistic: of, count, 60)
+        for name, value, figures in every_figure(samples, references):
+            low, high = interval(value, figures, count, 60)
             assert low <= value <= high
             row[name] = high - low
         widths.append(row)
@@ -62,16 +68,23 @@ def test_every_metrics_interval_holds_it_and_narrows_with_the_samples() -> None:
 
 def test_the_whole_set_as_its_own_resample_is_the_figure() -> None:
     samples, references = normal(2, 80, shift=0.5), normal(1, 90)
-    rows = torch.arange(80)
+    rows = torch.arange(80)[None]
     for name, value in zip(
         ("precision", "recall", "density", "coverage"),
         (*manifold.precision_recall(samples, references), *manifold.density_coverage(samples, references)),
         strict=True,
     ):
-        assert manifold.resampler(name, samples, references)(rows) == pytest.approx(value)
-    assert score.resampler(samples)(rows) == pytest.approx(score.inception_score(samples, splits=1)[0])
+        assert manifold.resampled(name, samples, references, rows) == pytest.approx([value])
+    assert score.resampled(samples, rows) == pytest.approx([score.inception_score(samples, splits=1)[0]])
     part = references[:80]
     whole = kernel.kernel_distance(samples, part, subsets=1, size=80)[0]
     own = (part @ part.T / 4 + 1) ** 3
     constant = float(own.sum() - own.diagonal().sum()) / (80 * 79)
-    assert kernel.resampler(samples, part)(rows) + constant == pytest.approx(whole)
+    assert kernel.resampled(samples, part, rows)[0] + constant == pytest.approx(whole)
+
+
+def test_kernels_in_pieces_are_the_kernel(monkeypatch) -> None:
+    samples, references, rows = normal(2, 50), normal(1, 40), resampled_rows(50, 4)
+    whole = kernel.resampled(samples, references, rows)
+    monkeypatch.setattr(kernel, "ROWS", 7)
+    assert kernel.resampled(samples, references, rows) == pytest.approx(whole)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
 from zigbench.evaluation.features import features_of
-from zigbench.evaluation.frechet import frechet_distance, resampler
+from zigbench.evaluation.frechet import frechet_distance, resampled
 from zigbench.evaluation.random_features import RandomFeatures
 from zigbench.evaluation.reference import Reference
 
@@ -102,8 +102,9 @@ def test_the_symmetric_form_is_the_same_distance(seed: int) -> None:
     rng = np.random.default_rng(seed)
     a, b = (torch.from_numpy(rng.standard_normal((40, 6)) @ rng.standard_normal((6, 6))) for _ in range(2))
     reference = Reference.of(b)
-    rows = torch.from_numpy(rng.integers(0, 40, 30))
-    assert resampler(a, reference)(rows) == pytest.approx(frechet_distance(a[rows], reference), rel=1e-6)
+    rows = torch.from_numpy(rng.integers(0, 40, (3, 30)))
+    expected = [frechet_distance(a[which], reference) for which in rows]
+    assert resampled(a, reference, rows) == pytest.approx(expected, rel=1e-6)
 
 
 def test_one_sample_and_another_extractors_features_are_refused() -> None:

@@ -6,7 +6,7 @@ used is therefore the spread of the resampled figures about their own mean, laid
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -16,27 +16,25 @@ SEED = 2_024
 LEVEL = 0.95
 
 
-def resampled_rows(count: int, resamples: int) -> list[Tensor]:
-    """Rows of each resample of ``count`` samples, int64 (count,); the same at every call."""
+def resampled_rows(count: int, resamples: int) -> Tensor:
+    """Rows of each resample of ``count`` samples, int64 (resamples, count); the same at every call."""
     generator = np.random.Generator(np.random.Philox(key=SEED))
-    return [torch.from_numpy(generator.integers(0, count, count)) for _ in range(resamples)]
+    return torch.from_numpy(generator.integers(0, count, (resamples, count)))
 
 
 def interval(
-    value: float, prepare: Callable[[], Callable[[Tensor], float]], count: int, resamples: int
+    value: float, figures: Callable[[Tensor], Sequence[float]], count: int, resamples: int
 ) -> tuple[float, float] | None:
     """95 % interval of a figure of ``count`` samples; None for no resamples.
 
     Args:
         value: the figure.
-        prepare: called once if there are resamples; returns the figure, or one that varies like it, as a function of
-            the rows of the samples it is of.
+        figures: the figure, or one that varies like it, of each resample, given their rows (resamples, count).
         count: number of samples.
         resamples: how many.
     """
     if not resamples:
         return None
-    statistic = prepare()
-    draws = np.array([statistic(rows) for rows in resampled_rows(count, resamples)])
+    draws = np.array(figures(resampled_rows(count, resamples)))
     low, high = np.quantile(draws - draws.mean(), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return value + float(low), value + float(high)

@@ -7,7 +7,6 @@ no name but its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,10 +36,10 @@ def frechet_distance(features: Tensor, reference: Reference) -> float:
     return float(fid_statistics_to_metric(statistics, known, verbose=False)[KEY_METRIC_FID])
 
 
-def resampler(features: Tensor, reference: Reference, device: torch.device | str = "cpu") -> Callable[[Tensor], float]:
-    """The distance of the samples in given rows, fast enough to be asked for often.
+def resampled(features: Tensor, reference: Reference, rows: Tensor, device: torch.device | str = "cpu") -> list[float]:
+    """The distance of each resample of the samples; ``rows`` is int64 (resamples, N).
 
-    tr (Σ₁ Σ₂)^½ = tr (R Σ₁ R)^½ with R = Σ₂^½, which is symmetric: one eigendecomposition a time.
+    tr (Σ₁ Σ₂)^½ = tr (R Σ₁ R)^½ with R = Σ₂^½, which is symmetric: one fast eigendecomposition for each.
     """
     _check(features, reference)
     sigma = torch.from_numpy(reference.sigma).to(device)
@@ -49,15 +48,15 @@ def resampler(features: Tensor, reference: Reference, device: torch.device | str
     root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     samples = features.double().to(device)
 
-    def distance(rows: Tensor) -> float:
-        chosen = samples[rows.to(device)]
+    def distance(which: Tensor) -> float:
+        chosen = samples[which.to(device)]
         mean = chosen.mean(0)
         chosen = chosen - mean
-        covariance = chosen.T @ chosen / (len(rows) - 1)
+        covariance = chosen.T @ chosen / (len(which) - 1)
         cross = torch.linalg.eigvalsh(root @ covariance @ root).clamp(min=0).sqrt().sum()
         return float((mean - centre).square().sum() + covariance.trace() + sigma.trace() - 2 * cross)
 
-    return distance
+    return [distance(which) for which in rows]
 
 
 def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
@@ -70,7 +69,7 @@ def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
     value = frechet_distance(features, reference)
     around = interval(
         value,
-        lambda: resampler(features, reference, material.device),
+        lambda rows: resampled(features, reference, rows, material.device),
         len(features),
         material.spec.evaluation.bootstrap,
     )

@@ -6,7 +6,6 @@ number of samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -54,21 +53,24 @@ def kernel_distance(features: Tensor, reference: Tensor, *, subsets: int = SUBSE
     return float(found[KEY_METRIC_KID_MEAN]), float(found[KEY_METRIC_KID_STD])
 
 
-def resampler(features: Tensor, reference: Tensor) -> Callable[[Tensor], float]:
-    """The distance of the samples in given rows, over all pairs; a sample is never paired with its own copy."""
+def resampled(features: Tensor, reference: Tensor, rows: Tensor) -> list[float]:
+    """The distance over all pairs, less the references' own part, of each resample; ``rows`` is int64 (resamples, N).
+
+    A sample is never paired with its own copy. What the references have among themselves is the same for all.
+    """
     x, y = features.double(), reference.double()
     width = x.shape[1]
-    within = (x @ x.T / width + 1) ** 3
-    within.fill_diagonal_(0)
-    across = torch.cat([((rows @ y.T / width + 1) ** 3).mean(1) for rows in x.split(ROWS)])
-
-    def distance(rows: Tensor) -> float:
-        # The references' own term is the same for all resamples and left out: only differences are asked for.
-        times = torch.bincount(rows, minlength=len(x)).double()
-        pairs = times.sum() ** 2 - times.square().sum()
-        return float(times @ within @ times / pairs - 2 * (times @ across) / len(rows))
-
-    return distance
+    times = torch.stack([torch.bincount(which, minlength=len(x)) for which in rows]).double()
+    within = torch.zeros(len(rows), dtype=torch.float64)
+    across = torch.zeros(len(rows), dtype=torch.float64)
+    for start in range(0, len(x), ROWS):
+        some = slice(start, start + ROWS)
+        kernel = (x[some] @ x.T / width + 1) ** 3
+        kernel.diagonal(start).zero_()
+        within += (times[:, some] @ kernel * times).sum(1)
+        across += times[:, some] @ ((x[some] @ y.T / width + 1) ** 3).mean(1)
+    pairs = times.sum(1) ** 2 - times.square().sum(1)
+    return (within / pairs - 2 * across / len(x)).tolist()
 
 
 def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
@@ -81,7 +83,7 @@ def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
     mean, deviation = kernel_distance(features, reference.features, size=size)
     known = reference.features
     resamples = material.spec.evaluation.bootstrap
-    around = interval(mean, lambda: resampler(features, known), len(features), resamples)
+    around = interval(mean, lambda rows: resampled(features, known, rows), len(features), resamples)
     protocol = material.protocol(
         metric,
         estimator=f"unbiased squared MMD, kernel (x·y/D + 1)³, {SUBSETS} subsets of {size}, float64",

@@ -8,7 +8,6 @@ a sample; Naeem et al. (2020).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -66,17 +65,17 @@ def in_balls(points: Tensor, centres: Tensor, neighbours: int) -> Tensor:
     return torch.cat([torch.cdist(rows, centres) <= radius for rows in points.split(ROWS)])
 
 
-def resampler(name: str, samples: Tensor, references: Tensor) -> Callable[[Tensor], float]:
-    """The figure ``name`` of the samples in given rows, whose balls stay as they are among all samples."""
+def resampled(name: str, samples: Tensor, references: Tensor, rows: Tensor) -> list[float]:
+    """The figure ``name`` of each resample, ``rows`` being int64 (resamples, N); balls stay those of all samples."""
     neighbours = NEIGHBOURS[name]
     if name == "recall":
         holds = in_balls(references, samples, neighbours).T.contiguous()
     else:
         holds = in_balls(samples, references, neighbours)
     if name in ("recall", "coverage"):
-        return lambda rows: float(holds[rows.unique()].any(0).double().mean())
+        return [float(holds[which.unique()].any(0).double().mean()) for which in rows]
     worth = holds.any(1).double() if name == "precision" else holds.sum(1).double() / neighbours
-    return lambda rows: float(worth[rows].mean())
+    return worth[rows].mean(1).tolist()
 
 
 def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
@@ -96,7 +95,7 @@ def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
     value = found[0] if metric.name in ("precision", "density") else found[1]
     known = reference.features
     resamples = material.spec.evaluation.bootstrap
-    around = interval(value, lambda: resampler(metric.name, features, known), len(features), resamples)
+    around = interval(value, lambda rows: resampled(metric.name, features, known, rows), len(features), resamples)
     return (Measurement(name=metric.name, value=value, higher_is_better=True, interval=around, protocol=protocol.hash),)
 
 

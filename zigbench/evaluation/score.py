@@ -5,7 +5,6 @@ Salimans et al., "Improved techniques for training GANs" (2016). It looks at no 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -34,23 +33,23 @@ def inception_score(logits: Tensor, splits: int = SPLITS) -> tuple[float, float]
     return float(found[KEY_METRIC_ISC_MEAN]), float(found[KEY_METRIC_ISC_STD])
 
 
-def resampler(logits: Tensor) -> Callable[[Tensor], float]:
-    """The score of the samples in given rows, without splits."""
+def resampled(logits: Tensor, rows: Tensor) -> list[float]:
+    """The score, without splits, of each resample of the samples; ``rows`` is int64 (resamples, N)."""
     p = logits.double().softmax(1)
     negative_entropy = (p * logits.double().log_softmax(1)).sum(1)
 
-    def score(rows: Tensor) -> float:
-        marginal = p[rows].mean(0)
-        return float((negative_entropy[rows].mean() - torch.xlogy(marginal, marginal).sum()).exp())
+    def score(which: Tensor) -> float:
+        marginal = p[which].mean(0)
+        return float((negative_entropy[which].mean() - torch.xlogy(marginal, marginal).sum()).exp())
 
-    return score
+    return [score(which) for which in rows]
 
 
 def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
     """The mean over splits, and the deviation under ``…_deviation``."""
     logits = material.features(metric)
     mean, deviation = inception_score(logits)
-    around = interval(mean, lambda: resampler(logits), len(logits), material.spec.evaluation.bootstrap)
+    around = interval(mean, lambda rows: resampled(logits, rows), len(logits), material.spec.evaluation.bootstrap)
     protocol = material.protocol(metric, estimator=f"mean over {SPLITS} splits, samples shuffled, float64")
     return (
         Measurement(name=metric.name, value=mean, higher_is_better=True, interval=around, protocol=protocol.hash),

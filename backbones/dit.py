@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from backbones.config import DiTConfig
 from backbones.layers.attention import MLP, CrossAttention, SelfAttention
 from backbones.layers.conditioning import Condition
-from backbones.layers.modulation import DropPath, Modulation, depth_rates, gated, modulate
+from backbones.layers.fused import gated
+from backbones.layers.modulation import DropPath, Modulation, depth_rates, modulate
 from backbones.layers.patches import PatchEmbedding
 from backbones.layers.position import Position
 from backbones.network import Network

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from backbones.config import ZigMaConfig
 from backbones.layers.attention import CrossAttention
 from backbones.layers.conditioning import Condition
+from backbones.layers.fused import add_norm_modulate, gated
 from backbones.layers.mamba import MambaMixer
-from backbones.layers.modulation import DropPath, Modulation, depth_rates, gated, modulate
+from backbones.layers.modulation import DropPath, Modulation, depth_rates, modulate
 from backbones.layers.patches import PatchEmbedding
 from backbones.layers.position import Position
 from backbones.network import Network, scan_orders
@@ -60,21 +60,16 @@ class ZigMaBlock(nn.Module):
             text: text tokens, (B, S, width), or None.
         """
         shift, scale, gate, *text_modulation = self.modulation(c)
-        if self.released:
-            wide = torch.promote_types(x.dtype, torch.float32)
-            residual = x.to(wide) if residual is None else residual + x
-            x = h = self.norm(residual.to(self.norm.weight.dtype))
-        else:
-            h = self.norm(x)
-        # A clean pre-norm drops the branch by its gate; the released form drops the whole stream, below.
+        total, h, modulated = add_norm_modulate(
+            x, residual, self.norm.weight, shift, scale, NORM_EPS, keep=self.released
+        )
+        # The clean pre-norm drops the branch by its gate; the released form drops the whole stream, below.
         drop = nn.Identity() if self.released else self.drop_path
-        x = gated(x, drop(gate), self.mixer(modulate(h, shift, scale)))
+        x = gated(h if self.released else x, drop(gate), self.mixer(modulated))
         if self.attention is not None:
             shift, scale, gate = text_modulation
             x = gated(x, drop(gate), self.attention(modulate(self.attention_norm(x), shift, scale), text))
-        if self.released:
-            x = self.drop_path(x)
-        return x, residual
+        return (self.drop_path(x), total) if self.released else (x, None)
 
 
 class ZigMa(Network):

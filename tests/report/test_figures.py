@@ -204,7 +204,7 @@ def test_two_axes_make_a_grid_and_sizes_a_slope(tmp_path: Path) -> None:
     assert "sweep-1, none: 0.5" in drawn["position_scan"].alternative
     assert "zigzag-8, learned: no result" in drawn["position_scan"].alternative
 
-    sides = grid("data.config.side", [8, 16, 32], "side")
+    sides = grid("backbone.patch", [1, 2, 4], "patch")
     suite = synthetic.suite(axes=(arms, sides), figures=("scaling",), metrics=("held_out_loss",), contrasts=())
     cells = synthetic.cells(suite)
     for cell in cells:

@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch._dynamo
+import torch.distributed.fsdp  # noqa: F401 - with it, what spreading a network would import: once for all forks
 from conftest import net, train
 
 from zigbench.training.distributed import joined

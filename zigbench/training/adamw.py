@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zigbench.spec import OptimizerSpec
-from zigbench.training.sharded import local, share, spread_like
+from zigbench.training.sharded import is_spread, local, share, spread_like
 
 
 class AdamW:
@@ -39,13 +39,23 @@ class AdamW:
         ]
         self.spec = spec
         self.lr = spec.lr
+        self._spread = any(map(is_spread, self.parameters))
         self._weights = {parameter: local(parameter.detach()) for parameter in self.parameters}
         self.moments = {
             parameter: (torch.zeros_like(weight), torch.zeros_like(weight))
             for parameter, weight in self._weights.items()
         }
-        device = self.parameters[0].device
-        self._count = torch.zeros((), dtype=torch.float32, device=device)
+        self._count = torch.zeros((), dtype=torch.float32, device=self.parameters[0].device)
+
+    def zero(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def gradients(self, parameters: Iterable[nn.Parameter]) -> list[Tensor]:
+        """The gradients that there are of ``parameters``; this process's parts of spread ones."""
+        found = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        return list(map(local, found)) if self._spread else found
 
     @torch.no_grad()
     def step(self) -> None:
@@ -56,11 +66,12 @@ class AdamW:
             chosen = [parameter for parameter in group["params"] if parameter.grad is not None]
             if not chosen:
                 continue
+            moments = [self.moments[parameter] for parameter in chosen]
             torch._fused_adamw_(
                 [self._weights[parameter] for parameter in chosen],
-                [local(parameter.grad) for parameter in chosen],
-                [self.moments[parameter][0] for parameter in chosen],
-                [self.moments[parameter][1] for parameter in chosen],
+                self.gradients(chosen),
+                [pair[0] for pair in moments],
+                [pair[1] for pair in moments],
                 [],
                 [self._count] * len(chosen),
                 lr=self.lr,

@@ -140,6 +140,7 @@ class Loop:
             self.average.update(self.progress.step)
             self._tell(gradient, now, meter)
             if late or self.keeper.due(self.progress.step):
+                self.progress.seconds = meter.seconds
                 self._save()
                 # Asked here only, so that all processes go after the same step.
                 if any(self.world.gather(self.leave())):

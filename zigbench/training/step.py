@@ -15,7 +15,6 @@ from zigbench.training.distributed import World
 from zigbench.training.feed import Material
 from zigbench.training.optimizer import make_optimizer
 from zigbench.training.precision import autocast, make_scaler
-from zigbench.training.sharded import local
 from zigbench.training.spread import unexchanged
 
 
@@ -56,7 +55,6 @@ class Stepper:
         self.device = device
         self.optimizer = make_optimizer(model, optimizer)
         self.scaler = make_scaler(training.precision, device)
-        self._parameters = self.optimizer.parameters
 
     def loss(self, model: nn.Module, part: Material) -> Tensor:
         """Mean loss of a part of the batch, ()."""
@@ -68,8 +66,7 @@ class Stepper:
 
     def backward(self, material: Material) -> Tensor:
         """Leave the gradient of the whole batch's mean loss in the parameters; the loss of this share, ()."""
-        for parameter in self._parameters:
-            parameter.grad = None
+        self.optimizer.zero()
         count = self.training.accumulate
         if count == 1:
             loss = self.loss(self.forward, material)
@@ -94,7 +91,7 @@ class Stepper:
         """
         if self.scaler.is_enabled():
             self.scaler.unscale_(self.optimizer)  # type: ignore[arg-type]
-        self._gradients = [local(p.grad) for p in self._parameters if p.grad is not None]
+        self._gradients = self.optimizer.gradients(self.optimizer.parameters)
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(self._gradients)))
         if self.world.size > 1:
             loss, said, square = self.world.mean(torch.stack([loss, loss.new_tensor(float(flag)), norm.square()]))

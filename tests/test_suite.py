@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from zigbench import registry
 from zigbench.settings import SpecError
-from zigbench.suite import Axis, Suite, expand, grid, load, zipped
+from zigbench.suite import Axis, Profile, Suite, expand, grid, load, zipped
 
 BASE = {"backbone.name": "zigma", "data.name": "digits"}
 
@@ -90,8 +90,12 @@ def test_an_override_need_only_make_sense_for_the_cells_that_are_selected():
 
 
 def test_profiles_ask_the_same_with_other_numbers():
-    big = suite(profiles={"miniature": {"training.steps": 5}}, axes_of={"miniature": (grid("seed", (9,)),)})
-    (cell,) = expand(big.profile("miniature"))
+    small = Profile({"training.steps": 5}, axes=(grid("seed", (9,)),), metrics=("loss",), notes=("small",))
+    big = suite(profiles={"miniature": small}, equal={"parameters": 0.1}, notes=("big",))
+    chosen = big.profile("miniature")
+    assert (chosen.name, chosen.metrics, chosen.notes) == ("s-miniature", ("loss",), ("big", "small"))
+    assert chosen.equal == big.equal
+    (cell,) = expand(chosen)
     assert (cell.spec.training.steps, cell.spec.seed) == (5, 9)
     with pytest.raises(ValueError, match="no profile 'mini'"):
         big.profile("mini")

@@ -15,7 +15,7 @@ from typing import Any
 
 from zigbench import registry
 from zigbench.registry import load_plugin, nearest
-from zigbench.settings import Fault, SpecError, merge
+from zigbench.settings import Fault, SpecError, merge, nest
 from zigbench.spec import Resources, RunSpec
 
 
@@ -71,6 +71,29 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class Profile:
+    """The same question asked with other numbers, on a smaller machine say.
+
+    Args:
+        base: dotted keys that override the suite's base.
+        axes: axes that replace the suite's; None keeps them.
+        metrics: measurements to show instead; None keeps the suite's.
+        equal: equalities to hold instead; None keeps the suite's.
+        figures: figures to show instead; None keeps the suite's.
+        resources: what one run needs; None keeps the suite's.
+        notes: what a reader must know besides.
+    """
+
+    base: Mapping[str, Any] = field(default_factory=dict)
+    axes: tuple[Axis, ...] | None = None
+    metrics: tuple[str, ...] | None = None
+    equal: Mapping[str, float] | None = None
+    figures: tuple[str, ...] | None = None
+    resources: Resources | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Suite:
     """A question and the runs that answer it.
 
@@ -86,8 +109,7 @@ class Suite:
         baseline: label on the first axis that the others are compared with; None for the first point.
         contrasts: the differences that the answer is made of; without any, the largest against the baseline.
         figures: names of the report's figures beyond the standard ones.
-        profiles: other settings for the same question, as overrides of the base ("miniature").
-        axes_of: axes that a profile replaces, by profile name.
+        profiles: other settings for the same question, by name ("miniature").
         published: tables of ``results/published.csv`` that ask the same.
         published_as: published methods by arm, where the names differ: ``{"sweep-1": "sweep"}``.
         resources: what one run needs; a point of an axis may override it (``resources.gpus``).
@@ -105,15 +127,14 @@ class Suite:
     baseline: str | None = None
     contrasts: tuple[Contrast, ...] = ()
     figures: tuple[str, ...] = ()
-    profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    axes_of: Mapping[str, tuple[Axis, ...]] = field(default_factory=dict)
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
     published: tuple[str, ...] = ()
     published_as: Mapping[str, str] = field(default_factory=dict)
     resources: Resources = field(default_factory=Resources)
     notes: tuple[str, ...] = ()
 
     def profile(self, name: str | None) -> Suite:
-        """The suite with a profile's settings; None is the suite itself.
+        """The suite with a profile's settings, named ``suite-profile``; None is the suite itself.
 
         Raises:
             ValueError: the suite has no such profile.
@@ -123,11 +144,19 @@ class Suite:
         if name not in self.profiles:
             known = ", ".join(self.profiles) or "none"
             raise ValueError(f"the suite {self.name!r} has no profile {name!r} (it has: {known})")
+        chosen = self.profiles[name]
+        given = {
+            key: value
+            for key in ("axes", "metrics", "equal", "figures", "resources")
+            if (value := getattr(chosen, key)) is not None
+        }
         return replace(
             self,
-            base=merge(self.base, self.profiles[name]),
-            axes=self.axes_of.get(name, self.axes),
+            name=f"{self.name}-{name}",
+            base=merge(nest(self.base), chosen.base),
+            notes=(*self.notes, *chosen.notes),
             profiles={},
+            **given,
         )
 
 

@@ -1,0 +1,44 @@
+"""Does a position embedding make up for a poor scan order? None, sinusoidal and learned, under sweep-2 and zigzag-8."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from suites.published import CELEBAHQ, PHOTOGRAPHS
+from zigbench.suite import Axis, Contrast, Suite, grid
+
+POSITIONS = ("none", "sincos", "learned")
+
+
+def arms(size: dict[str, object]) -> Axis:
+    """Scan and position together, with the bidirectional sweep at its own ``size``."""
+    both_ways = {"backbone": {"name": "sweep", "patch": 1, "config": size}, "scan.schemes": 2}
+    zigzag = {"backbone.name": "zigma", "scan.curve": "zigzag", "scan.schemes": 8}
+    return Axis(
+        "arm",
+        {
+            f"{scan}, {position}": {**keys, "position": position}
+            for scan, keys in (("sweep-2", both_ways), ("zigzag-8", zigzag))
+            for position in POSITIONS
+        },
+    )
+
+
+SEEDS = grid("seed", (0, 1, 2, 3, 4))
+
+suite = Suite(
+    name="position_embedding",
+    question="Does a position embedding make up for a poor scan order?",
+    base=CELEBAHQ,
+    axes=(arms({"size": "B"}), SEEDS),
+    equal={"parameters": 0.05, "images_seen": 0.0},
+    metrics=("fid", "kid", "held_out_loss"),
+    baseline="zigzag-8, learned",
+    contrasts=(
+        Contrast("zigzag-8, none", "zigzag-8, learned", says="no position embedding under the zigzag"),
+        Contrast("sweep-2, none", "sweep-2, learned", says="no position embedding under the bidirectional sweep"),
+        Contrast("sweep-2, learned", "zigzag-8, learned", says="the bidirectional sweep, both with learned positions"),
+    ),
+    published=("position_embedding",),
+    profiles={"miniature": replace(PHOTOGRAPHS, axes=(arms({"width": 32, "depth": 6}), SEEDS))},
+)

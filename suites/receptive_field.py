@@ -1,0 +1,59 @@
+"""How many directions does a scanning network need? The published ablation of the order receptive field."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from suites.published import CELEBAHQ, PHOTOGRAPHS
+from zigbench.suite import Axis, Contrast, Suite, grid
+
+ZIGZAG = {f"zigzag-{n}": {"backbone.name": "zigma", "scan.curve": "zigzag", "scan.schemes": n} for n in (1, 2, 4, 6, 8)}
+SWEEP_1 = {"backbone.name": "zigma", "scan.curve": "sweep", "scan.schemes": 1}
+
+
+def arms(size: dict[str, object]) -> Axis:
+    """The ablation's arms. sweep-2 is a bidirectional mixer with parameters of its own, hence its own ``size``."""
+    both_ways = {"backbone": {"name": "sweep", "patch": 1, "config": size}, "scan.schemes": 2}
+    return Axis("arm", {"sweep-1": SWEEP_1, "sweep-2": both_ways, **ZIGZAG})
+
+
+SEEDS = grid("seed", (0, 1, 2, 3, 4))
+
+suite = Suite(
+    name="receptive_field",
+    question="How many directions must a network scan in before more of them stop to help?",
+    base=CELEBAHQ,
+    axes=(arms({"size": "B"}), SEEDS),
+    equal={"parameters": 0.05, "images_seen": 0.0},
+    metrics=("fid", "kid", "held_out_loss"),
+    baseline="zigzag-8",
+    contrasts=(
+        Contrast(
+            "zigzag-1",
+            "zigzag-2",
+            says="one direction instead of two",
+            worse="A second direction helps",
+            better="A second direction hurts",
+            neither="A second direction can't be told to help",
+        ),
+        Contrast(
+            "zigzag-2",
+            "zigzag-4",
+            says="two directions, both from the top-left corner, instead of four",
+            worse="Four directions, with which every token reaches every other, are better than two",
+            better="Four directions are worse than two",
+            neither="Four directions can't be told from two",
+        ),
+        Contrast(
+            "zigzag-4",
+            "zigzag-8",
+            says="four directions instead of eight",
+            worse="Eight directions are better than four",
+            better="Eight directions are worse than four",
+            neither="Eight directions can't be told from four: it saturates, as published",
+        ),
+    ),
+    figures=("schemes",),
+    published=("order_receptive_field",),
+    profiles={"miniature": replace(PHOTOGRAPHS, axes=(arms({"width": 32, "depth": 6}), SEEDS))},
+)

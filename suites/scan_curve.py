@@ -1,0 +1,87 @@
+"""Which scan curve is best, is Hilbert as bad as published, and is it continuity or the diversity of directions?
+
+The miniature asks on grey crops of ten photographs; its steps and seeds were fixed before any of it was looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from suites.published import CELEBAHQ, PHOTOGRAPHS
+from zigbench.suite import Axis, Contrast, Suite, grid
+
+STRATEGIES = (
+    ("sweep", 1), ("raster", 2), ("raster", 4), ("raster", 8),
+    ("zigzag", 1), ("zigzag", 2), ("zigzag", 4), ("zigzag", 8),
+    ("hilbert", 2), ("hilbert", 8), ("hilbert-released", 2), ("hilbert-released", 8),
+    ("moore", 8), ("peano", 8), ("z-order", 8), ("spiral", 8), ("spiral[outward=true]", 8), ("rings", 8),
+    ("diagonal", 8), ("anti-diagonal", 8),
+    ("blocked", 8), ("blocked[size=8]", 8), ("blocked[inner=hilbert,outer=hilbert]", 8),
+    ("windowed", 8), ("random", 8),
+)  # fmt: skip
+"""Curve and scheme count of every arm."""
+
+CORE = (
+    ("sweep", 1), ("raster", 2), ("raster", 8), ("zigzag", 1), ("zigzag", 2), ("zigzag", 8),
+    ("hilbert", 2), ("hilbert", 8), ("hilbert-released", 2), ("hilbert-released", 8),
+    ("z-order", 8), ("random", 8),
+)  # fmt: skip
+"""The arms that the contrasts need, and the two ends of locality: what the miniature has time for."""
+
+SEEDS = grid("seed", (0, 1, 2, 3, 4))
+
+
+def arms(strategies: tuple[tuple[str, int], ...]) -> Axis:
+    """An arm for each curve with its scheme count."""
+    return Axis("arm", {f"{curve}-{n}": {"scan.curve": curve, "scan.schemes": n} for curve, n in strategies})
+
+
+suite = Suite(
+    name="scan_curve",
+    question="Which scan curve is best, and is it continuity or the diversity of directions that counts?",
+    base=CELEBAHQ,
+    axes=(arms(STRATEGIES), SEEDS),
+    equal={"parameters": 0.0, "images_seen": 0.0},
+    metrics=("fid", "kid", "held_out_loss"),
+    baseline="zigzag-8",
+    contrasts=(
+        Contrast(
+            "hilbert-released-8",
+            "hilbert-8",
+            says="the released Hilbert scan, which walks the inverse permutation, instead of the Hilbert curve",
+            worse="The released Hilbert scan is worse than the curve it is named after",
+            better="The released Hilbert scan is better than the curve it is named after",
+            neither="The released Hilbert scan can't be told from the curve it is named after",
+        ),
+        Contrast(
+            "hilbert-8",
+            "zigzag-8",
+            says="the true Hilbert curve instead of the zigzag",
+            worse="Hilbert is worse than the zigzag",
+            better="Hilbert is better than the zigzag",
+            neither="Hilbert can't be told from the zigzag",
+        ),
+        Contrast(
+            "raster-8",
+            "zigzag-8",
+            says="jumping back at every row's end, with the same eight directions",
+            worse="Continuity counts beyond the diversity of directions",
+            better="Continuity hurts where the directions are as diverse",
+            neither="Continuity can't be told to count where the directions are as diverse",
+        ),
+        Contrast(
+            "zigzag-1",
+            "zigzag-8",
+            says="one direction instead of eight, continuous both",
+            worse="The diversity of directions counts",
+            better="One direction is better than eight",
+            neither="The diversity of directions can't be told to count",
+        ),
+    ),
+    figures=("continuity", "schemes", "critical_difference"),
+    published=("scan_curve",),
+    profiles={
+        "miniature": replace(PHOTOGRAPHS, axes=(arms(CORE), SEEDS)),
+        "miniature-all": PHOTOGRAPHS,
+    },
+)

@@ -28,6 +28,7 @@ class LatentsConfig(DataConfig):
         source: what to download by hand, and from whom.
         classes: number of classes; None where images have none.
         text: whether images have captions.
+        resolution: side of the square images in pixels.
     """
 
     loader = "zigbench.data.latents:Latents"

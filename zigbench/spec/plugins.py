@@ -20,6 +20,11 @@ class BackboneConfig(Spec):
 
     A subclass names its network as ``network = "package.module:Class"``; the class is imported and called as
     ``Class(config, geometry)`` only when a network is built, so planning never imports torch.
+
+    Attributes:
+        drop_path: greatest probability of leaving a block out while training; it rises linearly with the depth.
+        label_dropout: probability of training an image without its label or text, which guidance needs.
+        learned_sigma: whether the output has twice the channels, the second half for a learned variance.
     """
 
     network: ClassVar[str]
@@ -74,7 +79,13 @@ class Component(Spec):
 
 
 class BackboneSpec(Component):
-    """The network: a registered family, the side of its patches, and the family's own config."""
+    """The network: a registered family, the side of its patches, and the family's own config.
+
+    Args:
+        name: a registered backbone.
+        config: the family's own keys.
+        patch: side of a square patch, in pixels or latent cells.
+    """
 
     _registry = registry.backbones
     config: SerializeAsAny[BackboneConfig] = Field(default=cast(BackboneConfig, None), validate_default=True)
@@ -86,7 +97,12 @@ class BackboneSpec(Component):
 
 
 class DataSpec(Component):
-    """The data set: a registered name and its own config."""
+    """The data set: a registered name and its own config.
+
+    Args:
+        name: a registered data set.
+        config: the data set's own keys.
+    """
 
     _registry = registry.data
     config: SerializeAsAny[DataConfig] = Field(default=cast(DataConfig, None), validate_default=True)

@@ -25,7 +25,13 @@ from zigbench.spec.sections import (
 
 
 class RunSpec(Spec):
-    """One run, fully resolved. Build it with :meth:`parse`, which reports every fault at once."""
+    """One run, fully resolved. Build it with :meth:`parse`, which reports every fault at once.
+
+    Args:
+        task: what the run does.
+        position: position embedding; None where the backbone takes none, or for the backbone's own default.
+        seed: what every random number of the run is derived from.
+    """
 
     task: Literal["train"] = "train"
     backbone: BackboneSpec

@@ -15,7 +15,12 @@ from zigbench.spec.faults import faults_of
 
 
 class ScanSpec(Spec):
-    """Order in which the patches are visited: layer i uses variant i % schemes of the curve."""
+    """Order in which the patches are visited: layer i uses variant i % schemes of the curve.
+
+    Args:
+        curve: a registered scan curve, its parameters in brackets (``blocked[size=8]``).
+        schemes: how many of the curve's eight symmetries the layers take in turn.
+    """
 
     curve: str = "zigzag"
     schemes: Positive = 8
@@ -33,7 +38,15 @@ class ScanSpec(Spec):
 
 
 class InterpolantSpec(Spec):
-    """Path between noise (t = 0) and data (t = 1), and what the network predicts along it."""
+    """Path between noise (t = 0) and data (t = 1), and what the network predicts along it.
+
+    Args:
+        path: α_t and σ_t of x_t = α_t · data + σ_t · noise.
+        prediction: what the network's output means.
+        weighting: of the loss over time.
+        time: distribution that a training step draws t from.
+        coupling: which noise goes with which image of a batch.
+    """
 
     path: Literal["linear", "gvp", "vp", "ve", "sub-vp", "cosine", "polynomial", "linear-vp"] = "linear"
     prediction: Literal["velocity", "score", "noise", "data"] = "velocity"
@@ -43,7 +56,13 @@ class InterpolantSpec(Spec):
 
 
 class SamplerSpec(Spec):
-    """How samples are drawn: solver, steps, guidance."""
+    """How samples are drawn.
+
+    Args:
+        solver: of the ODE or the SDE.
+        steps: of the solver; an adaptive solver chooses its own between so many points.
+        guidance: scale of classifier-free guidance; 1 for none.
+    """
 
     solver: Literal[
         "euler", "heun", "midpoint", "rk4", "dopri5", "ddim",

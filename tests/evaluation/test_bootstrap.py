@@ -19,7 +19,7 @@ def normal(seed: int, count: int, width: int = 4, shift: float = 0.0) -> torch.T
 def test_the_interval_of_a_mean_has_the_width_of_its_standard_error() -> None:
     values = normal(0, 400, 1)[:, 0]
     mean = float(values.mean())
-    low, high = interval(mean, lambda rows: values[rows].mean(1), 400, 2_000)
+    low, high = interval(mean, lambda rows: values[rows].mean(1).tolist(), 400, 2_000)
     assert low < mean < high
     assert high - low == pytest.approx(2 * 1.96 * float(values.std()) / 20, rel=0.05)
 

@@ -72,7 +72,14 @@ class Plan:
     @property
     def key(self) -> str:
         """Hash of everything that one sample depends on."""
-        facts = (self.seed, self.batch, self.shape, self.classes, self.sampler.model_dump_json(), self.identity)
+        facts = (
+            self.seed,
+            self.batch,
+            self.shape,
+            self.classes,
+            self.sampler.model_dump_json(exclude_none=True),
+            self.identity,
+        )
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
     def span(self, shard: int) -> range:
@@ -109,12 +116,10 @@ def make_block(
         model,
         interpolant,
         starting_noise(seeds, plan.shape).to(device),
-        solver=plan.sampler.solver,
-        steps=plan.sampler.steps,
-        guidance=plan.sampler.guidance,
         label=label,
         context=None if contexts is None else contexts(indices).to(device),
         generator=seeds,
+        **plan.sampler.model_dump(exclude_none=True),
     )
     return to_uint8(x if decode is None else decode(x)).cpu()
 

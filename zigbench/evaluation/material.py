@@ -219,6 +219,7 @@ class Material:
                 "solver": self.spec.sampler.solver,
                 "steps": self.spec.sampler.steps,
                 "guidance": self.spec.sampler.guidance,
+                "sampler_options": self.spec.sampler.options or None,
                 "decoder": self._decoder(),
                 "image_range": QUANTISATION,
             }

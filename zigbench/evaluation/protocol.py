@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from zigbench.record import write_atomically
 from zigbench.spec import Spec, canonical_json
@@ -31,6 +32,7 @@ class Protocol(Spec):
         indices: first and last index of the samples.
         labels: how the samples' labels or texts are chosen.
         solver, steps, guidance: of the sampler.
+        sampler_options: its other settings, where there are any.
         decoder: what maps the network's output to pixels; None where it makes pixels itself.
         image_range: the network's range of pixels, and how it is brought to 0 to 255.
         precision: of the network's arithmetic.
@@ -53,6 +55,7 @@ class Protocol(Spec):
     solver: str | None = None
     steps: int | None = None
     guidance: float | None = None
+    sampler_options: dict[str, Any] | None = None
     decoder: str | None = None
     image_range: str | None = None
     precision: str = "float32"
@@ -81,6 +84,7 @@ _WORDS = {
     "solver": "the solver",
     "steps": "the number of solver steps",
     "guidance": "the guidance scale",
+    "sampler_options": "the sampler's other settings",
     "decoder": "the decoder",
     "image_range": "the image range and quantisation",
     "precision": "the precision",

@@ -150,3 +150,30 @@ def test_planning_never_imports_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_options_of_paths_and_times_are_those_their_members_have():
+    from dataclasses import fields
+
+    from zigbench.interpolant import Interpolant
+    from zigbench.interpolant.path import MEMBERS
+    from zigbench.spec.sections import PATH_OPTIONS, TIME_OPTIONS
+
+    for name, member in MEMBERS.items():
+        assert PATH_OPTIONS.get(name, ()) == tuple(field.name for field in fields(member))
+    for name, options in TIME_OPTIONS.items():
+        time = Interpolant(time=name).time
+        assert options == tuple(field.name for field in fields(time))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"interpolant__degree": 3.0}, "degree has no meaning for path 'linear'"),
+        ({"interpolant__time": "mode", "interpolant__std": 2.0}, "std has no meaning for time 'mode'"),
+        ({"sampler__diffusion": "sigma"}, "diffusion has no meaning for solver 'euler'"),
+        ({"sampler__solver": "heun", "sampler__rtol": 0.1}, "it is for dopri5"),
+    ],
+)
+def test_an_option_that_its_member_lacks_is_a_fault(changes, words):
+    assert words in " ".join(faults(**changes).values())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from zigbench import registry
 from zigbench.settings import SpecError
@@ -37,15 +37,35 @@ class ScanSpec(Spec):
         return f"{self.curve}-{self.schemes}"
 
 
+Above = Annotated[float, Field(gt=0.0)]
+
+PATH_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "vp": ("beta_min", "beta_max"),
+    "sub-vp": ("beta_min", "beta_max"),
+    "ve": ("sigma_min", "sigma_max"),
+    "cosine": ("offset",),
+    "polynomial": ("degree",),
+}
+TIME_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "logit-normal": ("mean", "std"),
+    "mode": ("skew",),
+    "edm": ("mean", "std"),
+    "grid": ("points",),
+}
+
+
 class InterpolantSpec(Spec):
-    """Path between noise (t = 0) and data (t = 1), and what the network predicts along it.
+    """Path between noise (t = 0) and data (t = 1), what the network predicts along it, and how it is trained.
 
     Args:
-        path: α_t and σ_t of x_t = α_t · data + σ_t · noise.
-        prediction: what the network's output means.
-        weighting: of the loss over time.
-        time: distribution that a training step draws t from.
-        coupling: which noise goes with which image of a batch.
+        path, prediction, weighting, time, coupling: see :class:`zigbench.interpolant.Interpolant`.
+        beta_min, beta_max: of the paths vp and sub-vp.
+        sigma_min, sigma_max: of the path ve.
+        offset: of the path cosine.
+        degree: of the path polynomial.
+        mean, std: of the times logit-normal and edm.
+        skew: of the times mode.
+        points: of the times grid.
     """
 
     path: Literal["linear", "gvp", "vp", "ve", "sub-vp", "cosine", "polynomial", "linear-vp"] = "linear"
@@ -53,15 +73,44 @@ class InterpolantSpec(Spec):
     weighting: Literal["none", "velocity", "likelihood"] = "none"
     time: Literal["uniform", "logit-normal", "mode", "edm", "grid"] = "uniform"
     coupling: Literal["independent", "optimal-transport"] = "independent"
+    beta_min: Above | None = None
+    beta_max: Above | None = None
+    sigma_min: Above | None = None
+    sigma_max: Above | None = None
+    offset: Above | None = None
+    degree: Above | None = None
+    mean: float | None = None
+    std: Above | None = None
+    skew: float | None = None
+    points: Positive | None = None
+
+    @model_validator(mode="after")
+    def _only_what_its_members_have(self) -> Self:
+        allowed = {*PATH_OPTIONS.get(self.path, ()), *TIME_OPTIONS.get(self.time, ())}
+        for table, member, what in ((PATH_OPTIONS, self.path, "path"), (TIME_OPTIONS, self.time, "time")):
+            for name in {option for options in table.values() for option in options} - allowed:
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} has no meaning for {what} {member!r}; leave it out")
+        return self
+
+
+STOCHASTIC = ("euler-maruyama", "stochastic-heun")
 
 
 class SamplerSpec(Spec):
-    """How samples are drawn.
+    """How samples are drawn: solver, steps, guidance; see :class:`zigbench.sampling.Sampler`.
 
     Args:
-        solver: of the ODE or the SDE.
-        steps: of the solver; an adaptive solver chooses its own between so many points.
-        guidance: scale of classifier-free guidance; 1 for none.
+        solver: of the probability-flow ODE or the SDE; dopri5 chooses its own steps.
+        steps: steps of the fixed grid.
+        guidance: classifier-free guidance scale; 1 is none.
+        guidance_interval: (first, last) time of guiding.
+        guidance_channels: guide only the first so many channels, as DiT and SiT did; None for all.
+        diffusion: form of w(t), for Euler–Maruyama and stochastic Heun.
+        diffusion_scale: factor of w(t), for the same.
+        last_step: how the last interval is taken, for the same.
+        times: the grid of times, where it is not the solver's own.
+        rtol, atol: tolerances of dopri5.
     """
 
     solver: Literal[
@@ -71,6 +120,34 @@ class SamplerSpec(Spec):
     ] = "euler"  # fmt: skip
     steps: Positive = 50
     guidance: Annotated[float, Field(ge=0.0)] = 1.0
+    guidance_interval: tuple[Unit, Unit] | None = None
+    guidance_channels: Positive | None = None
+    diffusion: (
+        Literal["constant", "sbdm", "sigma", "linear", "decreasing", "increasing-decreasing"] | None
+    ) = None  # fmt: skip
+    diffusion_scale: Above | None = None
+    last_step: Literal["none", "mean", "tweedie", "euler"] | None = None
+    times: Literal["uniform", "log-snr"] | None = None
+    rtol: Above | None = None
+    atol: Above | None = None
+
+    @model_validator(mode="after")
+    def _only_what_the_solver_has(self) -> Self:
+        for names, solvers in (
+            (("diffusion", "diffusion_scale", "last_step"), STOCHASTIC),
+            (("rtol", "atol"), ("dopri5",)),
+        ):
+            for name in names:
+                if getattr(self, name) is not None and self.solver not in solvers:
+                    raise ValueError(
+                        f"{name} has no meaning for solver {self.solver!r}; it is for {', '.join(solvers)}"
+                    )
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is set beyond solver, steps and guidance, as JSON values."""
+        return self.model_dump(mode="json", exclude_none=True, exclude={"solver", "steps", "guidance"})
 
 
 class OptimizerSpec(Spec):

@@ -199,6 +199,7 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) 
     *tensors, ctx.softplus, order, ctx.backend, _ = inputs
     ctx.save_for_backward(*tensors, order, output[1])
     ctx.mark_non_differentiable(output[1])
+    ctx.set_materialize_grads(False)  # or zeros the size of the state would be made for its gradient
 
 
 def _differentiate(ctx: Any, dy: Tensor, _: Tensor) -> tuple[Any, ...]:

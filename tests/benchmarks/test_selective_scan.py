@@ -168,6 +168,7 @@ from backbones.ops import selective_scan
 def inputs(batch, channels, length):
     x = [torch.randn(batch, length, channels), torch.randn(batch, length, channels), -torch.ones(channels, 16)]
     x += [torch.randn(batch, length, 16), torch.randn(batch, length, 16)]
+    x += [torch.randn(channels), torch.randn(batch, length, channels)]
     return [t.requires_grad_() for t in x], torch.randperm(length)
 """
 
@@ -206,5 +207,5 @@ def test_memory_and_start(benchmark: Any) -> None:
     benchmark.pedantic(lambda: peers.in_new_process(_START), rounds=3, warmup_rounds=1)
     seconds = min(peers.in_new_process(_START) for _ in range(3))
     memory = peers.in_new_process(_MEMORY)
-    assert memory < 8.0
+    assert memory <= 6.0
     benchmark.extra_info |= {"warm start, seconds": seconds, "extra memory, multiples of u": memory}

@@ -19,8 +19,8 @@ from zigbench.launch import Event, Item, Plan
 from zigbench.suite import Suite
 
 STYLES = {
-    "ok": "green", "running": "cyan", "missing": "dim", "submitted": "yellow", "failed": "red", "oom": "red",
-    "diverged": "red", "timeout": "red", "damaged": "bold red", "busy": "yellow", "error": "bold red",
+    "ok": "green", "running": "cyan", "missing": "dim", "submitted": "yellow", "pending": "blue", "failed": "red",
+    "oom": "red", "diverged": "red", "timeout": "red", "damaged": "bold red", "busy": "yellow", "error": "bold red",
 }  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def state_table(items: Sequence[Item], title: str = "") -> Table:
         doing = ""
         if item.state == "running":
             doing = doing_now(item.folder)
-        elif item.state not in ("ok", "missing", "submitted"):
+        elif item.state not in ("ok", "missing", "submitted", "pending"):
             doing = reason(item)
         style = STYLES.get(item.state, "")
         labels = (Text(item.cell.labels[axis]) for axis in axes)
@@ -81,6 +81,8 @@ def doing_now(folder: RunFolder) -> str:
     text = f"{said.get('phase', '')} {said.get('done', 0)}/{said.get('total', 0)}"
     if isinstance(said.get("loss"), float):
         text += f", loss {said['loss']:.3f}"
+    if isinstance(said.get("left"), int | float):
+        text += f", about {duration(said['left'])} left"
     return text
 
 
@@ -152,6 +154,28 @@ class _Picture:
             bar = ProgressBar(total=1.0, completed=self._share(run), width=24)
             table.add_row(self.name(run), bar, Text(doing_now(self.items[run].folder), style="dim"))
         return Group(head, table)
+
+
+def classes_table(plan: Plan) -> Table:
+    """What a launch would submit: an array for each class of resources."""
+    rows = [
+        (
+            str(len(items)),
+            f"{r.nodes} × {r.processes} × {r.cpus} cores" + (f", {r.nodes * r.gpus} GPUs" if r.gpus else ""),
+            f"{r.memory_gb:g} GB",
+            duration(r.hours * 3600),
+            r.partition or "",
+        )
+        for r, items in plan.classes().items()
+    ]
+    rows.append((str(len(plan.todo)), f"{plan.gpu_hours:g} GPU-hours", "", "", ""))
+    return plain_table(("runs", "each nodes × processes × cores", "memory a node", "time", "partition"), rows)
+
+
+def watch_hint(suite: str, profile: str | None) -> str:
+    """How to follow what was launched."""
+    chosen = f"{suite} --profile {profile}" if profile else suite
+    return f"`zigbench status {chosen} --watch` follows them, `zigbench cancel {chosen}` calls them off."
 
 
 def suite_table(suites: Mapping[str, Suite | str]) -> Table:

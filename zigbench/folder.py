@@ -148,6 +148,24 @@ class RunFolder:
         return Claims(self.path, what=f"run {self.id}")
 
 
+def is_run(root: Path, name: str) -> bool:
+    """Whether ``name`` is the id of a run under ``root``, or the beginning of one."""
+    return bool(name) and set(name) <= set("0123456789abcdef") and any(root.glob(f"{name}*/spec.json"))
+
+
+def find(root: Path, name: str) -> RunFolder:
+    """The run under ``root`` whose id begins with ``name``.
+
+    Raises:
+        ValueError: there is none, or more than one.
+    """
+    found = sorted(path.parent for path in root.glob(f"{name}*/spec.json")) if is_run(root, name) else []
+    if len(found) != 1:
+        what = f"{len(found)} runs" if found else "no run"
+        raise ValueError(f"{what} under {root} with an id that begins with {name!r}; `zigbench plan SUITE` lists ids")
+    return RunFolder(found[0])
+
+
 def _read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file that may be absent, or being replaced."""
     try:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from zigbench.folder import RunFolder, State
 from zigbench.launch.reconcile import states
@@ -47,6 +48,15 @@ class Plan:
     def gpu_hours(self) -> float:
         """GPU-hours that a launch would ask for."""
         return sum(r.gpus * r.nodes * r.hours * len(items) for r, items in self.classes().items())
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as JSON values: every run with its state and labels, and the arrays that a launch would submit."""
+        return {
+            "runs": [{"run": i.folder.id, "state": i.state, "labels": dict(i.cell.labels)} for i in self.items],
+            "todo": len(self.todo),
+            "arrays": [{"runs": len(v), "resources": r.model_dump(mode="json")} for r, v in self.classes().items()],
+            "gpu_hours": self.gpu_hours,
+        }
 
     def counts(self) -> Counter[str]:
         """How many cells are in each state."""

@@ -1,0 +1,59 @@
+"""The command ``zigbench``: argument parsing only; every command calls functions of the rooms below."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+# In the order in which the help shows their commands.
+from zigbench.cli import runs, launching, records, plugins, curves  # isort: skip
+from zigbench.cli.options import app, err
+from zigbench.registry import load_plugin
+from zigbench.settings import SpecError
+
+__all__ = ["app", "curves", "launching", "main", "plugins", "records", "runs"]
+
+
+@app.callback()
+def options(
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE.py|MODULE", help="Import this first: it registers curves, backbones, data or metrics."
+        ),
+    ] = None,
+) -> None:
+    for name in plugin or ():
+        load_plugin(name)
+
+
+def main() -> None:
+    """Entry point: one clear line and an exit code for what went wrong (2: what was asked; 1: what happened)."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except (KeyboardInterrupt, typer.Abort):
+        err.print("\ninterrupted: nothing is half-written; the same command goes on from here")
+        _leave(130)
+    except SpecError as error:
+        err.print(str(error), markup=False)
+        _leave(2)
+    except ValueError as error:
+        err.print(f"zigbench: {error}", markup=False)
+        _leave(2)
+    except OSError as error:
+        err.print(f"zigbench: {error.strerror or error}: {error.filename or ''}", markup=False)
+        _leave(1)
+    except Exception as error:
+        # The parser's own usage errors know how to show themselves and which code they mean.
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        _leave(error.exit_code)  # type: ignore[attr-defined]
+
+
+def _leave(code: int) -> None:
+    sys.stdout.flush()
+    sys.exit(code)

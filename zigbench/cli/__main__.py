@@ -1,0 +1,5 @@
+"""``python -m zigbench.cli``."""
+
+from zigbench.cli import main
+
+main()

@@ -1,0 +1,68 @@
+"""Commands about scan curves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zigbench.cli.options import REPORTS, app, out
+
+curves_app = typer.Typer(help="Compare, show and picture scan curves.", no_args_is_help=True)
+app.add_typer(curves_app, name="curves")
+Grid = Annotated[str, typer.Option(metavar="HxW", help="Height and width in patches, `32x32`; `TxHxW` for clips.")]
+Curves = Annotated[list[str] | None, typer.Argument(metavar="[CURVE]...", help="Registered curves; all without any.")]
+
+
+@curves_app.command("compare")
+def curves_compare(
+    curves: Curves = None,
+    grid: Grid = "32x32",
+    csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file.")] = None,
+) -> None:
+    """Figures of merit: continuity, jumps, locality, layers until every token has reached every token."""
+    from zigbench import scan
+
+    sides = _grid(grid)
+    rows = scan.compare(curves or scan.names(len(sides)), sides)
+    if csv:
+        csv.write_text(scan.to_csv(rows))
+    out.print(scan.table(rows), markup=False, end="")
+
+
+@curves_app.command("show")
+def curves_show(
+    curve: Annotated[str, typer.Argument(metavar="CURVE", help="A registered curve.")],
+    grid: Grid = "16x16",
+    variant: Annotated[int, typer.Option(min=0, max=7, help="Which of the eight symmetries.")] = 0,
+    save: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a .png or .svg instead.")] = None,
+) -> None:
+    """Draw a curve in the terminal, or as a picture."""
+    from zigbench import scan
+    from zigbench.scan import pictures, terminal
+
+    order = scan.make_order(curve, _grid(grid), variant)
+    if save:
+        out.print(f"written to {pictures.save(order, save)}")
+    else:
+        out.print(terminal.box_drawing(order), markup=False)
+
+
+@curves_app.command("gallery")
+def curves_gallery(
+    grid: Grid = "16x16", to: Annotated[Path, typer.Option(help="The page to write.")] = REPORTS / "curves.html"
+) -> None:
+    """Write a page with every curve and variant, walked step by step."""
+    from zigbench.scan import gallery
+
+    to.parent.mkdir(parents=True, exist_ok=True)
+    to.write_text(gallery.page(_grid(grid)), encoding="utf-8")
+    out.print(f"gallery: [bold]{to}[/] (open it in a browser)")
+
+
+def _grid(text: str) -> tuple[int, ...]:
+    sides = text.lower().replace("×", "x").split("x")
+    if len(sides) not in (2, 3) or not all(side.isdigit() for side in sides):
+        raise ValueError(f"grid {text!r}: write height x width, such as 32x32, or frames x height x width")
+    return tuple(map(int, sides))

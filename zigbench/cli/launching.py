@@ -1,0 +1,118 @@
+"""Commands that send runs off, follow them and call them off: launch, status, logs, cancel."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from zigbench.cli.options import RUNS, Only, Profile, Results, Retry, Set, SuiteName, app, out
+from zigbench.cli.planning import make_plan
+
+
+class Where(StrEnum):
+    """Where `zigbench launch` sends runs."""
+
+    slurm = "slurm"
+    local = "local"
+
+
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of one.")]
+
+
+@app.command()
+def launch(
+    suite: SuiteName,
+    on: Annotated[Where, typer.Option(help="SLURM, or this machine in the background.")],
+    profile: Profile = None,
+    only: Only = None,
+    set_: Set = None,
+    retry: Retry = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Profile of the cluster, from clusters.toml.")
+    ] = None,
+    partition: Annotated[str | None, typer.Option(help="Partition, instead of the profile's.")] = None,
+    gpus: Annotated[int | None, typer.Option(min=0, help="GPUs a node.")] = None,
+    nodes: Annotated[int | None, typer.Option(min=1, help="Nodes that train a run together.")] = None,
+    hours: Annotated[float | None, typer.Option(help="Time a job asks for; longer runs go on in the next.")] = None,
+    max_parallel: Annotated[int | None, typer.Option(min=1, help="Runs at a time.")] = None,
+    snapshot: Annotated[
+        bool, typer.Option(help="Run a copy of the code as it is now; later edits don't reach it.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option(help="Say what would be submitted, and submit nothing.")] = False,
+    results: Results = RUNS,
+) -> None:
+    """Submit what a suite still lacks and return at once. Launching again submits only what is missing then."""
+    from zigbench.display import classes_table, watch_hint
+    from zigbench.launch import cluster as find_cluster
+    from zigbench.launch import describe, launch_background, launch_slurm
+
+    asked = {"partition": partition, "gpus": gpus, "nodes": nodes, "hours": hours}
+    settings = [*(set_ or ()), *(f"resources.{key}={value}" for key, value in asked.items() if value is not None)]
+    chosen, planned = make_plan(suite, profile, only, settings, retry, results)
+    site = find_cluster(cluster) if on is Where.slurm else None
+    out.print(f"{describe(planned.items)}.")
+    if dry_run or not planned.todo:
+        out.print(classes_table(planned) if planned.todo else "Nothing to submit.")
+        return
+    if site is None:
+        sent = launch_background(planned, results, workers=max_parallel)
+    else:
+        sent = launch_slurm(planned, site, results, name=chosen.name, max_parallel=max_parallel, frozen=snapshot)
+    out.print(f"{sent.runs} runs submitted" + (f" as {', '.join(sent.jobs)}." if sent.jobs else "."))
+    out.print(watch_hint(suite, profile))
+
+
+@app.command()
+def status(
+    suite: Annotated[
+        str | None, typer.Argument(metavar="[SUITE]", help="A suite; without one, all runs by state.")
+    ] = None,
+    profile: Profile = None,
+    only: Only = None,
+    set_: Set = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay, and show the table as it changes.")] = False,
+    results: Results = RUNS,
+) -> None:
+    """Show how far a suite's runs are, read from their files and the queue."""
+    from zigbench.watching import show, suite_status, total_status
+
+    if suite is None:
+        show(lambda: total_status(results), out, watch)
+    else:
+        show(lambda: suite_status(make_plan(suite, profile, only, set_, None, results)[1].items), out, watch)
+
+
+@app.command()
+def logs(
+    run: RunName,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay until the run is done.")] = False,
+    results: Results = RUNS,
+) -> None:
+    """Print what a run has printed and logged."""
+    from zigbench.folder import find
+    from zigbench.watching import log_lines
+
+    for line in log_lines(find(results, run), follow=follow):
+        out.print(line, markup=False)
+
+
+@app.command()
+def cancel(
+    what: Annotated[str, typer.Argument(metavar="SUITE|RUN", help="A suite, or a run's id.")],
+    profile: Profile = None,
+    only: Only = None,
+    set_: Set = None,
+    results: Results = RUNS,
+) -> None:
+    """Call off jobs that wait or run. Nothing recorded is lost, and a launch takes the runs up again."""
+    from zigbench.folder import find, is_run
+    from zigbench.launch import cancel as call_off
+
+    if is_run(results, what):
+        folders = [find(results, what)]
+    else:
+        folders = [item.folder for item in make_plan(what, profile, only, set_, None, results)[1].items]
+    gone = call_off(folders)
+    out.print(f"{len(gone)} of {len(folders)} runs had a job; called off.")

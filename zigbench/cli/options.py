@@ -1,0 +1,46 @@
+"""What the commands share: the application, its two consoles, and the options that several of them take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    name="zigbench",
+    help="Benchmark and ablation suite for scan orders in state-space diffusion backbones.\n\n"
+    "A suite asks one question. `zigbench run SUITE` trains and measures what it still lacks on this machine and "
+    "writes a page that answers it; done runs are never done again. Start with `zigbench run quickstart` "
+    "(3 minutes on two CPU cores, no download).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+SuiteName = Annotated[
+    str, typer.Argument(metavar="SUITE", help="A registered suite, or the path of a suite's .py file.")
+]
+Profile = Annotated[str | None, typer.Option(help="Other settings for the same question, such as `miniature`.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key in every run: `training.steps=50`."),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE", help="Only the runs that match an axis (`arm=dit`) or a key (`scan.curve=hilbert`)."
+    ),
+]
+Retry = Annotated[
+    list[str] | None,
+    typer.Option(metavar="STATE", help="Run again what is `failed`, `oom`, `diverged`, `timeout` or `damaged`."),
+]
+Results = Annotated[Path, typer.Option(help="Folder of the runs.", envvar="ZIGBENCH_RESULTS")]
+Reports = Annotated[Path, typer.Option(help="Folder of the reports.")]
+RUNS = Path("results/runs")
+REPORTS = Path("reports")

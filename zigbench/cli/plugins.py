@@ -1,0 +1,68 @@
+"""Commands about what is installed: list, check, doctor."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from zigbench import registry
+from zigbench.cli.options import app, out
+
+
+class Kind(StrEnum):
+    """What `zigbench list` can list."""
+
+    suites = "suites"
+    backbones = "backbones"
+    curves = "curves"
+    data = "data"
+    metrics = "metrics"
+
+
+@app.command("list")
+def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.suites) -> None:
+    """List what is installed: suites, backbones, curves, data sets, metrics."""
+    from zigbench.display import plain_table
+
+    known: registry.Registry[Any] = getattr(registry, kind.value)
+    rows = []
+    for name in known.names():
+        try:
+            rows.append((name, _describe(kind, known.get(name))))
+        except ValueError as error:  # A broken plug-in is shown as one; the others are not its business.
+            rows.append((name, f"BROKEN: {error}"))
+    out.print(plain_table((kind.value.removesuffix("s"), "what it is"), rows))
+
+
+def _describe(kind: Kind, plugin: Any) -> str:
+    if kind is Kind.suites:
+        return str(plugin.question)
+    lines = (getattr(plugin, "description", None) or plugin.__doc__ or "").strip().splitlines()
+    return lines[0] if lines else ""
+
+
+@app.command()
+def check(name: Annotated[str, typer.Argument(metavar="BACKBONE", help="A registered backbone.")]) -> None:
+    """Hold a backbone against the public contract: shapes, gradients, conditioning, determinism, any grid."""
+    from zigbench.check import check as run_check
+
+    results = run_check(name)
+    for result in results:
+        style = {"passed": "green", "failed": "bold red", "skipped": "dim"}[result.status]
+        out.print(Text.assemble((f"{result.status:8}", style), f"{result.geometry:12}{result.name}"), end="")
+        out.print(f": {result.detail}" if result.detail else "", markup=False)
+    failed = sum(result.status == "failed" for result in results)
+    out.print(f"{name}: {failed} of {len(results)} checks failed" if failed else f"{name} keeps the contract")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor() -> None:
+    """Show versions, devices and kernels: what is used and, where something is not, why."""
+    from zigbench.doctor import report as diagnose
+
+    out.print(diagnose())

@@ -1,0 +1,78 @@
+"""Commands that plan runs and do them here: plan, run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from zigbench.cli.options import REPORTS, RUNS, Only, Profile, Reports, Results, Retry, Set, SuiteName, app, err, out
+from zigbench.cli.planning import make_plan, write_report
+
+
+@app.command()
+def plan(
+    suite: SuiteName,
+    profile: Profile = None,
+    only: Only = None,
+    set_: Set = None,
+    retry: Retry = None,
+    results: Results = RUNS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
+    """Show what a suite asks for and what of it is already recorded."""
+    from zigbench.display import classes_table, state_table
+    from zigbench.launch import describe
+
+    chosen, planned = make_plan(suite, profile, only, set_, retry, results)
+    if as_json:
+        sys.stdout.write(json.dumps({"suite": chosen.name, **planned.to_json()}, indent=1) + "\n")
+        return
+    out.print(f"[bold]{chosen.name}[/] asks: {chosen.question}\n")
+    out.print(state_table(planned.items))
+    out.print(f"\n{describe(planned.items)}; `zigbench run {suite}` would run {len(planned.todo)}.")
+    if planned.todo:
+        out.print(classes_table(planned))
+
+
+@app.command()
+def run(
+    suite: SuiteName,
+    profile: Profile = None,
+    only: Only = None,
+    set_: Set = None,
+    retry: Retry = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Runs at a time; by default what cores and memory allow.")
+    ] = None,
+    results: Results = RUNS,
+    reports: Reports = REPORTS,
+) -> None:
+    """Run what a suite still lacks on this machine, then write its report."""
+    from zigbench.display import relative, show_run
+    from zigbench.launch import describe, launch_local
+
+    chosen, planned = make_plan(suite, profile, only, set_, retry, results)
+    out.print(f"[bold]{chosen.name}[/] asks: {chosen.question}")
+    statuses: dict[str, str] = {}
+    if planned.todo:
+        out.print(f"{describe(planned.items)}; running {len(planned.todo)} on this machine.")
+        statuses = show_run(planned, launch_local(planned, chosen.resources, results, workers=workers), out)
+    else:
+        out.print(f"{describe(planned.items)}; nothing left to do.")
+    page = write_report(chosen, [item.cell for item in planned.items], results, reports, only)
+    out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
+    elsewhere = sum(item.state == "running" for item in planned.items) + list(statuses.values()).count("busy")
+    if elsewhere:
+        out.print(f"{elsewhere} runs are being worked on by another process; `zigbench status {suite}` follows them.")
+    bad = [s for s in [*statuses.values(), *(i.state for i in planned.items if i not in planned.todo)] if s in BAD]
+    if bad:
+        states = sorted(set(bad) - {"error"}) or ["failed"]
+        flags = " ".join(f"--retry {state}" for state in states)
+        err.print(f"[red]{len(bad)} runs have no result[/]; see the report, and `zigbench run {suite} {flags}`.")
+        raise typer.Exit(1)
+
+
+BAD = ("failed", "oom", "diverged", "timeout", "damaged", "error")

@@ -1,0 +1,91 @@
+"""Runs as they go: a table of a suite that stays up to date, and the log of one run."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from zigbench.display import plain_table, state_table
+from zigbench.folder import RunFolder, State
+from zigbench.launch import Item, describe, states
+
+INTERVAL = 2.0
+"""Seconds between two looks."""
+
+ROWS = 40
+"""Rows beyond which a table shows only the runs that there is something to say of."""
+
+OPEN: tuple[State, ...] = ("submitted", "pending", "running")
+
+
+def suite_status(items: Sequence[Item]) -> tuple[RenderableType, bool]:
+    """A suite's runs as a table, and whether one of them may still change."""
+    shown = list(items)
+    if len(shown) > ROWS:
+        shown = [item for item in shown if item.state not in ("ok", "missing", "submitted", "pending")][:ROWS]
+    parts: list[RenderableType] = [state_table(shown), Text()] if shown else []
+    return Group(*parts, Text(f"{describe(items)}.")), any(item.state in OPEN for item in items)
+
+
+def total_status(root: Path) -> tuple[RenderableType, bool]:
+    """All runs of a results folder by state, and whether one of them may still change."""
+    found = Counter(states([RunFolder(path.parent) for path in sorted(root.glob("*/spec.json"))]))
+    rows = [(state, str(count)) for state, count in found.most_common()]
+    return plain_table(("state", "runs"), rows), any(found[state] for state in OPEN)
+
+
+def show(look: Callable[[], tuple[RenderableType, bool]], console: Console, watch: bool) -> None:
+    """Print what a look gives, once or until nothing can change any more."""
+    picture, changing = look()
+    if not watch:
+        console.print(picture)
+        return
+    with Live(picture, console=console, auto_refresh=False) as live:
+        while changing:
+            time.sleep(INTERVAL)
+            picture, changing = look()
+            live.update(picture, refresh=True)
+
+
+def log_lines(folder: RunFolder, *, follow: bool) -> Iterator[str]:
+    """What a run has printed, then what it has logged; with ``follow`` what comes, until its record is there."""
+    ends = dict.fromkeys((folder.output, folder.log), 0)
+    while True:
+        finished = folder.record.exists()
+        for path in ends:
+            whole, ends[path] = _new_lines(path, ends[path])
+            yield from (_said(line) if path == folder.log else line for line in whole)
+        if not follow or finished:
+            return
+        time.sleep(INTERVAL / 4)
+
+
+def _new_lines(path: Path, start: int) -> tuple[list[str], int]:
+    """Whole lines of a file after byte ``start``, and where they end; a file that was cut back is read from its end."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(min(start, size))
+            text = file.read()
+    except FileNotFoundError:
+        return [], start
+    whole = text[: text.rfind(b"\n") + 1]
+    return whole.decode(errors="replace").splitlines(), min(start, size) + len(whole)
+
+
+def _said(line: str) -> str:
+    """A line of the log in words: "step 120  loss 0.41  lr 0.005"."""
+    try:
+        figures = json.loads(line)
+    except ValueError:
+        return line
+    return "  ".join(
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in figures.items()
+    )

@@ -224,13 +224,16 @@ def test_unequal_cells_are_flagged_with_their_numbers(tmp_path: Path) -> None:
     assert "1 arm breaks it" in words(page)
 
 
-def test_unlike_kernels_are_said(tmp_path: Path) -> None:
-    suite = synthetic.suite()
+@pytest.mark.parametrize("unit", ["ms", ""])
+def test_unlike_kernels_are_said_of_speeds_alone(unit: str, tmp_path: Path) -> None:
+    suite = synthetic.suite(metrics=("cost",))
     cells = synthetic.cells(suite)
     for cell, kernel in zip(cells, ["numba", "reference"] * 10, strict=False):
-        synthetic.record(cell, tmp_path, synthetic.measurements(cell, 0.5), log=False, kernel=kernel)
+        found = (Measurement(name="cost", value=1.0, unit=unit, higher_is_better=False),)
+        synthetic.record(cell, tmp_path, found, log=False, kernel=kernel)
     text = words(report.write(suite, cells, root=tmp_path, out=tmp_path / "r", command=COMMAND))
-    assert "Runs differ in kernel: numba and reference. Do not compare their speed or memory." in text
+    warning = "Runs differ in kernel: numba and reference. Do not compare their speed or memory."
+    assert (warning in text) == (unit == "ms")
     assert "numba (10 runs); reference (10 runs)" in text
 
 

@@ -19,6 +19,10 @@ COMPARED = tuple(
     for name in ("device", "gpu", "machine.gpu", "machine.cpu", "kernel", "kernels", "threads", "precision")
 )
 
+MACHINE_UNITS = frozenset(
+    {"s", "ms", "us", "µs", "images/s", "steps/s", "tokens/s", "frames/s", "B", "MB", "GB", "GiB"}
+)
+
 
 def equality_table(found: Results) -> Table | None:
     """Figures that must agree across arms (``suite.equal``): each arm's, its distance from the median, a verdict.
@@ -76,7 +80,9 @@ def environment_table(found: Results) -> Table:
 
 
 def mixed(found: Results) -> tuple[str, ...]:
-    """What of the machinery differs between finished runs: figures of speed and memory are not comparable across it."""
+    """What of the machinery differs between finished runs, where the suite shows speed or memory: they depend on it."""
+    if not any(found.unit(metric) in MACHINE_UNITS for metric in found.metrics):
+        return ()
     finished = found.frame[found.frame["status"] == "ok"].drop_duplicates("run")
     said = []
     for name in COMPARED:
@@ -111,7 +117,7 @@ def notes(found: Results) -> tuple[str, ...]:
 
 def hardware(found: Results) -> str:
     """``cuda · NVIDIA H200`` or ``cpu · AMD EPYC``, of the finished runs; several are joined by a comma."""
-    frame = found.frame.drop_duplicates("run")
+    frame = found.frame[found.frame["status"] == "ok"].drop_duplicates("run")
     seen = []
     for _, row in frame.iterrows():
         device = row.get("environment.device")

@@ -2,17 +2,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := zigbench backbones suites tests
+SOURCES := zigbench backbones suites tests docs
 # The floors that everything stands on are typed strictly.
 STRICT := -p zigbench.spec $(addprefix -m zigbench.,settings registry rng suite record folder) -p zigbench.scan
 
-.PHONY: help install quickstart test lint benchmark clean
+.PHONY: help install quickstart test lint docs benchmark clean
 
 help:
 	@echo "make quickstart   install, train the quickstart suite (3 minutes on two cores), write its page"
 	@echo "make test         install with the test extra, run every test"
 	@echo "make install      install only, into $(VENV)"
 	@echo "make lint         style, types and floors"
+	@echo "make docs         build the documentation into docs/_build/html"
 	@echo "make benchmark    time the kernels and parts on this machine"
 
 # The stamp holds what was installed; a changed pyproject.toml installs anew.
@@ -28,6 +29,10 @@ $(VENV)/.installed-test: $(VENV)/.installed
 
 $(VENV)/.installed-bench: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test,bench]"
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
 	@touch $@
 
 install: $(VENV)/.installed
@@ -48,6 +53,10 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy --strict --follow-imports=silent $(STRICT)
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
 benchmark: $(VENV)/.installed-bench
 	@mkdir -p results/benchmarks
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -p no:xdist \
@@ -55,4 +64,4 @@ benchmark: $(VENV)/.installed-bench
 	@echo "written to results/benchmarks/"
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,38 @@
+"""The parts of the reference that are read from the code when the documentation is built.
+
+A page asks for one with a line ``% generated: NAME``; what stands there after the build is what the function of
+that name in :data:`PARTS` returns, as Markdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from generate import backbones, cli, curves, data, metrics, published, spec, suites
+
+PARTS: dict[str, Callable[[], str]] = {
+    "cli": cli.commands,
+    "spec": spec.keys,
+    "resources": spec.resources,
+    "clusters": spec.clusters,
+    "backbones": backbones.families,
+    "curves": curves.images,
+    "curves-3d": curves.clips,
+    "data": data.sets,
+    "metrics": metrics.metrics,
+    "suites": suites.suites,
+    "published": published.tables,
+}
+
+MARK = "% generated: "
+
+
+def fill(text: str) -> str:
+    """``text`` with every line ``% generated: NAME`` replaced by that part.
+
+    Raises:
+        KeyError: there is no such part.
+    """
+    lines = text.splitlines()
+    filled = [PARTS[line.removeprefix(MARK)]() if line.startswith(MARK) else line for line in lines]
+    return "\n".join(filled) + "\n"

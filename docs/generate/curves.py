@@ -1,0 +1,81 @@
+"""Every registered scan curve: its picture, what it claims, its parameters and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from generate.words import NONE, code, summary, table
+from zigbench import registry, scan
+from zigbench.scan import catalog
+from zigbench.scan.svg import svg
+
+IMAGE, CLIP = (32, 32), (4, 8, 8)
+DRAWN, DRAWN_CLIP = (8, 8), (2, 4, 4)
+
+
+def images() -> str:
+    """A table of figures on 32×32, then a section for each curve of images."""
+    rows = scan.compare(scan.names(2), IMAGE)
+    return _figures(rows) + "\n" + "\n".join(_section(row["curve"], 2, DRAWN) for row in rows) + _from_file()
+
+
+def clips() -> str:
+    """A table of figures on 4×8×8, then a section for each curve of clips."""
+    rows = scan.compare(scan.names(3), CLIP)
+    return _figures(rows) + "\n" + "\n".join(_section(row["curve"], 3, DRAWN_CLIP) for row in rows)
+
+
+def _figures(rows: Sequence[dict[str, Any]]) -> str:
+    schemes = [key for key in rows[0] if key.startswith("reach_")]
+    heads = (
+        "curve", "continuity:", "mean jump:", "longest jump:", "near distance:", "neighbour gap:", "closed", "variants:",
+        "layers to full reach, n = " + "/".join(key.removeprefix("reach_") for key in schemes),
+    )  # fmt: skip
+    return table(
+        heads,
+        (
+            (
+                code(row["curve"]),
+                f"{100 * row['continuity']:.1f} %",
+                f"{row['mean_jump']:.2f}",
+                f"{row['max_jump']:.0f}",
+                f"{row['near_distance']:.2f}",
+                f"{row['neighbour_gap']:.2f}",
+                "yes" if row["closed"] else "no",
+                str(row["variants"]),
+                "/".join("∞" if row[key] is None else str(row[key]) for key in schemes),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _section(name: str, dimensions: int, grid: tuple[int, ...]) -> str:
+    found = catalog.lookup(name, dimensions)[0]
+    sides = "×".join(map(str, grid))
+    picture = svg(scan.make_order(name, grid), title=f"{name} on {sides}")
+    claim = "at least as continuous as a row sweep on every grid" if found.space_filling else "none"
+    facts = [("claims", claim), ("variants", _variants(found)), ("parameters", _parameters(found))]
+    listed = "\n".join(f"- {key}: {value}" for key, value in facts)
+    return (
+        f"{'#' * 3} {name}{' (clips)' if dimensions == 3 else ''}\n\n"
+        f'<div class="curve {"clip" if dimensions == 3 else "image"}">{picture}</div>\n\n{summary(found)}\n\n{listed}\n'
+    )
+
+
+def _variants(found: catalog.Curve) -> str:
+    if found.seeded:
+        return "each a draw of its own, from the seed and the variant"
+    return "built one by one" if found.own_variants else "the eight symmetries"
+
+
+def _parameters(found: catalog.Curve) -> str:
+    known = [code(f"{key}={str(value).lower()}") for key, value in found.parameters.items() if value is not ...]
+    return ", ".join(known) or NONE
+
+
+def _from_file() -> str:
+    found = registry.curves.get("file")
+    needed = ", ".join(code(key) for key in found.parameters)
+    return f"\n### file\n\n{summary(found)}\n\n- claims: what the file says\n- parameters: {needed}\n"

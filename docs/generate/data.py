@@ -1,0 +1,30 @@
+"""Every registered data set: what it holds, its shape, its keys and its source."""
+
+from __future__ import annotations
+
+from generate.spec import COLUMNS, rows
+from generate.words import summary, table
+from zigbench import registry
+from zigbench.spec import DataConfig
+
+
+def sets() -> str:
+    """A section for each data set."""
+    return "\n".join(_section(name) for name in registry.data.names())
+
+
+def _section(name: str) -> str:
+    config: type[DataConfig] = registry.data.get(name)
+    parts = [f"## {name}", summary(config)]
+    source = getattr(config, "source", None)
+    if source:
+        counts = ", ".join(f"{count:,} {split}" for split, count in config.images.items())  # type: ignore[attr-defined]
+        parts.append(f"- images: {counts}\n- download by hand: {source}")
+    if all(not field.is_required() for field in config.model_fields.values()):
+        shape = config().geometry(1)
+        facts = ["×".join(map(str, shape.sample_shape)) + " (channels×height×width)"]
+        facts += [f"{shape.classes:,} classes"] if shape.classes else []
+        facts += [f"text of {shape.context[0]}×{shape.context[1]}"] if shape.context else []
+        parts.append(f"A network sees {', '.join(facts)}.")
+    own = list(rows(config, "data.config."))
+    return "\n\n".join([*parts, *([table(COLUMNS, own)] if own else [])]) + "\n"

@@ -1,0 +1,31 @@
+"""Every registered metric: direction, features, and how it is computed."""
+
+from __future__ import annotations
+
+from generate.words import NONE, code, module_summary, table
+from zigbench import registry
+
+DIRECTIONS = {True: "higher is better", False: "lower is better", None: NONE}
+
+
+def metrics() -> str:
+    """One table of all metrics, then what their computations do."""
+    found = {name: registry.metrics.get(name) for name in registry.metrics.names()}
+    rows = (
+        (
+            code(name),
+            metric.title,
+            DIRECTIONS[metric.higher_is_better],
+            f"{metric.extractor}, {metric.feature}" if metric.extractor else NONE,
+            f"[{_module(metric.compute)}](#{_module(metric.compute).replace('_', '-')})",
+        )
+        for name, metric in found.items()
+    )
+    parts = [table(("metric", "title", "direction", "features", "computed by"), rows)]
+    for compute in sorted({metric.compute for metric in found.values()}):
+        parts.append(f"({_module(compute).replace('_', '-')})=\n## {_module(compute)}\n\n{module_summary(compute)}\n")
+    return "\n".join(parts)
+
+
+def _module(compute: str) -> str:
+    return compute.partition(":")[0].rpartition(".")[2]

@@ -11,7 +11,8 @@ from zigbench.evaluation.protocol import FILE, Protocol, compare, difference, re
 FID = Protocol(
     metric="fid", estimator="Fréchet", extractor="inception", feature="pool", weights="ab", preparation="299",
     reference="celebahq", reference_split="train", reference_count=30_000, reference_hash="cd", samples=5_000,
-    indices=(0, 4_999), labels="none", solver="euler", steps=50, guidance=1.0, sampler_options={"rtol": 1e-3}, image_range="[-1, 1]",
+    indices=(0, 4_999), labels="none", solver="euler", steps=50, guidance=1.0, sampler_options={"rtol": 1e-3},
+    image_range="[-1, 1]",
 )  # fmt: skip
 
 

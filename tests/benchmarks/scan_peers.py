@@ -56,10 +56,10 @@ def torch_conv1d(x: Tensor, weight: Tensor, bias: Tensor, order: Tensor, rank: T
 
 @dataclass(frozen=True)
 class Timing:
-    """The least of several calls, in seconds: wall time, and processor time of all threads together.
+    """Seconds a call: the least wall time of several, and the mean processor time of all threads together.
 
-    The least, because whatever else runs on the machine only ever adds; processor time, because it hardly
-    feels a neighbour.
+    The least, because whatever else runs on the machine only ever adds. Processor time hardly feels a
+    neighbour; it is a mean because the clock lags behind for threads that are still running.
     """
 
     wall: float
@@ -68,13 +68,13 @@ class Timing:
 
 def timing(call: Callable[[], Any], rounds: int) -> Timing:
     """Time `rounds` calls; call it once before, if that has not been done to check it."""
-    walls, cpus = [], []
+    walls = []
+    cpu = time.process_time()
     for _ in range(rounds):
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall = time.perf_counter()
         call()
         walls.append(time.perf_counter() - wall)
-        cpus.append(time.process_time() - cpu)
-    return Timing(min(walls), min(cpus))
+    return Timing(min(walls), (time.process_time() - cpu) / rounds)
 
 
 @numba.cfunc(numba.void(numba.types.voidptr), nopython=True)

@@ -177,7 +177,7 @@ _MEMORY = (
     _PREPARE
     + """
 def peak():
-    """Most bytes resident so far; of this program alone, unlike getrusage's, which a parent's size enters."""
+    # Most bytes resident so far; of this program alone, unlike getrusage's, which its parent's size enters.
     with open("/proc/self/status") as lines:
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 def once(x, order, dy):

@@ -29,7 +29,7 @@ def copy(tmp_path):
     ("file", "line", "broken"),
     [
         ("zigbench/run.py", "from backbones import zigma", "The engine knows no concrete backbone"),
-        ("zigbench/spec.py", "from zigbench import suite", "Floors"),
+        ("zigbench/spec/base.py", "from zigbench import suite", "Floors"),
         ("zigbench/collect.py", "import torch", "never import torch"),
         ("backbones/zigma.py", "from zigbench import training", "Backbones stand on the lower floors"),
         ("suites/quickstart.py", "import torch", "Suites are data"),

@@ -89,7 +89,8 @@ def _gradients(
     backend: str,
 ) -> list[Tensor]:
     grads = choice.conv_backend(backend, x).conv_backward(dy, x, weight, bias, activation, order)
-    return [grad for grad in grads if grad is not None]
+    # A traced graph takes the layout that the fake promises; backends sum in whatever layout suits them.
+    return [grad.contiguous() for grad in grads if grad is not None]
 
 
 _conv_backward = torch.library.custom_op("zigbench::causal_conv_backward", _gradients, mutates_args=())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,20 @@ def make_plan(
     return suite, launch.plan(cells, results, retry or ())
 
 
-def write_report(suite: Suite, cells: list[Cell], results: Path, reports: Path, only: Sequence[str] | None) -> Path:
+def recorded(results: Path) -> Iterator[tuple[Suite, list[Cell]]]:
+    """Every registered suite and profile of which at least one run is recorded, with its cells."""
+    from zigbench import registry
+    from zigbench.suite import expand, load
+
+    for name in registry.suites.names():
+        suite = load(name)
+        for profile in (None, *suite.profiles):
+            cells = list(expand(suite.profile(profile)))
+            if any((results / cell.spec.id / "record.json").exists() for cell in cells):
+                yield suite.profile(profile), cells
+
+
+def write_report(suite: Suite, cells: list[Cell], results: Path, reports: Path) -> Path:
     from zigbench.report import write
 
     command = " ".join(["zigbench", *sys.argv[1:]])

@@ -32,7 +32,12 @@ def collect(
 
 @app.command()
 def report(
-    suite: SuiteName,
+    suite: Annotated[
+        str | None, typer.Argument(metavar="[SUITE]", help="A registered suite, or the path of a suite's .py file.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every registered suite and profile with a record, and an index of them.")
+    ] = False,
     profile: Profile = None,
     only: Only = None,
     set_: Set = None,
@@ -42,6 +47,42 @@ def report(
     """Write a suite's page, figures and tables from the records there are."""
     from zigbench.display import relative
 
+    if everything == (suite is not None):
+        raise ValueError("name one suite to report, or say --all")
+    if suite is None:
+        out.print(f"index: [bold]{relative(_report_all(results, reports))}[/] (open it in a browser)")
+        return
     chosen, planned = make_plan(suite, profile, only, set_, None, results)
-    page = write_report(chosen, [item.cell for item in planned.items], results, reports, only)
+    page = write_report(chosen, [item.cell for item in planned.items], results, reports)
     out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
+
+
+def _report_all(results: Path, reports: Path) -> Path:
+    from zigbench.cli.planning import recorded
+    from zigbench.report import write_index
+
+    command = "zigbench report --all"
+    reports.mkdir(parents=True, exist_ok=True)
+    write_index(reports, command=command)  # The pages link to an index that is there.
+    for suite, cells in recorded(results):
+        write_report(suite, cells, results, reports)
+    return write_index(reports, command=command)
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its folder.")],
+    b: Annotated[str, typer.Argument(metavar="RUN", help="Another's.")],
+    results: Results = RUNS,
+) -> None:
+    """Say in words how the protocols of two runs differ, metric by metric."""
+    from zigbench.evaluation import compare as differences
+
+    folders = [Path(run) if Path(run).is_dir() else results / run for run in (a, b)]
+    for folder in folders:
+        if not (folder / "record.json").exists():
+            raise ValueError(f"{folder} holds no finished run")
+    for metric, found in differences(*folders).items():
+        out.print(f"[bold]{metric}[/]: " + ("the same protocol" if not found else ""))
+        for line in found:
+            out.print(f"  {line}", markup=False)

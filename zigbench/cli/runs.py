@@ -62,7 +62,7 @@ def run(
         statuses = show_run(planned, launch_local(planned, chosen.resources, results, workers=workers), out)
     else:
         out.print(f"{describe(planned.items)}; nothing left to do.")
-    page = write_report(chosen, [item.cell for item in planned.items], results, reports, only)
+    page = write_report(chosen, [item.cell for item in planned.items], results, reports)
     out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
     elsewhere = sum(item.state == "running" for item in planned.items) + list(statuses.values()).count("busy")
     if elsewhere:

@@ -1,0 +1,73 @@
+"""Typed configs of people's own data. Never imports torch: planning reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from zigbench.spec import DataConfig, Geometry
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class ImageFolderConfig(DataConfig):
+    """Your own pictures: class folders, a CSV or JSONL table, an array or shards; a share is held out by content.
+
+    Args:
+        path: the folder.
+        resolution: side of the square that pictures are cropped and resized to, in pixels.
+        channels: 3 for colour, 1 for grey.
+        classes: number of classes; None to train without labels.
+        filter: of the resizing, which antialiases.
+        held_out: share of the pictures that is held out, where the folder has no split of its own.
+        unreadable: share of pictures that may be unreadable; beyond it the run refuses.
+    """
+
+    loader = "zigbench.data.folder:ImageFolder"
+    path: str
+    resolution: Positive
+    channels: Literal[1, 3] = 3
+    classes: Positive | None = None
+    filter: Literal["lanczos", "bicubic", "bilinear", "box"] = "lanczos"
+    held_out: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
+    unreadable: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
+
+    def geometry(self, patch: int) -> Geometry:
+        return Geometry(self.channels, self.resolution, self.resolution, patch, classes=self.classes)
+
+
+class LatentFolderConfig(DataConfig):
+    """Your own latents, as `zigbench prepare latents` writes them.
+
+    Args:
+        path: the folder they were written to.
+        resolution: side of the pictures they were made of, in pixels.
+        channels, downsampling: of the autoencoder.
+        frames: of a clip; None for images.
+        classes: number of classes; None to train without labels.
+        text: tokens and width of the captions' embeddings; None to train without.
+        scale: that the autoencoder's latents are multiplied by.
+        posterior: draw latents from the autoencoder's posterior at each visit, in place of its mean.
+    """
+
+    loader = "zigbench.data.latents:Latents"
+    path: str
+    resolution: Positive
+    channels: Positive = 4
+    downsampling: Positive = 8
+    frames: Positive | None = None
+    classes: Positive | None = None
+    text: tuple[Positive, Positive] | None = None
+    scale: Annotated[float, Field(gt=0.0)] = 0.18215
+    posterior: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where the prepared latents lie."""
+        return Path(self.path)
+
+    def geometry(self, patch: int) -> Geometry:
+        side = self.resolution // self.downsampling
+        return Geometry(self.channels, side, side, patch, frames=self.frames, classes=self.classes, context=self.text)

@@ -1,0 +1,92 @@
+"""One picture from bytes to pixels: whatever file people have, the same way every time.
+
+The picture is turned as its EXIF data say, brought to the wanted channels, cropped to its central square and resized
+to the resolution with antialiasing. Transparency is laid over white. Sixteen-bit grey keeps
+its upper eight bits. Animations give their first frame.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageOps
+
+Filter = Literal["lanczos", "bicubic", "bilinear", "box"]
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+MODES = {1: "L", 3: "RGB"}
+
+
+class UnreadablePictureError(ValueError):
+    """A picture that can't be read; the message names it and says why."""
+
+
+def read_picture(
+    content: bytes | np.ndarray, resolution: int, channels: int, *, name: str, filter: Filter = "lanczos"
+) -> np.ndarray:
+    """Pixels of 0 to 255, uint8 (channels, resolution, resolution).
+
+    Args:
+        content: a picture file's bytes, or an array of pixels, uint8 (H, W), (H, W, C) or (C, H, W).
+        resolution: side of the square.
+        channels: 3 for colour, 1 for Rec. 601 luma.
+        name: what to call the picture in an error.
+        filter: of the resizing.
+
+    Raises:
+        UnreadablePictureError: damaged, cut short, of no known format, implausibly large, or without a known range.
+    """
+    try:
+        picture = from_array(content) if isinstance(content, np.ndarray) else _opened(content)
+        picture = _square(_converted(picture, MODES[channels]), resolution, Image.Resampling[filter.upper()])
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise UnreadablePictureError(f"{name}: {error}") from None
+    pixels = np.asarray(picture)
+    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def from_array(pixels: np.ndarray) -> Image.Image:
+    """A picture of an array.
+
+    Raises:
+        ValueError: not uint8, or of a shape that is no picture.
+    """
+    if pixels.dtype != np.uint8:
+        raise ValueError(f"pixels are {pixels.dtype}; they must be uint8, 0 to 255")
+    if pixels.ndim == 3 and pixels.shape[-1] not in (1, 3, 4) and pixels.shape[0] in (1, 3, 4):
+        pixels = pixels.transpose(1, 2, 0)
+    if pixels.ndim == 3 and pixels.shape[-1] == 1:
+        pixels = pixels[..., 0]
+    if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[-1] in (3, 4)):
+        raise ValueError(f"shape {pixels.shape}: a picture has 1, 3 or 4 channels")
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _opened(content: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(content))
+    picture.load()  # Reads all of it: a file cut short fails here.
+    return ImageOps.exif_transpose(picture)
+
+
+def _converted(picture: Image.Image, mode: str) -> Image.Image:
+    """``picture`` in ``mode``, flattened over white."""
+    if picture.mode == "F":
+        raise ValueError("pixels are floating point, whose range no file states")
+    if picture.mode.startswith("I"):
+        levels = np.asarray(picture).astype(np.int64)
+        picture = Image.fromarray((levels.clip(0, 65535) >> 8).astype(np.uint8))
+    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    # A palette goes through colour: its grey would be that of the indices' nearest entries otherwise.
+    return picture.convert("RGB").convert(mode) if picture.mode in ("P", "RGBA") else picture.convert(mode)
+
+
+def _square(picture: Image.Image, side: int, filter: Image.Resampling) -> Image.Image:
+    width, height = picture.size
+    crop = min(width, height)
+    left, top = (width - crop) // 2, (height - crop) // 2
+    # The filter still sees what lies beside the box, as when a picture is first resized and then cropped.
+    return picture.resize((side, side), filter, box=(left, top, left + crop, top + crop))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from zigbench.cli.options import REPORTS, RUNS, Only, Profile, Reports, Results, Set, SuiteName, app, err, out
+from zigbench.cli.options import REPORTS, RUNS, Only, Profile, Reports, Results, Set, app, err, out
 from zigbench.cli.planning import make_plan, write_report
 
 

@@ -1,0 +1,34 @@
+"""Runs what one page of the documentation shows, in its order, in the folder it is started in.
+
+Reads a list of [kind, text] from standard input: a ``file`` is written (its first line says where) and, where it is
+no plug-in, run by what imports it; ``python`` is executed; a ``command`` is given to the program's own entry point.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from zigbench.cli import app
+
+sys.path.insert(0, "")
+
+
+def main() -> None:
+    for kind, text in json.load(sys.stdin):
+        try:
+            if kind == "file":
+                Path(text.splitlines()[0].removeprefix("# ")).write_text(text, encoding="utf-8")
+            elif kind == "python":
+                exec(compile(text, "listing", "exec"), {"__name__": "listing"})
+            elif app(shlex.split(text)[1:], standalone_mode=False):
+                raise SystemExit(1)
+        except BaseException as error:
+            sys.stderr.write(f"{kind}:\n{text}\n{type(error).__name__}: {error}\n")
+            raise
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zigbench.record import DamagedRecordError, Measurement, Record
+from zigbench import archive
+from zigbench.archive import Damaged
+from zigbench.record import Measurement, Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,14 +20,8 @@ COLUMNS = (
     "run", "status", "metric", "value", "unit", "higher_is_better", "step", "low", "high",
     "samples", "protocol", "note", "error_kind", "error", "folder",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Damaged:
-    """A record that could not be used, and why."""
-
-    path: Path
-    reason: str
+FIGURE = COLUMNS[2:12]
+FLOATS = dict.fromkeys(("value", "low", "high"), "float64")
 
 
 @dataclass(frozen=True)
@@ -37,13 +33,19 @@ class Collected:
 
     def frame(self) -> pd.DataFrame:
         """The long frame of the sound records; see :func:`frame`."""
+        import numpy as np
         import pandas as pd
 
-        rows = [row for folder, record in self.records for row in _rows(folder, record)]
-        table = pd.DataFrame(rows, columns=None if rows else list(COLUMNS))
-        for column in ("value", "low", "high"):
-            table[column] = table[column].astype("float64")
-        return table
+        if not self.records:
+            return pd.DataFrame(columns=list(COLUMNS)).astype(FLOATS)
+        # A run's spec and environment are spread over its rows once they are columns: in rows of their own they
+        # would take gigabytes.
+        facts = pd.DataFrame([_facts(folder, record) for folder, record in self.records])
+        measured = [record.measurements or (None,) for _, record in self.records]
+        figures = pd.DataFrame([_figure(m) for of_run in measured for m in of_run], columns=list(FIGURE))
+        spread = facts.take(np.repeat(np.arange(len(facts)), [len(of_run) for of_run in measured]))
+        table = pd.concat([figures, spread.reset_index(drop=True)], axis=1)
+        return table[[*COLUMNS, *(name for name in facts if name not in COLUMNS)]].astype(FLOATS)
 
 
 def scan(root: Path | str = RUNS, only: Iterable[str] | None = None) -> Collected:
@@ -53,20 +55,7 @@ def scan(root: Path | str = RUNS, only: Iterable[str] | None = None) -> Collecte
         root: results folder; one that does not exist holds nothing.
         only: ids to read; None reads all.
     """
-    root = Path(root)
-    if only is None:
-        paths = sorted(root.glob("*/record.json"))
-    else:
-        paths = sorted(path for path in (root / run / "record.json" for run in only) if path.exists())
-    records, damaged = [], []
-    for path in paths:
-        try:
-            record = Record.read(path)
-            if record.id != path.parent.name:
-                raise DamagedRecordError(f"{path}: the record of run {record.id} lies in another run's folder")
-            records.append((path.parent, record))
-        except (DamagedRecordError, OSError) as error:
-            damaged.append(Damaged(path, str(error)))
+    records, damaged = archive.read(Path(root), only)
     return Collected(tuple(records), tuple(damaged))
 
 
@@ -92,34 +81,26 @@ def wide(table: pd.DataFrame) -> pd.DataFrame:
     return facts.join(values)
 
 
-def _rows(folder: Path, record: Record) -> list[dict[str, Any]]:
-    common: dict[str, Any] = {
+def _facts(folder: Path, record: Record) -> dict[str, Any]:
+    """What all rows of a run share."""
+    return {
+        "run": record.id,
+        "status": record.status,
         "error_kind": record.error.kind if record.error else None,
         "error": record.error.message if record.error else None,
         "folder": str(folder),
         **_flatten(record.spec),
         **_flatten(record.environment, "environment."),
     }
-    measurements: Iterable[Measurement | None] = record.measurements or (None,)
-    return [{"run": record.id, "status": record.status, **_figure(m), **common} for m in measurements]
 
 
-def _figure(measurement: Measurement | None) -> dict[str, Any]:
+def _figure(measurement: Measurement | None) -> tuple[Any, ...]:
+    """A row's values of :data:`FIGURE`."""
     if measurement is None:
-        return dict.fromkeys(COLUMNS[2:12])
-    low, high = measurement.interval or (None, None)
-    return {
-        "metric": measurement.name,
-        "value": measurement.value,
-        "unit": measurement.unit,
-        "higher_is_better": measurement.higher_is_better,
-        "step": measurement.step,
-        "low": low,
-        "high": high,
-        "samples": measurement.samples,
-        "protocol": measurement.protocol,
-        "note": measurement.note,
-    }
+        return (None,) * len(FIGURE)
+    m = measurement
+    low, high = m.interval or (None, None)
+    return m.name, m.value, m.unit, m.higher_is_better, m.step, low, high, m.samples, m.protocol, m.note
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -122,13 +122,34 @@ class Record(Spec):
         return record
 
     @classmethod
+    def trusted(cls, body: Mapping[str, Any]) -> Record:
+        """A record from the JSON values of one that was read and found sound before; nothing is checked again."""
+        measurements = tuple(
+            Measurement.model_construct(
+                **{
+                    **figure,
+                    "samples": tuple(figure["samples"]),
+                    "interval": None if figure["interval"] is None else tuple(figure["interval"]),
+                }
+            )
+            for figure in body["measurements"]
+        )
+        error = None if body["error"] is None else Failure.model_construct(**body["error"])
+        kept = {name: body[name] for name in cls.model_fields}
+        return cls.model_construct(**{**kept, "measurements": measurements, "error": error})
+
+    @classmethod
     def read(cls, path: Path) -> Record:
         """Read a record's file; raises as :meth:`from_json`, and OSError when it can't be opened."""
+        return cls.from_json(cls.read_text(path), str(path))
+
+    @staticmethod
+    def read_text(path: Path) -> str:
+        """The text of a record's file, unchecked; raises as :meth:`read`."""
         try:
-            text = path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise DamagedRecordError(f"{path}: not text ({error.reason}): damaged") from None
-        return cls.from_json(text, str(path))
 
     def write(self, path: Path) -> None:
         """Write atomically: the file is there whole or not at all."""

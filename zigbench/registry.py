@@ -67,6 +67,7 @@ class Registry(Generic[T]):
         self.group = group
         self.home = home
         self._registered: dict[str, tuple[T, str]] = {}
+        self._by_name: tuple[object, dict[str, list[importlib.metadata.EntryPoint]]] = (None, {})
 
     def register(self, name: str) -> Callable[[T], T]:
         """A decorator that adds an object of this process under ``name``.
@@ -129,12 +130,15 @@ class Registry(Generic[T]):
         load_plugins()
 
     def _entry_points(self) -> Mapping[str, list[importlib.metadata.EntryPoint]]:
-        found: dict[str, list[importlib.metadata.EntryPoint]] = {}
-        for point in _entry_points(self.group):
-            # A checkout on the path beside its installed metadata lists the same point twice.
-            if all(point.value != other.value for other in found.get(point.name, [])):
-                found.setdefault(point.name, []).append(point)
-        return found
+        points = _entry_points(self.group)
+        if self._by_name[0] is not points:
+            found: dict[str, list[importlib.metadata.EntryPoint]] = {}
+            for point in points:
+                # A checkout on the path beside its installed metadata lists the same point twice.
+                if all(point.value != other.value for other in found.get(point.name, [])):
+                    found.setdefault(point.name, []).append(point)
+            self._by_name = (points, found)
+        return self._by_name[1]
 
 
 _group_cache: dict[str, tuple[importlib.metadata.EntryPoint, ...]] = {}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from zigbench import archive
 from zigbench.claim import Claims
 from zigbench.folder import RunFolder, State
 from zigbench.launch import queue
@@ -27,7 +28,7 @@ def states(folders: Sequence[RunFolder]) -> list[State]:
     Raises:
         OSError: a record can't be written.
     """
-    found = [folder.state() for folder in folders]
+    found = _from_files(folders)
     jobs = {i: job for i, state in enumerate(found) if state == "submitted" and (job := folders[i].read_job())}
     if not jobs:
         return found
@@ -43,6 +44,19 @@ def states(folders: Sequence[RunFolder]) -> list[State]:
             found[i] = folders[i].state()
             if found[i] == "submitted":
                 found[i] = _bury(folders[i], job["job"], ends.get(job["job"], ""))
+    return found
+
+
+def _from_files(folders: Sequence[RunFolder]) -> list[State]:
+    if len(folders) < archive.WORTH:
+        return [folder.state() for folder in folders]
+    known = {root: archive.statuses(root) for root in {folder.path.parent for folder in folders}}
+    found: list[State] = []
+    for folder in folders:
+        stamp, status = known[folder.path.parent].get(folder.id, (None, None))
+        # A record that has not changed since it was found sound need not be read again to know how it ended.
+        sound = status is not None and archive.stamp_of(folder.record) == stamp
+        found.append(cast(State, status) if sound else folder.state())
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache, cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -113,7 +114,7 @@ class RunSpec(Spec):
         """The whole spec as JSON values, defaults included; what has no meaning for this run is absent."""
         return self.model_dump(mode="json", exclude_none=True)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Sixteen hexadecimal digits of the SHA-256 of the resolved spec as sorted JSON.
 
@@ -134,11 +135,22 @@ def spec_id(resolved: Mapping[str, Any]) -> str:
 
 def _identity(model: type[BaseModel], resolved: Mapping[str, Any]) -> dict[str, Any]:
     """``resolved`` without what the model marks as :data:`NOT_IDENTITY`."""
-    kept = dict(resolved)
+    marked, parts = _marks(model)
+    kept = {name: value for name, value in resolved.items() if name not in marked}
+    for name, part in parts.items():
+        if isinstance(kept.get(name), Mapping):
+            kept[name] = _identity(part, kept[name])
+    return kept
+
+
+@cache
+def _marks(model: type[BaseModel]) -> tuple[frozenset[str], dict[str, type[BaseModel]]]:
+    """A model's fields that are marked, and its parts that have marks of their own somewhere below."""
+    marked, parts = set(), {}
     for name, field in model.model_fields.items():
         part = field.annotation
         if isinstance(field.json_schema_extra, dict) and not field.json_schema_extra.get("identity", True):
-            kept.pop(name, None)
-        elif isinstance(part, type) and issubclass(part, BaseModel) and isinstance(kept.get(name), Mapping):
-            kept[name] = _identity(part, kept[name])
-    return kept
+            marked.add(name)
+        elif isinstance(part, type) and issubclass(part, BaseModel) and any(_marks(part)):
+            parts[name] = part
+    return frozenset(marked), parts

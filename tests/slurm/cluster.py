@@ -29,7 +29,7 @@ SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket={base}/munge.socket,cred_expire=2
+AuthInfo=socket={base}/munge.socket,cred_expire=5
 SlurmctldPort={ctld}
 SlurmdPort={slurmd}
 StateSaveLocation={base}/state
@@ -46,7 +46,7 @@ ReturnToService=2
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=2,bf_interval=1,batch_sched_delay=0,preempt_send_user_signal
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
+SelectTypeParameters=CR_Core_Memory
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 JobRequeue=1

@@ -102,7 +102,7 @@ class Campaign:
         """Submit; their folders."""
         root = root or self.base / "slurm" / "runs"
         cluster = Cluster(notice_seconds=NOTICE, setup=(f"export ZIGBENCH_PACE={PACE}", *setup))
-        launch_slurm(plan(cells, root), cluster, root, name="faults")
+        launch_slurm(plan(cells, root), cluster, root, name="faults", frozen=True)
         return [RunFolder.of(cell.spec, root) for cell in cells]
 
     def judge(self, name: str, folders: Sequence[RunFolder], begun: float, tried: int, note: str = "") -> None:

@@ -1,0 +1,28 @@
+"""A SLURM for the session: skipped with the reason where there can be none, required in continuous integration."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from cluster import LocalSlurm, missing
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[LocalSlurm]:
+    """A running cluster with ten cores, partitions main and high, and accounting."""
+    why = missing()
+    if why and os.environ.get("CI") == "true":
+        pytest.fail(f"continuous integration needs a SLURM: {why}")
+    if why:
+        pytest.skip(f"no SLURM can be started here: {why}")
+    # Not pytest's own folder: sockets lie in it, whose paths must be short.
+    with tempfile.TemporaryDirectory(prefix="zb-") as base, LocalSlurm(Path(base), cpus=10) as cluster:
+        yield cluster

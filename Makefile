@@ -6,7 +6,7 @@ SOURCES := zigbench backbones suites tests docs
 # The floors that everything stands on are typed strictly.
 STRICT := -p zigbench.spec $(addprefix -m zigbench.,settings registry rng suite record folder) -p zigbench.scan
 
-.PHONY: help install quickstart test lint docs benchmark clean
+.PHONY: help install quickstart test lint docs benchmark faults clean
 
 help:
 	@echo "make quickstart   install, train the quickstart suite (3 minutes on two cores), write its page"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint         style, types and floors"
 	@echo "make docs         build the documentation into docs/_build/html"
 	@echo "make benchmark    time the kernels and parts on this machine"
+	@echo "make faults       inject a cluster's faults into runs on a SLURM of their own; count what is lost"
 
 # The stamp holds what was installed; a changed pyproject.toml installs anew.
 $(VENV)/.installed: pyproject.toml
@@ -54,7 +55,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.installed-docs
-	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -E -a -W --keep-going -q -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
 benchmark: $(VENV)/.installed-bench
@@ -62,6 +63,9 @@ benchmark: $(VENV)/.installed-bench
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -p no:xdist \
 	  --benchmark-json=results/benchmarks/$$(hostname -s 2>/dev/null || echo machine).json
 	@echo "written to results/benchmarks/"
+
+faults: $(VENV)/.installed-test
+	$(BIN)/python tests/slurm/faults.py
 
 clean:
 	rm -rf $(VENV) build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

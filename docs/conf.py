@@ -35,11 +35,5 @@ def _fill(app: Any, page: str, source: list[str]) -> None:
     source[0] = generate.fill(source[0])
 
 
-def _made_from_code(app: Any, env: Any, *changes: Any) -> list[str]:
-    # What the code says may have changed though the page's own file has not.
-    return [page for page in env.found_docs if generate.MARK in Path(env.doc2path(page)).read_text(encoding="utf-8")]
-
-
 def setup(app: Any) -> None:
     app.connect("source-read", _fill)
-    app.connect("env-get-outdated", _made_from_code)

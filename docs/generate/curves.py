@@ -29,8 +29,8 @@ def clips() -> str:
 def _figures(rows: Sequence[dict[str, Any]]) -> str:
     schemes = [key for key in rows[0] if key.startswith("reach_")]
     heads = (
-        "curve", "continuity:", "mean jump:", "longest jump:", "near distance:", "neighbour gap:", "closed", "variants:",
-        "layers to full reach, n = " + "/".join(key.removeprefix("reach_") for key in schemes),
+        "curve", "continuity:", "mean jump:", "longest jump:", "near distance:", "neighbour gap:", "closed",
+        "variants:", "layers to full reach, n = " + "/".join(key.removeprefix("reach_") for key in schemes),
     )  # fmt: skip
     return table(
         heads,

@@ -29,7 +29,8 @@ def _facts(suite: Suite) -> Iterator[str]:
     yield f"metrics, the first being the one it answers by: {', '.join(map(code, suite.metrics))}"
     if suite.equal:
         yield "equal across arms: " + ", ".join(
-            f"{code(key)} " + (f"within {100 * share:g} %" if share else "exactly") for key, share in suite.equal.items()
+            f"{code(key)} " + (f"within {100 * share:g} %" if share else "exactly")
+            for key, share in suite.equal.items()
         )
     if suite.published:
         tables = ", ".join(f"[{code(name)}](published.md)" for name in suite.published)

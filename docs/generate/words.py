@@ -107,10 +107,14 @@ def _bounds(schema: dict[str, Any]) -> str:
         low, above = above + 1, None
     if (low is None and above is None) or (high is None and below is None):
         edges = (("≥", low), (">", above), ("≤", high), ("<", below))
-        return "".join(f" {sign} {edge:g}" for sign, edge in edges if edge is not None)
-    start = f"({above:g}" if low is None else f"[{low:g}"
-    end = f"{below:g})" if high is None else f"{high:g}]"
+        return "".join(f" {sign} {_number(edge)}" for sign, edge in edges if edge is not None)
+    start = f"({_number(above)}" if low is None else f"[{_number(low)}"
+    end = f"{_number(below)})" if high is None else f"{_number(high)}]"
     return f" in {start}, {end}"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def default_of(field: FieldInfo) -> str:

@@ -7,6 +7,7 @@ no plug-in, run by what imports it; ``python`` is executed; a ``command`` is giv
 from __future__ import annotations
 
 import json
+import runpy
 import shlex
 import sys
 from pathlib import Path
@@ -22,7 +23,8 @@ def main() -> None:
             if kind == "file":
                 Path(text.splitlines()[0].removeprefix("# ")).write_text(text, encoding="utf-8")
             elif kind == "python":
-                exec(compile(text, "listing", "exec"), {"__name__": "listing"})
+                Path("listing.py").write_text(text, encoding="utf-8")
+                runpy.run_path("listing.py")
             elif app(shlex.split(text)[1:], standalone_mode=False):
                 raise SystemExit(1)
         except BaseException as error:

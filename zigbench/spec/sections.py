@@ -58,7 +58,11 @@ class InterpolantSpec(Spec):
     """Path between noise (t = 0) and data (t = 1), what the network predicts along it, and how it is trained.
 
     Args:
-        path, prediction, weighting, time, coupling: see :class:`zigbench.interpolant.Interpolant`.
+        path: α_t and σ_t of x_t = α_t · data + σ_t · noise.
+        prediction: what the network's output means.
+        weighting: of the squared error over time.
+        time: distribution of training times.
+        coupling: which noise goes with which image of a batch.
         beta_min, beta_max: of the paths vp and sub-vp.
         sigma_min, sigma_max: of the path ve.
         offset: of the path cosine.

@@ -10,7 +10,7 @@ from suites.quickstart import suite as quickstart
 from zigbench.suite import Axis, Suite, grid
 
 FAMILIES = {"zigma": "zigzag-8", "bidirectional": "bidirectional", "dit": "dit"}
-RATES = (2e-3, 5e-3, 1e-2)
+RATES = (2e-3, 5e-3, 1e-2, 2e-2)
 
 suite = Suite(
     name="learning_rate",

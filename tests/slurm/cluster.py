@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "slurmdbd", "mariadbd", "mariadb-install-db", "sbatch", "sacct")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "slurmdbd", "mariadbd", "mariadb-install-db", "sbatch", "sacct", "setpriv")
 PACKAGES = "slurm-wlm munge slurmdbd mariadb-server"
 
 CONFIGURATION = """
@@ -105,7 +105,7 @@ class LocalSlurm:
 
     Args:
         base: folder for everything it writes; short, since sockets lie in it.
-        cpus: that its one node pretends to have.
+        cpus: that its one node pretends to have; it pretends to 64 GB as well.
     """
 
     base: Path
@@ -141,7 +141,7 @@ class LocalSlurm:
         ctld, slurmd, dbd, mysql = _free_ports(4)
         facts: Mapping[str, object] = {
             "base": self.base, "host": socket.gethostname().split(".")[0], "user": getpass.getuser(), "cpus": self.cpus,
-            "memory": _memory_mb() * 9 // 10, "ctld": ctld, "slurmd": slurmd, "dbd": dbd, "mysql": mysql,
+            "memory": 64_000, "ctld": ctld, "slurmd": slurmd, "dbd": dbd, "mysql": mysql,
         }  # fmt: skip
         self._before = dict(os.environ)
         os.environ["SLURM_CONF"] = str(self.base / "slurm.conf")
@@ -187,9 +187,9 @@ class LocalSlurm:
         program = _program(name)
         assert program is not None
         with (self.base / f"{name}.out").open("wb") as output:
-            self._daemons.append(
-                subprocess.Popen([program, *options], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-            )
+            # With the parent's death as a signal nothing is left behind, however the tests end.
+            command = ["setpriv", "--pdeathsig", "TERM", program, *options]
+            self._daemons.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output))
 
     def _idle(self) -> bool:
         done = subprocess.run(["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True, timeout=30)
@@ -216,10 +216,6 @@ def _free_ports(count: int) -> list[int]:
 def _listening(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _memory_mb() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
 
 
 def _wait(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:

@@ -51,7 +51,7 @@ BASE = {
     "training.checkpoint_seconds": 1.0,
     "training.log_every": 10,
 }
-SMALL = Resources(cpus=1, memory_gb=1.0, hours=1.0)
+SMALL = Resources(cpus=1, memory_gb=3.0, hours=1.0)
 
 
 @dataclass
@@ -221,7 +221,9 @@ def out_of_memory(campaign: Campaign) -> None:
     """A run that outgrows its memory once, and goes on."""
     begun = time.monotonic()
     food = campaign.base / "food"
-    folders = campaign.launch(campaign.cells(1), setup=(f"export ZIGBENCH_EATS={food}",))
+    folders = campaign.launch(
+        campaign.cells(1, Resources(cpus=1, memory_gb=2.0)), setup=(f"export ZIGBENCH_EATS={food}",)
+    )
     at_work(folders)
     food.touch()
     campaign.judge("out of memory, once", folders, begun, 1, _how(folders[0]))
@@ -269,7 +271,7 @@ def full_disk(campaign: Campaign) -> None:
 def time_limit(campaign: Campaign) -> None:
     """A run that needs several times its limit of a minute."""
     begun = time.monotonic()
-    short = Resources(cpus=1, memory_gb=1.0, hours=1 / 60)
+    short = Resources(cpus=1, memory_gb=3.0, hours=1 / 60)
     folders = campaign.launch(campaign.cells(1, short, **{"training.steps": CHAINED_STEPS}))
     wait_for(folders[0].record.exists, "the end of a chain")
     limits = [json.loads(line) for line in folders[0].deaths.read_text().splitlines()]

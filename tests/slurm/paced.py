@@ -60,6 +60,6 @@ class PacedSplit:
 
 def _eat(seconds: float = 60.0) -> None:
     eaten = []
-    for _ in range(20):
+    for _ in range(40):
         eaten.append(bytearray(os.urandom(1) * 2**26))
     time.sleep(seconds)

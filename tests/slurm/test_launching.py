@@ -18,7 +18,7 @@ from zigbench.record import Record
 from zigbench.spec import Resources, RunSpec
 from zigbench.suite import Cell
 
-SMALL = Resources(cpus=1, memory_gb=1.0, hours=0.1)
+SMALL = Resources(cpus=1, memory_gb=3.0, hours=0.1)
 
 
 def zigbench(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
@@ -44,9 +44,9 @@ def suite(slurm, tmp_path, tiny) -> Path:
     (tmp_path / "four.py").write_text(
         "from zigbench.spec import Resources\n"
         "from zigbench.suite import Axis, Suite, grid\n"
-        "needs = Axis('needs', {'little': {'optimizer.lr': 1e-3}, 'much': {'resources.memory_gb': 2.0}})\n"
+        "needs = Axis('needs', {'little': {'optimizer.lr': 1e-3}, 'much': {'resources.memory_gb': 4.0}})\n"
         f"suite = Suite(name='four', question='Four?', base={tiny!r}, axes=(needs, grid('seed', (0, 1))),\n"
-        "              resources=Resources(cpus=1, memory_gb=1.0, hours=0.1))\n"
+        "              resources=Resources(cpus=1, memory_gb=3.0, hours=0.1))\n"
     )
     return tmp_path
 
@@ -102,7 +102,7 @@ def test_what_slurm_refuses_is_one_line(suite):
 def test_several_tasks_train_one_run_together(slurm, tmp_path, tiny):
     spec = {"training.steps": 6, "interpolant.coupling": "independent"}
     alone, together = (
-        (tmp_path / name / "runs", cells(tiny, 1, Resources(cpus=1, memory_gb=2.0, tasks=tasks), **spec))
+        (tmp_path / name / "runs", cells(tiny, 1, Resources(cpus=1, memory_gb=6.0, tasks=tasks), **spec))
         for name, tasks in (("alone", 1), ("together", 2))
     )
     folders = []

@@ -8,6 +8,7 @@ so a task that was killed is noticed at once; what takes the whole node down is 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -21,13 +22,14 @@ MARGIN = 30.0
 """Seconds by which the notice of a time limit may come early."""
 
 
-def settle(job: Job, code: int, notice: float) -> None:
+def settle(job: Job, code: int, notice: float, said: str) -> None:
     """Queue the run's job again, or record why not.
 
     Args:
         job: what the task was to do.
         code: it ended with.
         notice: seconds before the time limit at which it was told to leave.
+        said: what SLURM wrote into the job's log.
 
     Raises:
         OSError: the run's folder can't be written.
@@ -41,14 +43,19 @@ def settle(job: Job, code: int, notice: float) -> None:
     if code == LEFT and not late:
         queue.requeue(me)
         return
-    if goes_on(folder, _death(code, me)):
+    if goes_on(folder, _death(code, me, said)):
         queue.requeue(me)
 
 
-def _death(code: int, job: str) -> Death:
+OUT_OF_MEMORY = re.compile(r"oom.kill|exceeded (?:job |step )?memory limit", re.IGNORECASE)
+"""What SLURM writes when it ends a step for its memory, with control groups and without."""
+
+
+def _death(code: int, job: str, said: str) -> Death:
     if code == LEFT:
         return Death("timeout", "the job reached its time limit", job)
-    if queue.ends([job]).get(job) == "OUT_OF_MEMORY":
+    # The log of the lives before this one ends with the scheduler's own line.
+    if OUT_OF_MEMORY.search(said.rpartition("*** JOB")[2]):
         return Death("oom", "the job took more memory than it had asked for", job)
     if code > 128:
         return Death("failed", f"the task was killed by signal {code - 128}", job)
@@ -60,9 +67,10 @@ def main(jobs: Path, code: int, notice: float) -> None:
     from submitit.core.utils import DelayedSubmission
 
     os.environ["SUBMITIT_FOLDER"] = str(jobs)
-    job = DelayedSubmission.load(JobEnvironment().paths.submitted_pickle).function
+    paths = JobEnvironment().paths
+    job = DelayedSubmission.load(paths.submitted_pickle).function
     assert isinstance(job, Job)
-    settle(job, code, notice)
+    settle(job, code, notice, paths.stderr.read_text(errors="replace") if paths.stderr.exists() else "")
 
 
 if __name__ == "__main__":

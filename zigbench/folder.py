@@ -85,8 +85,8 @@ class RunFolder:
 
     def forget(self) -> None:
         """Remove the record, for a run that is to be tried again; it goes on from its checkpoint."""
-        self.record.unlink(missing_ok=True)
-        self.deaths.unlink(missing_ok=True)
+        for path in (self.job, self.deaths, self.record):
+            path.unlink(missing_ok=True)
 
     def checkpoint(self) -> int:
         """Step of the newest checkpoint; 0 where there is none."""

@@ -64,9 +64,9 @@ def run(
         out.print(f"{describe(planned.items)}; nothing left to do.")
     page = write_report(chosen, [item.cell for item in planned.items], results, reports)
     out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
-    elsewhere = sum(item.state == "running" for item in planned.items) + list(statuses.values()).count("busy")
+    elsewhere = sum(item.state in ("running", "pending") for item in planned.items) + list(statuses.values()).count("busy")
     if elsewhere:
-        out.print(f"{elsewhere} runs are being worked on by another process; `zigbench status {suite}` follows them.")
+        out.print(f"{elsewhere} runs are another process's or wait for theirs; `zigbench status {suite}` follows them.")
     bad = [s for s in [*statuses.values(), *(i.state for i in planned.items if i not in planned.todo)] if s in BAD]
     if bad:
         states = sorted(set(bad) - {"error"}) or ["failed"]

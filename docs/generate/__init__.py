@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from generate import backbones, cli, curves, data, metrics, published, spec, suites
+from generate import backbones, cli, curves, data, gallery, metrics, published, spec, suites
 
 PARTS: dict[str, Callable[[], str]] = {
     "cli": cli.commands,
@@ -22,6 +22,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "metrics": metrics.metrics,
     "suites": suites.suites,
     "published": published.tables,
+    "gallery-curves": gallery.curves,
+    "gallery-measured": gallery.measured,
 }
 
 MARK = "% generated: "

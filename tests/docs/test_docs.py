@@ -180,3 +180,19 @@ def test_every_key_and_option_has_a_meaning(built):
             for row in re.findall(r"<tr.*?</tr>", table, re.DOTALL)[1:]:
                 cells = [re.sub("<.*?>", "", cell).strip() for cell in re.findall(r"<td.*?</td>", row, re.DOTALL)]
                 assert len(cells[heads.index("meaning")]) > 3, f"{page}: {cells}"
+
+
+def test_a_kept_report_is_shown_with_its_command_and_figures(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    from generate import gallery
+
+    assert "No measured report" in gallery.measured(tmp_path / "none", tmp_path)
+    figures = tmp_path / "measured/quickstart/figures"
+    figures.mkdir(parents=True)
+    for name in ("curves", "effects"):
+        (figures / f"{name}.svg").write_text("<svg/>")
+    (figures.parent / "cells.json").write_text('{"zigbench run quickstart": {}}')
+    text = gallery.measured(tmp_path / "measured", tmp_path / "docs")
+    assert "`zigbench run quickstart`" in text
+    shown = re.findall(r"\]\((.*?)\)", text)
+    assert shown == [f"../measured/quickstart/figures/{name}.svg" for name in ("effects", "curves")]

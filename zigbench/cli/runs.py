@@ -64,7 +64,8 @@ def run(
         out.print(f"{describe(planned.items)}; nothing left to do.")
     page = write_report(chosen, [item.cell for item in planned.items], results, reports)
     out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
-    elsewhere = sum(item.state in ("running", "pending") for item in planned.items) + list(statuses.values()).count("busy")
+    others = sum(item.state in ("running", "pending") for item in planned.items)
+    elsewhere = others + list(statuses.values()).count("busy")
     if elsewhere:
         out.print(f"{elsewhere} runs are another process's or wait for theirs; `zigbench status {suite}` follows them.")
     bad = [s for s in [*statuses.values(), *(i.state for i in planned.items if i not in planned.todo)] if s in BAD]

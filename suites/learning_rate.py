@@ -10,7 +10,7 @@ from suites.quickstart import suite as quickstart
 from zigbench.suite import Axis, Suite, grid
 
 FAMILIES = {"zigma": "zigzag-8", "bidirectional": "bidirectional", "dit": "dit"}
-RATES = (2e-3, 5e-3, 1e-2, 2e-2)
+RATES = (2e-3, 5e-3, 1e-2, 2e-2, 4e-2)
 
 suite = Suite(
     name="learning_rate",
@@ -29,7 +29,7 @@ suite = Suite(
     ),
     equal={"parameters": 0.05, "images_seen": 0.0},
     metrics=("held_out_loss",),
-    baseline="zigma, rate 0.005",
+    baseline="zigma, rate 0.01",
     resources=quickstart.resources,
     notes=("A miniature, run to choose the rates of the quickstart; two seeds that the quickstart does not use.",),
 )

@@ -120,3 +120,24 @@ def test_a_sample_that_cannot_be_read_fails_at_its_own_step():
     assert [int(next(read).x[0]) for _ in range(2)] == [10, 11]
     with pytest.raises(OSError, match="sample 12"):
         next(read)
+
+
+class Varying(TensorSplit):
+    """A split whose samples carry the seed of the visit."""
+
+    varies = True
+
+    def batch(self, indices):
+        return Batch(torch.full((len(indices.indices), 1, 1, 1), float(indices.seed % 2**20)))
+
+
+def test_a_split_that_varies_is_told_which_visit_it_is_whoever_reads():
+    split = Varying("varying", torch.zeros(10, 1, 1, 1))
+
+    def seeds(world: World, start: int) -> list[float]:
+        read = Feed(split, Interpolant(), seed=3, batch=4, dropout=0.0, world=world, device=CPU)
+        return [float(material.x[0]) for material in read.walk(start, 6)]
+
+    whole = seeds(World(), 0)
+    assert len(set(whole)) == 6
+    assert seeds(World(1, 2), 2) == whole[2:]

@@ -25,6 +25,8 @@ LATENTS = re.compile(r"(img_feature\d*|frame_feature\d*|latent)\.npy")
 TEXTS = ("caption_clip_feature.npy", "caption_feature.npy")
 """Parts that are texts' embeddings: (captions, tokens, width), or (tokens, width) of one."""
 
+END = bytes(2 * tarfile.BLOCKSIZE)
+
 CLASSES = ("cls_id", "cls_id.cls", "cls")
 
 
@@ -79,11 +81,14 @@ def members_of(path: Path) -> dict[str, dict[str, Member]]:
                 stem, _, part = name.name.partition(".")
                 key = str(name.with_name(stem))
                 found.setdefault(key, {})[part.lower()] = Member(path, info.offset_data, info.size)
-            whole = archive.offset
+            end = archive.offset
     except (tarfile.TarError, EOFError) as error:
         raise ValueError(f"{path} can't be read as a tar file: damaged or cut short ({error})") from None
-    if path.stat().st_size < whole:
-        raise ValueError(f"{path} is cut short: {path.stat().st_size} bytes, its members take {whole}")
+    with open(path, "rb") as file:
+        file.seek(end)
+        # A header that is cut short ends the walk above like an archive's end, which is two blocks of zeros.
+        if file.read(len(END)) != END:
+            raise ValueError(f"{path} is cut short: it has no end after its {len(found)} samples")
     return found
 
 

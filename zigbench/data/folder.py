@@ -61,7 +61,7 @@ class ImageFolder:
                 raise ValueError(f"{config.path}: no picture is left for the split {name!r}")
             label = None if labels is None else torch.from_numpy(labels[rows])
             if small:
-                x = torch.from_numpy(np.stack([good[row][2] for row in rows]))
+                x = torch.from_numpy(np.stack([pixels for row in rows if (pixels := good[row][2]) is not None]))
                 self.splits[name] = TensorSplit("image-folder", x, label)
             else:
                 self.splits[name] = _OnDisk(
@@ -163,7 +163,7 @@ def _read(sample: Sample, config: ImageFolderConfig) -> tuple[str, np.ndarray]:
 
 def digest_of(content: bytes | np.ndarray) -> str:
     """SHA-256 of a picture's content, hexadecimal."""
-    return hashlib.sha256(content if isinstance(content, bytes) else np.ascontiguousarray(content)).hexdigest()
+    return hashlib.sha256(content if isinstance(content, bytes) else content.tobytes()).hexdigest()
 
 
 def _attempt(sample: Sample, config: ImageFolderConfig, keep: bool) -> str | tuple[str, np.ndarray | None]:

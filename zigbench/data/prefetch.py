@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
-from zigbench.data.split import Batch, Indices, Split
+from zigbench.data.split import Batch, Split
 
 THREADS = 4
 AHEAD = 8
 """Batches in the making or ready."""
 
 
-def batches(split: Split, indices: Callable[[int], Indices], start: int, stop: int) -> Iterator[Batch]:
+def batches(split: Split, indices: Callable[[int], Any], start: int, stop: int) -> Iterator[Batch]:
     """The batches of steps ``start`` to ``stop`` (exclusive), in order.
 
     A split that is resident in memory is read when asked; any other by threads, ahead of time. An error in reading
@@ -21,7 +22,7 @@ def batches(split: Split, indices: Callable[[int], Indices], start: int, stop: i
 
     Args:
         split: where to read.
-        indices: the samples of a step.
+        indices: the samples of a step, as the split's ``batch`` takes them.
     """
     if split.resident:
         for step in range(start, stop):

@@ -26,8 +26,23 @@ class Batch(NamedTuple):
     context: Tensor | None = None
 
 
+class Visit(NamedTuple):
+    """Samples asked for on one occasion of many: what may vary between visits is a function of (seed, sample).
+
+    Attributes:
+        indices: of the samples.
+        seed: of the visit.
+    """
+
+    indices: Indices
+    seed: int
+
+
 class Split(Protocol):
     """One part of a data set.
+
+    A split whose samples vary with the visit (flips, a choice of captions) has an attribute ``varies`` that is true,
+    and its ``batch`` takes a :class:`Visit` too.
 
     Attributes:
         name: of the data set.

@@ -22,16 +22,20 @@ PREVIEW = "samples.npy"
 
 
 def prepare(data: Any, spec: RunSpec, *, cache: Path, weights: Mapping[str, Path] | None = None) -> None:
-    """Find the weights of every extractor that the spec's metrics read, or make them.
+    """Find the weights of every extractor that the spec's metrics read, or make them, and what decodes latents.
 
     Call it before a training, which should not end in a download that fails. Arguments as :func:`evaluate`.
 
     Raises:
         MissingWeightsError: weights that are not here and not to be had; says which, from where, where to put them.
+        ValueError: the autoencoder that decodes latents is not here, or is another one.
     """
     given = weights or {}
     metrics = (registry.metrics.get(name) for name in spec.evaluation.metrics)
-    for name in sorted({metric.extractor for metric in metrics if metric.extractor is not None}):
+    extractors = sorted({metric.extractor for metric in metrics if metric.extractor is not None})
+    if extractors and hasattr(data, "decode"):
+        assert data.decoder  # Latents can name their decoder once they have found and loaded it.
+    for name in extractors:
         load_extractor(name, cache, data=data, weights=given.get(name))
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from zigbench.backbone import NO_LABEL
 from zigbench.data.order import shard, step_indices
 from zigbench.data.prefetch import batches
-from zigbench.data.split import Split
+from zigbench.data.split import Indices, Split, Visit
 from zigbench.interpolant import Interpolant
 from zigbench.rng import derive_seed
 from zigbench.training.distributed import World
@@ -100,7 +100,7 @@ class Feed:
     def walk(self, start: int, stop: int) -> Iterator[Material]:
         """Material of steps ``start`` to ``stop`` (exclusive)."""
         share = self._share
-        for step, read in enumerate(batches(self.split, self.indices, start, stop), start):
+        for step, read in enumerate(batches(self.split, self._asked, start, stop), start):
             x = self._move(read.x)
             # Without a coupling only the shape of the data is looked at: one element serves as the whole batch.
             whole = x if self._whole else x.new_empty(()).expand(self.batch, *x.shape[1:])
@@ -121,6 +121,13 @@ class Feed:
                 None if label is None else self._move(label),
                 None if context is None else self._move(context),
             )
+
+    def _asked(self, step: int) -> Indices | Visit:
+        """What a step asks of the split: samples, and where these vary with the visit, which visit it is."""
+        indices = self.indices(step)
+        if not getattr(self.split, "varies", False):
+            return indices
+        return Visit(indices, derive_seed(self.seed, "visit", step))
 
     def _drop(self, step: int, label: Tensor | None, context: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         if label is None and context is None:

@@ -1,0 +1,235 @@
+"""Prepared latents: what was put in comes out, visits vary as functions of their seed, and damage is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from zigbench.data.archives import members_of
+from zigbench.data.encode import Order
+from zigbench.data.latents import Latents
+from zigbench.data.named import Choices, prepare_named
+from zigbench.data.own import LatentFolderConfig
+from zigbench.data.preparing import Wanted, prepare
+from zigbench.data.recipes import CocoConfig, LatentsConfig
+from zigbench.data.samples import MissingDataError
+from zigbench.data.shards import DamagedDataError, damaged_files
+from zigbench.data.sources import samples_of
+from zigbench.data.split import Visit
+
+from .conftest import SHAPE, TEXT, add_member
+
+
+def config(folder, **changes):
+    return LatentFolderConfig(path=str(folder), resolution=32, **{"classes": 3, "text": TEXT, **changes})
+
+
+@pytest.fixture
+def prepared(tars, tmp_path):
+    out = tmp_path / "prepared"
+    order = Order(32, 0.18215, latents="img_feature32", flips=False, shard=8)
+    prepare(order, Wanted("latents", classes=3, text=TEXT), samples_of(tars), out, where=tars)
+    return out
+
+
+def test_latents_labels_and_captions_come_out_as_they_went_in(tars, prepared):
+    data = Latents(config(prepared))
+    assert {name: len(data.split(name)) for name in ("train", "held-out")} == {"train": 30, "held-out": 9}
+    samples = [sample for sample in samples_of(tars) if sample.split == "train"]
+    chosen = [29, 0, 8, 8, 17]
+    batch = data.split("train").batch(chosen)
+    for row, number in enumerate(chosen):
+        features = samples[number].features
+        stored = features["img_feature32"].read().astype(np.float16).astype(np.float32)
+        assert np.allclose(batch.x[row], stored * 0.18215, rtol=1e-6)
+        assert batch.label[row] == int(samples[number].label)
+        first = features["captions"].read()[0].astype(np.float16).astype(np.float32)
+        assert np.array_equal(batch.context[row], first)
+    assert batch.x.shape == (5, *config(prepared).geometry(1).sample_shape)
+
+
+def test_a_visit_is_a_function_of_its_seed_and_the_sample(tars, prepared):
+    split = Latents(config(prepared)).split("train")
+    whole = split.batch(Visit(range(30), 5))
+    backwards = split.batch(Visit([*reversed(range(30))], 5))
+    assert torch.equal(whole.context, backwards.context.flip(0))
+    captions = [sample.features["captions"].read() for sample in samples_of(tars) if sample.split == "train"]
+    seen = [set() for _ in captions]
+    for seed in range(40):
+        context = split.batch(Visit(range(30), seed)).context
+        for row, texts in enumerate(captions):
+            (which,) = np.flatnonzero((texts.astype(np.float16) == context[row].numpy()).all((1, 2)))
+            seen[row].add(int(which))
+    assert seen == [set(range(len(texts))) for texts in captions]
+
+
+def test_without_classes_or_text_none_come(prepared):
+    batch = Latents(config(prepared, classes=None, text=None)).split("held-out").batch([0])
+    assert (batch.label, batch.context) == (None, None)
+    with pytest.raises(IndexError, match="0 to 8"):
+        Latents(config(prepared)).split("held-out").batch([9])
+
+
+def test_what_is_whole_is_not_made_again_and_what_is_cut_short_is(tars, prepared):
+    before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in prepared.glob("*.npy")}
+    damaged = prepared / "train-00001.moments.npy"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    with pytest.raises(DamagedDataError, match=r"1 of 24 files are not whole: train-00001\.moments\.npy has \d+ bytes"):
+        Latents(config(prepared))
+    (prepared / "held-out-00001.labels.npy").unlink()
+    order = Order(32, 0.18215, latents="img_feature32", flips=False, shard=8)
+    steps = []
+    prepare(
+        order,
+        Wanted("latents", classes=3, text=TEXT),
+        samples_of(tars),
+        prepared,
+        where=tars,
+        on_progress=lambda done, total: steps.append((done, total)),
+    )
+    assert steps[-1] == (39, 39)
+    assert len(steps) == 2
+    after = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in prepared.glob("*.npy")}
+    assert {name: content for name, (_, content) in before.items()} == {name: c for name, (_, c) in after.items()}
+    remade = {name for name in before if before[name][0] != after[name][0]}
+    assert {name.partition(".")[0] for name in remade} == {"train-00001", "held-out-00001"}
+
+
+def test_a_flipped_bit_is_found_by_checksum(prepared):
+    assert damaged_files(prepared) == []
+    path = prepared / "train-00002.texts.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert damaged_files(prepared) == ["train-00002.texts.npy"]
+
+
+def test_several_processes_make_the_same_shards(tars, prepared, tmp_path):
+    order = Order(32, 0.18215, latents="img_feature32", flips=False, shard=8)
+    together = tmp_path / "together"
+    wanted = Wanted("latents", classes=3, text=TEXT)
+    prepare(order, wanted, samples_of(tars), together, where=tars, processes=2)
+    for path in prepared.glob("*.npy"):
+        assert (together / path.name).read_bytes() == path.read_bytes()
+    assert json.loads((together / "index.json").read_text()) == json.loads((prepared / "index.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"scale": 0.13025}, "another autoencoder: they were recorded with the scale 0.18215, and 0.13025"),
+        ({"classes": 5}, "3 classes, the config asks for 5"),
+        ({"text": (77, 768)}, "embeddings of 5×6, the config asks for 77×768"),
+        ({"resolution": 64}, r"the latents are \[4, 4, 4\], the config asks for \[4, 8, 8\]"),
+    ],
+)
+def test_other_latents_than_asked_for_are_refused(prepared, changes, words):
+    with pytest.raises(DamagedDataError, match=words):
+        Latents(config(prepared).model_copy(update=changes))
+
+
+def test_latents_of_strange_size_are_refused(tars, prepared, tmp_path):
+    wanted, order = Wanted("latents"), Order(32, 0.18215, latents="img_feature32", flips=False)
+    scaled = Order(32, 0.18215, latents="img_feature32", flips=False, scaled=True)
+    with pytest.raises(ValueError, match=r"deviate by 5\.\d+ where the scale 0.18215"):
+        prepare(scaled, wanted, samples_of(tars), tmp_path / "scaled", where=tars)
+    index = json.loads((prepared / "index.json").read_text())
+    (prepared / "index.json").write_text(json.dumps({**index, "deviation": 0.18}))
+    with pytest.raises(DamagedDataError, match="were scaled twice or not at all"):
+        Latents(config(prepared))
+    assert order.identity() != scaled.identity()
+    for path in prepared.glob("*.moments.npy"):
+        np.save(path, (np.load(path) * 10).astype(np.float16))
+    (prepared / "index.json").write_text(json.dumps(index))
+    with pytest.raises(DamagedDataError, match="not those that the index describes"):
+        Latents(config(prepared))
+
+
+class MiniatureConfig(LatentsConfig):
+    """A recipe that the shards above complete."""
+
+    name = "miniature"
+    images: ClassVar = {"train": 30, "held-out": 9}
+    source = "the tests' own shards"
+    classes = 3
+    resolution: int = 32
+
+
+def test_a_recipe_counts_what_it_finds(tars, prepared, tmp_path, monkeypatch):
+    monkeypatch.setenv("ZIGBENCH_DATA", str(tmp_path / "data"))
+    (tmp_path / "data").mkdir()
+    with pytest.raises(MissingDataError, match=r"no latents of miniature at 32 pixels in .*by hand: the tests' own"):
+        Latents(MiniatureConfig())
+    prepared.rename(tmp_path / "data" / "miniature-32")
+    assert len(Latents(MiniatureConfig()).split("train")) == 30
+    monkeypatch.setattr(MiniatureConfig, "images", {"train": 31, "held-out": 9})
+    with pytest.raises(DamagedDataError, match="the split 'train' holds 30 samples of 31"):
+        Latents(MiniatureConfig())
+    order = Order(32, 0.18215, latents="img_feature32", flips=False)
+    wanted = Wanted("miniature", classes=4, text=TEXT, images=MiniatureConfig.images, source=MiniatureConfig.source)
+    with pytest.raises(MissingDataError) as caught:
+        prepare(order, wanted, samples_of(tars), tmp_path / "out", where=tars)
+    for words in ("39 samples of 40", "3 classes of 4", "'train' holds 30 samples of 31", "by hand: the tests' own"):
+        assert words in str(caught.value)
+
+
+def test_a_missing_recipe_says_what_to_download_and_which_command_prepares_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZIGBENCH_DATA", str(tmp_path))
+    with pytest.raises(MissingDataError) as caught:
+        Latents(CocoConfig())
+    for words in (str(tmp_path / "coco-256"), "82,783 train", "MS-COCO 2014", "zigbench prepare coco --from"):
+        assert words in str(caught.value)
+
+
+def test_shards_with_their_own_latents_are_prepared_by_name(tars, tmp_path):
+    out = tmp_path / "named"
+    choices = Choices(resolution=32, to=out, encoded=True, classes=3)
+    folder, made = prepare_named("latents", tars, choices)
+    assert (folder, made.counts, made.roundtrip) == (out, {"train": 30, "held-out": 9}, None)
+    assert Latents(config(out)).index["shape"] == list(SHAPE)
+    with pytest.raises(ValueError, match="not all samples come with latents at 64 pixels"):
+        prepare_named("latents", tars, Choices(resolution=64, to=out, encoded=True))
+    with pytest.raises(ValueError, match="nothing to prepare"):
+        prepare_named("digits", tars, Choices())
+
+
+def test_an_archive_is_never_trusted(tmp_path):
+    def archive(name, *, link=False):
+        path = tmp_path / "bad.tar"
+        with tarfile.open(path, "w") as file:
+            if link:
+                info = tarfile.TarInfo(name)
+                info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+                file.addfile(info)
+            else:
+                add_member(file, name, b"words")
+        return path
+
+    for name in ("../outside.txt", "/etc/outside.txt", "a/../../b.txt"):
+        with pytest.raises(ValueError, match="leads out of the archive"):
+            members_of(archive(name))
+    with pytest.raises(ValueError, match="is a link or device"):
+        members_of(archive("link.txt", link=True))
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    path = tmp_path / "train-0.tar"
+    with tarfile.open(path, "w") as file:
+        add_member(file, "a.latent.npy", buffer.getvalue())
+    (sample,) = samples_of(tmp_path) if not (tmp_path / "bad.tar").unlink() else ()
+    with pytest.raises(ValueError, match="not a plain array"):
+        sample.features["latent"].read()
+
+
+def test_a_tar_cut_short_is_refused(tars):
+    path = tars / "train-000001.tar"
+    whole = path.read_bytes()
+    for share in (0.05, 0.3, 0.61, 0.9):
+        path.write_bytes(whole[: int(len(whole.rstrip(b"\0")) * share)])
+        with pytest.raises(ValueError, match="cut short"):
+            members_of(path)

@@ -1,0 +1,59 @@
+"""The command that prepares data: prepare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zigbench.cli.options import app, err, out
+
+
+@app.command()
+def prepare(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A registered data set; `latents` for your own pictures.")
+    ],
+    source: Annotated[Path, typer.Option("--from", metavar="FOLDER", help="Pictures, a table, arrays or tar shards.")],
+    to: Annotated[Path | None, typer.Option(help="Where to write; by default below `data` or $ZIGBENCH_DATA.")] = None,
+    resolution: Annotated[int | None, typer.Option(min=8, help="Side of the pictures in pixels.")] = None,
+    vae: Annotated[str | None, typer.Option(help="Autoencoder: a folder, or a name in its library's cache.")] = None,
+    text: Annotated[str | None, typer.Option(help="Text encoder, likewise, for captions.")] = None,
+    pooled: Annotated[bool, typer.Option(help="Keep the pooled embedding of a caption, not its tokens'.")] = False,
+    classes: Annotated[int | None, typer.Option(min=1, help="Number of classes of your own pictures.")] = None,
+    flips: Annotated[bool, typer.Option(help="Keep latents of the flipped pictures too.")] = True,
+    encoded: Annotated[bool, typer.Option(help="Take the latents and embeddings that tar shards hold.")] = False,
+    scaled: Annotated[bool, typer.Option(help="The latents that shards hold were scaled already.")] = False,
+    unreadable: Annotated[float, typer.Option(min=0, max=1, help="Share that may be unreadable.")] = 0.001,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that encode.")] = 1,
+) -> None:
+    """Encode pictures into latents, once, for the runs to read. Interrupted, the same command goes on."""
+    from rich.progress import Progress
+
+    from zigbench.data.autoencoder import VAE
+    from zigbench.data.named import Choices, prepare_named
+
+    choices = Choices(
+        resolution=resolution,
+        to=to,
+        vae=vae or VAE,
+        text=text,
+        pooled=pooled,
+        classes=classes,
+        flips=flips,
+        encoded=encoded,
+        scaled=scaled,
+        unreadable=unreadable,
+        processes=processes,
+    )
+    with Progress(console=err) as bar:
+        task = bar.add_task("encoding", visible=False)
+        folder, made = prepare_named(
+            name, source, choices, lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+        )
+    for message in made.unreadable:
+        err.print(f"unreadable: {message}", markup=False)
+    counts = " and ".join(f"{count:,} {split}" for split, count in made.counts.items())
+    error = "" if made.roundtrip is None else f", decoded back at {made.roundtrip:.1f} dB"
+    out.print(f"{counts} samples in {folder} (latents deviate by {made.deviation:.2f}{error})", markup=False)

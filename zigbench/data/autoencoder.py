@@ -1,0 +1,165 @@
+"""The fixed autoencoder between pictures and latents, and the text encoder: diffusers' and transformers' own classes.
+
+Both are loaded from a folder in their library's own form, or from that library's cache; nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zigbench.data.split import content_hash
+
+PIECE = 16
+"""Pictures that are decoded at once."""
+
+VAE = "stabilityai/sd-vae-ft-ema"
+"""The autoencoder that the published networks were trained with, as the library's cache knows it."""
+
+CLIP = "openai/clip-vit-large-patch14"
+"""The text encoder that the published networks were trained with, as the library's cache knows it."""
+
+
+class MissingModelError(ValueError):
+    """A model that is not on this machine; the message says which, where it is looked for and how to get it."""
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """A loaded AutoencoderKL.
+
+    Attributes:
+        model: in evaluation mode, float32.
+        source: folder or name it was loaded by.
+        sha256: of its weights, whatever file they lie in.
+        scale: that its config says latents are multiplied by.
+        shift: that its config says is subtracted before.
+        channels: of its latents.
+        downsampling: pixels a side of one latent cell.
+    """
+
+    model: Any
+    source: str
+    sha256: str
+    scale: float
+    shift: float
+    channels: int
+    downsampling: int
+
+    @classmethod
+    def load(cls, source: str, device: torch.device | str | None = None) -> Autoencoder:
+        """Load by folder, or by name from the cache.
+
+        Args:
+            source: folder with ``config.json`` and weights (or whose ``vae`` folder has them), or a cached name.
+            device: None takes the GPU where there is one.
+
+        Raises:
+            MissingModelError: not here, or diffusers is not installed.
+        """
+        folder = Path(source)
+        if (folder / "vae" / "config.json").is_file():
+            folder = folder / "vae"
+        model = _load("diffusers", "AutoencoderKL", str(folder) if folder.is_dir() else source)
+        config = model.config
+        return cls(
+            model.to(device or _device()),
+            source,
+            weights_hash(model),
+            float(config.scaling_factor),
+            float(getattr(config, "shift_factor", None) or 0.0),
+            int(config.latent_channels),
+            2 ** (len(config.block_out_channels) - 1),
+        )
+
+    @torch.no_grad()
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Posterior of pictures in [-1, 1], (B, 3, H, W) → (B, 2, C, h, w): mean and log-variance, on the CPU."""
+        found = self.model.encode(pictures.to(self.model.device)).latent_dist
+        return torch.stack((found.mean, found.logvar), dim=1).float().cpu()
+
+    @torch.no_grad()
+    def decode(self, z: Tensor) -> Tensor:
+        """Pictures of unscaled latents, (B, C, h, w) → (B, 3, H, W), on the device of ``z``."""
+        pieces = [self.model.decode(piece.to(self.model.device)).sample for piece in z.float().split(PIECE)]
+        return torch.cat(pieces).to(z.device)
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """A loaded CLIP text model with its tokenizer.
+
+    Attributes:
+        tokens, width: shape of an embedding.
+        sha256: of the weights.
+        pooled: whether an embedding is the one pooled token in place of all.
+    """
+
+    model: Any
+    tokenizer: Any
+    source: str
+    sha256: str
+    tokens: int
+    width: int
+    pooled: bool
+
+    @classmethod
+    def load(cls, source: str, *, pooled: bool = False, device: torch.device | str | None = None) -> TextEncoder:
+        """Load by folder (with the tokenizer beside the model), or by name from the cache.
+
+        Raises:
+            MissingModelError: not here, or transformers is not installed.
+        """
+        model = _load("transformers", "CLIPTextModel", source)
+        tokenizer = _load("transformers", "CLIPTokenizer", source)
+        config = model.config
+        tokens = 1 if pooled else int(config.max_position_embeddings)
+        where = device or _device()
+        return cls(model.to(where), tokenizer, source, weights_hash(model), tokens, int(config.hidden_size), pooled)
+
+    @torch.no_grad()
+    def encode(self, captions: Sequence[str]) -> Tensor:
+        """Last hidden states of captions, padded and cut to the model's length, float32 (B, tokens, width), on the CPU.
+
+        The pooled embedding, where wanted, is the hidden state at the end of the text, (B, 1, width).
+        """
+        length = int(self.model.config.max_position_embeddings)
+        tokens = self.tokenizer(
+            list(captions), padding="max_length", truncation=True, max_length=length, return_tensors="pt"
+        )
+        found = self.model(input_ids=tokens["input_ids"].to(self.model.device))
+        chosen = found.pooler_output[:, None] if self.pooled else found.last_hidden_state
+        result: Tensor = chosen.float().cpu()
+        return result
+
+
+def weights_hash(model: nn.Module) -> str:
+    """SHA-256 over the shapes and values of a model's weights, in the order of their names."""
+    state = model.state_dict()
+    return content_hash(*(state[name].cpu() for name in sorted(state)))
+
+
+def _load(package: str, name: str, source: str) -> Any:
+    try:
+        found = getattr(importlib.import_module(package), name)
+    except ImportError as error:
+        raise MissingModelError(f"{name} needs {package} ({error}): pip install 'zigbench[latents]'") from None
+    try:
+        model = found.from_pretrained(source, local_files_only=True)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise MissingModelError(
+            f"no {name} in {source!r}, neither as a folder nor in {package}'s cache ({reason}); download it where "
+            "there is a network and name its folder"
+        ) from None
+    return model.float().eval().requires_grad_(False) if isinstance(model, nn.Module) else model
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,218 @@
+"""One shard of samples to arrays: pictures through the autoencoder, captions through the text encoder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from zigbench.data.autoencoder import Autoencoder, TextEncoder
+from zigbench.data.pictures import Filter, UnreadablePictureError, read_picture
+from zigbench.data.samples import Content, Sample
+from zigbench.data.shards import write_shard
+
+CERTAIN = -30.0
+"""Log-variance of a latent that was taken as it is: the smallest that the autoencoder itself gives."""
+
+TRIED = 8
+"""Samples of each shard whose round trip is measured."""
+
+Made = dict[str, Any]
+"""What is known of a shard: its name, counts, sums, faults, and its files' sizes and hashes."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """How samples are encoded.
+
+    Args:
+        resolution: side of the pictures in pixels.
+        scale, shift: of the latents, (z − shift)·scale being of unit deviation.
+        autoencoder: folder or cached name.
+        autoencoder_sha256: of its weights; None where samples come with latents of their own.
+        latents: the part of a sample that is its latent; None to encode its picture.
+        scaled: whether those latents were scaled already.
+        text: folder or cached name of the text encoder; None without captions, or where they come encoded.
+        text_sha256: of its weights.
+        pooled: whether captions become their one pooled embedding.
+        filter: of the pictures' resizing.
+        flips: whether a second view, flipped left to right, is kept.
+        shard: samples in a shard.
+        batch: pictures that are encoded at once.
+    """
+
+    resolution: int
+    scale: float
+    shift: float = 0.0
+    autoencoder: str = ""
+    autoencoder_sha256: str | None = None
+    latents: str | None = None
+    scaled: bool = False
+    text: str | None = None
+    text_sha256: str | None = None
+    pooled: bool = False
+    filter: Filter = "lanczos"
+    flips: bool = True
+    shard: int = 512
+    batch: int = 16
+
+    def identity(self) -> tuple[Any, ...]:
+        """What the arrays depend on."""
+        return (
+            self.resolution, self.scale, self.shift, self.autoencoder_sha256, self.latents, self.scaled,
+            self.text_sha256, self.pooled, self.filter, self.flips,
+        )  # fmt: skip
+
+    def content(self, sample: Sample) -> Content:
+        """What a sample's latent is made of.
+
+        Raises:
+            UnreadablePictureError: the sample has no such part.
+        """
+        found = sample.picture if self.latents is None else sample.features.get(self.latents)
+        if found is None:
+            raise UnreadablePictureError(f"{sample.name}: it has no {self.latents or 'picture'}")
+        return found
+
+
+@dataclass(frozen=True)
+class Job:
+    """One shard to make.
+
+    Args:
+        name: of the shard.
+        samples: in order.
+        labels: of the samples; None without classes.
+    """
+
+    name: str
+    samples: tuple[Sample, ...]
+    labels: tuple[int, ...] | None
+
+    def key(self, order: str) -> str:
+        """Hash of what the shard depends on: how it is made, its samples and their labels and captions."""
+        told = [(sample.name, sample.captions) for sample in self.samples]
+        return hashlib.sha256(repr((order, told, self.labels)).encode()).hexdigest()
+
+
+class Encoder:
+    """Makes shards; the models are loaded when the first shard needs them.
+
+    Args:
+        order: how.
+        text: tokens and width of captions' embeddings; None without captions.
+        key: what all shards depend on.
+        out: where they go.
+        rank, world: which of how many processes this is; each takes a GPU of its own where there are several.
+    """
+
+    def __init__(
+        self, order: Order, text: tuple[int, int] | None, key: str, out: Path, *, rank: int = 0, world: int = 1
+    ) -> None:
+        self.order = order
+        self.text = text
+        self.key = key
+        self.out = out
+        self.device = f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
+        if world > 1:
+            torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
+
+    @cached_property
+    def autoencoder(self) -> Autoencoder:
+        return Autoencoder.load(self.order.autoencoder, self.device)
+
+    @cached_property
+    def text_encoder(self) -> TextEncoder:
+        assert self.order.text is not None
+        return TextEncoder.load(self.order.text, pooled=self.order.pooled, device=self.device)
+
+    def __call__(self, job: Job) -> Made:
+        """Make one shard, and return what is known of it.
+
+        Raises:
+            ValueError: no sample of it can be read, or arrays are of the wrong shape.
+        """
+        latents, kept, unreadable, error = self._latents(job.samples)
+        if not kept:
+            raise ValueError(f"no sample of the shard {job.name} can be read: {'; '.join(unreadable[:3])}")
+        arrays = {"moments": latents.astype(np.float16)}
+        if not np.isfinite(arrays["moments"]).all():
+            raise ValueError(f"the shard {job.name} has latents that are not finite in half precision")
+        if job.labels is not None:
+            arrays["labels"] = np.array([job.labels[row] for row in kept], dtype=np.int64)
+        if self.text is not None:
+            arrays["texts"], arrays["first"] = self._texts([job.samples[row] for row in kept], self.text)
+        scaled = (latents[:, 0, 0].astype(np.float64) - self.order.shift) * self.order.scale
+        facts = {
+            "key": job.key(self.key),
+            "name": job.name,
+            "count": len(kept),
+            "shape": list(latents.shape[3:]),
+            "values": scaled.size,
+            "sum": float(scaled.sum()),
+            "squares": float((scaled**2).sum()),
+            "roundtrip": error,
+            "unreadable": unreadable,
+        }
+        return write_shard(self.out, job.name, arrays, facts)
+
+    def _latents(self, samples: Sequence[Sample]) -> tuple[np.ndarray, list[int], list[str], float | None]:
+        """Moments (n, views, 2, …), the samples they are of, what was unreadable, and the round trip's mean square."""
+        read: list[np.ndarray] = []
+        kept, unreadable = [], []
+        for row, sample in enumerate(samples):
+            try:
+                read.append(self._read(sample))
+                kept.append(row)
+            except (UnreadablePictureError, OSError) as error:
+                unreadable.append(str(error) if sample.name in str(error) else f"{sample.name}: {error}")
+        if not read or self.order.latents is not None:
+            return (np.stack(read) if read else np.empty(0)), kept, unreadable, None
+        moments, errors = [], []
+        for start in range(0, len(read), self.order.batch):
+            pictures = torch.from_numpy(np.stack(read[start : start + self.order.batch])).float() / 127.5 - 1
+            views = [self.autoencoder.encode(pictures)]
+            if self.order.flips:
+                views.append(self.autoencoder.encode(pictures.flip(-1)))
+            moments.append(torch.stack(views, dim=1).numpy())
+            if start < TRIED:
+                back = self.autoencoder.decode(views[0][: TRIED - start, 0]).clamp(-1, 1)
+                errors.append((back - pictures[: len(back)]).square().mean().item())
+        return np.concatenate(moments), kept, unreadable, float(np.mean(errors))
+
+    def _read(self, sample: Sample) -> np.ndarray:
+        """Pixels uint8 (3, H, W), or moments (1, 2, …) of a sample that comes with its latent."""
+        content = self.order.content(sample).read()
+        if self.order.latents is None:
+            return read_picture(content, self.order.resolution, 3, name=sample.name, filter=self.order.filter)
+        if not isinstance(content, np.ndarray) or content.dtype.kind != "f" or content.ndim not in (3, 4):
+            raise UnreadablePictureError(
+                f"{sample.name}: its latent is no floating-point array (C, H, W) or (T, C, H, W)"
+            )
+        mean = content.astype(np.float32)
+        if self.order.scaled:
+            mean = mean / self.order.scale + self.order.shift
+        return np.stack((mean, np.full_like(mean, CERTAIN)))[None]
+
+    def _texts(self, samples: Sequence[Sample], shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Embeddings of all captions, float16 (m, tokens, width), and each sample's first, int64 (n + 1,)."""
+        parts = []
+        for sample in samples:
+            if "captions" in sample.features:
+                found = np.asarray(sample.features["captions"].read(), dtype=np.float32)
+                parts.append(found[None] if found.ndim == 2 else found)
+            else:
+                parts.append(self.text_encoder.encode(sample.captions).numpy())
+            if parts[-1].shape[1:] != shape or not len(parts[-1]):
+                raise ValueError(
+                    f"{sample.name}: its captions' embeddings are {parts[-1].shape}, not (captions, *{shape})"
+                )
+        first = np.cumsum([0, *map(len, parts)]).astype(np.int64)
+        return np.concatenate(parts).astype(np.float16), first

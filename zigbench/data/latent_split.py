@@ -1,0 +1,138 @@
+"""A split of prepared latents, read by index from memory-mapped shards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zigbench.data.split import Batch, Indices, Visit
+from zigbench.rng import derive_seed
+
+SPLITMIX = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)
+
+
+@dataclass(frozen=True)
+class _Shard:
+    moments: np.ndarray
+    labels: np.ndarray | None
+    texts: np.ndarray | None
+    first: np.ndarray | None
+
+
+class LatentSplit:
+    """A split in memory-mapped shards.
+
+    Read plainly, a sample is the posterior's mean of the picture as it is, with its first caption. Read in a visit,
+    its view, its caption and, where wanted, a draw from the posterior are functions of (seed, sample).
+
+    Args:
+        folder: where the shards lie.
+        shards: their facts, in order.
+        name: of the data set.
+        scale, shift: latents are (z − shift)·scale.
+        labelled, text: whether labels and captions are given.
+        posterior: whether visits draw from the posterior.
+    """
+
+    resident = False
+    varies = True
+
+    def __init__(
+        self,
+        folder: Path,
+        shards: list[dict[str, Any]],
+        *,
+        name: str,
+        scale: float,
+        shift: float = 0.0,
+        labelled: bool = False,
+        text: bool = False,
+        posterior: bool = False,
+    ) -> None:
+        self.name = name
+        self.scale = scale
+        self.shift = shift
+        self.posterior = posterior
+        self._starts = np.cumsum([0, *(shard["count"] for shard in shards)])
+        self._shards = [_open(folder, shard, labelled, text) for shard in shards]
+        hashes = [{part: told["sha256"] for part, told in shard["files"].items()} for shard in shards]
+        facts = json.dumps([hashes, scale, shift, labelled, text], sort_keys=True)
+        self.content_hash = hashlib.sha256(facts.encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def batch(self, indices: Indices | Visit) -> Batch:
+        """The samples at ``indices``, each as it is, or as a visit sees it.
+
+        Raises:
+            IndexError: there is no such sample.
+        """
+        asked, seed = indices if isinstance(indices, Visit) else (indices, None)
+        return self._read(np.asarray(asked, dtype=np.int64), seed)
+
+    def _read(self, indices: np.ndarray, seed: int | None) -> Batch:
+        if ((indices < 0) | (indices >= len(self))).any():
+            raise IndexError(f"samples run from 0 to {len(self) - 1}")
+        homes = np.searchsorted(self._starts, indices, side="right") - 1
+        rows = indices - self._starts[homes]
+        views = np.zeros(len(indices), np.int64)
+        if seed is not None:
+            views = (_words(seed, indices, 0) % self._shards[0].moments.shape[1]).astype(np.int64)
+        shape = self._shards[0].moments.shape[3:]
+        x = torch.empty(len(indices), *shape)
+        labels = None if self._shards[0].labels is None else torch.empty(len(indices), dtype=torch.int64)
+        texts = self._shards[0].texts
+        context = None if texts is None else torch.empty(len(indices), *texts.shape[1:])
+        picks = _words(seed, indices, 1) if seed is not None else np.zeros(len(indices), np.uint64)
+        for home in np.unique(homes):
+            shard, here = self._shards[home], np.flatnonzero(homes == home)
+            at = torch.from_numpy(here)
+            x[at] = torch.from_numpy(shard.moments[rows[here], views[here], 0]).float()
+            if seed is not None and self.posterior:
+                log_variance = torch.from_numpy(shard.moments[rows[here], views[here], 1]).float()
+                x[at] += (0.5 * log_variance).exp() * _noise(seed, indices[here], shape)
+            if labels is not None and shard.labels is not None:
+                labels[at] = torch.from_numpy(shard.labels[rows[here]])
+            if context is not None and shard.texts is not None and shard.first is not None:
+                first = shard.first[rows[here]]
+                count = (shard.first[rows[here] + 1] - first).astype(np.uint64)
+                context[at] = torch.from_numpy(shard.texts[first + (picks[here] % count).astype(np.int64)]).float()
+        return Batch(x.sub_(self.shift).mul_(self.scale), labels, context)
+
+
+def _open(folder: Path, shard: dict[str, Any], labelled: bool, text: bool) -> _Shard:
+    def mapped(part: str, wanted: bool = True) -> np.ndarray | None:
+        if not wanted:
+            return None
+        return np.load(folder / f"{shard['name']}.{part}.npy", mmap_mode="r", allow_pickle=False)
+
+    moments = mapped("moments")
+    assert moments is not None
+    return _Shard(moments, mapped("labels", labelled), mapped("texts", text), mapped("first", text))
+
+
+def _words(seed: int, indices: np.ndarray, purpose: int) -> np.ndarray:
+    """A 64-bit word for each sample: splitmix64 of seed, purpose and index."""
+    word = indices.astype(np.uint64) * SPLITMIX[0] + np.uint64(derive_seed(seed, "visit", purpose))
+    for shift, factor in ((30, SPLITMIX[1]), (27, SPLITMIX[2])):
+        word = (word ^ (word >> np.uint64(shift))) * factor
+    mixed: np.ndarray = word ^ (word >> np.uint64(31))
+    return mixed
+
+
+def _noise(seed: int, indices: np.ndarray, shape: tuple[int, ...]) -> Tensor:
+    """Standard normal (n, *shape), each row a function of (seed, index)."""
+    draws = torch.empty(len(indices), *shape)
+    generator = torch.Generator()
+    for row, index in enumerate(indices.tolist()):
+        generator.manual_seed(derive_seed(seed, "posterior", index))
+        draws[row] = torch.randn(shape, generator=generator)
+    return draws

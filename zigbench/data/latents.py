@@ -1,0 +1,160 @@
+"""Prepared latents as a data set: read from memory-mapped shards, decoded back to pictures for the metrics."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from torch import Tensor
+
+from zigbench.data.latent_split import LatentSplit
+from zigbench.data.shards import DamagedDataError, read_index, strange
+from zigbench.data.split import Split, choose
+from zigbench.spec import Geometry
+
+if TYPE_CHECKING:
+    from zigbench.data.autoencoder import Autoencoder
+
+SCALE = 0.18215
+"""Of the autoencoder that the published networks were trained with."""
+
+AUTOENCODER = "ZIGBENCH_VAE"
+"""Environment variable that names the autoencoder's folder, where it has moved since the latents were made."""
+
+
+class Prepared(Protocol):
+    """What a config of latents says (see :mod:`zigbench.data.recipes` and :mod:`zigbench.data.own`)."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    def geometry(self, patch: int) -> Geometry: ...
+
+
+class Latents:
+    """Latents of unit scale, (z − shift)·scale of the autoencoder's posterior mean.
+
+    Args:
+        config: of a recipe, or of a folder of one's own.
+
+    Raises:
+        MissingDataError: nothing is prepared; says what to download by hand and the command that prepares it.
+        DamagedDataError: files missing, cut short or altered; other counts, shapes, classes or texts than asked for;
+            latents of another autoencoder.
+    """
+
+    def __init__(self, config: Prepared) -> None:
+        self.config = config
+        self.folder = config.folder
+        self.index = read_index(self.folder, how_to_prepare(config))
+        faults = list(self._faults())
+        if faults:
+            raise DamagedDataError(f"{self.folder}: {'; '.join(faults)}")
+        geometry = config.geometry(1)
+        self.splits: dict[str, Split] = {
+            name: LatentSplit(
+                self.folder,
+                shards,
+                name=str(self.index["name"]),
+                scale=self.index["scale"],
+                shift=self.index["shift"],
+                labelled=geometry.classes is not None,
+                text=geometry.context is not None,
+                posterior=getattr(config, "posterior", False),
+            )
+            for name, shards in self.index["splits"].items()
+        }
+        self._refuse_strange_values()
+
+    def split(self, split: str) -> Split:
+        """``train`` or ``held-out``.
+
+        Raises:
+            ValueError: any other name.
+        """
+        return choose(self.splits, split)
+
+    def _faults(self) -> Iterator[str]:
+        """How what lies there differs from what the config asks for, in words."""
+        index, geometry = self.index, self.config.geometry(1)
+        shape = list(geometry.sample_shape)
+        if index["shape"] != shape:
+            yield f"the latents are {index['shape']}, the config asks for {shape}"
+        scale = getattr(self.config, "scale", SCALE)
+        if abs(index["scale"] - scale) > 1e-6:
+            yield (
+                f"the latents are of another autoencoder: they were recorded with the scale {index['scale']:g}, "
+                f"and {scale:g} is asked for"
+            )
+        if geometry.classes is not None and len(index["classes"] or ()) != geometry.classes:
+            yield f"it has {len(index['classes'] or ())} classes, the config asks for {geometry.classes}"
+        if geometry.context is not None and index["text"] != list(geometry.context):
+            have = f"embeddings of {index['text'][0]}×{index['text'][1]}" if index["text"] else "no captions"
+            yield f"it has {have}, the config asks for {geometry.context[0]}×{geometry.context[1]}"
+        for split, count in getattr(self.config, "images", {}).items():
+            found = sum(shard["count"] for shard in index["splits"].get(split, ()))
+            unreadable = sum(len(shard["unreadable"]) for shard in index["splits"].get(split, ()))
+            if found + unreadable != count:
+                yield f"the split {split!r} holds {found:,} samples of {count:,}"
+
+    def _refuse_strange_values(self) -> None:
+        """Compare a few latents with the statistics that were recorded, and those with unit scale."""
+        split = self.splits["train"]
+        x = split.batch(range(0, len(split), max(1, len(split) // 64))).x
+        deviation = self.index["deviation"]
+        if fault := strange(deviation, self.index["scale"]):
+            raise DamagedDataError(f"{self.folder}: {fault}")
+        found = x.std().item() if x.isfinite().all() else float("nan")
+        if not 0.5 < found / deviation < 2:
+            raise DamagedDataError(
+                f"{self.folder}: some latents deviate by {found:.3g} where {deviation:.3g} was recorded: "
+                "the shards are not those that the index describes"
+            )
+
+    @cached_property
+    def _autoencoder(self) -> Autoencoder:
+        from zigbench.data.autoencoder import Autoencoder
+
+        told = self.index["autoencoder"]
+        loaded = Autoencoder.load(os.environ.get(AUTOENCODER) or told["source"])
+        if told["sha256"] is not None and loaded.sha256 != told["sha256"]:
+            raise DamagedDataError(
+                f"{self.folder} was encoded by an autoencoder with weights {told['sha256'][:12]}…; "
+                f"{loaded.source} has {loaded.sha256[:12]}…: name the right one in ${AUTOENCODER}"
+            )
+        return loaded
+
+    @property
+    def decoder(self) -> str:
+        """What :meth:`decode` decodes with, in words.
+
+        Raises:
+            ValueError: the autoencoder is not here or is another one; says where it is looked for.
+        """
+        return f"AutoencoderKL {self._autoencoder.sha256[:16]}, scale {self.index['scale']:g}"
+
+    def decode(self, x: Tensor) -> Tensor:
+        """Pictures of scaled latents, (B, C, H, W) → (B, 3, 8H, 8W) in about [-1, 1], on the device of ``x``.
+
+        Clips, (B, T, C, H, W), come as clips.
+        """
+        z = x.reshape(-1, *x.shape[-3:]) / self.index["scale"] + self.index["shift"]
+        pictures = self._autoencoder.decode(z)
+        return pictures.reshape(*x.shape[:-3], *pictures.shape[1:])
+
+
+def how_to_prepare(config: Any) -> str:
+    """What to say where latents are missing: what they are, where the pictures come from, the command."""
+    if not hasattr(config, "source"):
+        command = f"zigbench prepare latents --from PICTURES --to {config.folder} --resolution {config.resolution}"
+        return f"no latents in {config.folder}; prepare them: {command}"
+    images = " and ".join(f"{count:,} {split}" for split, count in config.images.items())
+    wanted = "images with captions" if config.text else "images of known class" if config.classes else "images"
+    return (
+        f"no latents of {config.name} at {config.resolution} pixels in {config.folder}. To be downloaded by hand: "
+        f"{config.source} ({images} {wanted}). Then: zigbench prepare {config.name} --from FOLDER "
+        f"--resolution {config.resolution}"
+    )

@@ -1,0 +1,126 @@
+"""Prepare a registered data set of latents: what its config says, with the models and samples that are at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zigbench import registry
+from zigbench.data.autoencoder import CLIP, VAE, Autoencoder, TextEncoder
+from zigbench.data.encode import Order
+from zigbench.data.latents import SCALE
+from zigbench.data.own import LatentFolderConfig
+from zigbench.data.pictures import Filter
+from zigbench.data.preparing import Summary, Wanted, prepare
+from zigbench.data.recipes import LatentsConfig
+from zigbench.data.samples import Sample
+from zigbench.data.sources import samples_of
+
+WITH_TEXTS = 128
+"""Samples in a shard that holds captions' embeddings, which are far larger than latents."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What whoever prepares may choose.
+
+    Args:
+        resolution: side of the pictures; None for the recipe's own.
+        to: where to write; None for the recipe's folder.
+        vae: autoencoder, by folder or cached name.
+        text: text encoder, likewise; None for the published one where the recipe has captions.
+        pooled: keep captions' one pooled embedding.
+        classes: of one's own folder; None without labels.
+        flips: keep a second view, flipped.
+        filter: of the resizing.
+        encoded: take the latents and embeddings that shards come with.
+        scaled: those latents were scaled already.
+        unreadable: share of samples that may be unreadable.
+        processes: that encode.
+    """
+
+    resolution: int | None = None
+    to: Path | None = None
+    vae: str = VAE
+    text: str | None = None
+    pooled: bool = False
+    classes: int | None = None
+    flips: bool = True
+    filter: Filter = "lanczos"
+    encoded: bool = False
+    scaled: bool = False
+    unreadable: float = 0.001
+    processes: int = 1
+
+
+def prepare_named(
+    name: str, source: Path, choices: Choices, on_progress: Callable[[int, int], None] | None = None
+) -> tuple[Path, Summary]:
+    """Prepare the data set called ``name`` from a folder.
+
+    Returns:
+        Where it lies, and what was prepared.
+
+    Raises:
+        ValueError: a name that has no latents, choices that its recipe excludes, a folder that lacks something.
+    """
+    plugin = registry.data.get(name)
+    if plugin is LatentFolderConfig:
+        if choices.resolution is None or choices.to is None:
+            raise ValueError("latents of your own pictures need --resolution and --to")
+        config = None
+        out, resolution, with_text = choices.to, choices.resolution, choices.text is not None
+    elif issubclass(plugin, LatentsConfig):
+        config = plugin(**({} if choices.resolution is None else {"resolution": choices.resolution}))
+        out, resolution, with_text = choices.to or config.folder, config.resolution, config.text
+    else:
+        raise ValueError(f"{name} is trained on as it is; there is nothing to prepare")
+    samples = samples_of(source)
+    latents = _latents_of(samples, resolution, source) if choices.encoded else None
+    told: dict[str, Any] = {
+        "latents": latents,
+        "flips": choices.flips and latents is None,
+        "scale": SCALE,
+        "autoencoder": choices.vae,
+    }
+    if latents is None:
+        loaded = Autoencoder.load(choices.vae, "cpu")
+        told |= {"scale": loaded.scale, "shift": loaded.shift, "autoencoder": loaded.source,
+                "autoencoder_sha256": loaded.sha256}  # fmt: skip
+        if config is not None and abs(loaded.scale - SCALE) > 1e-6:
+            raise ValueError(f"{choices.vae} has the scale {loaded.scale:g}; {name} is of one with the scale {SCALE:g}")
+    shape = None
+    if choices.encoded and all("captions" in sample.features for sample in samples):
+        found = np.asarray(samples[0].features["captions"].read())
+        shape = (int(found.shape[-2]), int(found.shape[-1]))
+    elif with_text:
+        text = TextEncoder.load(choices.text or CLIP, pooled=choices.pooled, device="cpu")
+        shape = (text.tokens, text.width)
+        told |= {"text": text.source, "text_sha256": text.sha256, "pooled": choices.pooled}
+    if shape is not None:
+        told["shard"] = WITH_TEXTS
+    order = Order(resolution, scaled=choices.scaled, filter=choices.filter, **told)
+    wanted = Wanted(
+        name,
+        classes=choices.classes if config is None else config.classes,
+        text=shape,
+        images=None if config is None else config.images,
+        unreadable=choices.unreadable,
+        source="" if config is None else config.source,
+    )
+    return out, prepare(order, wanted, samples, out, where=source, processes=choices.processes, on_progress=on_progress)
+
+
+def _latents_of(samples: list[Sample], resolution: int, source: Path) -> str:
+    """The part of the samples that holds their latents at this resolution."""
+    held = set.intersection(*(set(sample.features) for sample in samples))
+    for part in (f"img_feature{resolution}", f"frame_feature{resolution}", "latent"):
+        if part in held:
+            return part
+    raise ValueError(
+        f"{source}: not all samples come with latents at {resolution} pixels; they all have {', '.join(held) or 'none'}"
+    )

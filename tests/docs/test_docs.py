@@ -27,7 +27,7 @@ PROGRAMS = {"zigbench", "make", "python", "pip", "nvcc"}
 # A run is planned with the same arguments: the tests train elsewhere.
 PLANNED = {"run": ("--workers",), "report": ("--reports",)}
 # These wait, look at a whole machine, or need the runs they name; their arguments are parsed.
-PARSED = {"cancel", "logs", "doctor"}
+PARSED = {"cancel", "logs", "doctor", "prepare"}
 
 
 def blocks(page: Path, kind: str) -> list[str]:
@@ -196,3 +196,16 @@ def test_a_kept_report_is_shown_with_its_command_and_figures(tmp_path, monkeypat
     assert "`zigbench run quickstart`" in text
     shown = re.findall(r"\]\((.*?)\)", text)
     assert shown == [f"../measured/quickstart/figures/{name}.svg" for name in ("effects", "curves")]
+
+
+def test_every_part_read_from_the_code_stands_on_one_page(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    import generate
+
+    asked = [
+        line.removeprefix(generate.MARK)
+        for page in PAGES
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if line.startswith(generate.MARK)
+    ]
+    assert sorted(asked) == sorted(generate.PARTS)

@@ -37,7 +37,9 @@ PACE = 0.05
 """Seconds that a step takes at least, under fault."""
 
 STEPS = 200
-CHAINED_STEPS = 1000
+CHAINED_STEPS = 2000
+"""At that pace longer than two jobs of a minute can do."""
+
 NOTICE = 10
 """Seconds before the time limit at which a run is told to leave; SLURM says it up to half a minute early."""
 
@@ -273,7 +275,7 @@ def time_limit(campaign: Campaign) -> None:
     begun = time.monotonic()
     short = Resources(cpus=1, memory_gb=3.0, hours=1 / 60)
     folders = campaign.launch(campaign.cells(1, short, **{"training.steps": CHAINED_STEPS}))
-    wait_for(folders[0].record.exists, "the end of a chain")
+    wait_for(folders[0].record.exists, "the end of a chain", 2 * PATIENCE)
     limits = [json.loads(line) for line in folders[0].deaths.read_text().splitlines()]
     steps = [line["checkpoint"] for line in limits]
     assert all(line["status"] == "timeout" for line in limits), limits

@@ -285,7 +285,7 @@ def time_limit(campaign: Campaign) -> None:
 
 
 SINGLE: tuple[Callable[[Campaign], None], ...] = (
-    time_limit, requeue, scancel, killed_task, out_of_memory, always_out_of_memory, full_disk,
+    requeue, scancel, killed_task, out_of_memory, always_out_of_memory, full_disk,
 )  # fmt: skip
 
 
@@ -306,9 +306,11 @@ def run(slurm: LocalSlurm, base: Path) -> list[Outcome]:
         except Exception as error:
             errors.append(f"{fault.__name__}: {type(error).__name__}: {error}")
 
+    # The chain takes longest, and what befalls the whole node may befall it too.
+    threads = [threading.Thread(target=inject, args=(fault,)) for fault in (time_limit, *SINGLE)]
+    threads[0].start()
     inject(preemption_and_node_failure)
-    threads = [threading.Thread(target=inject, args=(fault,)) for fault in SINGLE]
-    for thread in threads:
+    for thread in threads[1:]:
         thread.start()
     for thread in threads:
         thread.join()

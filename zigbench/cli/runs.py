@@ -23,6 +23,7 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Show what a suite asks for and what of it is already recorded."""
+    from zigbench.data.missing import missing
     from zigbench.display import classes_table, state_table
     from zigbench.launch import describe
 
@@ -35,6 +36,9 @@ def plan(
     out.print(f"\n{describe(planned.items)}; `zigbench run {suite}` would run {len(planned.todo)}.")
     if planned.todo:
         out.print(classes_table(planned))
+    for lack in dict.fromkeys(missing(item.cell.spec.data.config) for item in planned.todo):
+        if lack:
+            out.print(f"\n{lack}", markup=False)
 
 
 @app.command()

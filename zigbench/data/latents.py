@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 
 from zigbench.data.latent_split import LatentSplit
+from zigbench.data.missing import how_to_prepare
 from zigbench.data.shards import DamagedDataError, read_index, strange
 from zigbench.data.split import Split, choose
 from zigbench.spec import Geometry
@@ -144,17 +145,3 @@ class Latents:
         z = x.reshape(-1, *x.shape[-3:]) / self.index["scale"] + self.index["shift"]
         pictures = self._autoencoder.decode(z)
         return pictures.reshape(*x.shape[:-3], *pictures.shape[1:])
-
-
-def how_to_prepare(config: Any) -> str:
-    """What to say where latents are missing: what they are, where the pictures come from, the command."""
-    if not hasattr(config, "source"):
-        command = f"zigbench prepare latents --from PICTURES --to {config.folder} --resolution {config.resolution}"
-        return f"no latents in {config.folder}; prepare them: {command}"
-    images = " and ".join(f"{count:,} {split}" for split, count in config.images.items())
-    wanted = "images with captions" if config.text else "images of known class" if config.classes else "images"
-    return (
-        f"no latents of {config.name} at {config.resolution} pixels in {config.folder}. To be downloaded by hand: "
-        f"{config.source} ({images} {wanted}). Then: zigbench prepare {config.name} --from FOLDER "
-        f"--resolution {config.resolution}"
-    )

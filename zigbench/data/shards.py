@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
+from zigbench.data.missing import INDEX
 from zigbench.data.samples import MissingDataError
 from zigbench.record import write_atomically
 
 FORMAT = 1
-INDEX = "index.json"
 
 
 UNIT = (0.25, 4.0)

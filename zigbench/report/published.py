@@ -123,8 +123,11 @@ def compare(results: Results, figures: tuple[Figure, ...]) -> tuple[Comparison, 
         stated: dict[str, Figure] = {}
         for arm in results.arms:
             alias = results.suite.published_as.get(arm)
-            # A method stated under several settings matches no arm by its name alone: which one would be a guess.
-            matches = [f for f in column if arm in f.arms() or alias in (f.method, f.name)]
+            # A method stated under several settings matches no arm by its name alone: which one would be a guess,
+            # unless the suite names the very figure (the one without a setting by the method).
+            matches = [f for f in column if alias == f.name] or [
+                f for f in column if arm in f.arms() or alias in (f.method, f.name)
+            ]
             if len(matches) == 1:
                 stated[arm] = matches[0]
         if len(stated) < 2:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from generate.words import NONE, code, module_summary, table
 from zigbench import registry
 
-DIRECTIONS = {True: "higher is better", False: "lower is better", None: NONE}
+DIRECTIONS = {True: "higher", False: "lower", None: NONE}
 
 
 def metrics() -> str:
@@ -21,7 +21,7 @@ def metrics() -> str:
         )
         for name, metric in found.items()
     )
-    parts = [table(("metric", "title", "direction", "features", "computed by"), rows)]
+    parts = [table(("metric", "title", "better", "features", "computed by"), rows)]
     for compute in sorted({metric.compute for metric in found.values()}):
         parts.append(f"({_module(compute).replace('_', '-')})=\n## {_module(compute)}\n\n{module_summary(compute)}\n")
     return "\n".join(parts)

@@ -46,6 +46,8 @@ def one(tmp_path, tiny):
         (["plan", "one.py", "--only", "seed=9"], "no run of one.py matches seed=9"),
         (["plan", "one.py", "--retry", "lost"], "can't retry 'lost'"),
         (["plan", "one.py", "--profile", "mini"], "has no profile 'mini'"),
+        (["launch", "one.py", "--on", "local", "--nodes", "2", "--set", "resources.cpu=2"], "did you mean 'cpus'"),
+        (["logs", "0123"], "no run under results/runs with an id that begins with '0123'"),
         (["check", "zigme"], "did you mean 'zigma'"),
         (["--plugin", "none.py", "list"], "none.py can't be imported"),
         (["curves", "show", "hilbrt"], "did you mean 'hilbert'"),
@@ -122,7 +124,10 @@ def test_a_full_disk_is_said_and_loses_no_record(one):
         subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.parametrize("command", ["list", "plan", "run", "status", "collect", "report", "check", "doctor", "curves"])
+@pytest.mark.parametrize(
+    "command",
+    ["list", "plan", "run", "launch", "status", "logs", "cancel", "collect", "report", "check", "doctor", "curves"],
+)
 def test_help_says_what_a_command_does(command, tmp_path):
     done = zigbench(command, "--help", cwd=tmp_path)
     assert done.returncode == 0

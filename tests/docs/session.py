@@ -1,7 +1,8 @@
 """Runs what one page of the documentation shows, in its order, in the folder it is started in.
 
 Reads a list of [kind, text] from standard input: a ``file`` is written (its first line says where) and, where it is
-no plug-in, run by what imports it; ``python`` is executed; a ``command`` is given to the program's own entry point.
+no plug-in, run by what imports it; ``python`` is executed, and so is the file that a ``script`` names; a ``command``
+is given to the program's own entry point.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ def main() -> None:
             elif kind == "python":
                 Path("listing.py").write_text(text, encoding="utf-8")
                 runpy.run_path("listing.py")
+            elif kind == "script":
+                runpy.run_path(text)
             elif app(shlex.split(text)[1:], standalone_mode=False):
                 raise SystemExit(1)
         except BaseException as error:

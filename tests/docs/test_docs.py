@@ -45,7 +45,11 @@ def steps(page: Path) -> list[tuple[str, str]]:
         if kind == "python":
             found.append(("file" if re.match(r"# \w+\.py\n", text) else "python", text))
         elif kind == "console":
-            found += [("command", command) for line in commands(text) if (command := runnable(line))]
+            for line in commands(text):
+                if script := re.fullmatch(r"python (\w+\.py)", line):
+                    found.append(("script", script[1]))
+                elif command := runnable(line):
+                    found.append(("command", command))
     return found
 
 

@@ -140,3 +140,15 @@ def test_too_many_unreadable_pictures_and_missing_captions_are_refused(photograp
         Image.new("RGB", (SIDE, SIDE)).save(path)
     with pytest.raises(ValueError, match=r"3 samples have no caption, the first being 0\.png"):
         prepare_named("latents", tmp_path / "bare", Choices(resolution=SIDE, to=tmp_path, vae=str(vae), text=str(clip)))
+
+
+def test_pictures_that_a_table_names_and_the_folder_lacks_are_counted(photographs, vae, tmp_path):
+    for path in sorted(photographs.glob("flower/*.png")):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    names = sorted(path.name for path in tmp_path.glob("*.png"))
+    (tmp_path / "table.csv").write_text("\n".join(["file", *names, "gone.png"]))
+    choices = Choices(resolution=SIDE, to=tmp_path / "out", vae=str(vae), unreadable=0.1)
+    _, made = prepare_named("latents", tmp_path, choices)
+    assert sum(made.counts.values()) == len(names)
+    (message,) = made.unreadable
+    assert "gone.png" in message

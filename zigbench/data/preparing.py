@@ -173,7 +173,7 @@ def _splits(samples: list[Sample], wanted: Wanted, order: Order) -> dict[str, li
         held_out = np.array([split == "held-out" for split in told])
     else:
         with ThreadPoolExecutor(THREADS) as pool:
-            digests = list(pool.map(lambda sample: digest_of(order.content(sample).read()), samples))
+            digests = list(pool.map(lambda sample: _digest(sample, order), samples))
         if wanted.images is None:
             held_out = held_out_by_content(digests, told, wanted.held_out)
         else:
@@ -187,6 +187,13 @@ def _splits(samples: list[Sample], wanted: Wanted, order: Order) -> dict[str, li
         if not part:
             raise ValueError(f"no sample is left for the split {name!r} of {len(samples)}")
     return parts
+
+
+def _digest(sample: Sample, order: Order) -> str:
+    try:
+        return digest_of(order.content(sample).read())
+    except OSError:  # It is named and counted when it is to be encoded.
+        return digest_of(sample.name.encode())
 
 
 def _cut(samples: list[Sample], size: int) -> Iterator[tuple[Sample, ...]]:

@@ -6,7 +6,8 @@ what its output means (velocity, noise, …) is the interpolant's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -16,7 +17,7 @@ from zigbench import registry
 from zigbench.registry import load_object
 from zigbench.spec import BackboneConfig, Geometry
 
-__all__ = ["NO_LABEL", "Backbone", "Geometry", "build", "count_parameters"]
+__all__ = ["NO_LABEL", "Backbone", "Geometry", "Released", "build", "build_from", "count_parameters"]
 
 NO_LABEL = -1
 """Label that stands for the null embedding, for classifier-free guidance."""
@@ -36,6 +37,23 @@ class Backbone(Protocol):
     def __call__(
         self, x: Tensor, t: Tensor, *, label: Tensor | None = None, context: Tensor | None = None
     ) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Released:
+    """What a release's file holds, as its importer read it.
+
+    Attributes:
+        backbone: registered family.
+        config: the family's config that the file fits.
+        weights: this project's names to tensors.
+        interpolant: keys of the spec's interpolant that the network was trained with.
+    """
+
+    backbone: str
+    config: BackboneConfig
+    weights: Mapping[str, Tensor]
+    interpolant: Mapping[str, str]
 
 
 def build(name: str, geometry: Geometry, *, seed: int | None = None, **config: Any) -> nn.Module:

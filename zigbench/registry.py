@@ -210,4 +210,5 @@ curves: Registry[Any] = Registry("scan curve", "zigbench.curves", home="zigbench
 data: Registry[Any] = Registry("data set", "zigbench.data")
 suites: Registry[Any] = Registry("suite", "zigbench.suites")
 metrics: Registry[Any] = Registry("metric", "zigbench.metrics")
+releases: Registry[Any] = Registry("release", "zigbench.releases")
 diagnostics: Registry[Any] = Registry("diagnostic", "zigbench.diagnostics")

@@ -24,6 +24,7 @@ from zigbench.record import Failure, Measurement, Record, Status, environment
 from zigbench.registry import load_object
 from zigbench.rng import derive_seed
 from zigbench.spec import RunSpec
+from zigbench.weights import load_network
 
 FULL = 2**16
 """Bytes: a disk with less room than this is full, whatever name the failure went by that came of it."""
@@ -193,7 +194,28 @@ def train(work: Work) -> tuple[Measurement, ...]:
     )
 
 
-TASKS: Mapping[str, Callable[[Work], tuple[Measurement, ...]]] = {"train": train}
+def evaluate(work: Work) -> tuple[Measurement, ...]:
+    """Measure given weights."""
+    spec, folder, cache, device = work.spec, work.folder, work.cache, work.device
+    data = load_object(spec.data.config.loader)(spec.data.config)
+    evaluation.prepare(data, spec, cache=cache)
+    model = load_network(spec, cache.parent).to(device)
+    return (
+        Measurement(name="parameters", value=count_parameters(model)),
+        *evaluation.evaluate(
+            model,
+            Interpolant(**spec.interpolant.model_dump(exclude_none=True)),
+            data,
+            spec,
+            folder=folder.path,
+            cache=cache,
+            device=device,
+            on_progress=work.measured,
+        ),
+    )
+
+
+TASKS: Mapping[str, Callable[[Work], tuple[Measurement, ...]]] = {"train": train, "evaluate": evaluate}
 
 
 def _failure(error: BaseException, folder: RunFolder) -> Failure:

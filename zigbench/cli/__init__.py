@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 # In the order in which the help shows their commands.
-from zigbench.cli import runs, launching, records, plugins, data, curves  # isort: skip
+from zigbench.cli import runs, launching, records, weights, plugins, data, curves  # isort: skip
 from zigbench.cli.options import app, err
 from zigbench.registry import load_plugin
 from zigbench.settings import SpecError
 
-__all__ = ["app", "curves", "data", "launching", "main", "plugins", "records", "runs"]
+__all__ = ["app", "curves", "data", "launching", "main", "plugins", "records", "runs", "weights"]
 
 
 @app.callback()

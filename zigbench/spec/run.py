@@ -29,12 +29,14 @@ class RunSpec(Spec):
     """One run, fully resolved. Build it with :meth:`parse`, which reports every fault at once.
 
     Args:
-        task: what the run does.
+        task: train a network and measure it, or measure given weights.
+        weights: SHA-256 of the weights that an evaluation measures.
         position: position embedding; None where the backbone takes none, or for the backbone's own default.
         seed: what every random number of the run is derived from.
     """
 
-    task: Literal["train"] = "train"
+    task: Literal["train", "evaluate"] = "train"
+    weights: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     backbone: BackboneSpec
     scan: ScanSpec | None = None
     position: Position | None = None
@@ -76,6 +78,8 @@ class RunSpec(Spec):
             object.__setattr__(self, "scan", scan)
         object.__setattr__(self, "position", getattr(config, "position", None))
         faults: list[Fault] = []
+        if (self.task == "evaluate") != (self.weights is not None):
+            faults.append(Fault("weights", repr(self.weights), "belongs to the task 'evaluate', and to no other"))
         try:
             geometry = self.geometry
         except ValueError as error:

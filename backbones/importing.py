@@ -1,0 +1,40 @@
+"""The releases as plug-ins of the engine: a file in, weights under this package's names out, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from backbones import released
+from backbones.releases import RELEASES
+from zigbench.backbone import Geometry, Released
+
+
+class Importer:
+    """Reads and writes the files of one release; see :mod:`backbones.released`."""
+
+    def __init__(self, family: str) -> None:
+        self.family = family
+        self.__doc__ = f"Published weights of {family}, for the backbone {RELEASES[family].backbone}."
+
+    def __call__(self, file: Path, geometry: Geometry, **config: Any) -> Released:
+        network = released.load(self.family, released.read(file), geometry, **config)
+        return Released(
+            backbone=released.registered_name(network),
+            config=network.config,
+            weights=network.state_dict(),
+            interpolant=RELEASES[self.family].interpolant,
+        )
+
+    def export(self, network: nn.Module) -> dict[str, Tensor]:
+        """The network's weights under the published names."""
+        return released.export(network, self.family)
+
+
+zigma = Importer("zigma")
+dit = Importer("dit")
+sit = Importer("sit")
+u_vit = Importer("u-vit")
+dis = Importer("dis")

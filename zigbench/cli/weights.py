@@ -1,0 +1,80 @@
+"""Commands about weights: import, evaluate, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zigbench.cli.options import RUNS, Results, Set, app, out
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id.")]
+Release = Annotated[str, typer.Option(metavar="NAME", help="Whose file it is: `zigma`, `dit`, `sit`, `u-vit`, `dis`.")]
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .pt, .pth or .safetensors file.")],
+    release: Release,
+    data: Annotated[str, typer.Option(metavar="NAME", help="The data set it was trained on.")],
+    patch: Annotated[int, typer.Option(min=1, help="Side of its patches.")],
+    set_: Set = None,
+    results: Results = RUNS,
+) -> None:
+    """Bring in a released checkpoint as a run that can be evaluated like one trained here.
+
+    `--set` gives what the file does not tell (`backbone.config.size=XL`, `data.config.resolution=512`) and how it
+    is evaluated (`evaluation.samples=5000`).
+    """
+    from zigbench.folder import RunFolder
+    from zigbench.settings import nest, parse_assignment
+    from zigbench.weights import import_release
+
+    settings = nest(dict(map(parse_assignment, set_ or ())))
+    config = settings.get("backbone", {}).pop("config", {})
+    told = {"name": data, "config": settings.pop("data", {}).get("config", {})}
+    spec = import_release(file, release, told, patch, config, results.parent)
+    spec = spec.override({f"{part}.{key}": v for part, tree in settings.items() for key, v in tree.items()})
+    folder = RunFolder.of(spec, results)
+    folder.submit(spec)
+    out.print(f"imported as run [bold]{folder.id}[/]; `zigbench evaluate {folder.id}` measures it")
+
+
+@app.command()
+def evaluate(run: Run, set_: Set = None, results: Results = RUNS) -> None:
+    """Measure the weights of a trained or imported run, with other settings where `--set` gives them."""
+    from zigbench.display import show_run
+    from zigbench.folder import RunFolder
+    from zigbench.launch import launch_local, plan
+    from zigbench.record import Record
+    from zigbench.settings import parse_assignment
+    from zigbench.spec import Resources
+    from zigbench.suite import Cell
+    from zigbench.weights import evaluation_of
+
+    spec = evaluation_of(RunFolder(results / run), results.parent).override(dict(map(parse_assignment, set_ or ())))
+    wanted = plan([Cell({"run": run}, spec)], results)
+    show_run(wanted, launch_local(wanted, Resources(), results), out)
+    record = Record.read(RunFolder.of(spec, results).record)
+    for measured in record.measurements:
+        value = "none" if measured.value is None else f"{measured.value:.6g}"
+        out.print(f"{measured.name:28}{value} {measured.unit}".rstrip(), markup=False)
+    out.print(f"recorded as run [bold]{record.id}[/]: {record.status}")
+    if record.status != "ok":
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    run: Run,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The .safetensors file to write.")],
+    release: Release,
+    results: Results = RUNS,
+) -> None:
+    """Write a run's averaged weights under the names that a release published."""
+    from zigbench.folder import RunFolder
+    from zigbench.weights import export_run
+
+    export_run(RunFolder(results / run), release, file, results.parent)
+    out.print(f"written to {file}")

@@ -315,7 +315,7 @@ def run(slurm: LocalSlurm, base: Path) -> list[Outcome]:
     for thread in threads:
         thread.join()
     if errors:
-        raise RuntimeError("\n".join(errors))
+        raise RuntimeError("; ".join(errors))
     return list(campaign.outcomes.values())
 
 

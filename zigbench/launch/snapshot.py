@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from zigbench.record import SNAPSHOT, environment
@@ -33,7 +33,9 @@ def take(folder: Path) -> Path:
     target = folder.resolve() / digest.hexdigest()[:16]
     if target.exists():
         return target
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=folder.resolve()))
+    unfinished.chmod(0o755)
     for name in files:
         (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source / name, unfinished / name)

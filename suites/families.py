@@ -16,7 +16,7 @@ SIZES = {
     "dit": ("dit", {"width": 32, "depth": 6, "heads": 4, "mlp_ratio": 3.0}, {}),
     "u-vit": ("u-vit", {"width": 28, "depth": 10, "heads": 4}, {}),
     "dis": ("dis", {"width": 32, "depth": 6}, {}),
-    "dim": ("dim", {"width": 32, "depth": 9}, {}),
+    "dim": ("dim", {"width": 40, "depth": 6}, {}),
 }
 
 ARMS = Axis(

@@ -113,7 +113,7 @@ def _bounds(schema: dict[str, Any]) -> str:
     return f" in {start}, {end}"
 
 
-def _number(value: float) -> str:
+def _number(value: Any) -> str:
     return str(int(value)) if value == int(value) else str(value)
 
 

@@ -59,7 +59,7 @@ def cells(tiny, count: int, resources: Resources = SMALL, **changes: object) -> 
 
 def test_two_launches_at_once_run_nothing_twice_and_records_equal_those_made_here(slurm, suite):
     both = [zigbench("launch", "four.py", "--on", "slurm", "--snapshot", cwd=suite) for _ in range(2)]
-    counts = [next((line for line in said(p).splitlines() if "submitted" in line), "0 runs submitted.") for p in both]
+    counts = [next((line for line in said(p).splitlines() if "runs submitted" in line), "0") for p in both]
     assert sum(int(line.split()[0]) for line in counts) == 4, counts
     runs = suite / "results/runs"
     folders = [RunFolder(path.parent) for path in sorted(runs.glob("*/spec.json"))]

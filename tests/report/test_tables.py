@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,17 @@ def test_published_beside_measured_compares_ranks_only_where_metrics_differ(resu
     assert any("compare their order" in note for note in table.notes)
     assert "Source: ZigMa slides, table 1" in table.notes[0]
     assert [row[2].text for row in table.rows] == ["158.1 (4)", "65.7 (3)", "54.7 (2)", "45.5 (1)"]
+
+
+def test_a_method_stated_twice_is_compared_where_the_suite_names_which(results: Results) -> None:
+    def stated(published_as: dict[str, str]) -> set[float]:
+        suite = replace(results.suite, published=("coco",), published_as={"sweep-1": "sweep", **published_as})
+        (compared,) = published.compare(replace(results, suite=suite), published.read(Path("results/published.csv")))
+        return {value for arm, value in compared.published.items() if arm == "zigzag-8"}
+
+    assert stated({}) == set()
+    assert stated({"zigzag-8": "zigzag-8"}) == {41.8}
+    assert stated({"zigzag-8": "zigzag-8 (gpus=16)"}) == {33.8}
 
 
 def test_published_table_is_sound_and_sourced() -> None:

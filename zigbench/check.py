@@ -112,7 +112,7 @@ class _Subject:
         with torch.no_grad():
             for parameter in self.network.parameters():
                 if parameter.requires_grad:
-                    parameter += NOISE * self.draw(*parameter.shape)
+                    parameter.add_(self.draw(*parameter.shape), alpha=NOISE)
         self.x = self.draw(BATCH, *geometry.sample_shape)
         self.t = torch.linspace(0.1, 0.9, BATCH)
         self.conditions: dict[str, Tensor] = {}

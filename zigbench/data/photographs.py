@@ -69,8 +69,8 @@ def luminance(picture: np.ndarray) -> np.ndarray:
 def _pictures() -> dict[str, np.ndarray]:
     """The pictures by name, uint8 (height, width, 3)."""
     pictures = {
-        "ihc": skimage.data.immunohistochemistry(),  # type: ignore[no-untyped-call]
-        "motorcycle_left": skimage.data.stereo_motorcycle()[0],  # type: ignore[no-untyped-call]
+        "ihc": skimage.data.immunohistochemistry(),
+        "motorcycle_left": skimage.data.stereo_motorcycle()[0],
         "china": load_sample_image("china.jpg"),
         "flower": load_sample_image("flower.jpg"),
     }

@@ -44,7 +44,8 @@ quickstart: $(VENV)/.installed
 	@echo "look at reports/quickstart/index.html"
 
 test: $(VENV)/.installed-test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile --ignore=tests/slurm
+	@$(BIN)/python -m pytest tests/slurm  # by itself: it starts a cluster of its own
 	@echo "all tests ran; a single room: $(BIN)/python -m pytest tests/scan"
 
 lint: $(VENV)/.installed-test

@@ -16,6 +16,10 @@ from zigbench.settings import SpecError
 __all__ = ["app", "curves", "data", "launching", "main", "plugins", "records", "runs", "weights"]
 
 
+INTERRUPTED = 130
+"""Exit code of a program that an interrupt stopped."""
+
+
 @app.callback()
 def options(
     plugin: Annotated[
@@ -32,10 +36,13 @@ def options(
 def main() -> None:
     """Entry point: one clear line and an exit code for what went wrong (2: what was asked; 1: what happened)."""
     try:
-        sys.exit(app(standalone_mode=False))
+        code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # The parser's own answer to an interrupt is this code, without a word.
+            raise KeyboardInterrupt
+        sys.exit(code)
     except (KeyboardInterrupt, typer.Abort):
         err.print("\ninterrupted: nothing is half-written; the same command goes on from here")
-        _leave(130)
+        _leave(INTERRUPTED)
     except SpecError as error:
         err.print(str(error), markup=False)
         _leave(2)

@@ -306,11 +306,10 @@ def run(slurm: LocalSlurm, base: Path) -> list[Outcome]:
         except Exception as error:
             errors.append(f"{fault.__name__}: {type(error).__name__}: {error}")
 
-    # The chain takes longest, and what befalls the whole node may befall it too.
-    threads = [threading.Thread(target=inject, args=(fault,)) for fault in (time_limit, *SINGLE)]
-    threads[0].start()
     inject(preemption_and_node_failure)
-    for thread in threads[1:]:
+    # Not before: eight programs that start at once leave a job of a minute no time to take a first step.
+    threads = [threading.Thread(target=inject, args=(fault,)) for fault in (time_limit, *SINGLE)]
+    for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()

@@ -169,6 +169,22 @@ def test_friedman_is_scipys_and_its_closed_form() -> None:
     assert sum(found.mean_ranks.values()) == pytest.approx(k * (k + 1) / 2)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 4), min_size=4, max_size=4), min_size=3, max_size=6))
+def test_friedman_corrects_for_ties_as_scipy_does(rows: list[list[int]]) -> None:
+    values = pd.DataFrame(rows, dtype=float)
+    if (values.nunique(axis="index") == 1).all():
+        return
+    found = statistics.friedman(values, higher_is_better=False)
+    reference = stats.friedmanchisquare(*rows)
+    assert (found.statistic, found.p) == pytest.approx((reference.statistic, reference.pvalue), rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("k", [2, 3, 9, 30])
+def test_studentized_range_is_scipys(k: int) -> None:
+    assert statistics.studentized_range(0.95, k) == pytest.approx(stats.studentized_range.ppf(0.95, k, np.inf), rel=1e-5)
+
+
 def test_friedman_says_what_it_lacks() -> None:
     with pytest.raises(ValueError, match="2 seeds"):
         statistics.friedman(table(a=[1.0, math.nan], b=[1.0, 2.0], c=[2.0, 3.0]), higher_is_better=False)
@@ -186,6 +202,18 @@ def test_power_law_recovers_an_exact_law(exponent: float, scale: float) -> None:
     found = statistics.power_law(x, [scale * v**exponent for v in x])
     assert found.exponent == pytest.approx(exponent, abs=1e-6)
     assert found.scale == pytest.approx(scale, rel=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(0.01, 100), min_size=3, max_size=6))
+def test_power_law_is_the_regression_of_logarithms(y: list[float]) -> None:
+    if np.ptp(y) < 1e-6:  # scipy gives no error for a level line.
+        return
+    x = [64.0 * 2**i for i in range(len(y))]
+    found, fit = statistics.power_law(x, y), stats.linregress(np.log(x), np.log(y))
+    half = stats.t.ppf(0.975, len(y) - 2) * fit.stderr
+    assert (found.exponent, np.log(found.scale)) == pytest.approx((fit.slope, fit.intercept), rel=1e-6, abs=1e-6)
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=1e-5, abs=1e-6)
 
 
 def test_power_law_needs_two_sizes() -> None:

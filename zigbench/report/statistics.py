@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special  # Its distributions' own module takes longer to import than a page to write.
 
 ALPHA = 0.05
 
@@ -69,7 +69,7 @@ def mean_interval(values: Iterable[float], confidence: float = 1 - ALPHA) -> Est
     mean = float(finite.mean())
     if n == 1:
         return Estimate(mean, math.nan, math.nan, 1)
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * finite.std(ddof=1) / math.sqrt(n))
+    half = float(special.stdtrit(n - 1, (1 + confidence) / 2) * finite.std(ddof=1) / math.sqrt(n))
     return Estimate(mean, mean - half, mean + half, n)
 
 
@@ -87,7 +87,7 @@ def paired_effect(a: pd.Series, b: pd.Series, names: tuple[str, str] = ("a", "b"
     elif (error := float(differences.std(ddof=1)) / math.sqrt(estimate.n)) == 0:
         p = 1.0 if estimate.mean == 0 else 0.0
     else:
-        p = float(2 * stats.t.sf(abs(estimate.mean) / error, estimate.n - 1))
+        p = float(2 * special.stdtr(estimate.n - 1, -abs(estimate.mean) / error))
     return Effect(*names, estimate, p, p)
 
 
@@ -162,30 +162,32 @@ class RankAgreement:
     tau: float
     low: float
     high: float
-    p: float
     n: int
 
 
 def kendall(x: Mapping[str, float], y: Mapping[str, float]) -> RankAgreement:
     """Rank agreement over the names both have, with the 95 % interval of Fieller, Hartley and Pearson (1957).
 
-    Fisher's z of τ is near normal with variance 0.437/(n − 4), which needs n ≥ 5.
+    τ_b is the correlation of the signs of all pairs, in which ties count as none (Kendall, 1945). Fisher's z of τ is
+    near normal with variance 0.437/(n − 4), which needs n ≥ 5.
     """
     shared = [k for k in x if k in y and math.isfinite(x[k]) and math.isfinite(y[k])]
     if len(shared) < 2:
-        return RankAgreement(math.nan, math.nan, math.nan, math.nan, len(shared))
-    result = stats.kendalltau([x[k] for k in shared], [y[k] for k in shared])
-    tau, n = float(result.statistic), len(shared)
+        return RankAgreement(math.nan, math.nan, math.nan, len(shared))
+    a, b = (np.array([values[k] for k in shared]) for values in (x, y))
+    signs_a, signs_b = (np.sign(v[:, None] - v) for v in (a, b))
+    n, spread = len(shared), math.sqrt(float((signs_a**2).sum() * (signs_b**2).sum()))
+    tau = float((signs_a * signs_b).sum()) / spread if spread else math.nan
     if abs(tau) > 1 - 1e-9:
         tau = math.copysign(1.0, tau)
     low = high = math.nan
     if n >= 5 and math.isfinite(tau):
-        half = float(stats.norm.ppf(1 - ALPHA / 2)) * math.sqrt(0.437 / (n - 4))
+        half = float(special.ndtri(1 - ALPHA / 2)) * math.sqrt(0.437 / (n - 4))
         # Fisher's z is infinite at ±1 and its interval would collapse: the next attainable τ lends its bound.
         next_tau = 1 - 4 / (n * (n - 1))
         low = math.tanh(math.atanh(min(tau, next_tau)) - half) if tau > -1 else -1.0
         high = math.tanh(math.atanh(max(tau, -next_tau)) + half) if tau < 1 else 1.0
-    return RankAgreement(tau, low, high, float(result.pvalue), n)
+    return RankAgreement(tau, low, high, n)
 
 
 @dataclass(frozen=True)
@@ -218,10 +220,28 @@ def friedman(values: pd.DataFrame, higher_is_better: bool) -> Ranking:
     if (complete.nunique(axis="index") == 1).all():
         raise ValueError("all arms are equal in every seed: there is nothing to rank")
     ranks = complete.rank(axis="index", ascending=not higher_is_better)
-    statistic, p = stats.friedmanchisquare(*ranks.to_numpy())
-    q = float(stats.studentized_range.ppf(1 - ALPHA, k, np.inf)) / math.sqrt(2)
-    mean_ranks = {str(arm): float(rank) for arm, rank in ranks.mean(axis="columns").sort_values().items()}
-    return Ranking(mean_ranks, float(statistic), float(p), q * math.sqrt(k * (k + 1) / (6 * n)), n)
+    means = ranks.mean(axis="columns")
+    tied = sum(float((counts**3 - counts).sum()) for _, column in ranks.items() for counts in [column.value_counts()])
+    squares = float((means**2).sum()) - k * (k + 1) ** 2 / 4
+    statistic = 12 * n / (k * (k + 1)) * squares / (1 - tied / (n * k * (k**2 - 1)))
+    gap = studentized_range(1 - ALPHA, k) / math.sqrt(2) * math.sqrt(k * (k + 1) / (6 * n))
+    mean_ranks = {str(arm): float(rank) for arm, rank in means.sort_values().items()}
+    return Ranking(mean_ranks, statistic, float(special.chdtrc(k - 1, statistic)), gap, n)
+
+
+def studentized_range(share: float, k: int) -> float:
+    """Quantile of the range of ``k`` standard normal variables, to seven digits.
+
+    P(range ≤ q) = k ∫ φ(z) (Φ(z) − Φ(z − q))ᵏ⁻¹ dz: one of the k is the greatest, at z, and the others lie within q.
+    """
+    z = np.linspace(-9.0, 9.0, 2001)
+    density, below = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi), special.ndtr(z)
+    low, high = 0.0, 16.0
+    while high - low > 1e-8:
+        q = (low + high) / 2
+        reached = k * float((density * (below - special.ndtr(z - q)) ** (k - 1)).sum()) * (z[1] - z[0])
+        low, high = (low, q) if reached > share else (q, high)
+    return (low + high) / 2
 
 
 @dataclass(frozen=True)
@@ -243,9 +263,12 @@ def power_law(x: Sequence[float], y: Sequence[float]) -> PowerLaw:
     pairs = [(a, b) for a, b in zip(x, y, strict=True) if math.isfinite(b) and a > 0 and b > 0]
     if len({a for a, _ in pairs}) < 2:
         raise ValueError("a slope needs at least two different sizes")
-    fit = stats.linregress([math.log(a) for a, _ in pairs], [math.log(b) for _, b in pairs])
-    slope = float(fit.slope)
+    u, v = np.log(pairs).T
+    width = float(((u - u.mean()) ** 2).sum())
+    slope = float((u - u.mean()) @ (v - v.mean())) / width
+    intercept = float(v.mean() - slope * u.mean())
     half = math.nan
     if len(pairs) > 2:
-        half = float(stats.t.ppf(1 - ALPHA / 2, len(pairs) - 2) * fit.stderr)
-    return PowerLaw(slope, math.exp(float(fit.intercept)), slope - half, slope + half)
+        error = math.sqrt(float(((v - intercept - slope * u) ** 2).sum()) / (len(pairs) - 2) / width)
+        half = float(special.stdtrit(len(pairs) - 2, 1 - ALPHA / 2)) * error
+    return PowerLaw(slope, math.exp(intercept), slope - half, slope + half)

@@ -18,6 +18,28 @@ class DigitsConfig(DataConfig):
         return Geometry(1, 8, 8, patch, classes=10)
 
 
+DIGIT = 8
+"""Side of scikit-learn's digits in pixels."""
+
+
+class MovingDigitsConfig(DataConfig):
+    """Clips of one of scikit-learn's handwritten digits, bouncing; ten classes. No digit is in both splits.
+
+    Args:
+        frames: of a clip.
+        size: side of a frame in pixels; a digit takes 8.
+        seed: what digits, starting places, directions and speeds are drawn from.
+    """
+
+    loader = "zigbench.data.moving_digits:MovingDigits"
+    frames: Annotated[int, Field(ge=2, le=64)] = 16
+    size: Annotated[int, Field(ge=DIGIT + 1, le=128)] = 16
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    def geometry(self, patch: int) -> Geometry:
+        return Geometry(1, self.size, self.size, patch, frames=self.frames, classes=10)
+
+
 class PhotographsConfig(DataConfig):
     """Grey crops of ten photographs; the right quarter of each is held out.
 

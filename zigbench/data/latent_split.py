@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from zigbench.data.split import Batch, Indices, Visit
+from zigbench.data.words import words
 from zigbench.rng import derive_seed
-
-SPLITMIX = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)
 
 
 @dataclass(frozen=True)
@@ -85,13 +84,13 @@ class LatentSplit:
         rows = indices - self._starts[homes]
         views = np.zeros(len(indices), np.int64)
         if seed is not None:
-            views = (_words(seed, indices, 0) % self._shards[0].moments.shape[1]).astype(np.int64)
+            views = (words(seed, indices, 0) % self._shards[0].moments.shape[1]).astype(np.int64)
         shape = self._shards[0].moments.shape[3:]
         x = torch.empty(len(indices), *shape)
         labels = None if self._shards[0].labels is None else torch.empty(len(indices), dtype=torch.int64)
         texts = self._shards[0].texts
         context = None if texts is None else torch.empty(len(indices), *texts.shape[1:])
-        picks = _words(seed, indices, 1) if seed is not None else np.zeros(len(indices), np.uint64)
+        picks = words(seed, indices, 1) if seed is not None else np.zeros(len(indices), np.uint64)
         for home in np.unique(homes):
             shard, here = self._shards[home], np.flatnonzero(homes == home)
             at = torch.from_numpy(here)
@@ -117,15 +116,6 @@ def _open(folder: Path, shard: dict[str, Any], labelled: bool, text: bool) -> _S
     moments = mapped("moments")
     assert moments is not None
     return _Shard(moments, mapped("labels", labelled), mapped("texts", text), mapped("first", text))
-
-
-def _words(seed: int, indices: np.ndarray, purpose: int) -> np.ndarray:
-    """A 64-bit word for each sample: splitmix64 of seed, purpose and index."""
-    word = indices.astype(np.uint64) * SPLITMIX[0] + np.uint64(derive_seed(seed, "visit", purpose))
-    for shift, factor in ((30, SPLITMIX[1]), (27, SPLITMIX[2])):
-        word = (word ^ (word >> np.uint64(shift))) * factor
-    mixed: np.ndarray = word ^ (word >> np.uint64(31))
-    return mixed
 
 
 def _noise(seed: int, indices: np.ndarray, shape: tuple[int, ...]) -> Tensor:

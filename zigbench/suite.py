@@ -113,6 +113,8 @@ class Suite:
         published: tables of ``results/published.csv`` that ask the same.
         published_as: published methods by arm, where the names differ: ``{"sweep-1": "sweep"}``.
         resources: what one run needs; a point of an axis may override it (``resources.gpus``).
+        outermost: axis whose labels are gone through slowest, wherever it stands: all arms of its first label are run
+            before any of its second. For what is timed, where a drift of the machine must meet all arms alike.
         notes: what a reader of the report must know, a sentence each.
     """
 
@@ -131,6 +133,7 @@ class Suite:
     published: tuple[str, ...] = ()
     published_as: Mapping[str, str] = field(default_factory=dict)
     resources: Resources = field(default_factory=Resources)
+    outermost: str | None = None
     notes: tuple[str, ...] = ()
 
     def profile(self, name: str | None) -> Suite:
@@ -175,7 +178,7 @@ class Cell:
 
 
 def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Sequence[str] = ()) -> Iterator[Cell]:
-    """The suite's cells in the order of its axes, the last axis fastest.
+    """The suite's cells in the order of its axes, the last axis fastest and ``suite.outermost`` slowest.
 
     Args:
         suite: what to expand; :meth:`Suite.profile` first for a profile.
@@ -192,8 +195,10 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
     by_label = [(key, value) for key, value in wanted if key in axes]
     by_key = [(key, value) for key, value in wanted if key not in axes]
     seen: dict[str, Cell] = {}
-    for labels in itertools.product(*(axis.points for axis in suite.axes)):
-        labelled = {axis.name: label for axis, label in zip(suite.axes, labels, strict=True)}
+    slowest_first = sorted(suite.axes, key=lambda axis: axis.name != suite.outermost)
+    for labels in itertools.product(*(axis.points for axis in slowest_first)):
+        chosen = {axis.name: label for axis, label in zip(slowest_first, labels, strict=True)}
+        labelled = {axis.name: chosen[axis.name] for axis in suite.axes}
         if any(all(labelled.get(axis) == label for axis, label in hole.items()) for hole in suite.exclude):
             continue
         if any(labelled[axis] != label for axis, label in by_label):

@@ -9,9 +9,11 @@ from pydantic import BaseModel
 
 from generate.words import code, default_of, meanings, summary, table, type_of
 from zigbench.launch.clusters import Cluster
-from zigbench.spec import Resources, RunSpec, ScanSpec
+from zigbench.spec import EfficiencySpec, Resources, RunSpec, ScanSpec
 
 COLUMNS = ("key", "type", "default", "meaning")
+# The parts that not every run has.
+OPTIONAL = {"scan": ScanSpec, "efficiency": EfficiencySpec}
 # The keys of a plug-in's config are the plug-in's own, and listed with it.
 PLUGIN_KEYS = {
     "backbone": "`backbone.config.…` holds [the backbone's own keys](backbones.md).",
@@ -23,7 +25,7 @@ def keys() -> str:
     """The keys at the top, then a section for each part."""
     tops, parts = [], []
     for name, field in RunSpec.model_fields.items():
-        part = ScanSpec if name == "scan" else field.annotation
+        part = OPTIONAL.get(name, field.annotation)
         if isinstance(part, type) and issubclass(part, BaseModel):
             body = table((*COLUMNS, "in the id"), rows(part, f"{name}.", identity=True))
             more = f"\n{PLUGIN_KEYS[name]}\n" if name in PLUGIN_KEYS else ""

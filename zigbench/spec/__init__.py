@@ -10,6 +10,7 @@ from zigbench.spec.geometry import Geometry
 from zigbench.spec.plugins import LIFTED, BackboneConfig, BackboneSpec, DataConfig, DataSpec
 from zigbench.spec.run import RunSpec, spec_id
 from zigbench.spec.sections import (
+    EfficiencySpec,
     EvaluationSpec,
     InterpolantSpec,
     OptimizerSpec,
@@ -20,7 +21,7 @@ from zigbench.spec.sections import (
 )
 
 __all__ = [
-    "LIFTED", "NOT_IDENTITY", "BackboneConfig", "BackboneSpec", "DataConfig", "DataSpec", "EvaluationSpec", "Geometry",
-    "InterpolantSpec", "OptimizerSpec", "Position", "Positive", "Resources", "RunSpec", "SamplerSpec", "ScanSpec",
+    "LIFTED", "NOT_IDENTITY", "BackboneConfig", "BackboneSpec", "DataConfig", "DataSpec", "EfficiencySpec",
+    "EvaluationSpec", "Geometry", "InterpolantSpec", "OptimizerSpec", "Position", "Positive", "Resources", "RunSpec", "SamplerSpec", "ScanSpec",
     "Share", "Spec", "TrainingSpec", "Unit", "canonical_json", "spec_id",
 ]  # fmt: skip

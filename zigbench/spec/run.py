@@ -16,6 +16,7 @@ from zigbench.spec.faults import faults_of
 from zigbench.spec.geometry import Geometry
 from zigbench.spec.plugins import LIFTED, BackboneSpec, DataSpec
 from zigbench.spec.sections import (
+    EfficiencySpec,
     EvaluationSpec,
     InterpolantSpec,
     OptimizerSpec,
@@ -29,13 +30,14 @@ class RunSpec(Spec):
     """One run, fully resolved. Build it with :meth:`parse`, which reports every fault at once.
 
     Args:
-        task: train a network and measure it, or measure given weights.
+        task: train a network and measure it, measure given weights, or time a network as it is initialised.
         weights: SHA-256 of the weights that an evaluation measures.
         position: position embedding; None where the backbone takes none, or for the backbone's own default.
+        efficiency: what is timed and how; there for the task 'efficiency' alone.
         seed: what every random number of the run is derived from.
     """
 
-    task: Literal["train", "evaluate"] = "train"
+    task: Literal["train", "evaluate", "efficiency"] = "train"
     weights: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     backbone: BackboneSpec
     scan: ScanSpec | None = None
@@ -46,6 +48,7 @@ class RunSpec(Spec):
     optimizer: OptimizerSpec = OptimizerSpec()
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
+    efficiency: EfficiencySpec | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
     @model_validator(mode="before")
@@ -80,6 +83,10 @@ class RunSpec(Spec):
         faults: list[Fault] = []
         if (self.task == "evaluate") != (self.weights is not None):
             faults.append(Fault("weights", repr(self.weights), "belongs to the task 'evaluate', and to no other"))
+        if self.task == "efficiency" and self.efficiency is None:
+            object.__setattr__(self, "efficiency", EfficiencySpec())
+        elif self.task != "efficiency" and self.efficiency is not None:
+            faults.append(Fault("efficiency", "", "belongs to the task 'efficiency', and to no other"))
         try:
             geometry = self.geometry
         except ValueError as error:

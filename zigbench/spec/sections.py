@@ -254,6 +254,38 @@ class EvaluationSpec(Spec):
         return names
 
 
+class EfficiencySpec(Spec):
+    """What is timed, in which arithmetic, and how long; part of runs whose task is ``efficiency``.
+
+    Args:
+        mode: a forward pass without gradients; a forward and a backward pass; or drawing samples with the spec's
+            sampler, whose steps set the number of network evaluations.
+        batch: samples a call.
+        precision: of activations and matrix products. For training the weights stay float32 and the rest is autocast;
+            otherwise the weights are converted too.
+        compile: compile the network.
+        cuda_graphs: replay each network evaluation as a captured graph; for GPUs, and not for training.
+        seconds: time given to the timed calls, once their time is steady.
+        memory_gb: take the device as having so many GiB; None for all that it has.
+        largest: what to search the largest of where the run does not fit.
+    """
+
+    mode: Literal["inference", "training", "sampling"] = "inference"
+    batch: Positive = 1
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    compile: bool = False
+    cuda_graphs: bool = False
+    seconds: Above = 1.0
+    memory_gb: Above | None = None
+    largest: Literal["patches", "batch"] | None = None
+
+    @model_validator(mode="after")
+    def _graphs_without_gradients(self) -> Self:
+        if self.cuda_graphs and self.mode == "training":
+            raise ValueError("cuda_graphs are for inference and sampling; leave them out of mode 'training'")
+        return self
+
+
 class Resources(Spec):
     """What a run may use: how it is computed, not what, and so outside its identity.
 
@@ -265,6 +297,7 @@ class Resources(Spec):
         partition: of a cluster; None for the profile's, or the cluster's own.
         nodes: nodes that train the run together.
         tasks: processes a node; None for one a GPU, or one where there is none.
+        exclusive: have the node to itself, in a process of its own, and be ended after ``hours``: for what is timed.
     """
 
     gpus: Annotated[int, Field(ge=0)] = 0
@@ -274,6 +307,7 @@ class Resources(Spec):
     partition: str | None = None
     nodes: Positive = 1
     tasks: Positive | None = None
+    exclusive: bool = False
 
     @property
     def processes(self) -> int:

@@ -6,8 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from zigbench.evaluation.held_out import bin_means, held_out_errors
-from zigbench.interpolant import PREDICTIONS, Interpolant
+from zigbench.evaluation.draws import stratified_times
+from zigbench.evaluation.held_out import SEED, bin_means, held_out_errors
+from zigbench.interpolant import PATHS, PREDICTIONS, Interpolant
+from zigbench.interpolant.cutoff import SAMPLING
+from zigbench.rng import derive_seed
+from zigbench.sampling import starting_noise
 
 from .conftest import Split
 
@@ -37,13 +41,52 @@ class Oracle:
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)
-@pytest.mark.parametrize("path", ["linear", "gvp"])
-def test_a_perfect_network_has_no_loss_whatever_it_predicts(path: str, prediction: str) -> None:
+@pytest.mark.parametrize("path", PATHS)
+def test_a_perfect_network_has_no_loss_whatever_its_path_and_prediction(path: str, prediction: str) -> None:
     interpolant = Interpolant(path, prediction)
     errors = held_out_errors(Oracle(interpolant), interpolant, ONE, count=200, patch=2, batch=50)
     inner = (errors.t > 0.05) & (errors.t < 0.95)
     assert errors.loss[inner].max() < 1e-4
     assert errors.token_0[inner].max() < 1e-4
+    assert errors.loss.mean() < 0.01  # At the ends, too, where the conversion is held or the path does not reach.
+    assert torch.equal(errors.t, stratified_times(SEED, 200))
+
+
+class Off(Oracle):
+    """Answers with a constant error."""
+
+    error = 0.1
+
+    def __call__(self, x: Tensor, t: Tensor, **conditions: Tensor | None) -> Tensor:
+        return super().__call__(x, t) + self.error
+
+
+@pytest.mark.parametrize("path", ["linear", "gvp"])
+def test_a_converted_error_is_finite_and_as_the_cut_off_says(path: str) -> None:
+    """v = (x_t − ε)/t of a predicted noise off by δ is off by δ/t, held at t₀: mean δ² (2/t₀ − 1), for any path."""
+    interpolant = Interpolant(path, "noise")
+    found = held_out_errors(Off(interpolant), interpolant, ONE, count=4_000, patch=2, batch=1_000)
+    held = SAMPLING[0] / (1 + SAMPLING[0])
+    assert float(found.loss.mean()) == pytest.approx(Off.error**2 * (2 / held - 1), rel=0.02)
+
+
+def test_the_straight_velocity_is_asked_as_it_is() -> None:
+    """No conversion, no holding: the very numbers of ‖v_θ − (x* − ε)‖², and the triples everybody gets."""
+    asked = []
+
+    def network(x: Tensor, t: Tensor, **_: Tensor | None) -> Tensor:
+        asked.append((x, t))
+        return x * t.reshape(-1, 1, 1, 1)
+
+    errors = held_out_errors(network, Interpolant(), ONE, count=64, patch=2, batch=64)
+    ((x, t),) = asked
+    t64 = stratified_times(SEED, 64)
+    assert torch.equal(t, t64.float())
+    noise = starting_noise([derive_seed(SEED, "held-out noise", index) for index in range(64)], (1, 8, 8))
+    wide = t64.float().reshape(-1, 1, 1, 1)
+    torch.testing.assert_close(x, wide * ONE.x + (1 - wide) * noise)
+    expected = (network(x, t) - (ONE.x - noise)).double().square().flatten(1).mean(1)
+    assert torch.equal(errors.loss, expected)
 
 
 def test_a_silent_network_has_the_velocitys_own_variance() -> None:

@@ -2,6 +2,13 @@
 
 Since all networks answer the same questions, the difference of two losses is free of the noise that the questions
 bring. The times are stratified over (0, 1), which lowers the variance of the mean over them.
+
+The questions are asked along the straight path, x_t = t x* + (1 − t) ε with velocity x* − ε, also of networks trained
+along another path or for another quantity: such a network is asked at the time of equal signal-to-noise ratio on its
+own path, and its answer is converted (see :mod:`zigbench.interpolant.swap`). Where a conversion is singular, at an end,
+it is held at the sampling cut-off, as a sampler holds it; without that a predicted noise would be divided by t, and
+the mean would be that of a few divisions by almost nothing. A network that predicts the velocity of the straight path
+is converted nowhere and held nowhere.
 """
 
 from __future__ import annotations
@@ -15,6 +22,8 @@ from torch import Tensor
 from zigbench.evaluation.draws import stratified_times
 from zigbench.interpolant import Interpolant
 from zigbench.interpolant.interpolant import prediction_of, spread
+from zigbench.interpolant.path.linear import Linear
+from zigbench.interpolant.swap import swap
 from zigbench.record import Measurement
 from zigbench.rng import derive_seed
 from zigbench.sampling import starting_noise
@@ -59,8 +68,8 @@ def held_out_errors(
 ) -> HeldOutErrors:
     """Errors of the network's velocity on the fixed triples; triple j has image j mod len(split).
 
-    ‖v_θ(x_t, t) − (α̇ x* + σ̇ ε)‖² per element. A network that predicts something else is judged by the velocity
-    that follows from it, so that all predictions are measured alike; no weighting enters.
+    ‖v_θ(x_t, t) − (x* − ε)‖² per element, along the straight path; no weighting enters. A network trained otherwise is
+    judged by the velocity that follows from it, so that all paths and predictions are measured alike.
 
     Args:
         model: maps (x, t, label, context) to its prediction; in evaluation mode.
@@ -72,7 +81,9 @@ def held_out_errors(
         device: where the network is.
         on_batch: called with the number of triples done.
     """
-    times = interpolant.clamp(stratified_times(SEED, count), "velocity")
+    if not (isinstance(interpolant.path, Linear) and interpolant.prediction == "velocity"):
+        model, interpolant = swap(model, interpolant, "linear")
+    times = stratified_times(SEED, count)
     parts: list[tuple[Tensor, Tensor]] = []
     for start in range(0, count, batch):
         indices = range(start, min(start + batch, count))
@@ -87,7 +98,7 @@ def held_out_errors(
         output = prediction_of(model(x, t.float(), label=label, context=context), x)
         state = interpolant.state(t)
         target = spread(state.dalpha, data) * data + spread(state.dsigma, data) * noise
-        error = (interpolant.velocity(output, x, t) - target).double().square()
+        error = (output - target).double().square()
         first = error[:, 0] if error.dim() == 5 else error
         parts.append((error.flatten(1).mean(1).cpu(), first[..., :patch, :patch].flatten(1).mean(1).cpu()))
         if on_batch is not None:

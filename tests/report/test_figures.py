@@ -167,9 +167,9 @@ def test_gallery_draws_what_the_suite_names(results: Results) -> None:
     drawn, missing = gallery.draw(found)
     assert set(drawn) == {*gallery.STANDARD, *names}
     assert missing == ()
-    assert "zigzag: 1 " in drawn["schemes"].alternative
+    assert "zigzag: 1 " in drawn["schemes"].drawn().alternative
     # The sampler is Euler's with 50 steps and no guidance: 50 evaluations.
-    assert "euler · sweep-1: 50 " in drawn["evaluations"].alternative
+    assert "euler · sweep-1: 50 " in drawn["evaluations"].drawn().alternative
 
 
 @pytest.mark.parametrize("solver", sorted(gallery.EVALUATIONS))
@@ -201,8 +201,8 @@ def test_two_axes_make_a_grid_and_sizes_a_slope(tmp_path: Path) -> None:
     for cell in cells[:3]:
         synthetic.record(cell, tmp_path, synthetic.measurements(cell, 0.5), log=False)
     drawn, _ = gallery.draw(join(suite, cells, tmp_path))
-    assert "sweep-1, none: 0.5" in drawn["position_scan"].alternative
-    assert "zigzag-8, learned: no result" in drawn["position_scan"].alternative
+    assert "sweep-1, none: 0.5" in drawn["position_scan"].drawn().alternative
+    assert "zigzag-8, learned: no result" in drawn["position_scan"].drawn().alternative
 
     sides = grid("backbone.patch", [1, 2, 4], "patch")
     suite = synthetic.suite(axes=(arms, sides), figures=("scaling",), metrics=("held_out_loss",), contrasts=())
@@ -211,4 +211,4 @@ def test_two_axes_make_a_grid_and_sizes_a_slope(tmp_path: Path) -> None:
         tokens = cell.spec.geometry.tokens
         synthetic.record(cell, tmp_path, synthetic.measurements(cell, 1e-3 * tokens**1.5), log=False)
     drawn, _ = gallery.draw(join(suite, cells, tmp_path))
-    assert drawn["scaling-held_out_loss"].alternative.count("slope +1.50") == 2
+    assert drawn["scaling-held_out_loss"].drawn().alternative.count("slope +1.50") == 2

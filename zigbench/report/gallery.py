@@ -1,4 +1,4 @@
-"""Which figures a suite's results allow, and the figures: results in, drawings out."""
+"""Which figures a suite's results allow: results in, out what is to be drawn of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from zigbench import scan
 from zigbench.report import figures, results, wording
-from zigbench.report.figures import Drawing, Point
+from zigbench.report.figures import Asked, Point, ask
 from zigbench.report.results import SEED, Results, Run
 from zigbench.report.statistics import Estimate, effects, friedman, mean_interval, within_seeds
 from zigbench.spec import SamplerSpec
@@ -40,7 +40,7 @@ def paired(found: Results, metric: str) -> dict[str, Estimate]:
     return within_seeds(found.values(metric))
 
 
-def forest(found: Results) -> Drawing:
+def forest(found: Results) -> Asked:
     """Effects against the baseline in the first metric."""
     pairs = found.against_baseline()
     if not pairs or not found.metrics:
@@ -49,23 +49,23 @@ def forest(found: Results) -> Drawing:
     drawn = effects(found.values(metric), pairs)
     if not any(effect.estimate.n for effect in drawn):
         raise NoFigureError(f"no arm shares a finished seed with the baseline {found.baseline}")
-    return figures.forest(drawn, metric, found.direction(metric))
+    return ask(figures.forest, drawn, metric, found.direction(metric))
 
 
-def loss(found: Results) -> Drawing:
+def loss(found: Results) -> Asked:
     """Training loss with bands over seeds."""
     frame = results.logs(found)
     if frame.empty:
         raise NoFigureError("no run has a training log")
-    return figures.loss_curves(frame, found.arms)
+    return ask(figures.loss_curves, frame, found.arms)
 
 
-def samples(found: Results) -> Drawing:
+def samples(found: Results) -> Asked:
     """Samples of the first seed of each arm that has any."""
     pictures, seed = sample_sets(found)
     if not pictures:
         raise NoFigureError("no run has kept samples")
-    return figures.sample_grid(pictures, seed)
+    return ask(figures.sample_grid, pictures, seed)
 
 
 def sample_sets(found: Results) -> tuple[dict[str, np.ndarray], str]:
@@ -78,7 +78,7 @@ def sample_sets(found: Results) -> tuple[dict[str, np.ndarray], str]:
     return {arm: loaded[common, arm] for arm in found.arms if (common, arm) in loaded}, common
 
 
-def orders(found: Results) -> Drawing:
+def orders(found: Results) -> Asked:
     """Every curve of the suite as a picture, the scores of its arms below."""
     metric = found.metrics[0] if found.metrics else None
     scores = estimates(found, metric) if metric else {}
@@ -94,10 +94,10 @@ def orders(found: Results) -> Drawing:
         lines.append(f"{arm}: {wording.plus_minus(score)}" if score is not None and score.n else f"{arm}: no result")
     if not by_curve:
         raise NoFigureError("no arm has a scan order")
-    return figures.scan_orders(by_curve)
+    return ask(figures.scan_orders, by_curve)
 
 
-def continuity(found: Results) -> Drawing:
+def continuity(found: Results) -> Asked:
     """Score against the mean continuity of the directions that the network uses."""
     metric = _metric(found)
     scores = paired(found, metric)
@@ -113,10 +113,10 @@ def continuity(found: Results) -> Drawing:
         points.append(Point(arm, float(np.mean(each)), scores[arm]))
     _need(points, 2, "scan orders with a score")
     caption = f"Continuity: mean, over the directions used, of the share of steps that go to a neighbour. {WITHIN}"
-    return figures.scatter(points, "Continuity", metric, "continuity", caption=caption)
+    return ask(figures.scatter, points, "Continuity", metric, "continuity", caption=caption)
 
 
-def schemes(found: Results) -> Drawing:
+def schemes(found: Results) -> Asked:
     """Score against the number of directions, a line per curve."""
     metric = _metric(found)
     scores = paired(found, metric)
@@ -126,10 +126,10 @@ def schemes(found: Results) -> Drawing:
             label = " · ".join([run.cell.spec.scan.curve, *_others(found, run, "scan")])
             series.setdefault(label, []).append(Point(arm, run.cell.spec.scan.schemes, scores[arm]))
     _need([p for points in series.values() for p in points], 2, "scan orders with a score")
-    return figures.lines(series, "Directions (schemes)", metric, "schemes", caption=WITHIN)
+    return ask(figures.lines, series, "Directions (schemes)", metric, "schemes", caption=WITHIN)
 
 
-def position_scan(found: Results) -> Drawing:
+def position_scan(found: Results) -> Asked:
     """The first metric over the suite's first two axes, as a grid."""
     metric = _metric(found)
     axes = [axis for axis in found.suite.axes if axis.name != SEED]
@@ -138,12 +138,18 @@ def position_scan(found: Results) -> Drawing:
     scores = estimates(found, metric)
     rows, columns = axes
     cells = {(r.cell.labels[rows.name], r.cell.labels[columns.name]): scores[r.arm] for r in found.runs}
-    return figures.heatmap(
-        list(rows.points), list(columns.points), cells, metric, found.direction(metric), (rows.name, columns.name)
+    return ask(
+        figures.heatmap,
+        list(rows.points),
+        list(columns.points),
+        cells,
+        metric,
+        found.direction(metric),
+        (rows.name, columns.name),
     )
 
 
-def evaluations(found: Results) -> Drawing:
+def evaluations(found: Results) -> Asked:
     """Score against the network evaluations of one sample, a line per arm less its sampler."""
     metric = _metric(found)
     scores = paired(found, metric)
@@ -157,7 +163,7 @@ def evaluations(found: Results) -> Drawing:
             series.setdefault(label, []).append(Point(arm, float(count), scores[arm]))
     _need([p for points in series.values() for p in points], 2, "samplers with a known number of evaluations")
     caption = f"Network evaluations for one sample: as recorded, or as the solver's steps imply. {WITHIN}"
-    return figures.lines(series, "Network evaluations", metric, "evaluations", caption=caption)
+    return ask(figures.lines, series, "Network evaluations", metric, "evaluations", caption=caption)
 
 
 def network_evaluations(sampler: SamplerSpec) -> int | None:
@@ -169,7 +175,7 @@ def network_evaluations(sampler: SamplerSpec) -> int | None:
     return (per_step * sampler.steps - less) * (1 if sampler.guidance == 1 else 2)
 
 
-def pareto(found: Results) -> Drawing:
+def pareto(found: Results) -> Asked:
     """Score against the training time that the runs' telemetry tells."""
     metric = _metric(found)
     scores = paired(found, metric)
@@ -178,10 +184,10 @@ def pareto(found: Results) -> Drawing:
         seconds = mean_interval([s for run in runs if run.status == "ok" and (s := training_seconds(run)) is not None])
         points.append(Point(arm, seconds.mean, scores[arm]))
     _need(points, 2, "arms with both a score and a training time")
-    return figures.pareto(points, "Training time (s)", metric, found.direction(metric) is True)
+    return ask(figures.pareto, points, "Training time (s)", metric, found.direction(metric) is True)
 
 
-def scaling(found: Results, metric: str) -> Drawing:
+def scaling(found: Results, metric: str) -> Asked:
     """``metric`` against the number of patches, a fitted power law per arm less its grid."""
     scores = estimates(found, metric)
     series: dict[str, list[Point]] = {}
@@ -192,26 +198,26 @@ def scaling(found: Results, metric: str) -> Drawing:
         )
     if not any(len({p.x for p in points if p.drawable}) > 1 for points in series.values()):
         raise NoFigureError("no arm was measured at two sizes")
-    return figures.scaling(series, "Patches", metric, f"scaling-{wording.slug(metric)}", found.unit(metric))
+    return ask(figures.scaling, series, "Patches", metric, f"scaling-{wording.slug(metric)}", found.unit(metric))
 
 
-def critical_difference(found: Results) -> Drawing:
+def critical_difference(found: Results) -> Asked:
     """Mean ranks of the arms with Nemenyi's critical difference."""
     metric = _metric(found)
     try:
         ranking = friedman(found.values(metric).dropna(how="all"), found.direction(metric) is True)
     except ValueError as error:
         raise NoFigureError(str(error)) from None
-    return figures.critical_difference(ranking, metric)
+    return ask(figures.critical_difference, ranking, metric)
 
 
-STANDARD: Mapping[str, Callable[[Results], Drawing]] = {
+STANDARD: Mapping[str, Callable[[Results], Asked]] = {
     "effects": forest,
     "loss": loss,
     "samples": samples,
     "orders": orders,
 }
-OPTIONAL: Mapping[str, Callable[[Results], Drawing]] = {
+OPTIONAL: Mapping[str, Callable[[Results], Asked]] = {
     "continuity": continuity,
     "schemes": schemes,
     "position_scan": position_scan,
@@ -221,12 +227,12 @@ OPTIONAL: Mapping[str, Callable[[Results], Drawing]] = {
 }
 
 
-def draw(found: Results) -> tuple[dict[str, Drawing], tuple[str, ...]]:
+def draw(found: Results) -> tuple[dict[str, Asked], tuple[str, ...]]:
     """The standard figures and those the suite names, and in words why any of them is not there.
 
     Besides the names of OPTIONAL, ``scaling`` draws every metric of the suite against the number of patches.
     """
-    drawn: dict[str, Drawing] = {}
+    drawn: dict[str, Asked] = {}
     missing = []
     wanted = dict.fromkeys([*STANDARD, *found.suite.figures])
     for name in wanted:

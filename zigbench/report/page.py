@@ -16,7 +16,7 @@ from zigbench import collect
 from zigbench.record import write_atomically
 from zigbench.report import figures, gallery, provenance, published, render, results, run_page, tables, wording, writers
 from zigbench.report.answer import answer, completeness
-from zigbench.report.figures import Drawing
+from zigbench.report.figures import Picture
 from zigbench.report.results import Results
 from zigbench.report.statistics import friedman
 from zigbench.report.tables import Column, Entry, Table
@@ -56,17 +56,15 @@ def write(
     known, fault = _published(published_csv) if suite.published else ((), "")
     problems += [fault] if fault else []
 
-    drawn, undrawn = gallery.draw(found)
+    asked, undrawn = gallery.draw(found)
     problems += [*undrawn, *provenance.mixed(found)] if found.finished else []
     # Files travel alone: each says itself how much of the suite it stands on.
     tally = f"{completeness(found)}."
-    drawn = {name: replace(made, caption=f"{made.caption} {tally}") for name, made in drawn.items()}
+    drawn = figures.pictured(asked, out / "figures", tally)
     shown_tables = {
         name: table if name in ("environment", "protocols") else replace(table, notes=(*table.notes, tally))
         for name, table in _tables(found, known).items()
     }
-    for made in drawn.values():
-        figures.save(made, out / "figures")
     for table in shown_tables.values():
         writers.write(table, out / "tables")
     parquet = _write_frame(found.frame, out)
@@ -98,7 +96,7 @@ def write(
     return index
 
 
-def _context(found: Results, drawn: Mapping[str, Drawing], made: Mapping[str, Table]) -> dict[str, Any]:
+def _context(found: Results, drawn: Mapping[str, Picture], made: Mapping[str, Table]) -> dict[str, Any]:
     shared, varying = provenance.settings(found)
     samples, _ = gallery.sample_sets(found)
     tally = Counter(run.status for run in found.runs)

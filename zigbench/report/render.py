@@ -16,7 +16,7 @@ from PIL import Image
 
 from zigbench import __version__
 from zigbench.record import write_atomically
-from zigbench.report.figures import Drawing, drawing, inline_svg, strip
+from zigbench.report.figures import Picture, drawing, strip
 
 # (light, dark); every text colour has a contrast of at least 4.5 on paper and panel, in both.
 COLOURS = {
@@ -73,14 +73,9 @@ def write(path: Path, text: str) -> None:
     write_atomically(path, text.encode("utf-8", errors="replace"))
 
 
-def shown(made: Drawing) -> dict[str, Any]:
-    """A drawing as templates want it: its words, and its SVG as markup."""
-    return {
-        "name": made.name,
-        "title": made.title,
-        "caption": made.caption,
-        "svg": Markup(inline_svg(made)),
-    }
+def shown(made: Picture) -> dict[str, Any]:
+    """A figure as templates want it: its words, and its SVG as markup."""
+    return {"name": made.name, "title": made.title, "caption": made.caption, "svg": Markup(made.svg)}
 
 
 def pictures(samples: dict[str, np.ndarray], count: int = 10) -> list[dict[str, Any]]:

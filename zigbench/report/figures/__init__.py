@@ -1,5 +1,9 @@
-"""Figures as pure functions: values in, a :class:`Drawing` (matplotlib Figure and its words) out."""
+"""Figures as pure functions: values in, a :class:`Drawing` (matplotlib Figure and its words) out.
 
+Hence a figure need not be drawn again where its values are those of the last report: see :mod:`.asked`.
+"""
+
+from zigbench.report.figures.asked import Asked, Picture, ask, pictured
 from zigbench.report.figures.drawing import Drawing, inline_svg, save
 from zigbench.report.figures.forest import critical_difference, forest
 from zigbench.report.figures.heatmap import heatmap
@@ -8,8 +12,11 @@ from zigbench.report.figures.relations import Point, lines, pareto, scaling, sca
 from zigbench.report.figures.training import loss_curves
 
 __all__ = [
+    "Asked",
     "Drawing",
+    "Picture",
     "Point",
+    "ask",
     "critical_difference",
     "forest",
     "heatmap",
@@ -17,6 +24,7 @@ __all__ = [
     "lines",
     "loss_curves",
     "pareto",
+    "pictured",
     "sample_grid",
     "save",
     "scaling",

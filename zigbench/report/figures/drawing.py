@@ -1,7 +1,8 @@
 """What a figure is here: a matplotlib Figure with its words, one visual style, and writers. No pyplot, no global state.
 
 The ink of every figure is drawn from the named colours below. On a page they become the page's own variables, so that
-one SVG serves light, dark and print.
+one SVG serves light, dark and print. matplotlib is imported with the first figure that is drawn: a page all of whose
+figures are kept from before does without.
 """
 
 from __future__ import annotations
@@ -14,12 +15,11 @@ from dataclasses import dataclass, field
 from functools import wraps
 from html import escape
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 P = ParamSpec("P")
 
@@ -75,6 +75,8 @@ class Drawing:
 @contextmanager
 def style(**extra: Any) -> Iterator[None]:
     """The house style, for as long as the block lasts."""
+    import matplotlib as mpl
+
     settings: Any = {**_STYLE, **extra}
     with mpl.rc_context(settings):
         yield
@@ -89,6 +91,13 @@ def styled(draw: Callable[P, Drawing]) -> Callable[P, Drawing]:
             return draw(*args, **kwargs)
 
     return inside
+
+
+def canvas(width: float, height: float) -> Figure:
+    """An empty figure, its size in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height))
 
 
 def series_style(position: int) -> dict[str, Any]:
@@ -118,6 +127,8 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
 
 def plain_log_ticks(axes: Axes) -> None:
     """Ticks at 1, 2 and 5 of every decade of a logarithmic y axis, written as plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
     axes.yaxis.set_minor_locator(NullLocator())
@@ -142,12 +153,20 @@ def end_labels(axes: Axes, labels: Mapping[str, tuple[float, str]], size: float 
 
 
 def save(drawing: Drawing, folder: Path) -> tuple[Path, ...]:
-    """Write ``<name>.svg``, ``.png`` (200 dpi) and ``.pdf`` into ``folder``; equal figures give equal bytes."""
+    """Write ``<name>.svg``, ``.png`` (200 dpi) and ``.pdf`` into ``folder``; equal figures give equal bytes.
+
+    Each carries its title and caption within, since files travel alone.
+    """
     paths = []
     # Found once: left to savefig, every format would draw the figure twice.
     extent = drawing.figure.get_tightbbox().padded(0.05)
-    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
-    for suffix, metadata in undated.items():
+    title, caption = drawing.title, drawing.caption
+    about: dict[str, dict[str, Any]] = {
+        "svg": {"Title": title, "Description": caption, "Date": None},
+        "pdf": {"Title": title, "Subject": caption, "CreationDate": None},
+        "png": {"Title": title, "Description": caption},
+    }
+    for suffix, metadata in about.items():
         path = folder / f"{drawing.name}.{suffix}"
         with style():
             drawing.figure.savefig(path, dpi=200, metadata=metadata, bbox_inches=extent, facecolor="white")

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from matplotlib.figure import Figure
-
 from zigbench.report import wording
-from zigbench.report.figures.drawing import BETTER, INK, MUTED, PAPER, RULE, WORSE, Drawing, styled
+from zigbench.report.figures.drawing import BETTER, INK, MUTED, PAPER, RULE, WORSE, Drawing, canvas, styled
 from zigbench.report.statistics import Effect, Ranking
 
 
@@ -16,7 +14,7 @@ from zigbench.report.statistics import Effect, Ranking
 def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None, name: str = "effects") -> Drawing:
     """A row per effect, sorted by size: point, 95 % interval, filled where separated, and the figures beside it."""
     shown = sorted((e for e in effects if e.estimate.n), key=lambda e: e.estimate.mean)
-    figure = Figure(figsize=(7.2, 1.05 + 0.265 * max(len(shown), 1)))
+    figure = canvas(7.2, 1.05 + 0.265 * max(len(shown), 1))
     axes = figure.add_axes((0.24, 0.5 / figure.get_figheight(), 0.52, 1 - 0.75 / figure.get_figheight()))
     axes.axvline(0, color=INK, linewidth=0.9)
     tips = {}
@@ -75,7 +73,7 @@ def _figures(effect: Effect, places: int) -> str:
 def critical_difference(ranking: Ranking, metric: str, name: str = "critical-difference") -> Drawing:
     """Mean ranks in a row each; the band from the best reaches as far as one critical difference."""
     ranks = dict(sorted(ranking.mean_ranks.items(), key=lambda item: item[1]))
-    figure = Figure(figsize=(6.4, 0.95 + 0.28 * len(ranks)))
+    figure = canvas(6.4, 0.95 + 0.28 * len(ranks))
     axes = figure.add_axes((0.27, 0.5 / figure.get_figheight(), 0.62, 1 - 0.62 / figure.get_figheight()))
     best = min(ranks.values())
     axes.axvspan(best, best + ranking.critical_difference, color=RULE, alpha=0.55, linewidth=0)

@@ -6,14 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 
 from zigbench.report import wording
-from zigbench.report.figures.drawing import Drawing, styled
+from zigbench.report.figures.drawing import Drawing, canvas, styled
 from zigbench.report.statistics import Estimate
 
-_SHADES = LinearSegmentedColormap.from_list("shades", ["#e9f1f8", "#1f5f9e"])
+SHADES = ("#e9f1f8", "#1f5f9e")
 
 
 @styled
@@ -27,15 +25,17 @@ def heatmap(
     name: str = "grid",
 ) -> Drawing:
     """Cells shaded by their mean, darker is better, with mean and interval written in; empty where there is none."""
+    from matplotlib.colors import LinearSegmentedColormap
+
     means = np.array([[_mean(values, row, column) for column in columns] for row in rows], dtype=float)
-    figure = Figure(figsize=(1.7 + 1.15 * len(columns), 0.75 + 0.48 * len(rows)))
+    figure = canvas(1.7 + 1.15 * len(columns), 0.75 + 0.48 * len(rows))
     width, height = figure.get_size_inches()
     axes = figure.add_axes((1.5 / width, 0.55 / height, 1 - 1.6 / width, 1 - 0.6 / height))
     shade = means if higher_is_better else -means
     finite = shade[np.isfinite(shade)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     level = (shade - low) / (high - low or 1.0)
-    axes.imshow(level, cmap=_SHADES, vmin=0, vmax=1, aspect="auto")
+    axes.imshow(level, cmap=LinearSegmentedColormap.from_list("shades", SHADES), vmin=0, vmax=1, aspect="auto")
     said = []
     for y, row in enumerate(rows):
         for x, column in enumerate(columns):

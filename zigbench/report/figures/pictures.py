@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path as Curve
 
 from zigbench import scan
-from zigbench.report.figures.drawing import BETTER, MUTED, WORSE, Drawing, styled
+from zigbench.report.figures.drawing import BETTER, MUTED, WORSE, Drawing, canvas, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def strip(samples: np.ndarray, count: int = 10, gap: int = 1) -> np.ndarray:
@@ -37,7 +37,7 @@ def strip(samples: np.ndarray, count: int = 10, gap: int = 1) -> np.ndarray:
 @styled
 def sample_grid(samples: Mapping[str, np.ndarray], seed: str = "", count: int = 10, name: str = "samples") -> Drawing:
     """A row per arm; a column holds what the arms made of the same noise, that of ``seed``."""
-    figure = Figure(figsize=(7.2, 0.1 + 0.56 * max(len(samples), 1)))
+    figure = canvas(7.2, 0.1 + 0.56 * max(len(samples), 1))
     rows = np.atleast_1d(figure.subplots(max(len(samples), 1), 1))
     for axes, (arm, images) in zip(rows, samples.items(), strict=False):
         axes.imshow(strip(images, count), interpolation="nearest")
@@ -66,7 +66,7 @@ def scan_orders(orders: Mapping[str, tuple[scan.ScanOrder, Sequence[str]]], name
     down = -(-max(len(orders), 1) // across)
     lines = max((len(text) for _, text in orders.values()), default=0)
     below = 0.17 * lines + 0.3
-    figure = Figure(figsize=(7.2, down * (1.62 + below) + 0.1))
+    figure = canvas(7.2, down * (1.62 + below) + 0.1)
     height = figure.get_figheight()
     said = []
     for position, (title, (order, text)) in enumerate(orders.items()):
@@ -86,6 +86,9 @@ def scan_orders(orders: Mapping[str, tuple[scan.ScanOrder, Sequence[str]]], name
 
 
 def _draw_order(axes: Axes, order: scan.ScanOrder) -> None:
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path as Curve
+
     grid = order.grid[-2:]
     order_2d = np.asarray(order.order)[: grid[0] * grid[1]] if len(order.grid) == 2 else _first_frame(order)
     y, x = np.unravel_index(order_2d, grid)

@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, NullLocator
+from typing import TYPE_CHECKING
 
 from zigbench.report import wording
 from zigbench.report.figures.drawing import (
@@ -16,6 +13,7 @@ from zigbench.report.figures.drawing import (
     MARKERS,
     MUTED,
     Drawing,
+    canvas,
     end_labels,
     plain_log_ticks,
     series_style,
@@ -23,6 +21,10 @@ from zigbench.report.figures.drawing import (
     styled,
 )
 from zigbench.report.statistics import Estimate, PowerLaw, power_law
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def lines(
         said.append(f"{label}: " + ", ".join(f"{wording.number(p.x)} {wording.plus_minus(p.y)}" for p in shown))
     if logarithmic and ticks and min(ticks) > 0:
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_minor_locator(NullLocator())
+        axes.minorticks_off()
     axes.set_xticks(sorted(ticks), [wording.number(t) for t in sorted(ticks)])
     axes.set_xlabel(x)
     axes.set_ylabel(wording.title(metric))
@@ -199,8 +201,7 @@ def scaling(series: Mapping[str, Sequence[Point]], x: str, metric: str, name: st
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xticks(sorted(ticks), [wording.number(t) for t in sorted(ticks)])
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_minor_locator(NullLocator())
+    axes.minorticks_off()
     plain_log_ticks(axes)
     axes.set_xlabel(x)
     axes.set_ylabel(wording.title(metric) + (f" ({unit})" if unit else ""))
@@ -212,7 +213,7 @@ def scaling(series: Mapping[str, Sequence[Point]], x: str, metric: str, name: st
 
 
 def _axes(width: float, height: float, right: float = 0.97) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height))
+    figure = canvas(width, height)
     axes = figure.add_axes((0.12, 0.14, right - 0.12, 0.82))
     axes.tick_params(color=MUTED)
     return figure, axes

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from zigbench.report import wording
-from zigbench.report.figures.drawing import Drawing, end_labels, plain_log_ticks, series_style, styled
+from zigbench.report.figures.drawing import Drawing, canvas, end_labels, plain_log_ticks, series_style, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 POINTS = 160
 
@@ -22,7 +25,7 @@ def loss_curves(frame: pd.DataFrame, arms: tuple[str, ...], name: str = "loss") 
         arms: the arms in their order, which fixes their colours; arms without a log are left out.
         name: stem of the files.
     """
-    figure = Figure(figsize=(7.2, 3.7))
+    figure = canvas(7.2, 3.7)
     axes = figure.add_axes((0.085, 0.13, 0.69, 0.83))
     ends: dict[str, tuple[float, str]] = {}
     tips, said = {}, []

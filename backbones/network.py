@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from backbones.config.base import ScanConfig, SizedConfig
 from backbones.layers.patches import check_input, to_image
 from backbones.ops import backends
+from backbones.ops.self_check import FAILED
 from zigbench.backbone import Geometry
 from zigbench.scan import layer_orders
 
@@ -36,6 +37,13 @@ class Network(nn.Module):
         if not isinstance(config, ScanConfig):
             return f"scaled_dot_product_attention (torch {torch.__version__})"
         return next(f"{found.name} ({found.version})" for found in backends(device) if found.chosen)
+
+    @staticmethod
+    def kernel_faults(config: SizedConfig, device: torch.device) -> list[str]:
+        """Kernels that should serve ``device`` and gave wrong results in their comparison with the reference."""
+        if not isinstance(config, ScanConfig):
+            return []
+        return [f"{found.name}: {found.reason}" for found in backends(device) if found.reason.startswith(FAILED)]
 
     def run(self, block: nn.Module, *args: Any) -> Any:
         """``block(*args)``, recomputed in the backward pass where ``checkpointing`` is on."""

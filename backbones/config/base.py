@@ -9,7 +9,7 @@ from pydantic import field_validator, model_validator
 
 from zigbench.scan import canonical, layer_variants
 from zigbench.scan.catalog import volumes
-from zigbench.spec import BackboneConfig, Geometry, Position, Positive
+from zigbench.spec import BackboneConfig, Cost, Geometry, Position, Positive
 
 TimeInput = Literal["scaled", "unit", "reversed"]
 
@@ -72,6 +72,12 @@ class SizedConfig(BackboneConfig):
         yield from super().faults(geometry)
         if self.position == "sincos" and self.width % 4:
             yield f"position 'sincos' needs a width that 4 divides, and width is {self.width}"
+
+    def cost(self, geometry: Geometry, *, batch: int = 1) -> Cost:
+        # The closed forms know every config, so they stand above this module and are loaded when asked for.
+        from backbones.flops import forward_cost
+
+        return forward_cost(self, geometry, batch=batch)
 
 
 class ScanConfig(SizedConfig):

@@ -6,6 +6,7 @@ the hash of that resolved form: two specs that mean the same run have the same i
 """
 
 from zigbench.spec.base import NOT_IDENTITY, Position, Positive, Share, Spec, Unit, canonical_json
+from zigbench.spec.cost import Cost
 from zigbench.spec.geometry import Geometry
 from zigbench.spec.plugins import LIFTED, BackboneConfig, BackboneSpec, DataConfig, DataSpec
 from zigbench.spec.run import RunSpec, spec_id
@@ -21,7 +22,7 @@ from zigbench.spec.sections import (
 )
 
 __all__ = [
-    "LIFTED", "NOT_IDENTITY", "BackboneConfig", "BackboneSpec", "DataConfig", "DataSpec", "EfficiencySpec",
-    "EvaluationSpec", "Geometry", "InterpolantSpec", "OptimizerSpec", "Position", "Positive", "Resources", "RunSpec", "SamplerSpec", "ScanSpec",
-    "Share", "Spec", "TrainingSpec", "Unit", "canonical_json", "spec_id",
+    "LIFTED", "NOT_IDENTITY", "BackboneConfig", "BackboneSpec", "Cost", "DataConfig", "DataSpec", "EfficiencySpec",
+    "EvaluationSpec", "Geometry", "InterpolantSpec", "OptimizerSpec", "Position", "Positive", "Resources", "RunSpec",
+    "SamplerSpec", "ScanSpec", "Share", "Spec", "TrainingSpec", "Unit", "canonical_json", "spec_id",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from pydantic import Field, SerializeAsAny, ValidationInfo, field_serializer, fi
 
 from zigbench import registry
 from zigbench.spec.base import Positive, Spec, Unit
+from zigbench.spec.cost import Cost
 from zigbench.spec.geometry import Geometry
 
 # Words of a backbone's config that a spec states once, at its top: `scan.curve`, `scan.schemes`, `position`.
@@ -38,6 +39,10 @@ class BackboneConfig(Spec):
 
     def parameters(self, geometry: Geometry) -> int | None:
         """Parameters of the network on ``geometry``, frozen ones included; None for a family that does not say."""
+        return None
+
+    def cost(self, geometry: Geometry, *, batch: int = 1) -> Cost | None:
+        """Work of one forward pass with every condition given; None for a family that does not say."""
         return None
 
 

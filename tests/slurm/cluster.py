@@ -42,6 +42,7 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SlurmdParameters=config_overrides
 MpiDefault=none
+MessageTimeout=60
 ReturnToService=2
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=2,bf_interval=1,batch_sched_delay=0,preempt_send_user_signal
@@ -134,6 +135,36 @@ class LocalSlurm:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=True)
         return done.stdout
 
+    def lose_node(self) -> None:
+        """The node fails, and is back.
+
+        Raises:
+            TimeoutError: it stays away.
+        """
+        host = socket.gethostname().split(".")[0]
+        self.ask("scontrol", "update", f"nodename={host}", "state=down", "reason=test")
+
+        def back() -> bool:
+            # Refused where the node has come back by itself, which it may at any moment once its daemon reports.
+            resume = ["scontrol", "update", f"nodename={host}", "state=resume"]
+            subprocess.run(resume, capture_output=True, timeout=30, check=False)
+            state = subprocess.run(["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True, timeout=30)
+            return state.stdout.split()[:1] in (["idle"], ["mixed"], ["allocated"], ["completing"])
+
+        _wait(back, "the lost node")
+
+    def testimony(self) -> str:
+        """What the cluster has to say when something failed on it: its queue, its accounting, the ends of its logs."""
+        commands = ("sinfo --long --Node", "squeue --array", "scontrol show jobs", "sacct --allocations --parsable2")
+        said = []
+        for command in commands:
+            done = subprocess.run(command.split(), capture_output=True, text=True, timeout=30, check=False)
+            said.append(f"$ {command}\n{(done.stdout + done.stderr)[-4000:]}")
+        for log in sorted([*self.base.glob("*.log"), *self.base.glob("*.out")]):
+            tail = log.read_text(errors="replace")[-4000:]
+            said.append(f"== {log.name}, alive: {[d.poll() is None for d in self._daemons]}\n{tail}")
+        return "\n".join(said)
+
     def _start(self) -> None:
         for name in ("state", "spool", "mysql"):
             (self.base / name).mkdir(parents=True, exist_ok=True)
@@ -161,7 +192,7 @@ class LocalSlurm:
         self._write(key.name, secrets.token_hex(512))
         options = {"key-file": key.name, "socket": "munge.socket", "pid-file": "munged.pid", "log-file": "munged.log"}
         paths = [f"--{name}={self.base / file}" for name, file in {**options, "seed-file": "munge.seed"}.items()]
-        self._daemon("munged", "--foreground", "--force", *paths)
+        self._daemon("munged", "--foreground", "--force", "--num-threads=10", *paths)
         _wait((self.base / "munge.socket").exists, "munged")
 
     def _database(self, port: int) -> None:
@@ -175,7 +206,9 @@ class LocalSlurm:
         ]
         subprocess.run(install, check=True, capture_output=True, timeout=120)
         sock = self.base / "mysql.sock"
-        self._daemon("mariadbd", *options, f"--socket={sock}", f"--port={port}", "--bind-address=127.0.0.1")
+        # Nothing here outlives the tests, so nothing waits for the disk.
+        quick = ["--innodb-flush-log-at-trx-commit=0", "--skip-innodb-doublewrite", "--bind-address=127.0.0.1"]
+        self._daemon("mariadbd", *options, *quick, f"--socket={sock}", f"--port={port}")
         client = ["mariadb", "--no-defaults", "-uroot", f"--socket={sock}", "-e"]
 
         def grants() -> bool:

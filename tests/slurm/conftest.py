@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import pluggy
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -25,4 +26,17 @@ def slurm() -> Iterator[LocalSlurm]:
         pytest.skip(f"no SLURM can be started here: {why}")
     # Not pytest's own folder: sockets lie in it, whose paths must be short.
     with tempfile.TemporaryDirectory(prefix="zb-") as base, LocalSlurm(Path(base), cpus=10) as cluster:
+        _RUNNING.append(cluster)
         yield cluster
+        _RUNNING.clear()
+
+
+_RUNNING: list[LocalSlurm] = []
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pluggy.Result[pytest.TestReport], None]:
+    """Let the cluster speak where something failed on it."""
+    report = (yield).get_result()
+    if report.failed and _RUNNING:
+        report.sections.append(("the cluster", _RUNNING[0].testimony()))

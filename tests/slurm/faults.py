@@ -37,8 +37,8 @@ PACE = 0.05
 """Seconds that a step takes at least, under fault."""
 
 STEPS = 200
-CHAINED_STEPS = 2000
-"""At that pace longer than two jobs of a minute can do."""
+CHAINED_STEPS = 1000
+"""At that pace longer than two jobs of a minute can do: SLURM signals early, and starting takes its share."""
 
 NOTICE = 10
 """Seconds before the time limit at which a run is told to leave; SLURM says it up to half a minute early."""
@@ -67,6 +67,7 @@ class Outcome:
         changed: runs whose record or log differs from the twin's.
         seconds: from the first of them to the last record.
         note: what else was seen.
+        evidence: what the folders of lost runs hold.
     """
 
     fault: str
@@ -75,6 +76,7 @@ class Outcome:
     changed: int = 0
     seconds: float = 0.0
     note: str = ""
+    evidence: str = field(default="", repr=False)
 
 
 @dataclass
@@ -116,6 +118,7 @@ class Campaign:
         for folder, twin in zip(folders, twins, strict=True):
             if not folder.record.exists() or Record.read(folder.record).status != "ok":
                 outcome.lost += 1
+                outcome.evidence += evidence(folder)
             elif substance(folder) != substance(twin):
                 outcome.changed += 1
         self.outcomes[name] = outcome
@@ -138,6 +141,15 @@ def substance(folder: RunFolder) -> tuple[object, ...]:
     record["environment"].pop("code")
     record["environment"].pop("submitted_code", None)
     return record, folder.log.read_bytes()
+
+
+def evidence(folder: RunFolder) -> str:
+    """The files of a run and of its jobs, with the ends of those that tell what happened."""
+    telling = [folder.record, folder.job, folder.deaths, folder.output]
+    telling += sorted((folder.path.parents[1] / "jobs").glob("*_log.*"))
+    names = sorted(path.name for path in folder.path.iterdir())
+    tails = [f"== {path}\n{path.read_text(errors='replace')[-1500:]}" for path in telling if path.exists()]
+    return "\n".join([f"{folder.path}: {names}", *tails, ""])
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
@@ -178,9 +190,7 @@ def preemption_and_node_failure(campaign: Campaign) -> None:
     wait_for(lambda: not any(folder.holder() for folder in folders), "all eight to give way")
     preempted = time.monotonic()
     at_work(folders, beyond=before)
-    host = os.uname().nodename.split(".")[0]
-    campaign.slurm.ask("scontrol", "update", f"nodename={host}", "state=down", "reason=test")
-    campaign.slurm.ask("scontrol", "update", f"nodename={host}", "state=resume")
+    campaign.slurm.lose_node()
     campaign.judge("preemption", folders, begun, 8, f"gave way within {preempted - begun:.0f} s of launch")
     campaign.outcomes["node failure"] = Outcome(
         "node failure", 8, campaign.outcomes["preemption"].lost, campaign.outcomes["preemption"].changed
@@ -249,7 +259,7 @@ def full_disk(campaign: Campaign) -> None:
     begun = time.monotonic()
     disk = campaign.base / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], check=True, timeout=30)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)], check=True, timeout=30)
     try:
         cells = campaign.cells(1)
         root = disk / "runs"

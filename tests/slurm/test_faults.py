@@ -26,7 +26,7 @@ def test_every_fault_was_tried(outcomes):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_record_is_lost_and_no_result_changed(outcomes, fault):
     outcome = outcomes[fault]
-    assert (outcome.lost, outcome.changed) == (0, 0), outcome
+    assert (outcome.lost, outcome.changed) == (0, 0), f"{outcome}\n{outcome.evidence}"
 
 
 def test_a_run_longer_than_its_limit_goes_on_as_often_as_it_takes(outcomes):

@@ -33,18 +33,18 @@ def settle(job: Job, code: int, notice: float, said: str) -> None:
 
     Raises:
         OSError: the run's folder can't be written.
-        UnreachableError: SLURM refuses to queue the job again.
+        UnreachableError: SLURM refuses to queue the job again, or has not answered for minutes.
     """
     folder, me = RunFolder(job.folder), os.environ["SLURM_JOB_ID"]
     # Without its file the run was cancelled; in any other state than running the scheduler has its own plans.
-    if folder.record.exists() or not folder.job.exists() or queue.own_state(me) != "RUNNING":
+    if folder.record.exists() or not folder.job.exists():
         return
-    late = queue.seconds_left(me) <= notice + MARGIN
-    if code == LEFT and not late:
-        queue.requeue(me)
+    # Nobody else queues the job again, so a controller that is busy is asked until it answers.
+    if queue.persistently(lambda: queue.own_state(me)) != "RUNNING":
         return
-    if goes_on(folder, _death(code, me, said)):
-        queue.requeue(me)
+    late = queue.persistently(lambda: queue.seconds_left(me)) <= notice + MARGIN
+    if (code == LEFT and not late) or goes_on(folder, _death(code, me, said)):
+        queue.persistently(lambda: queue.requeue(me))
 
 
 OUT_OF_MEMORY = re.compile(r"oom.kill|exceeded (?:job |step )?memory limit", re.IGNORECASE)

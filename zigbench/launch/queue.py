@@ -6,11 +6,18 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
+
+Answer = TypeVar("Answer")
 
 PATIENCE = 20.0
 """Seconds that SLURM has to answer."""
+
+PERSISTENCE = 300.0
+"""Seconds for which a controller that does not answer is asked again where much hangs on its answer."""
 
 
 @dataclass(frozen=True)
@@ -60,21 +67,45 @@ def ends(jobs: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def persistently(ask: Callable[[], Answer], seconds: float = PERSISTENCE, pause: float = 1.0) -> Answer:
+    """What ``ask`` returns, asked again while the controller does not answer: a busy one drops requests for minutes.
+
+    Args:
+        ask: a question of this module.
+        seconds: after which to give up.
+        pause: seconds before the second question; doubled each time, up to sixteen.
+
+    Raises:
+        UnreachableError: it never answered; in its last words.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return ask()
+        except UnreachableError:
+            if time.monotonic() + pause > deadline:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, 16.0)
+
+
 def own_state(job: str) -> str:
-    """The state of the job this process belongs to; "" when SLURM does not say."""
-    try:
-        found = re.search(r"JobState=(\w+)", _ask("scontrol", "--oneliner", "show", "job", job))
-    except UnreachableError:
-        return ""
+    """The state of the job this process belongs to ("RUNNING"); "" of a job that SLURM says nothing of.
+
+    Raises:
+        UnreachableError: it does not answer.
+    """
+    found = re.search(r"JobState=(\w+)", _ask("scontrol", "--oneliner", "show", "job", job))
     return found.group(1) if found else ""
 
 
 def seconds_left(job: str) -> float:
-    """Until the job's time limit; infinite without one."""
-    try:
-        text = _ask("squeue", "--noheader", "--jobs", job, "--format=%L").strip()
-    except UnreachableError:
-        return float("inf")
+    """Until the job's time limit; infinite without one.
+
+    Raises:
+        UnreachableError: SLURM does not answer.
+    """
+    text = _ask("squeue", "--noheader", "--jobs", job, "--format=%L").strip()
     found = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)", text)
     if not found:
         return 0.0 if text == "INVALID" else float("inf")

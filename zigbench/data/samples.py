@@ -89,3 +89,21 @@ def split_of_word(word: Any, where: str) -> str | None:
     if word not in SPLITS:
         raise ValueError(f"{where}: no split {word!r}; there are {', '.join(SPLITS)}")
     return SPLITS[word]
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The path of ``name`` within ``folder``.
+
+    Raises:
+        ValueError: it leads out of the folder.
+    """
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{name!r} leads out of {folder}; only files inside it are read")
+    return path
+
+
+def texts_of(value: Any) -> tuple[str, ...]:
+    """The texts of a table's cell, which holds one, a list of them, or none."""
+    texts = value if isinstance(value, list) else [value]
+    return tuple(text.strip() for text in texts if isinstance(text, str) and text.strip())

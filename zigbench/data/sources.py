@@ -2,6 +2,8 @@
 
 Understood are, looked for in this order:
 
+- a data set that the library ``datasets`` saved to disk: a column of pictures, and where there are such, classes and
+  captions (see :mod:`zigbench.data.hugging_face`);
 - shards: ``*.tar`` with the pictures, latents, captions and classes of the webdataset convention;
 - a table: one ``*.csv`` or ``*.jsonl`` whose rows name a ``file`` and may have ``caption`` or ``captions``,
   ``label`` and ``split``;
@@ -24,8 +26,9 @@ from typing import Any
 import numpy as np
 
 from zigbench.data.archives import samples_of_shards
+from zigbench.data.hugging_face import is_saved, samples_of_saved
 from zigbench.data.pictures import SUFFIXES
-from zigbench.data.samples import SPLITS, File, MissingDataError, Row, Sample, split_of_word
+from zigbench.data.samples import SPLITS, File, MissingDataError, Row, Sample, inside, split_of_word, texts_of
 
 TEXTS = ("text", "captions")
 """Folders of captions beside the pictures."""
@@ -40,6 +43,8 @@ def samples_of(folder: Path) -> list[Sample]:
     """
     if not folder.is_dir():
         raise MissingDataError(f"there is no folder {folder}")
+    if is_saved(folder):
+        return sorted(samples_of_saved(folder), key=lambda sample: sample.name)
     tables = sorted((*folder.glob("*.csv"), *folder.glob("*.jsonl")))
     if len(tables) > 1:
         raise ValueError(f"{folder} holds several tables ({', '.join(t.name for t in tables)}); keep one")
@@ -56,21 +61,9 @@ def samples_of(folder: Path) -> list[Sample]:
     if not found:
         raise MissingDataError(
             f"{folder} holds nothing that is understood: neither pictures ({', '.join(sorted(SUFFIXES))}) nor a table "
-            "(.csv, .jsonl), images.npy or shards (.tar)"
+            "(.csv, .jsonl), images.npy, shards (.tar) or a saved data set"
         )
     return sorted(found, key=lambda sample: sample.name)
-
-
-def inside(folder: Path, name: str) -> Path:
-    """The path of ``name`` within ``folder``.
-
-    Raises:
-        ValueError: it leads out of the folder.
-    """
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"{name!r} leads out of {folder}; only files inside it are read")
-    return path
 
 
 def _of_table(folder: Path, table: Path) -> Iterator[Sample]:
@@ -88,7 +81,7 @@ def _of_table(folder: Path, table: Path) -> Iterator[Sample]:
         name = row.get("file") or row.get("file_name") or row.get("image")
         if not isinstance(name, str):
             raise ValueError(f"{table}, row {number} names no file; columns are file, caption, label, split")
-        captions = _texts(row.get("captions") or row.get("caption") or row.get("text"))
+        captions = texts_of(row.get("captions") or row.get("caption") or row.get("text"))
         if name in gathered:  # One row a caption is a common way to write them.
             captions = (*gathered[name].captions, *captions)
         label = row.get("label", row.get("class"))
@@ -148,8 +141,3 @@ def _beside(folder: Path, path: Path) -> tuple[str, ...]:
         if text.is_file():
             return tuple(line.strip() for line in text.read_text(encoding="utf-8").splitlines() if line.strip())
     return ()
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    texts = value if isinstance(value, list) else [value]
-    return tuple(text.strip() for text in texts if isinstance(text, str) and text.strip())

@@ -23,18 +23,22 @@ def resampled_rows(count: int, resamples: int) -> Tensor:
 
 
 def interval(
-    value: float, figures: Callable[[Tensor], Sequence[float]], count: int, resamples: int
+    value: float, figures: Callable[[Tensor], Sequence[float]], count: int, resamples: int, together: int = 1
 ) -> tuple[float, float] | None:
     """95 % interval of a figure of ``count`` samples; None for no resamples.
 
     Args:
         value: the figure.
         figures: the figure, or one that varies like it, of each resample, given their rows (resamples, count).
-        count: number of samples.
+        count: rows of features.
         resamples: how many.
+        together: neighbouring rows that are of one sample, and so drawn together: the frames of a clip.
     """
     if not resamples:
         return None
-    draws = np.array(figures(resampled_rows(count, resamples)))
+    rows = resampled_rows(count // together, resamples)
+    if together > 1:
+        rows = (rows[..., None] * together + torch.arange(together)).flatten(1)
+    draws = np.array(figures(rows))
     low, high = np.quantile(draws - draws.mean(), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return value + float(low), value + float(high)

@@ -27,6 +27,7 @@ class Metric:
         extractor: the network whose features it compares; None for metrics of the loss or the classifier.
         feature: which of the extractor's features.
         unit: "" for a pure number.
+        frames: fewest frames of the clips it compares; None where it compares images.
     """
 
     name: str
@@ -36,15 +37,20 @@ class Metric:
     extractor: str | None = None
     feature: str | None = None
     unit: str = ""
+    frames: int | None = None
 
     def faults(self, geometry: Geometry) -> Iterator[str]:
         """What makes this metric impossible on images of this shape, in words; nothing when it is fine."""
         if self.extractor == "digits" and (geometry.sample_shape != (1, 8, 8) or geometry.classes != 10):
             yield "reads labelled grey digits of 8×8; other images take frechet_random, kid_random or fid"
+        if self.frames is not None and geometry.frames is None:
+            yield "compares clips; images take fid or frechet_random"
+        elif self.frames is not None and geometry.frames is not None and geometry.frames < self.frames:
+            yield f"needs clips of at least {self.frames} frames; these have {geometry.frames}"
 
 
-def _frechet(name: str, title: str, extractor: str, feature: str = "features") -> Metric:
-    return Metric(name, title, False, f"{HERE}.frechet:measure", extractor, feature)
+def _frechet(name: str, title: str, extractor: str, feature: str = "features", frames: int | None = None) -> Metric:
+    return Metric(name, title, False, f"{HERE}.frechet:measure", extractor, feature, frames=frames)
 
 
 def _kid(name: str, title: str, extractor: str, feature: str = "features") -> Metric:
@@ -83,3 +89,12 @@ fdd = _frechet("fdd", "FDD, DINOv2 ViT-L/14", "dinov2-large")
 fdd_giant = _frechet("fdd_giant", "FDD, DINOv2 ViT-g/14", "dinov2-giant")
 # The published FDD fed the network pixels of 0 to 255: a scale of its own, kept to meet the published column.
 fdd_released = _frechet("fdd_released", "FDD as released (pixels not divided by 255)", "dinov2-large-released")
+
+# Of clips: their frames each by itself, and whole.
+frame_fid = _frechet("frame_fid", "FID of the frames", "inception", "pool", frames=1)
+fvd = _frechet("fvd", "FVD", "i3d", "logits", frames=9)
+# The published FVD fed I3D pixels of 0 to 255 where it expects [-1, 1]: kept to meet the published column.
+fvd_released = _frechet("fvd_released", "FVD as released (pixels left at 0–255)", "i3d-released", "logits", frames=9)
+frechet_random_3d = _frechet(
+    "frechet_random_3d", "Fréchet distance of clips, random 3D features", "random-3d", frames=2
+)

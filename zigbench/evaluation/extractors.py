@@ -12,7 +12,7 @@ from zigbench.registry import nearest
 
 NAMES = (
     "digits", "random", "inception", "dinov2-small", "dinov2-base", "dinov2-large", "dinov2-giant",
-    "dinov2-large-released",
+    "dinov2-large-released", "random-3d", "i3d", "i3d-released",
 )  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def load_extractor(
         cache: folder shared by runs, for weights and the digit classifier.
         data: the data set's loader; only ``digits`` needs it.
         weights: a file of weights to use instead of the published ones.
-        device: where to compute. ``digits`` and ``random`` take files of weights from nobody.
+        device: where to compute. ``digits`` and the random ones take files of weights from nobody.
 
     Raises:
         ValueError: an unknown name; weights that are missing (:class:`MissingWeightsError`) or damaged.
@@ -47,6 +47,14 @@ def load_extractor(
         from zigbench.evaluation.random_features import RandomFeatures
 
         extractor = RandomFeatures()
+    elif name == "random-3d":
+        from zigbench.evaluation.random_clips import RandomClipFeatures
+
+        extractor = RandomClipFeatures()
+    elif name in ("i3d", "i3d-released"):
+        from zigbench.evaluation import i3d
+
+        extractor = i3d.load(cache, weights, released=name == "i3d-released")
     elif name == "inception":
         from zigbench.evaluation import inception
 

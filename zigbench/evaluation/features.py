@@ -16,6 +16,9 @@ from zigbench.evaluation.images import ImageSet, pieces
 class Extractor(Protocol):
     """A network that turns pixels into features.
 
+    One that reads whole clips, and not their frames by themselves, has an attribute ``clips`` that is true: its
+    ``extract`` takes uint8 (B, T, C, H, W).
+
     Attributes:
         name: what it is called in protocols.
         sha256: of its weights.
@@ -37,10 +40,13 @@ class Extractor(Protocol):
 def features_of(
     extractor: Extractor, images: ImageSet, wanted: Iterable[str], *, batch: int = 128
 ) -> dict[str, Tensor]:
-    """Features of all images, float32 (N, D) on the CPU, for each wanted name; a clip counts as its frames.
+    """Features of all images, float32 (N, D) on the CPU, for each wanted name.
+
+    A clip counts as its frames, one after the other; for an extractor of clips it counts as one.
 
     Raises:
-        ValueError: the extractor does not provide a wanted feature, or a feature is not finite.
+        ValueError: the extractor does not provide a wanted feature, a feature is not finite, or an extractor of clips
+            is given images.
     """
     wanted = tuple(dict.fromkeys(wanted))
     for name in wanted:
@@ -48,7 +54,9 @@ def features_of(
             known = ", ".join(extractor.provides)
             raise ValueError(f"the extractor {extractor.name!r} provides no feature {name!r} (it has: {known})")
     parts: dict[str, list[Tensor]] = {name: [] for name in wanted}
-    for piece in pieces(images, batch):
+    for piece in pieces(images, batch, whole=reads_clips(extractor)):
+        if reads_clips(extractor) and piece.ndim != 5:
+            raise ValueError(f"the extractor {extractor.name!r} reads clips (N, T, C, H, W), not images")
         found = extractor.extract(piece)
         for name in wanted:
             parts[name].append(found[name].float().cpu())
@@ -57,6 +65,11 @@ def features_of(
         if not torch.isfinite(values).all():
             raise ValueError(f"the feature {name!r} of {extractor.name!r} is not finite on some image")
     return features
+
+
+def reads_clips(extractor: Extractor) -> bool:
+    """Whether an extractor reads whole clips."""
+    return bool(getattr(extractor, "clips", False))
 
 
 def three_channels(images: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
 """Fréchet distance between Gaussians fitted to two sets of features.
 
 d² = ‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½); Dowson and Landau (1982). With Inception's features it is FID (Heusel et
-al., 2017), with its spatial ones sFID (Nash et al., 2021), with DINOv2's FDD (Stein et al., 2023); with others it has
-no name but its own.
+al., 2017), with its spatial ones sFID (Nash et al., 2021), with DINOv2's FDD (Stein et al., 2023), with those of clips
+by I3D FVD (Unterthiner et al., 2018); with others it has no name but its own. The frame FID is FID over all frames of
+all clips, each by itself.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
         lambda rows: resampled(features, reference, rows, material.device),
         len(features),
         material.spec.evaluation.bootstrap,
+        material.together(metric),
     )
     short = len(features) <= features.shape[1]
     return (

@@ -61,8 +61,8 @@ class Real:
         return to_uint8(x if self.decode is None else self.decode(x))
 
 
-def pieces(images: ImageSet, size: int) -> Iterator[Tensor]:
-    """All images in order, ``size`` at a time; clips come as their frames."""
+def pieces(images: ImageSet, size: int, *, whole: bool = False) -> Iterator[Tensor]:
+    """All images in order, ``size`` at a time; clips come as their frames, or whole."""
     for start in range(0, len(images), size):
         piece = images.images(start, min(start + size, len(images)))
-        yield piece.reshape(-1, *piece.shape[-3:])
+        yield piece if whole else piece.reshape(-1, *piece.shape[-3:])

@@ -83,7 +83,9 @@ def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
     mean, deviation = kernel_distance(features, reference.features, size=size)
     known = reference.features
     resamples = material.spec.evaluation.bootstrap
-    around = interval(mean, lambda rows: resampled(features, known, rows), len(features), resamples)
+    around = interval(
+        mean, lambda rows: resampled(features, known, rows), len(features), resamples, material.together(metric)
+    )
     protocol = material.protocol(
         metric,
         estimator=f"unbiased squared MMD, kernel (x·y/D + 1)³, {SUBSETS} subsets of {size}, float64",

@@ -95,7 +95,13 @@ def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
     value = found[0] if metric.name in ("precision", "density") else found[1]
     known = reference.features
     resamples = material.spec.evaluation.bootstrap
-    around = interval(value, lambda rows: resampled(metric.name, features, known, rows), len(features), resamples)
+    around = interval(
+        value,
+        lambda rows: resampled(metric.name, features, known, rows),
+        len(features),
+        resamples,
+        material.together(metric),
+    )
     return (Measurement(name=metric.name, value=value, higher_is_better=True, interval=around, protocol=protocol.hash),)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from zigbench import registry
 from zigbench.evaluation.catalogue import Metric
 from zigbench.evaluation.extractors import load_extractor
-from zigbench.evaluation.features import Extractor, features_of, tensors_sha256
+from zigbench.evaluation.features import Extractor, features_of, reads_clips, tensors_sha256
 from zigbench.evaluation.generation import Plan, Samples, generate
 from zigbench.evaluation.held_out import HeldOutErrors, held_out_errors
 from zigbench.evaluation.images import QUANTISATION
@@ -173,6 +173,12 @@ class Material:
             self._features[metric.extractor] = features_of(extractor, self.samples(), names)
         return self._features[metric.extractor][metric.feature]
 
+    def together(self, metric: Metric) -> int:
+        """Rows of a metric's features that one sample gives: the frames of a clip, where they are read one by one."""
+        assert metric.extractor is not None
+        frames = self.spec.geometry.frames
+        return 1 if frames is None or reads_clips(self.extractor(metric.extractor)) else frames
+
     def reference(self, metric: Metric) -> Reference:
         """Statistics of the reference images in a metric's features."""
         assert metric.extractor is not None
@@ -208,11 +214,13 @@ class Material:
         if metric.extractor is not None:
             extractor = self.extractor(metric.extractor)
             count = self.sample_count
+            frames = self.together(metric)
+            each = f"; each of the {frames} frames of a clip by itself" if frames > 1 else ""
             facts |= {
                 "extractor": extractor.name,
                 "feature": metric.feature,
                 "weights": extractor.sha256,
-                "preparation": extractor.preparation,
+                "preparation": extractor.preparation + each,
                 "samples": count,
                 "indices": (0, count - 1),
                 "labels": self._labels(),

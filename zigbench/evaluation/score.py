@@ -49,7 +49,8 @@ def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
     """The mean over splits, and the deviation under ``…_deviation``."""
     logits = material.features(metric)
     mean, deviation = inception_score(logits)
-    around = interval(mean, lambda rows: resampled(logits, rows), len(logits), material.spec.evaluation.bootstrap)
+    resamples = material.spec.evaluation.bootstrap
+    around = interval(mean, lambda rows: resampled(logits, rows), len(logits), resamples, material.together(metric))
     protocol = material.protocol(metric, estimator=f"mean over {SPLITS} splits, samples shuffled, float64")
     return (
         Measurement(name=metric.name, value=mean, higher_is_better=True, interval=around, protocol=protocol.hash),

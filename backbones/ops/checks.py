@@ -45,13 +45,18 @@ def tensor(name: str, value: object, shape: Sequence[int | str], like: Tensor) -
 
 def order_form(order: object, length: int, like: Tensor) -> None:
     """Refuse an order whose shape, type or device is wrong; its values are for `order_values`."""
-    wanted = f"an int64 tensor ({length},) on {like.device}"
+    wanted = f"an int64 tensor ({length},), or (sequences, steps) with {length} entries, on {like.device}"
     if not isinstance(order, Tensor):
         raise fault("order", f"a {type(order).__name__}", wanted)
-    if order.dtype is not torch.int64 or order.dim() != 1 or order.device != like.device:
+    if order.dtype is not torch.int64 or order.dim() not in (1, 2) or order.device != like.device:
         raise fault("order", order, wanted)
-    if order.shape[0] != length:
+    if order.numel() != length:
         raise fault("order", order, wanted)
+
+
+def sequences(order: Tensor | None) -> int:
+    """Sequences that a sample's rows are scanned in: one, or as many as the order has rows."""
+    return 1 if order is None or order.dim() == 1 else order.shape[0]
 
 
 def order_values(order: Tensor | None) -> None:
@@ -68,11 +73,11 @@ def order_values(order: Tensor | None) -> None:
             "order: a new visiting order inside a CUDA graph capture, where its values cannot be read; run "
             "the module once on the same tensors before capturing"
         )
-    length = order.shape[0]
+    length = order.numel()
     if length:
         low, high = order.aminmax()
         proper = bool(low == 0) and bool(high == length - 1)
-        if not proper or bool((torch.bincount(order, minlength=length) != 1).any()):
+        if not proper or bool((torch.bincount(order.flatten(), minlength=length) != 1).any()):
             raise fault("order", order, f"every index 0 … {length - 1} exactly once")
     _checked[key] = (weakref.ref(order, lambda _: _checked.pop(key, None)), version, order.data_ptr())
 

@@ -3,10 +3,12 @@
 A backend is two modules (they may be one) that offer `available() -> str | None`, and
 
     scan_forward(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order, save) -> (y, state)
-    scan_state_shape(batch, length, channels, states) -> shape of state when saved
+    scan_state_shape(batch, length, channels, states, sequences) -> shape of state when saved
     scan_backward(dy, u, delta, A, B, C, D, z, delta_bias, delta_softplus, order, state) -> gradients
     conv_forward(x, weight, bias, activation, order) -> y
     conv_backward(dy, x, weight, bias, activation, order) -> (dx, dweight, dbias)
+
+The order is absent, (L,), or (sequences, steps) for sequences that are scanned each by itself.
 
 One that also offers `scan` and `conv`, differentiable by themselves, is called through them outside of a
 compiler. A backend that fails a small comparison with the reference on this machine is not used.

@@ -30,7 +30,8 @@ def causal_conv(
         weight: (d_inner, width), 1 <= width <= 32; the last tap meets the current step.
         bias: (d_inner,); none if absent.
         activation: "silu" or None.
-        order: (L,) int64, order[k] = natural index of the row visited at step k; natural order if absent.
+        order: (L,) int64, order[k] = natural index of the row visited at step k; natural order if absent. Or
+            (sequences, steps): before the first step of each row of it are zeros.
         backend: "auto" or one of `backbones.ops.backends()`.
 
     Returns:

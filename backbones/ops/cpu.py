@@ -30,9 +30,10 @@ def available() -> str | None:
     return None
 
 
-def scan_state_shape(batch: int, length: int, channels: int, states: int) -> tuple[int, ...]:
-    """Shape of the saved states: one per CHECKPOINT steps, LANES channels side by side."""
-    return (batch, -(-channels // LANES), -(-length // CHECKPOINT), _padded(states), LANES)
+def scan_state_shape(batch: int, length: int, channels: int, states: int, sequences: int = 1) -> tuple[int, ...]:
+    """Shape of the saved states: one per CHECKPOINT steps of a sequence, LANES channels side by side."""
+    tiles = sequences * -(-(length // sequences) // CHECKPOINT)
+    return (batch, -(-channels // LANES), tiles, _padded(states), LANES)
 
 
 def _zeros(like: Tensor, *shape: int) -> Tensor:
@@ -85,6 +86,7 @@ class _Call:
         self.B, self.C = _coefficients(B), _coefficients(C)
         self.rates, self.bias, self.skip = _pack(A), flat(delta_bias), flat(D)
         self.order = None if order is None else order.contiguous()
+        self.sequences = checks.sequences(order)
         self.softplus = softplus
         self.groups = self.rates.shape[0]
         self.work = u.numel() * self.states
@@ -107,6 +109,7 @@ class _Call:
             self.states,
             int(self.softplus),
             int(self.u.dtype is torch.bfloat16),
+            self.length // self.sequences,
         ]
 
 
@@ -126,7 +129,9 @@ def scan_forward(
     """y (batch, L, channels) and the saved states, empty unless `save`. Inputs are already checked."""
     call = _Call(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
     y = torch.empty_like(u, dtype=call.u.dtype, memory_format=torch.contiguous_format)
-    shape = scan_state_shape(call.batch, call.length, call.channels, call.states) if save else (0,)
+    shape: tuple[int, ...] = (0,)
+    if save:
+        shape = scan_state_shape(call.batch, call.length, call.channels, call.states, call.sequences)
     state = u.new_empty(shape, dtype=torch.float32)
     if call.u.numel():
         run(cpu_scan.scan, call.arguments(y, state), call.batch * call.groups, call.work)
@@ -193,6 +198,7 @@ def _conv_arguments(
     packed = [part for tensor in (x, y, dy, dx) for part in rows(tensor)]
     packed += [taps.data_ptr(), address(bias), address(order), x.shape[1], x.shape[2], taps.shape[1]]
     packed += [int(activation == "silu"), int(x.dtype is torch.bfloat16), *map(address, sums)]
+    packed.append(x.shape[1] // checks.sequences(order))
     return packed
 
 

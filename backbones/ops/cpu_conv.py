@@ -14,8 +14,9 @@ from backbones.ops.cpu_vector import BYTES, LANES, fill, fma, load, load_row, ne
 
 # Places of the arguments in the int64 array a kernel is handed; tensors take three, as in cpu_scan.
 (X, Y, DY, DX) = range(2, 14, 3)
-(WEIGHT, BIAS, ORDER, LENGTH, CHANNELS, WIDTH, SILU, HALF, DWEIGHT, DBIAS) = range(14, 24)
-ARGUMENTS = 24
+# LENGTH rows are visited in runs of STEPS, whose first step has none before it.
+(WEIGHT, BIAS, ORDER, LENGTH, CHANNELS, WIDTH, SILU, HALF, DWEIGHT, DBIAS, STEPS) = range(14, 25)
+ARGUMENTS = 25
 
 _AHEAD = 16  # rows between a prefetch and its use
 _BLOCK = 16  # steps whose gradients are held before dx is written
@@ -23,10 +24,10 @@ _ONE = np.float32(1.0)
 
 
 @numba.njit(nogil=True, forceinline=True)
-def _window(p, base, k, width, half, taps, lanes, bias):
-    """p_k of the docstring: the bias and up to `width` visited rows that end with step k."""
+def _window(p, base, k, first, width, half, taps, lanes, bias):
+    """p_k of the docstring: the bias and up to `width` visited rows of a run that end with step k."""
     value = bias
-    for i in range(max(0, width - 1 - k), width):
+    for i in range(max(0, width - 1 - (k - first)), width):
         row = visited(p[ORDER], k - width + 1 + i)
         value = fma(load(taps + i * BYTES), load_row(base + row * p[X + 2], lanes, half), value)
     return value
@@ -50,12 +51,15 @@ def conv(arguments):
         bias = load_row(p[BIAS] + 4 * offset, lanes, 0) if p[BIAS] != 0 else zero
         x_base = p[X] + batch * p[X + 1] + offset * size
         y_base = p[Y] + batch * p[Y + 1] + offset * size
+        first = 0
         for k in range(length):
+            if k == first + p[STEPS]:
+                first = k
             if k + _AHEAD < length:
                 ahead = visited(order, k + _AHEAD)
                 fetch(x_base + ahead * p[X + 2], lanes * size)
                 fetch(y_base + ahead * p[Y + 2], lanes * size)
-            y = _window(p, x_base, k, width, half, taps, lanes, bias)
+            y = _window(p, x_base, k, first, width, half, taps, lanes, bias)
             if p[SILU] != 0:
                 y = y * sigmoid(y)
             store_row(y_base + visited(order, k) * p[Y + 2], y, lanes, half)
@@ -63,12 +67,12 @@ def conv(arguments):
 
 
 @numba.njit(nogil=True, forceinline=True)
-def _slope(p, k, x_base, dy_base, taps, lanes, bias):
+def _slope(p, k, first, x_base, dy_base, taps, lanes, bias):
     """G_k of the docstring."""
     half = p[HALF]
     g = load_row(dy_base + visited(p[ORDER], k) * p[DY + 2], lanes, half)
     if p[SILU] != 0:
-        value = _window(p, x_base, k, p[WIDTH], half, taps, lanes, bias)
+        value = _window(p, x_base, k, first, p[WIDTH], half, taps, lanes, bias)
         s, one = sigmoid(value), fill(_ONE)
         g = g * s * fma(value, one - s, one)
     return g
@@ -97,31 +101,33 @@ def conv_gradient(arguments):
         dx_base = p[DX] + batch * p[DX + 1] + offset * size
         dtaps = p[DWEIGHT] + (batch * groups + group) * width * BYTES
         dbias = zero
-        known = 0  # steps whose G has been computed
-        for done in range(0, length, _BLOCK):
-            stop = min(length, done + _BLOCK)
-            for k in range(known, stop + width - 1):
-                g = zero
-                if k < length:
-                    if k + _AHEAD < length:
-                        ahead = visited(order, k + _AHEAD)
-                        fetch(x_base + ahead * p[X + 2], lanes * size)
-                        fetch(dy_base + ahead * p[DY + 2], lanes * size)
-                        fetch(dx_base + ahead * p[DX + 2], lanes * size)
-                    g = _slope(p, k, x_base, dy_base, taps, lanes, bias)
-                    dbias = dbias + g
-                    for i in range(max(0, width - 1 - k), width):
-                        x = load_row(x_base + visited(order, k - width + 1 + i) * p[X + 2], lanes, half)
-                        store(dtaps + i * BYTES, fma(g, x, load(dtaps + i * BYTES)))
-                store(held + (k - done) * BYTES, g)
-            known = stop + width - 1
-            for j in range(done, stop):
-                dx = zero
-                for i in range(width):
-                    dx = fma(load(taps + i * BYTES), load(held + (j - done + width - 1 - i) * BYTES), dx)
-                store_row(dx_base + visited(order, j) * p[DX + 2], dx, lanes, half)
-            for k in range(width - 1):  # the steps beyond this block come first in the next one
-                store(held + k * BYTES, load(held + (stop - done + k) * BYTES))
+        for first in range(0, length, p[STEPS]):
+            end = first + p[STEPS]
+            known = first  # steps whose G has been computed
+            for done in range(first, end, _BLOCK):
+                stop = min(end, done + _BLOCK)
+                for k in range(known, stop + width - 1):
+                    g = zero
+                    if k < end:
+                        if k + _AHEAD < length:
+                            ahead = visited(order, k + _AHEAD)
+                            fetch(x_base + ahead * p[X + 2], lanes * size)
+                            fetch(dy_base + ahead * p[DY + 2], lanes * size)
+                            fetch(dx_base + ahead * p[DX + 2], lanes * size)
+                        g = _slope(p, k, first, x_base, dy_base, taps, lanes, bias)
+                        dbias = dbias + g
+                        for i in range(max(0, width - 1 - (k - first)), width):
+                            x = load_row(x_base + visited(order, k - width + 1 + i) * p[X + 2], lanes, half)
+                            store(dtaps + i * BYTES, fma(g, x, load(dtaps + i * BYTES)))
+                    store(held + (k - done) * BYTES, g)
+                known = stop + width - 1
+                for j in range(done, stop):
+                    dx = zero
+                    for i in range(width):
+                        dx = fma(load(taps + i * BYTES), load(held + (j - done + width - 1 - i) * BYTES), dx)
+                    store_row(dx_base + visited(order, j) * p[DX + 2], dx, lanes, half)
+                for k in range(width - 1):  # the steps beyond this block come first in the next one
+                    store(held + k * BYTES, load(held + (stop - done + k) * BYTES))
         store(p[DBIAS] + (batch * groups + group) * BYTES, dbias)
         task = next_ticket(p.ctypes.data)
     scratch[0] = 0.0  # keeps the buffer alive up to here

@@ -36,8 +36,9 @@ CHECKPOINT = 16  # steps between two saved states
 # takes three places: address, bytes from one batch entry to the next, bytes from one row to the next.
 # The first two places are the workers': the next task, and how many there are.
 (U, DELTA, Z, B, C, Y) = range(2, 20, 3)
-(RATE, BIAS, SKIP, ORDER, STATE, LENGTH, CHANNELS, STATES, SOFTPLUS, HALF) = range(20, 30)
-FORWARD_ARGUMENTS = 30
+# LENGTH rows are visited in runs of STEPS, each from a state of zeros.
+(RATE, BIAS, SKIP, ORDER, STATE, LENGTH, CHANNELS, STATES, SOFTPLUS, HALF, STEPS) = range(20, 31)
+FORWARD_ARGUMENTS = 31
 
 _LOG2_E = np.float32(LOG2_E)
 _LINE = 64
@@ -115,10 +116,10 @@ def scan(arguments):
     """Tasks of the forward scan until none is left; task = batch * groups + group of LANES channels."""
     p = numba.carray(arguments, (FORWARD_ARGUMENTS,), np.int64)
     length, channels, states, half = p[LENGTH], p[CHANNELS], p[STATES], p[HALF]
-    order, z, state = p[ORDER], p[Z], p[STATE]
+    order, z, state, steps = p[ORDER], p[Z], p[STATE], p[STEPS]
     size = 2 if half != 0 else 4
     groups = (channels + LANES - 1) // LANES
-    tiles = (length + CHECKPOINT - 1) // CHECKPOINT
+    tiles = length // steps * ((steps + CHECKPOINT - 1) // CHECKPOINT)
     scratch = np.empty(states * LANES + 16, np.float32)
     hidden = (scratch.ctypes.data + 63) // 64 * 64
     zero = fill(np.float32(0.0))
@@ -138,9 +139,12 @@ def scan(arguments):
         y_base = p[Y] + batch * p[Y + 1] + offset * size
         b_base, c_base = p[B] + batch * p[B + 1], p[C] + batch * p[C + 1]
         saved = state + (batch * groups + group) * tiles * states * BYTES
-        for n in range(states):
-            store(hidden + n * BYTES, zero)
+        since = steps  # steps of the run already walked: the first row begins one
         for k in range(length):
+            if since == steps:
+                since = 0
+                for n in range(states):
+                    store(hidden + n * BYTES, zero)
             row = visited(order, k)
             if k + _AHEAD < length:
                 ahead = visited(order, k + _AHEAD)
@@ -151,7 +155,7 @@ def scan(arguments):
                 fetch(c_base + ahead * p[C + 2], 4 * states)
                 if z != 0:
                     fetch(z_base + ahead * p[Z + 2], width * size)
-            if state != 0 and k % CHECKPOINT == 0:
+            if state != 0 and since % CHECKPOINT == 0:
                 for n in range(states):
                     store(saved + n * BYTES, load(hidden + n * BYTES))
                 saved += states * BYTES
@@ -169,5 +173,6 @@ def scan(arguments):
                 gate = load_row(z_base + row * p[Z + 2], width, half)
                 y = y * gate * sigmoid(gate)
             store_row(y_base + row * p[Y + 2], y, width, half)
+            since += 1
         task = next_ticket(p.ctypes.data)
     scratch[0] = 0.0  # keeps the buffer alive up to here

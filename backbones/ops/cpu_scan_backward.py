@@ -30,6 +30,7 @@ from backbones.ops.cpu_scan import (
     SOFTPLUS,
     STATE,
     STATES,
+    STEPS,
     B,
     C,
     U,
@@ -206,9 +207,10 @@ def _finish(p, start, stop, offset, batch, width, tile, skip, dbias, dskip):
 def scan_gradient(arguments):
     """Tasks until none is left; task = batch * parts + part. A part is a fixed run of channel groups."""
     p = numba.carray(arguments, (BACKWARD_ARGUMENTS,), np.int64)
-    length, channels, states, parts = p[LENGTH], p[CHANNELS], p[STATES], p[PARTS]
+    channels, states, parts, steps = p[CHANNELS], p[STATES], p[PARTS], p[STEPS]
     groups = (channels + LANES - 1) // LANES
-    tiles = (length + CHECKPOINT - 1) // CHECKPOINT
+    run_tiles = (steps + CHECKPOINT - 1) // CHECKPOINT
+    tiles = p[LENGTH] // steps * run_tiles
     scratch = np.empty((_ROWS * CHECKPOINT + 2 * STATES_STEP * CHECKPOINT + states) * LANES + 16, np.float32)
     tile = (scratch.ctypes.data + 63) // 64 * 64
     history = tile + _ROWS * CHECKPOINT * BYTES
@@ -230,11 +232,14 @@ def scan_gradient(arguments):
             floor = step_floor(rates, states)
             dbias, dskip = zero, zero
             for n in range(states):
-                store(carry + n * BYTES, zero)
                 store(drate + n * BYTES, zero)
             for index in range(tiles - 1, -1, -1):
-                start = index * CHECKPOINT
-                stop = min(length, start + CHECKPOINT)
+                run, inside = index // run_tiles, index % run_tiles
+                start = run * steps + inside * CHECKPOINT
+                stop = min((run + 1) * steps, start + CHECKPOINT)
+                if inside == run_tiles - 1:
+                    for n in range(states):
+                        store(carry + n * BYTES, zero)
                 saved = p[STATE] + (block * tiles + index) * states * BYTES
                 _prepare(p, start, stop, offset, batch, width, tile, bias, floor)
                 _sweep(p, start, stop, batch, part, tile, history, rates, saved, carry, drate)

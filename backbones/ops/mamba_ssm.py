@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from backbones.ops.reference import natural, visits
+
 DIFFERENTIABLE = True  # `scan` and `conv` carry their own gradients
 _WIDTHS = (2, 3, 4)  # what causal-conv1d was compiled for
 
@@ -29,14 +31,11 @@ def available() -> str | None:
 
 
 def _channels_first(x: Tensor, order: Tensor | None) -> Tensor:
-    if order is not None:
-        x = x.index_select(1, order)
-    return x.transpose(1, 2).contiguous()
+    return visits(x, order).transpose(1, 2).contiguous()
 
 
 def _natural(y: Tensor, order: Tensor | None) -> Tensor:
-    y = y.transpose(1, 2)
-    return y if order is None else y.index_select(1, torch.argsort(order))
+    return natural(y.transpose(1, 2), order)
 
 
 def scan(
@@ -101,7 +100,7 @@ def _recompute(function: Callable[..., Tensor], dy: Tensor, inputs: tuple[Any, .
     return found
 
 
-def scan_state_shape(batch: int, length: int, channels: int, states: int) -> tuple[int, ...]:
+def scan_state_shape(batch: int, length: int, channels: int, states: int, sequences: int = 1) -> tuple[int, ...]:
     """Nothing is saved: the backward pass recomputes."""
     return (0,)
 

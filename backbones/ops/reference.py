@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, silu, softplus
 
+from backbones.ops.checks import sequences
+
 DIFFERENTIABLE = True  # `scan` and `conv` carry their own gradients
 
 
@@ -21,6 +23,23 @@ def available() -> str | None:
 
 def _state_type(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype is torch.float64 else torch.float32
+
+
+def visits(x: Tensor, order: Tensor | None) -> Tensor:
+    """(batch, L, …) to (batch · sequences, steps, …), the rows as they are visited."""
+    if order is None:
+        return x
+    visited = x.index_select(1, order.flatten())
+    return visited if order.dim() == 1 else visited.unflatten(1, order.shape).flatten(0, 1)
+
+
+def natural(y: Tensor, order: Tensor | None) -> Tensor:
+    """The opposite of :func:`visits`."""
+    if order is None:
+        return y
+    if order.dim() == 2:
+        y = y.unflatten(0, (-1, order.shape[0])).flatten(1, 2)
+    return y.index_select(1, torch.argsort(order.flatten()))
 
 
 def scan(
@@ -45,17 +64,13 @@ def scan(
         delta = softplus(delta)
     if u.shape[1] == 0:
         return (u * delta).to(out_type)
-    steps = (delta, delta * u, B, C)
-    if order is not None:
-        steps = tuple(x.index_select(1, order) for x in steps)
-    h = u.new_zeros(u.shape[0], *A.shape)
+    steps = [visits(x, order) for x in (delta, delta * u, B, C)]
+    h = u.new_zeros(steps[0].shape[0], *A.shape)
     ys = []
     for dt, dx, b, c in zip(*(x.unbind(1) for x in steps), strict=True):
         h = torch.exp(dt.unsqueeze(-1) * A) * h + dx.unsqueeze(-1) * b.unsqueeze(1)
         ys.append((h * c.unsqueeze(1)).sum(-1))
-    y = torch.stack(ys, 1)
-    if order is not None:
-        y = y.index_select(1, torch.argsort(order))
+    y = natural(torch.stack(ys, 1), order)
     if D is not None:
         y = y + D.to(kind) * u
     if z is not None:
@@ -66,9 +81,7 @@ def scan(
 def conv(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None) -> Tensor:
     """Depthwise causal convolution along the visiting order: step k sees the `width` steps up to k."""
     out_type, kind = x.dtype, _state_type(x)
-    x, weight = x.to(kind), weight.to(kind)
-    if order is not None:
-        x = x.index_select(1, order)
+    x, weight = visits(x.to(kind), order), weight.to(kind)
     length, width = x.shape[1], weight.shape[1]
     padded = pad(x, (0, 0, width - 1, 0))
     y = torch.zeros_like(x)
@@ -76,14 +89,13 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None,
         y = y + padded[:, i : i + length] * weight[:, i]
     if bias is not None:
         y = y + bias.to(kind)
-    if order is not None:
-        y = y.index_select(1, torch.argsort(order))
+    y = natural(y, order)
     if activation == "silu":
         y = silu(y)
     return y.to(out_type)
 
 
-def scan_state_shape(batch: int, length: int, channels: int, states: int) -> tuple[int, ...]:
+def scan_state_shape(batch: int, length: int, channels: int, states: int, sequences: int = 1) -> tuple[int, ...]:
     """Nothing is saved: the backward pass recomputes."""
     return (0,)
 
@@ -135,10 +147,13 @@ def scan_backward(
     raw = delta if delta_bias is None else delta + delta_bias.to(kind)
     dt = softplus(raw) if delta_softplus else raw
     inner = dy if z is None else dy * silu(z.to(kind))
-    visit = torch.arange(u.shape[1], device=u.device) if order is None else order
+    visit = torch.arange(u.shape[1], device=u.device) if order is None else order.flatten()
+    run = u.shape[1] // sequences(order)
     h = u.new_zeros(u.shape[0], *A.shape)
     hidden = []
-    for k in visit.unbind():
+    for step, k in enumerate(visit.unbind()):
+        if step % run == 0:
+            h = torch.zeros_like(h)
         h = torch.exp(dt[:, k, :, None] * A) * h + (dt[:, k] * u[:, k])[..., None] * B[:, k, None]
         hidden.append(h)
     y = torch.zeros_like(u)
@@ -147,9 +162,11 @@ def scan_backward(
     carry = torch.zeros_like(h)
     for step in range(u.shape[1] - 1, -1, -1):
         k, h = visit[step], hidden[step]
+        if (step + 1) % run == 0:
+            carry = torch.zeros_like(carry)
         g = inner[:, k, :, None] * C[:, k, None] + carry
         carry = torch.exp(dt[:, k, :, None] * A) * g
-        through = carry * hidden[step - 1] if step else torch.zeros_like(carry)
+        through = carry * hidden[step - 1] if step % run else torch.zeros_like(carry)
         y[:, k] = (h * C[:, k, None]).sum(-1)
         to_dt[:, k] = (through * A).sum(-1)
         to_state[:, k] = (g * B[:, k, None]).sum(-1)
@@ -191,16 +208,13 @@ def conv_backward(
     if activation == "silu":
         plain = conv(x.to(kind), weight.to(kind), bias, None, order)
         g = g * _silu_slope(plain)
-    x, weight = x.to(kind), weight.to(kind)
-    if order is not None:
-        g, x = g.index_select(1, order), x.index_select(1, order)
+    g, x, weight = visits(g, order), visits(x.to(kind), order), weight.to(kind)
     length, width = x.shape[1], weight.shape[1]
     ahead, behind = pad(g, (0, 0, 0, width - 1)), pad(x, (0, 0, width - 1, 0))
     dx, dweight = torch.zeros_like(x), torch.zeros_like(weight)
     for i in range(width):
         dx += weight[:, i] * ahead[:, width - 1 - i : width - 1 - i + length]
         dweight[:, i] = (g * behind[:, i : i + length]).sum((0, 1))
-    if order is not None:
-        dx = dx.index_select(1, torch.argsort(order))
+    dx = natural(dx, order)
     dbias = None if bias is None else g.sum((0, 1)).float()
     return dx.to(out_type), dweight.float(), dbias

@@ -39,7 +39,9 @@ def selective_scan(
         z: (batch, L, d_inner), the gate; none if absent.
         delta_bias: (d_inner,), added to delta before the softplus.
         delta_softplus: whether Δ passes a softplus; if not, delta is taken as it is.
-        order: (L,) int64, order[k] = natural index of the row visited at step k; natural order if absent.
+        order: (L,) int64, order[k] = natural index of the row visited at step k; natural order if absent. Or
+            (sequences, steps): each row of it is scanned by itself, from a state of zeros, over one and the same
+            storage: the frames of a clip, or the places of its grid, are scanned without a copy.
         backend: "auto" or one of `backbones.ops.backends()`.
 
     Returns:
@@ -143,7 +145,8 @@ def _scan_fake(
 ) -> tuple[Tensor, Tensor]:
     shape: tuple[int, ...] = (0,)
     if save:
-        shape = choice.scan_backend(backend, u).scan_state_shape(*u.shape, A.shape[1])
+        sequences = checks.sequences(order)
+        shape = choice.scan_backend(backend, u).scan_state_shape(*u.shape, A.shape[1], sequences)
     return torch.empty_like(u, memory_format=torch.contiguous_format), u.new_empty(shape, dtype=torch.float32)
 
 

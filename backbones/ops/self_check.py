@@ -10,9 +10,6 @@ from torch import Tensor
 
 from backbones.ops import reference
 
-FAILED = "failed its self-check"
-"""How the reason begins why a backend that gave wrong results is not used."""
-
 _TOLERANCE = 1e-4  # relative to the largest entry; float32 kernels stay below 1e-6
 
 
@@ -30,7 +27,7 @@ def _inputs(device: torch.device) -> tuple[list[Tensor], list[Tensor], Tensor, T
     scan += [wave(batch, length, states, phase=3), wave(batch, length, states, phase=4)]
     scan += [wave(channels, phase=5), wave(*row, phase=6), wave(channels, phase=7)]
     conv = [wave(*row, phase=0), wave(channels, width, phase=8), wave(channels, phase=9)]
-    order = torch.arange(length, dtype=torch.int64, device=device) * 8 % length
+    order = (torch.arange(length, dtype=torch.int64, device=device) * 8 % length).view(3, 7)
     return scan, conv, order, wave(*row, phase=10)
 
 
@@ -40,7 +37,16 @@ def _worst(found: tuple[Tensor | None, ...], wanted: tuple[Tensor | None, ...]) 
 
 
 def _compare(scan: ModuleType, conv: ModuleType, device: torch.device) -> str:
+    """One sequence and several, along the same rows."""
     inputs, window, order, dy = _inputs(device)
+    return _compare_along(scan, conv, inputs, window, order.flatten(), dy) or _compare_along(
+        scan, conv, inputs, window, order, dy
+    )
+
+
+def _compare_along(
+    scan: ModuleType, conv: ModuleType, inputs: list[Tensor], window: list[Tensor], order: Tensor, dy: Tensor
+) -> str:
     exact = [x.double() for x in inputs]
     y, state = scan.scan_forward(*inputs, True, order, True)
     grads = scan.scan_backward(dy, *inputs, True, order, state)
@@ -56,7 +62,7 @@ def _compare(scan: ModuleType, conv: ModuleType, device: torch.device) -> str:
         ("convolution or its gradient", _worst(mixed, mixes)),
     ):
         if not error <= _TOLERANCE:  # a NaN fails too
-            return f"{FAILED}: {what} is off by {error:.1e} of the largest entry"
+            return f"failed its self-check: {what} is off by {error:.1e} of the largest entry"
     return ""
 
 
@@ -66,7 +72,7 @@ def run(scan: ModuleType, conv: ModuleType, device: torch.device) -> str:
     The comparison runs in a thread of its own: the first use may fall inside a compiler's tracing, under
     autocast or inference mode, all of which belong to the calling thread.
     """
-    fault = [f"{FAILED}: it did not finish"]
+    fault = ["failed its self-check: it did not finish"]
 
     def compare() -> None:
         try:
@@ -74,7 +80,7 @@ def run(scan: ModuleType, conv: ModuleType, device: torch.device) -> str:
                 fault[0] = _compare(scan, conv, device)
         # Whatever a compiler or a driver raises means the same: the backend does not work here, and is named.
         except Exception as error:
-            fault[0] = f"{FAILED}: {type(error).__name__}: {error}"
+            fault[0] = f"failed its self-check: {type(error).__name__}: {error}"
 
     thread = threading.Thread(target=compare, name="zigbench-self-check")
     thread.start()

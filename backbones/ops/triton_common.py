@@ -101,6 +101,12 @@ def visited(order, step, end, HAS_ORDER: tl.constexpr):
 
 
 @triton.jit
+def sample_and_step(sequence, sequences, length):
+    """Sample that a sequence belongs to, int64, and its first step among the sample's: each has `sequences`."""
+    return (sequence // sequences).to(tl.int64), sequence % sequences * length
+
+
+@triton.jit
 def load_tiles(
     base, first, channels, opaque, N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr
 ):  # fmt: skip

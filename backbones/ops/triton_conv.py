@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backbones.ops import triton_scan
+from backbones.ops import checks, triton_scan
 from backbones.ops.triton_scan import available, on_device, row_strides, unit_stride
 
 __all__ = ["available", "conv_backward", "conv_forward"]
@@ -31,11 +31,12 @@ def split(batch: int, length: int, channels: int, schedulers: int) -> tuple[int,
     return width, max(SHORTEST, -(-length // (chunks * STEPS)) * STEPS)
 
 
-def _grid(x: Tensor) -> tuple[int, int, int, int]:
-    """(blocks, chunk, chunks, block) of a launch over x."""
+def _grid(x: Tensor, sequences: int) -> tuple[int, int, int, int, int]:
+    """(steps of a sequence, blocks, chunk, chunks, block) of a launch over x."""
     batch, length, channels = x.shape
-    block, chunk = split(batch, length, channels, triton_scan.warp_schedulers(x.device))
-    return -(-channels // block), chunk, -(-length // chunk), block
+    length //= sequences
+    block, chunk = split(batch * sequences, length, channels, triton_scan.warp_schedulers(x.device))
+    return length, -(-channels // block), chunk, -(-length // chunk), block
 
 
 def conv_forward(
@@ -49,11 +50,12 @@ def conv_forward(
     if y.numel() == 0:
         return y
     (x,) = unit_stride(x)
-    blocks, chunk, chunks, block = _grid(x)
+    sequences = checks.sequences(order)
+    steps, blocks, chunk, chunks, block = _grid(x, sequences)
     with on_device(x):
-        forward[(batch * chunks * blocks,)](
+        forward[(batch * sequences * chunks * blocks,)](
             x, weight, bias, order, y, *row_strides(x), weight.stride(0), weight.stride(1),
-            length, channels, blocks, chunk, chunks,
+            sequences, steps, channels, blocks, chunk, chunks,
             **_flags(weight, bias, activation, order, block),
         )  # fmt: skip
     return y
@@ -70,12 +72,15 @@ def conv_backward(
     if dx.numel() == 0:
         return dx, *(None if p is None else torch.zeros_like(p, dtype=torch.float32) for p in (weight, bias))
     dy, x = unit_stride(dy, x)
-    blocks, chunk, chunks, block = _grid(x)
-    sums = torch.empty((batch * chunks, weight.shape[1] + 1, channels), dtype=torch.float32, device=x.device)
+    sequences = checks.sequences(order)
+    steps, blocks, chunk, chunks, block = _grid(x, sequences)
+    sums = torch.empty(
+        (batch * sequences * chunks, weight.shape[1] + 1, channels), dtype=torch.float32, device=x.device
+    )
     with on_device(x):
-        backward[(batch * chunks * blocks,)](
+        backward[(batch * sequences * chunks * blocks,)](
             dy, x, weight, bias, order, dx, sums, *row_strides(dy, x), weight.stride(0), weight.stride(1),
-            length, channels, blocks, chunk, chunks,
+            sequences, steps, channels, blocks, chunk, chunks,
             **_flags(weight, bias, activation, order, block),
         )  # fmt: skip
     total = sums.sum(0)

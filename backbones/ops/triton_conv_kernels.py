@@ -9,7 +9,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from backbones.ops.triton_common import sigmoid, visited
+from backbones.ops.triton_common import sample_and_step, sigmoid, visited
 
 
 @triton.jit
@@ -28,30 +28,34 @@ def _taps(weight, w_c, w_i, c, channels, WIDTH: tl.constexpr):
     return taps
 
 
-@triton.jit(do_not_specialize=["length", "blocks", "chunk", "chunks"])
+@triton.jit(do_not_specialize=["sequences", "length", "blocks", "chunk", "chunks"])
 def forward(
-    x, weight, bias, order, y, x_b, x_l, w_c, w_i, length, channels, blocks, chunk, chunks,
+    x, weight, bias, order, y, x_b, x_l, w_c, w_i, sequences, length, channels, blocks, chunk, chunks,
     WIDTH: tl.constexpr, BLOCK: tl.constexpr, STEPS: tl.constexpr, SILU: tl.constexpr,
     HAS_BIAS: tl.constexpr, HAS_ORDER: tl.constexpr,
 ):  # fmt: skip
-    """y[order[k]] = silu(bias + Σ_i weight[:, i] x[order[k - WIDTH + 1 + i]]). Grid: batch × chunks × blocks."""
+    """y[order[k]] = silu(bias + Σ_i weight[:, i] x[order[k - WIDTH + 1 + i]]), zeros before a sequence's first step.
+
+    Grid: batch × sequences × chunks × blocks.
+    """
     pid = tl.program_id(0)
     c = (pid % blocks) * BLOCK + tl.arange(0, BLOCK)
-    begin = (pid // blocks) % chunks * chunk
-    b = (pid // blocks // chunks).to(tl.int64)
-    end = tl.minimum(begin + chunk, length)
+    b, first = sample_and_step(pid // blocks // chunks, sequences, length)
+    last = first + length
+    begin = first + (pid // blocks) % chunks * chunk
+    end = tl.minimum(begin + chunk, last)
     x += b * x_b
-    y += b * length * channels
+    y += b * sequences * length * channels
     taps = _taps(weight, w_c, w_i, c, channels, WIDTH)
     base = tl.zeros((BLOCK,), tl.float32)
     if HAS_BIAS:
         base = tl.load(bias + c, mask=c < channels, other=0.0).to(tl.float32)
     window = ()
     for i in tl.static_range(WIDTH - 1):
-        window += (_row(x, order, x_l, begin - (WIDTH - 1) + i, 0, length, c, channels, HAS_ORDER),)
+        window += (_row(x, order, x_l, begin - (WIDTH - 1) + i, first, last, c, channels, HAS_ORDER),)
     for start in range(begin, end, STEPS):
         for t in tl.static_range(STEPS):
-            window += (_row(x, order, x_l, start + t, 0, length, c, channels, HAS_ORDER),)
+            window += (_row(x, order, x_l, start + t, first, last, c, channels, HAS_ORDER),)
         for t in tl.static_range(STEPS):
             p = base
             for i in tl.static_range(WIDTH):
@@ -67,13 +71,14 @@ def forward(
         window = kept
 
 
-@triton.jit(do_not_specialize=["length", "blocks", "chunk", "chunks"])
+@triton.jit(do_not_specialize=["sequences", "length", "blocks", "chunk", "chunks"])
 def backward(
-    dy, x, weight, bias, order, dx, sums, dy_b, dy_l, x_b, x_l, w_c, w_i, length, channels, blocks, chunk, chunks,
+    dy, x, weight, bias, order, dx, sums, dy_b, dy_l, x_b, x_l, w_c, w_i,
+    sequences, length, channels, blocks, chunk, chunks,
     WIDTH: tl.constexpr, BLOCK: tl.constexpr, STEPS: tl.constexpr, SILU: tl.constexpr,
     HAS_BIAS: tl.constexpr, HAS_ORDER: tl.constexpr,
 ):  # fmt: skip
-    """dx of one chunk, and its parts of dweight and dbias: sums (batch × chunks, WIDTH + 1, channels).
+    """dx of one chunk, and its parts of dweight and dbias: sums (batch × sequences × chunks, WIDTH + 1, channels).
 
     With dp the gradient before the activation: dx_j = Σ_i weight_i dp_{j + WIDTH - 1 - i}, so the walk goes on
     WIDTH - 1 steps into the next chunk; dweight_i = Σ_k dp_k x_{k - WIDTH + 1 + i} over the chunk's own steps.
@@ -81,12 +86,13 @@ def backward(
     pid = tl.program_id(0)
     c = (pid % blocks) * BLOCK + tl.arange(0, BLOCK)
     part = pid // blocks
-    begin = part % chunks * chunk
-    b = (part // chunks).to(tl.int64)
-    end = tl.minimum(begin + chunk, length)
+    b, first = sample_and_step(part // chunks, sequences, length)
+    last = first + length
+    begin = first + part % chunks * chunk
+    end = tl.minimum(begin + chunk, last)
     dy += b * dy_b
     x += b * x_b
-    dx += b * length * channels
+    dx += b * sequences * length * channels
     taps = _taps(weight, w_c, w_i, c, channels, WIDTH)
     base = tl.zeros((BLOCK,), tl.float32)
     if HAS_BIAS:
@@ -96,14 +102,14 @@ def backward(
     totals = ()
     to_bias = tl.zeros((BLOCK,), tl.float32)
     for i in tl.static_range(WIDTH - 1):
-        window += (_row(x, order, x_l, begin - (WIDTH - 1) + i, 0, length, c, channels, HAS_ORDER),)
+        window += (_row(x, order, x_l, begin - (WIDTH - 1) + i, first, last, c, channels, HAS_ORDER),)
         slopes += (tl.zeros((BLOCK,), tl.float32),)
     for _ in tl.static_range(WIDTH):
         totals += (tl.zeros((BLOCK,), tl.float32),)
     for start in range(begin, end + WIDTH - 1, STEPS):
         for t in tl.static_range(STEPS):
-            window += (_row(x, order, x_l, start + t, 0, length, c, channels, HAS_ORDER),)
-            slopes += (_row(dy, order, dy_l, start + t, 0, length, c, channels, HAS_ORDER),)
+            window += (_row(x, order, x_l, start + t, first, last, c, channels, HAS_ORDER),)
+            slopes += (_row(dy, order, dy_l, start + t, first, last, c, channels, HAS_ORDER),)
         for t in tl.static_range(STEPS):
             grad = slopes[WIDTH - 1]
             if SILU:

@@ -1,6 +1,6 @@
 """The `triton` backend of the selective scan: how the work is split, and the launches.
 
-Where batch × channels fill the GPU, one program walks a whole sequence. Where they do not, L is cut into
+Where batch × sequences × channels fill the GPU, one program walks a whole sequence. Where they do not, it is cut into
 chunks: each finds its own end state (1), a scan turns these into start states (2), and each chunk runs again
 from its start state and writes y (3). That computes every exponential twice, so it is done only when the GPU
 would otherwise stand idle. The backward pass does the same from the right. All sums have a fixed order:
@@ -18,6 +18,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from backbones.ops import checks
 
 LOG2E = math.log2(math.e)
 
@@ -151,9 +153,9 @@ def on_device(x: Tensor) -> contextlib.AbstractContextManager[Any]:
     return torch.cuda.device(x.device) if x.is_cuda else contextlib.nullcontext()
 
 
-def scan_state_shape(batch: int, length: int, channels: int, states: int) -> tuple[int, ...]:
-    """Shape of the saved states: one before every INTERVAL-th step."""
-    return (batch, -(-length // INTERVAL), states, channels)
+def scan_state_shape(batch: int, length: int, channels: int, states: int, sequences: int = 1) -> tuple[int, ...]:
+    """Shape of the saved states: one before every INTERVAL-th step of a sequence."""
+    return (batch, sequences * -(-(length // sequences) // INTERVAL), states, channels)
 
 
 def scan_forward(
@@ -172,7 +174,7 @@ def scan_forward(
     """(y, state): y (batch, L, d_inner), contiguous, in u's type; state float32 for the backward pass.
 
     u, delta, z: (batch, L, d_inner); A: (d_inner, N); B, C: (batch, L, N); D, delta_bias: (d_inner,); order:
-    (L,) int64. The state is empty, (0,), unless `save`.
+    (L,) or (sequences, steps) int64. The state is empty, (0,), unless `save`.
     """
     from backbones.ops.triton_scan_carries import carries
     from backbones.ops.triton_scan_forward import sweep
@@ -180,23 +182,25 @@ def scan_forward(
     batch, length, channels = u.shape
     states = A.shape[1]
     y = torch.empty((batch, length, channels), dtype=u.dtype, device=u.device)
-    shape = scan_state_shape(batch, length, channels, states) if save else (0,)
+    sequences = checks.sequences(order)
+    shape = scan_state_shape(batch, length, channels, states, sequences) if save else (0,)
     state = torch.empty(shape, dtype=torch.float32, device=u.device)
     if y.numel() == 0:
         return y, state
     u, delta, B, C, z = unit_stride(u, delta, B, C, z)
     rates = _rates(A)
-    plan = split_forward(batch, length, channels, max(states, 1), warp_schedulers(u.device), save)
+    walks, steps = batch * sequences, length // sequences
+    plan = split_forward(walks, steps, channels, max(states, 1), warp_schedulers(u.device), save)
     blocks = -(-channels // (32 * plan.group))
     many = plan.chunks > 1
-    carry = torch.empty((batch, plan.chunks, states, channels) if many else 0, dtype=torch.float32, device=u.device)
-    total = torch.empty((batch, plan.chunks, channels) if many else 0, dtype=torch.float32, device=u.device)
+    carry = torch.empty((walks, plan.chunks, states, channels) if many else 0, dtype=torch.float32, device=u.device)
+    total = torch.empty((walks, plan.chunks, channels) if many else 0, dtype=torch.float32, device=u.device)
 
     def run(chunks: int, local: bool) -> None:
-        sweep[(batch * chunks * blocks,)](
+        sweep[(walks * chunks * blocks,)](
             u, delta, rates, B, C, D, z, delta_bias, order, y, carry, total, state,
             *row_strides(u, delta, B, C, z, y),
-            length, channels, blocks, plan.chunk, chunks, plan.chunks, -(-length // INTERVAL), 0,
+            sequences, steps, channels, blocks, plan.chunk, chunks, plan.chunks, -(-steps // INTERVAL), 0,
             N=states, NP=_padded(states), G=plan.group, W=32, STEPS=plan.steps, INTERVAL=INTERVAL,
             LOCAL=local, CARRY=many and not local, SAVE=save and not local, SOFTPLUS=delta_softplus,
             HAS_BIAS=delta_bias is not None, HAS_D=D is not None, HAS_Z=z is not None,
@@ -275,20 +279,22 @@ def _backward(
 
     batch, length, channels = u.shape
     states = rates.shape[0]
-    plan = split_backward(batch, length, channels, max(states, 1), warp_schedulers(u.device))
+    sequences = checks.sequences(order)
+    walks, steps = batch * sequences, length // sequences
+    plan = split_backward(walks, steps, channels, max(states, 1), warp_schedulers(u.device))
     padded, width = _padded(states), 8 * plan.group
     many = plan.chunks > 1
 
     def empty(*shape: int) -> Tensor:
         return torch.empty(shape, dtype=torch.float32, device=u.device)
 
-    carry = empty(batch, plan.chunks, states, channels) if many else empty(0)
-    total = empty(batch, plan.chunks, channels) if many else empty(0)
-    part_A = empty(batch, plan.chunks, states, channels)
+    carry = empty(walks, plan.chunks, states, channels) if many else empty(0)
+    total = empty(walks, plan.chunks, channels) if many else empty(0)
+    part_A = empty(walks, plan.chunks, states, channels)
     part_B, part_C = (empty(blocks, batch, length, states) for _ in range(2))
-    part_D = None if D is None else empty(batch, plan.chunks, channels)
-    part_bias = None if bias is None else empty(batch, plan.chunks, channels)
-    programs = batch * plan.chunks * blocks
+    part_D = None if D is None else empty(walks, plan.chunks, channels)
+    part_bias = None if bias is None else empty(walks, plan.chunks, channels)
+    programs = walks * plan.chunks * blocks
     scratch = empty(programs, 6 * INTERVAL * width + INTERVAL // plan.steps * padded * width)
     flags = {
         "N": states, "NP": padded, "SOFTPLUS": softplus, "HAS_BIAS": bias is not None, "HAS_Z": z is not None,
@@ -298,16 +304,16 @@ def _backward(
         if many:
             group = 1 if states > 32 or channels <= 32 else 2
             wide = -(-channels // (32 * group))
-            arrivals[(batch * (plan.chunks - 1) * wide,)](
+            arrivals[(walks * (plan.chunks - 1) * wide,)](
                 delta, rates, C, z, bias, order, dy, carry, total, *row_strides(delta, C, z, dy),
-                length, channels, wide, plan.chunk, plan.chunks, 0, G=group, W=32, STEPS=2, **flags,
+                sequences, steps, channels, wide, plan.chunk, plan.chunks, 0, G=group, W=32, STEPS=2, **flags,
             )  # fmt: skip
             _pass_on(carries, rates, carry, total, reverse=True)
         sweep_back[(programs,)](
             u, delta, rates, B, C, D, z, bias, order, dy, state, carry,
             du, ddelta, dz, part_A, part_B, part_C, part_D, part_bias, scratch,
             *row_strides(u, delta, B, C, z, dy),
-            length, channels, blocks, plan.chunk, plan.chunks, -(-length // INTERVAL), batch, 0,
+            sequences, steps, channels, blocks, plan.chunk, plan.chunks, -(-steps // INTERVAL), batch, 0,
             G=plan.group, W=8, STEPS=plan.steps, INTERVAL=INTERVAL, CARRY=many, HAS_D=D is not None, **flags,
         )  # fmt: skip
     dB.copy_(part_B.sum(0))

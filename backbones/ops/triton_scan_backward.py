@@ -13,7 +13,17 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from backbones.ops.triton_common import LN2, exp2, load_tiles, sigmoid, step_size, store_tiles, visited, zeros
+from backbones.ops.triton_common import (
+    LN2,
+    exp2,
+    load_tiles,
+    sample_and_step,
+    sigmoid,
+    step_size,
+    store_tiles,
+    visited,
+    zeros,
+)
 
 
 @triton.jit
@@ -186,34 +196,36 @@ def _walk(
     return q, to_A
 
 
-@triton.jit(do_not_specialize=["length", "blocks", "chunk", "chunks", "intervals", "batch", "opaque"])
+@triton.jit(do_not_specialize=["sequences", "length", "blocks", "chunk", "chunks", "intervals", "batch", "opaque"])
 def sweep_back(
     u, delta, A, B, C, D, z, bias, order, dy, state, carry,
     du, ddelta, dz, dA, dB, dC, dD, dbias, scratch,
     u_b, u_l, delta_b, delta_l, B_b, B_l, C_b, C_l, z_b, z_l, dy_b, dy_l,
-    length, channels, blocks, chunk, chunks, intervals, batch, opaque,
+    sequences, length, channels, blocks, chunk, chunks, intervals, batch, opaque,
     N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr, STEPS: tl.constexpr,
     INTERVAL: tl.constexpr, CARRY: tl.constexpr, SOFTPLUS: tl.constexpr, HAS_BIAS: tl.constexpr,
     HAS_D: tl.constexpr, HAS_Z: tl.constexpr, HAS_ORDER: tl.constexpr,
 ):  # fmt: skip
-    """All gradients of one chunk. Grid: batch × chunks × channel blocks.
+    """All gradients of one chunk. Grid: batch × sequences × chunks × channel blocks.
 
     Interval by interval from the right: the saved state at its start is replayed into checkpoints every STEPS
     steps, then each STEPS steps are recomputed into registers and walked back. A thread holds N/4 states of G
     channels, so that the sums over states (du, dΔ) and over channels (dB, dC) both cost few shuffles.
 
-    du, ddelta, dz: (batch, L, channels), contiguous. dB, dC: (blocks, batch, L, N), dA: (batch, chunks, N,
-    channels), dD, dbias: (batch, chunks, channels): partial sums, each written once, so that results repeat.
+    du, ddelta, dz: (batch, L, channels), contiguous, with L = sequences × length. dB, dC: (blocks, batch, L, N),
+    dA: (batch × sequences, chunks, N, channels), dD, dbias: (batch × sequences, chunks, channels): partial sums,
+    each written once, so that results repeat.
     """
     pid = tl.program_id(0)
     index = pid % blocks
     part = (pid // blocks) % chunks
-    b = (pid // blocks // chunks).to(tl.int64)
+    sequence = (pid // blocks // chunks).to(tl.int64)
+    b, first_step = sample_and_step(pid // blocks // chunks, sequences, length)
     block: tl.constexpr = G * W
     size: tl.constexpr = INTERVAL * block
     first = index * block
-    begin = part * chunk
-    end = tl.minimum(begin + chunk, length)
+    begin = first_step + part * chunk
+    end = tl.minimum(begin + chunk, first_step + length)
     u += b * u_b
     delta += b * delta_b
     B += b * B_b
@@ -221,12 +233,12 @@ def sweep_back(
     dy += b * dy_b
     if HAS_Z:
         z += b * z_b
-        dz += b * length * channels
-    du += b * length * channels
-    ddelta += b * length * channels
-    dB += (index * batch + b) * length * N
-    dC += (index * batch + b) * length * N
-    slot = (b * chunks + part) * channels
+        dz += b * sequences * length * channels
+    du += b * sequences * length * channels
+    ddelta += b * sequences * length * channels
+    dB += (index * batch + b) * sequences * length * N
+    dC += (index * batch + b) * sequences * length * N
+    slot = (sequence * chunks + part) * channels
     planes = scratch + pid.to(tl.int64) * (6 * size + INTERVAL // STEPS * NP * block)
     checkpoints = planes + 6 * size
     cols = first + tl.arange(0, block)
@@ -256,7 +268,7 @@ def sweep_back(
             block, INTERVAL, SOFTPLUS, HAS_BIAS, HAS_Z,
         )  # fmt: skip
         tl.debug_barrier()  # the scratch memory is read by other lanes than wrote it
-        saved = state + (b * intervals + start // INTERVAL) * N * channels
+        saved = state + (sequence * intervals + (start - first_step) // INTERVAL) * N * channels
         h = load_tiles(saved, first, channels, opaque, N, NP, G, W)
         _replay(
             rates, planes, checkpoints, h, B, B_l, order, start, end, opaque,

@@ -5,33 +5,44 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from backbones.ops.triton_common import exp2, load_rows, load_tiles, sigmoid, step_size, store_tiles, visited, zeros
+from backbones.ops.triton_common import (
+    exp2,
+    load_rows,
+    load_tiles,
+    sample_and_step,
+    sigmoid,
+    step_size,
+    store_tiles,
+    visited,
+    zeros,
+)
 
 
-@triton.jit(do_not_specialize=["length", "blocks", "chunk", "chunks", "opaque"])
+@triton.jit(do_not_specialize=["sequences", "length", "blocks", "chunk", "chunks", "opaque"])
 def arrivals(
     delta, A, C, z, bias, order, dy, carry, total,
     delta_b, delta_l, C_b, C_l, z_b, z_l, dy_b, dy_l,
-    length, channels, blocks, chunk, chunks, opaque,
+    sequences, length, channels, blocks, chunk, chunks, opaque,
     N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr, STEPS: tl.constexpr,
     SOFTPLUS: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_Z: tl.constexpr, HAS_ORDER: tl.constexpr,
 ):  # fmt: skip
     """What a chunk hands to the one before it if nothing arrives from the right, and its ΣΔ.
 
-    Grid: batch × (chunks - 1) × channel blocks; the first chunk has none before it.
+    Grid: batch × sequences × (chunks - 1) × channel blocks; the first chunk has none before it.
     """
     pid = tl.program_id(0)
     first = (pid % blocks) * (G * W)
     part = (pid // blocks) % (chunks - 1) + 1
-    b = (pid // blocks // (chunks - 1)).to(tl.int64)
-    begin = part * chunk
-    end = tl.minimum(begin + chunk, length)
+    sequence = (pid // blocks // (chunks - 1)).to(tl.int64)
+    b, first_step = sample_and_step(pid // blocks // (chunks - 1), sequences, length)
+    begin = first_step + part * chunk
+    end = tl.minimum(begin + chunk, first_step + length)
     delta += b * delta_b
     C += b * C_b
     dy += b * dy_b
     if HAS_Z:
         z += b * z_b
-    slot = (b * chunks + part) * channels
+    slot = (sequence * chunks + part) * channels
     n = tl.arange(0, NP)
     rates = load_tiles(A, first, channels, opaque, N, NP, G, W)
     q = zeros(NP, G, W)
@@ -95,8 +106,9 @@ def carries(
 ):  # fmt: skip
     """Turn the chunks' own end states into start states, in place: a linear scan with decays exp2(A ΣΔ).
 
-    Grid: batch × N × channel blocks. REVERSE walks the chunks backwards: own gradients at chunk starts become
-    gradients that arrive at chunk ends. BATCH chunks are loaded at once: the chain itself is a multiply-add.
+    Grid: batch × sequences × N × channel blocks. REVERSE walks the chunks backwards: own gradients at chunk
+    starts become gradients that arrive at chunk ends. BATCH chunks are loaded at once: the chain itself is a
+    multiply-add.
     """
     pid = tl.program_id(0)
     c = (pid % blocks) * BLOCK + tl.arange(0, BLOCK)

@@ -9,7 +9,17 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from backbones.ops.triton_common import exp2, load_rows, load_tiles, sigmoid, softplus, store_tiles, visited, zeros
+from backbones.ops.triton_common import (
+    exp2,
+    load_rows,
+    load_tiles,
+    sample_and_step,
+    sigmoid,
+    softplus,
+    store_tiles,
+    visited,
+    zeros,
+)
 
 
 @triton.jit
@@ -54,36 +64,38 @@ def _fetch(
     return us, deltas, zs, Bs, Cs
 
 
-@triton.jit(do_not_specialize=["length", "blocks", "chunk", "chunks", "slots", "intervals", "opaque"])
+@triton.jit(do_not_specialize=["sequences", "length", "blocks", "chunk", "chunks", "slots", "intervals", "opaque"])
 def sweep(
     u, delta, A, B, C, D, z, bias, order, y, carry, total, state,
     u_b, u_l, delta_b, delta_l, B_b, B_l, C_b, C_l, z_b, z_l, y_b, y_l,
-    length, channels, blocks, chunk, chunks, slots, intervals, opaque,
+    sequences, length, channels, blocks, chunk, chunks, slots, intervals, opaque,
     N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr, STEPS: tl.constexpr,
     INTERVAL: tl.constexpr, LOCAL: tl.constexpr, CARRY: tl.constexpr, SAVE: tl.constexpr,
     SOFTPLUS: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_D: tl.constexpr, HAS_Z: tl.constexpr,
     HAS_ORDER: tl.constexpr,
 ):  # fmt: skip
-    """One chunk of steps. Grid: batch × chunks × channel blocks.
+    """One chunk of steps. Grid: batch × sequences × chunks × channel blocks.
 
-    LOCAL: start from zero; write the end state into `carry` and ΣΔ into `total`, (batch, slots, N, channels)
-    and (batch, slots, channels); no y. Otherwise: start from `carry` if CARRY, else from zero; write y, and,
-    if SAVE, the state before every INTERVAL-th step into `state` (batch, intervals, N, channels).
+    A sample's rows are visited in `sequences` of `length` steps. LOCAL: start from zero; write the end state into
+    `carry` and ΣΔ into `total`, (batch × sequences, slots, N, channels) and (batch × sequences, slots, channels);
+    no y. Otherwise: start from `carry` if CARRY, else from zero; write y, and, if SAVE, the state before every
+    INTERVAL-th step into `state` (batch × sequences, intervals, N, channels).
     """
     pid = tl.program_id(0)
     first = (pid % blocks) * (G * W)
     part = (pid // blocks) % chunks
-    b = (pid // blocks // chunks).to(tl.int64)
-    begin = part * chunk
-    end = tl.minimum(begin + chunk, length)
+    sequence = (pid // blocks // chunks).to(tl.int64)
+    b, first_step = sample_and_step(pid // blocks // chunks, sequences, length)
+    begin = first_step + part * chunk
+    end = tl.minimum(begin + chunk, first_step + length)
     u += b * u_b
     delta += b * delta_b
     B += b * B_b
-    slot = (b * slots + part) * channels
+    slot = (sequence * slots + part) * channels
     if not LOCAL:
         C += b * C_b
         y += b * y_b
-        state += (b * intervals + begin // INTERVAL) * N * channels
+        state += (sequence * intervals + part * chunk // INTERVAL) * N * channels
     if HAS_Z and not LOCAL:
         z += b * z_b
 

@@ -37,7 +37,7 @@ def _compiled(kernel: Any, constants: dict[str, Any]) -> Any:
         elif name == "order":
             signature[name] = "*i64"
         elif name.endswith(("_b", "_l", "_c", "_i")) or name in (
-            "length", "channels", "blocks", "chunk", "chunks", "slots", "intervals", "batch", "opaque",
+            "sequences", "length", "channels", "blocks", "chunk", "chunks", "slots", "intervals", "batch", "opaque",
         ):  # fmt: skip
             signature[name] = "i32"
         else:

@@ -37,6 +37,7 @@ class Case:
     softplus: bool = True
     activation: str | None = "silu"
     views: bool = False
+    sequences: int = 1  # the order is cut into; divides the length
     dtype: torch.dtype = torch.float32
 
 
@@ -55,6 +56,9 @@ SCANS = {
     "no skip": Case(1, 9, 3, 4, skip=False),
     "bias without softplus": Case(1, 9, 3, 4, schedulers=32, softplus=False),
     "views": Case(2, 10, 5, 3, schedulers=32, views=True),
+    "sequences": Case(2, 15, 5, 4, sequences=3),
+    "sequences in chunks": Case(2, 38, 5, 3, schedulers=72, sequences=2),
+    "sequences of one step": Case(1, 5, 3, 2, sequences=5),
     "bfloat16": Case(1, 11, 5, 4, schedulers=32, views=True, dtype=torch.bfloat16),
     "float16": Case(1, 9, 5, 4, dtype=torch.float16),
 }
@@ -72,6 +76,8 @@ CONVS = {
     "two blocks, chunks": Case(2, 70, 37, 4, schedulers=32),
     "natural order": Case(1, 40, 5, 4, schedulers=32, order=False),
     "wide": Case(1, 39, 3, 9, schedulers=32),
+    "sequences": Case(2, 15, 5, 4, sequences=5),
+    "sequences in chunks": Case(2, 66, 3, 4, schedulers=64, sequences=2),
     "no bias, no activation": Case(1, 35, 3, 3, schedulers=32, bias=False, activation=None),
     "views": Case(2, 33, 5, 4, schedulers=32, views=True),
     "bfloat16": Case(1, 33, 5, 4, views=True, dtype=torch.bfloat16),
@@ -97,12 +103,13 @@ def drawn(count: int, seed: int) -> dict[str, Case]:
 
 def scan_oracle(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor | None, z: Tensor | None,
-    bias: Tensor | None, softplus: bool, order: Sequence[int],
+    bias: Tensor | None, softplus: bool, order: Sequence[int], run: int,
 ) -> Tensor:  # fmt: skip
-    """y by the defining recurrence, a loop over the visiting order, in the inputs' type."""
+    """y by the defining recurrence, a loop over the visiting order in runs of so many steps, in the inputs' type."""
     rows: list[Tensor] = [u[:, 0]] * u.shape[1]
-    h = torch.zeros(u.shape[0], *A.shape, dtype=u.dtype)
-    for k in order:
+    for step, k in enumerate(order):
+        if step % run == 0:
+            h = torch.zeros(u.shape[0], *A.shape, dtype=u.dtype)
         dt = delta[:, k] if bias is None else delta[:, k] + bias
         if softplus:
             dt = torch.log1p(torch.exp(-dt.abs())) + dt.clamp(min=0)
@@ -116,14 +123,16 @@ def scan_oracle(
     return torch.stack(rows, 1)
 
 
-def conv_oracle(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Sequence[int]) -> Tensor:
+def conv_oracle(
+    x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Sequence[int], run: int
+) -> Tensor:
     """y by the defining sum, a loop over the visiting order and the taps, in the inputs' type."""
     rows: list[Tensor] = [x[:, 0]] * x.shape[1]
     width = weight.shape[1]
     for k, row in enumerate(order):
         p = torch.zeros_like(x[:, 0]) if bias is None else bias.expand_as(x[:, 0])
         for i in range(width):
-            if k - width + 1 + i >= 0:
+            if k % run - width + 1 + i >= 0:
                 p = p + weight[:, i] * x[:, order[k - width + 1 + i]]
         rows[row] = p / (1 + torch.exp(-p)) if activation == "silu" else p
     return torch.stack(rows, 1)
@@ -179,19 +188,19 @@ def run_scan(case: Case, seed: int, gradients: bool = True) -> dict[str, float]:
         streams[4] if case.gate else None, bias.to(DEVICE) if case.bias else None,
     ]  # fmt: skip
     order = torch.randperm(n, generator=generator) if case.order else torch.arange(n)
-    given = order.to(DEVICE) if case.order else None
+    given = order.view(case.sequences, -1).squeeze(0).to(DEVICE) if case.order else None
     dy = rand(b, n, d).to(DEVICE, case.dtype)
 
     triton_scan.SCHEDULERS = case.schedulers if DEVICE == "cpu" else None
     doubles = _doubles(inputs)
-    wanted = scan_oracle(*doubles, case.softplus, order.tolist())
+    wanted = scan_oracle(*doubles, case.softplus, order.tolist(), n // case.sequences)
     plain, none = triton_scan.scan_forward(*inputs, case.softplus, given, False)
     if not gradients:
         return {"y": _error(plain, wanted.detach()), "repeat": 0.0, "without state": float(none.numel())}
     results = []
     for _ in range(2 if "bfloat16" in str(case.dtype) else 1):
         y, state = triton_scan.scan_forward(*inputs, case.softplus, given, True)
-        assert tuple(state.shape) == triton_scan.scan_state_shape(b, n, d, s)
+        assert tuple(state.shape) == triton_scan.scan_state_shape(b, n, d, s, case.sequences)
         results.append((y, *triton_scan.scan_backward(dy, *inputs, case.softplus, given, state)))
     errors = _compare(SCAN_QUANTITIES, results[0], wanted, doubles, dy.double().cpu())
     return {**errors, "repeat": _same(results[0], results[-1]), "without state": _same((plain,), (y,)) + none.numel()}
@@ -208,13 +217,13 @@ def run_conv(case: Case, seed: int) -> dict[str, float]:
     weight = rand(case.states, d).t() if case.views else rand(d, case.states)
     inputs = [x, weight, rand(d) if case.bias else None]
     order = torch.randperm(n, generator=generator) if case.order else torch.arange(n)
-    given = order.to(DEVICE) if case.order else None
+    given = order.view(case.sequences, -1).squeeze(0).to(DEVICE) if case.order else None
     dy = rand(b, n, d).to(case.dtype)
     triton_scan.SCHEDULERS = case.schedulers if DEVICE == "cpu" else None
     y = triton_conv.conv_forward(*inputs, case.activation, given)
     found = (y, *triton_conv.conv_backward(dy, *inputs, case.activation, given))
     doubles = _doubles(inputs)
-    wanted = conv_oracle(*doubles, case.activation, order.tolist())
+    wanted = conv_oracle(*doubles, case.activation, order.tolist(), n // case.sequences)
     return _compare(CONV_QUANTITIES, found, wanted, doubles, dy.double().cpu())
 
 

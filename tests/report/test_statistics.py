@@ -180,11 +180,6 @@ def test_friedman_corrects_for_ties_as_scipy_does(rows: list[list[int]]) -> None
     assert (found.statistic, found.p) == pytest.approx((reference.statistic, reference.pvalue), rel=1e-9, abs=1e-12)
 
 
-@pytest.mark.parametrize("k", [2, 3, 9, 30])
-def test_studentized_range_is_scipys(k: int) -> None:
-    assert statistics.studentized_range(0.95, k) == pytest.approx(stats.studentized_range.ppf(0.95, k, np.inf), rel=1e-5)
-
-
 def test_friedman_says_what_it_lacks() -> None:
     with pytest.raises(ValueError, match="2 seeds"):
         statistics.friedman(table(a=[1.0, math.nan], b=[1.0, 2.0], c=[2.0, 3.0]), higher_is_better=False)

@@ -91,14 +91,19 @@ class Results:
         """A row per finished run and metric: the figure for the run as a whole, else that of its last step."""
         if self.frame.empty:
             return self.frame
-        table = self.frame[(self.frame["status"] == "ok") & self.frame["metric"].notna()]
+        known = (self.frame["status"] == "ok") & self.frame["metric"].notna()
+        table = self.frame.loc[known, ["run", "arm", "seed_label", *collect.FIGURE]]
         steps = pd.to_numeric(table["step"]).fillna(np.inf)
         table = table.assign(_step=steps).sort_values("_step", kind="stable")
         return table.drop_duplicates(["run", "metric"], keep="last").drop(columns="_step").sort_index()
 
+    @cached_property
+    def _by_metric(self) -> Mapping[str, pd.DataFrame]:
+        return {str(metric): rows for metric, rows in self._final.groupby("metric", sort=False)}
+
     def rows(self, metric: str) -> pd.DataFrame:
-        """The final measurement of ``metric``, a row per finished run."""
-        return self._final[self._final["metric"] == metric]
+        """The final measurement of ``metric``, a row per finished run; columns of figures, run, arm and seed_label."""
+        return self._by_metric.get(metric, self._final.iloc[:0])
 
     def values(self, metric: str) -> pd.DataFrame:
         """Final values, arm × seed in the suite's order; NaN where there is none."""

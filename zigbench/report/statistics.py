@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import special  # Its distributions' own module takes longer to import than a page to write.
+
+from zigbench.report.distributions import (
+    NORMAL,
+    chi_squared_tail,
+    student_quantile,
+    student_tail,
+    studentized_range,
+)
 
 ALPHA = 0.05
 
@@ -69,7 +76,7 @@ def mean_interval(values: Iterable[float], confidence: float = 1 - ALPHA) -> Est
     mean = float(finite.mean())
     if n == 1:
         return Estimate(mean, math.nan, math.nan, 1)
-    half = float(special.stdtrit(n - 1, (1 + confidence) / 2) * finite.std(ddof=1) / math.sqrt(n))
+    half = student_quantile((1 + confidence) / 2, n - 1) * float(finite.std(ddof=1)) / math.sqrt(n)
     return Estimate(mean, mean - half, mean + half, n)
 
 
@@ -87,7 +94,7 @@ def paired_effect(a: pd.Series, b: pd.Series, names: tuple[str, str] = ("a", "b"
     elif (error := float(differences.std(ddof=1)) / math.sqrt(estimate.n)) == 0:
         p = 1.0 if estimate.mean == 0 else 0.0
     else:
-        p = float(2 * special.stdtr(estimate.n - 1, -abs(estimate.mean) / error))
+        p = 2 * student_tail(abs(estimate.mean) / error, estimate.n - 1)
     return Effect(*names, estimate, p, p)
 
 
@@ -182,7 +189,7 @@ def kendall(x: Mapping[str, float], y: Mapping[str, float]) -> RankAgreement:
         tau = math.copysign(1.0, tau)
     low = high = math.nan
     if n >= 5 and math.isfinite(tau):
-        half = float(special.ndtri(1 - ALPHA / 2)) * math.sqrt(0.437 / (n - 4))
+        half = NORMAL.inv_cdf(1 - ALPHA / 2) * math.sqrt(0.437 / (n - 4))
         # Fisher's z is infinite at ±1 and its interval would collapse: the next attainable τ lends its bound.
         next_tau = 1 - 4 / (n * (n - 1))
         low = math.tanh(math.atanh(min(tau, next_tau)) - half) if tau > -1 else -1.0
@@ -226,22 +233,7 @@ def friedman(values: pd.DataFrame, higher_is_better: bool) -> Ranking:
     statistic = 12 * n / (k * (k + 1)) * squares / (1 - tied / (n * k * (k**2 - 1)))
     gap = studentized_range(1 - ALPHA, k) / math.sqrt(2) * math.sqrt(k * (k + 1) / (6 * n))
     mean_ranks = {str(arm): float(rank) for arm, rank in means.sort_values().items()}
-    return Ranking(mean_ranks, statistic, float(special.chdtrc(k - 1, statistic)), gap, n)
-
-
-def studentized_range(share: float, k: int) -> float:
-    """Quantile of the range of ``k`` standard normal variables, to seven digits.
-
-    P(range ≤ q) = k ∫ φ(z) (Φ(z) − Φ(z − q))ᵏ⁻¹ dz: one of the k is the greatest, at z, and the others lie within q.
-    """
-    z = np.linspace(-9.0, 9.0, 2001)
-    density, below = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi), special.ndtr(z)
-    low, high = 0.0, 16.0
-    while high - low > 1e-8:
-        q = (low + high) / 2
-        reached = k * float((density * (below - special.ndtr(z - q)) ** (k - 1)).sum()) * (z[1] - z[0])
-        low, high = (low, q) if reached > share else (q, high)
-    return (low + high) / 2
+    return Ranking(mean_ranks, statistic, chi_squared_tail(statistic, k - 1), gap, n)
 
 
 @dataclass(frozen=True)
@@ -270,5 +262,5 @@ def power_law(x: Sequence[float], y: Sequence[float]) -> PowerLaw:
     half = math.nan
     if len(pairs) > 2:
         error = math.sqrt(float(((v - intercept - slope * u) ** 2).sum()) / (len(pairs) - 2) / width)
-        half = float(special.stdtrit(len(pairs) - 2, 1 - ALPHA / 2)) * error
+        half = student_quantile(1 - ALPHA / 2, len(pairs) - 2) * error
     return PowerLaw(slope, math.exp(intercept), slope - half, slope + half)

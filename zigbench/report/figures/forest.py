@@ -28,7 +28,9 @@ def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None
         face = colour if effect.separated else PAPER
         (dot,) = axes.plot(estimate.mean, row, "o", markersize=6.5, color=colour, markerfacecolor=face)
         dot.set_gid(gid)
-        tips[gid] = f"{effect.a} − {effect.b}: {_figures(effect, places)}, {says}, p (Holm) {effect.p_holm:.2g}"
+        tips[gid] = (
+            f"{effect.a} − {effect.b}: {_figures(effect, places)}, {says}, p (Holm) {wording.p_value(effect.p_holm)}"
+        )
         axes.text(
             1.04, row, _figures(effect, places), transform=axes.get_yaxis_transform(), va="center", color=colour,
             fontsize=8.5, fontweight="bold" if effect.separated else "normal",

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from backbones.ops import reference
 
+FAILED = "failed its self-check"
+"""How the reason begins why a backend that gave wrong results is not used."""
+
 _TOLERANCE = 1e-4  # relative to the largest entry; float32 kernels stay below 1e-6
 
 
@@ -62,7 +65,7 @@ def _compare_along(
         ("convolution or its gradient", _worst(mixed, mixes)),
     ):
         if not error <= _TOLERANCE:  # a NaN fails too
-            return f"failed its self-check: {what} is off by {error:.1e} of the largest entry"
+            return f"{FAILED}: {what} is off by {error:.1e} of the largest entry"
     return ""
 
 
@@ -72,7 +75,7 @@ def run(scan: ModuleType, conv: ModuleType, device: torch.device) -> str:
     The comparison runs in a thread of its own: the first use may fall inside a compiler's tracing, under
     autocast or inference mode, all of which belong to the calling thread.
     """
-    fault = ["failed its self-check: it did not finish"]
+    fault = [f"{FAILED}: it did not finish"]
 
     def compare() -> None:
         try:
@@ -80,7 +83,7 @@ def run(scan: ModuleType, conv: ModuleType, device: torch.device) -> str:
                 fault[0] = _compare(scan, conv, device)
         # Whatever a compiler or a driver raises means the same: the backend does not work here, and is named.
         except Exception as error:
-            fault[0] = f"failed its self-check: {type(error).__name__}: {error}"
+            fault[0] = f"{FAILED}: {type(error).__name__}: {error}"
 
     thread = threading.Thread(target=compare, name="zigbench-self-check")
     thread.start()

@@ -9,13 +9,13 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from zigbench import evaluation, training
+from zigbench import efficiency, evaluation, training
 from zigbench.backbone import build_from, count_parameters
 from zigbench.folder import RunFolder
 from zigbench.interpolant import Interpolant
@@ -68,6 +68,7 @@ class Work:
         device: where to compute.
         progress: told how far the run is; None on processes that assist.
         leave: says whether the process was asked to leave.
+        facts: what the task adds to the record's environment.
     """
 
     spec: RunSpec
@@ -76,6 +77,7 @@ class Work:
     device: torch.device
     progress: Progress | None
     leave: Callable[[], bool]
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def tell(self, phase: str, done: int, total: int, **figures: float) -> None:
         """Tell whoever watches."""
@@ -122,12 +124,14 @@ def execute(
         measurements: tuple[Measurement, ...] = ()
         status: Status = "ok"
         failure = None
+        facts: dict[str, Any] = {}
         try:
             with training.joined(device) as (_, device):
-                work = Work(spec, folder, cache, device, Progress(folder.progress), leave)
+                work = Work(spec, folder, cache, device, Progress(folder.progress), leave, facts)
                 measurements = TASKS[spec.task](work)
         except (torch.OutOfMemoryError, MemoryError) as error:
             status, failure = "oom", _failure(error, folder)
+            measurements = getattr(error, "measurements", ())
         except training.DivergedError as error:
             status, failure = "diverged", _failure(error, folder)
         except Exception as error:  # Every other failure is recorded with its traceback, whatever it was.
@@ -139,7 +143,7 @@ def execute(
             status=status,
             spec=spec.resolved(),
             measurements=measurements,
-            environment=environment(**_device(device), **_kernels(spec, device), **_submitted(folder)),
+            environment=environment(**_device(device), **_kernels(spec, device), **_submitted(folder), **facts),
             error=failure,
         )
         record.write(folder.record)
@@ -215,7 +219,16 @@ def evaluate(work: Work) -> tuple[Measurement, ...]:
     )
 
 
-TASKS: Mapping[str, Callable[[Work], tuple[Measurement, ...]]] = {"train": train, "evaluate": evaluate}
+def time_and_memory(work: Work) -> tuple[Measurement, ...]:
+    """Measure what a network costs on the device, as it is initialised."""
+    return efficiency.measure(work.spec, work.device, facts=work.facts, tell=work.tell)
+
+
+TASKS: Mapping[str, Callable[[Work], tuple[Measurement, ...]]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "efficiency": time_and_memory,
+}
 
 
 def _failure(error: BaseException, folder: RunFolder) -> Failure:

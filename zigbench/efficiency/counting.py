@@ -1,0 +1,41 @@
+"""Operations as torch's own counter counts them, on shapes alone: at any size, without computing anything."""
+
+from __future__ import annotations
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from zigbench.backbone import build_from
+from zigbench.efficiency.subject import noise_like
+from zigbench.registry import load_object
+from zigbench.spec import BackboneConfig, Geometry
+
+
+def counted_flops(config: BackboneConfig, geometry: Geometry, *, batch: int, backward: bool) -> int | None:
+    """Operations of one forward pass, and of the backward pass with it where asked for.
+
+    A network class may have a static method ``teach_counter()`` that registers the formulas of kernels of its own.
+
+    Returns:
+        None for a network that computes with numbers while it is built or called, and so has no shapes alone.
+    """
+    teach = getattr(load_object(config.network), "teach_counter", None)
+    if teach is not None:
+        teach()
+    try:
+        with torch.device("meta"):
+            network = build_from(config, geometry).train(backward)
+            # The generator draws on the CPU; only shapes are needed here.
+            given = {name: value.to("meta") for name, value in _shapes(geometry, batch).items()}
+        with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(backward):
+            out = network(**given)
+            if backward:
+                out.sum().backward()
+    except (RuntimeError, NotImplementedError):
+        return None
+    return counter.get_total_flops()
+
+
+def _shapes(geometry: Geometry, batch: int) -> dict[str, torch.Tensor]:
+    with torch.device("cpu"):
+        return noise_like(geometry, batch, torch.Generator("cpu"))

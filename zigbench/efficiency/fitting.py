@@ -1,0 +1,109 @@
+"""What does not fit into a device's memory: noticing it, and the largest that does."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+
+from zigbench.record import Measurement
+
+GIB = 2**30
+
+
+class DoesNotFitError(MemoryError):
+    """A run needs more memory than its device has; a result, not a fault.
+
+    Attributes:
+        measurements: what is known of the run nevertheless.
+    """
+
+    def __init__(self, message: str, measurements: tuple[Measurement, ...] = ()) -> None:
+        super().__init__(message)
+        self.measurements = measurements
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out; on a CPU torch says so in a plain RuntimeError."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
+
+
+def release(device: torch.device) -> None:
+    """Give back what nobody refers to any more."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def attempt(work: Callable[[], object], device: torch.device) -> bool:
+    """Whether ``work`` fits; everything that it held is given back either way.
+
+    Raises:
+        Exception: what it raises beside running out of memory.
+    """
+    try:
+        work()
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        # The traceback refers to the frames, and they to the tensors.
+        error.__traceback__ = None
+        return False
+    finally:
+        release(device)
+    return True
+
+
+def largest_fit(fits: Callable[[int], bool], limit: int) -> int:
+    """The largest n in [1, limit) that fits, where all below it do; 0 where not even 1 fits. ``limit`` does not."""
+    low, high = 0, limit
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+@contextlib.contextmanager
+def limited(device: torch.device, gib: float | None) -> Iterator[float]:
+    """Let the block have so many GiB of the device's memory, and give what that is; None for all there is.
+
+    Without a limit a CPU's process would be killed by the system, and leave no record.
+    """
+    if device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory / GIB
+        if gib is not None:
+            torch.cuda.set_per_process_memory_fraction(min(1.0, gib / total), device)
+        try:
+            yield min(total, gib or total)
+        finally:
+            if gib is not None:
+                torch.cuda.set_per_process_memory_fraction(1.0, device)
+        return
+    available = _kilobytes(Path("/proc/meminfo"), "MemAvailable")
+    used = _kilobytes(Path("/proc/self/status"), "VmData")
+    if available is None or used is None:
+        yield gib or float("inf")
+        return
+    room = min(available / 2**20, gib or float("inf"))
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    most = used * 1024 + int(room * GIB)
+    resource.setrlimit(resource.RLIMIT_DATA, (most if before[1] < 0 else min(most, before[1]), before[1]))
+    try:
+        yield room
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def _kilobytes(path: Path, key: str) -> int | None:
+    """A line "Key:  123 kB" of a file of /proc; None where there is no such file or line."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{key}:")), None)

@@ -1,0 +1,251 @@
+"""One cell: a network's speed, memory and work on a device, with all that a reader needs to believe them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from zigbench.backbone import count_parameters
+from zigbench.efficiency import conditions, memory, roofline
+from zigbench.efficiency.ceilings import Ceilings, matmul, measure_ceilings
+from zigbench.efficiency.counting import counted_flops
+from zigbench.efficiency.fitting import DoesNotFitError, attempt, largest_fit, limited, out_of_memory, release
+from zigbench.efficiency.subject import DTYPES, Subject
+from zigbench.efficiency.timing import Times, measure_times, once
+from zigbench.record import Measurement
+from zigbench.registry import load_object
+from zigbench.spec import EfficiencySpec, Geometry, RunSpec
+
+Tell = Callable[[str, int, int], None]
+Figures = tuple[Measurement, ...]
+
+PERCENTILES = (5, 95)
+AGREEMENT = {"float32": 1e-3, "bfloat16": 5e-2, "float16": 5e-2}
+"""Share of the largest output by which a compiled or captured network may differ from the plain one."""
+
+UNITS = {"copy": "byte/s", "matmul_float32": "FLOP/s", "matmul_bfloat16": "FLOP/s", "exp": "1/s"}
+
+
+def measure(
+    spec: RunSpec, device: torch.device, *, facts: dict[str, Any], tell: Tell = lambda phase, done, total: None
+) -> Figures:
+    """Time the spec's network on ``device`` and account for its memory and work.
+
+    Args:
+        spec: of a run whose task is ``efficiency``.
+        device: where to compute.
+        facts: filled with the conditions of the measurement, under ``timing``.
+        tell: told how far it is.
+
+    Raises:
+        DoesNotFitError: the device's memory does not hold it; carries the largest that it does, where asked for.
+        RuntimeError: a kernel's results are wrong, so that its speed says nothing.
+        ValueError: the device can't do what the spec asks for.
+    """
+    asked = _asked(spec)
+    refuse(spec, device)
+    timing = facts["timing"] = {
+        "mode": asked.mode, "precision": asked.precision, "compile": asked.compile, "cuda_graphs": asked.cuda_graphs,
+        "threads": torch.get_num_threads(), "load": _load(), "device_type": device.type,
+    }  # fmt: skip
+    tell("measuring ceilings", 0, 3)
+    ceilings = measure_ceilings(device)
+    release(device)
+    known = (_figure("patches", spec.geometry.tokens, "count"), *_ceilings(ceilings))
+    with limited(device, asked.memory_gb) as capacity:
+        tell("timing", 1, 3)
+        figures, why = _unless_too_large(lambda: _measured(spec, device, ceilings, timing))
+        if figures is None:
+            release(device)
+            tell("searching the largest that fits", 2, 3)
+            raise DoesNotFitError(
+                f"does not fit, > {capacity:.3g} GiB: {why.splitlines()[0]}", (*known, *_largest(spec, device))
+            )
+    timing["disturbed"] += conditions.drift(ceilings.matmul_float32, matmul(device, torch.float32))
+    noticed = "; ".join(timing["disturbed"])
+    disturbed = Measurement(name="disturbed", value=float(bool(noticed)), higher_is_better=False, note=noticed)
+    return (*figures, *known, disturbed)
+
+
+def refuse(spec: RunSpec, device: torch.device) -> None:
+    """Raise where a speed could not be had, or would say nothing; see :func:`measure`."""
+    asked = _asked(spec)
+    if asked.cuda_graphs and device.type != "cuda":
+        raise ValueError(f"efficiency.cuda_graphs needs a CUDA device, and this run computes on {device.type}")
+    check = getattr(load_object(spec.backbone.config.network), "kernel_faults", None)
+    faults = check(spec.backbone.config, device) if check is not None else []
+    if faults:
+        raise RuntimeError(f"no speed is reported of a wrong kernel: {'; '.join(faults)}")
+
+
+def _measured(spec: RunSpec, device: torch.device, ceilings: Ceilings, timing: dict[str, Any]) -> Figures:
+    asked = _asked(spec)
+    process = memory.ProcessMemory()
+    subject = Subject.build(spec, device)
+    first_call = once(subject.call, device)
+    compile_time = _prepare(subject, asked)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    before, gpu_before = conditions.read(), conditions.read_gpu(device)
+    taken = measure_times(subject.call, device, seconds=asked.seconds)
+    after, gpu = conditions.read(), conditions.read_gpu(device)
+    disturbed = [*conditions.disturbances(before, after), *gpu_before.disturbances, *gpu.disturbances]
+    timing |= {"steady": taken.steady, "warm_up": len(taken.warm_up), "repeats": len(taken.samples)}
+    timing |= {"disturbed": list(dict.fromkeys(disturbed)), "gpu": dict(gpu.facts)}
+    calls = subject.evaluations() if asked.mode == "sampling" else 1
+    return (
+        *_speed(taken, asked.batch),
+        _figure("first_call", first_call, "s", better=False),
+        *([_figure("compile_time", compile_time, "s", better=False)] if compile_time is not None else []),
+        *([_figure("evaluations", calls, "count")] if asked.mode == "sampling" else []),
+        _figure("parameters", count_parameters(subject.network), "count"),
+        *_memory(subject, process),
+        *_work(spec, ceilings, taken.median, calls),
+    )
+
+
+def _prepare(subject: Subject, asked: EfficiencySpec) -> float | None:
+    """Compile and capture as asked, check that the results are right; seconds of the compilation."""
+    plain = subject.output(subject.network)
+    compile_time = None
+    if asked.compile:
+        subject.compile()
+        compile_time = once(subject.call, subject.device)
+    if asked.cuda_graphs:
+        subject.capture()
+    if not plain.isfinite().all():
+        raise RuntimeError("no speed is reported: the network's output is not finite")
+    if subject.forward is not subject.network and asked.mode != "training":
+        error = float((subject.output() - plain).abs().max() / plain.abs().max())
+        if not error <= AGREEMENT[asked.precision]:
+            raise RuntimeError(f"no speed is reported: compiled or captured, the output is off by {error:.2g}")
+    return compile_time
+
+
+def _speed(taken: Times, batch: int) -> Figures:
+    seconds = np.asarray(taken.samples)
+    rates = batch / seconds
+    words = f"median of {len(seconds)} calls; the interval holds nine tenths of them"
+    return (
+        _figure("fps", batch / taken.median, "image/s", better=True, samples=rates, note=words),
+        _figure("latency", taken.median, "s", better=False, samples=seconds, note=words),
+    )
+
+
+def _memory(subject: Subject, process: memory.ProcessMemory) -> Figures:
+    """Memory by kind. Run after the timing, as the account itself slows a call down."""
+    found: dict[str, float] = {**memory.held(subject.network, subject.optimizer)}
+    if subject.device.type == "cuda":
+        found["memory_allocated"] = torch.cuda.max_memory_allocated(subject.device)
+        found["memory_reserved"] = torch.cuda.max_memory_reserved(subject.device)
+        free, total = torch.cuda.mem_get_info(subject.device)
+        found["memory_process"] = total - free
+    else:
+        found["memory_process"] = process.above
+    plain = subject.forward is subject.network
+    if subject.device.type != "cuda" and plain:
+        state = memory.state_tensors(subject.optimizer)
+        subject.network.zero_grad(set_to_none=True)
+        with memory.Allocations([*subject.tensors, *state]) as account:
+            start = account.now
+            subject.call()
+        found["memory_allocated"] = account.peak
+        found["memory_activations"] = account.peak - start
+    elif "memory_allocated" in found:
+        found["memory_activations"] = found["memory_allocated"] - memory.nbytes(subject.tensors)
+    if subject.optimizer is not None and plain:
+        saved = memory.Saved(subject.tensors)
+        with saved.collecting():
+            subject.loss()
+        found["memory_activations"] = saved.bytes
+    return tuple(_figure(name, value, "byte", better=False) for name, value in found.items())
+
+
+def _work(spec: RunSpec, ceilings: Ceilings, seconds: float, calls: int) -> Figures:
+    """Operations and traffic of a call, the rate attained, and the share of what the device allows."""
+    asked, config, geometry = _asked(spec), spec.backbone.config, spec.geometry
+    training = asked.mode == "training"
+    # Guided samplers call the network with and without its condition, one after the other.
+    counted = counted_flops(config, geometry, batch=asked.batch, backward=training)
+    figures = [] if counted is None else [_figure("flops_counted", counted * calls, "FLOP")]
+    cost = config.cost(geometry, batch=asked.batch)
+    if cost is None:
+        return tuple(figures)
+    whole = roofline.work(cost, roofline.TRAINING if training else roofline.FORWARD, calls)
+    size = DTYPES[asked.precision].itemsize
+    least = roofline.least_seconds(whole, ceilings, precision=asked.precision, value_bytes=size)
+    return (
+        *figures,
+        _figure("flops", whole.flops, "FLOP"),
+        _figure("bytes", whole.values * size, "byte"),
+        _figure("flop_rate", whole.flops / seconds, "FLOP/s", better=True),
+        _figure("roofline_share", least / seconds, "", better=True),
+    )
+
+
+def _largest(spec: RunSpec, device: torch.device) -> Figures:
+    """The largest grid or batch below the spec's that fits, found by bisection; nothing where it is not asked for."""
+    asked, geometry = _asked(spec), spec.geometry
+    if asked.largest == "batch":
+        count = largest_fit(lambda n: attempt(lambda: _call(spec, device, batch=n), device), asked.batch)
+        return (_figure("largest_batch", count, "count", better=True),)
+    if asked.largest is None:
+        return ()
+    rows, _ = geometry.grid
+    count = largest_fit(lambda n: attempt(lambda: _call(spec, device, geometry=scaled(geometry, n)), device), rows)
+    tokens = scaled(geometry, count).tokens if count else 0
+    return (_figure("largest_patches", tokens, "count", better=True),)
+
+
+def scaled(geometry: Geometry, rows: int) -> Geometry:
+    """The geometry with so many rows of patches, and columns in proportion, one at least."""
+    across = max(1, round(geometry.grid[1] * rows / geometry.grid[0]))
+    return replace(geometry, height=rows * geometry.patch, width=across * geometry.patch)
+
+
+def _call(spec: RunSpec, device: torch.device, *, geometry: Geometry | None = None, batch: int | None = None) -> None:
+    Subject.build(spec, device, geometry=geometry, batch=batch).call()
+
+
+def _unless_too_large(work: Callable[[], Figures]) -> tuple[Figures | None, str]:
+    """What ``work`` measures; None, and what was said, where memory ran out."""
+    try:
+        return work(), ""
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        error.__traceback__ = None  # It refers to the frames, and they to the tensors.
+        return None, str(error) or type(error).__name__
+
+
+def _ceilings(ceilings: Ceilings) -> Figures:
+    return tuple(_figure(f"ceiling_{name}", rate, UNITS[name], better=True) for name, rate in asdict(ceilings).items())
+
+
+def _figure(
+    name: str, value: float, unit: str, *, better: bool | None = None, samples: Any = (), note: str = ""
+) -> Measurement:
+    interval = tuple(float(x) for x in np.percentile(samples, PERCENTILES)) if len(samples) else None
+    return Measurement(
+        name=name,
+        value=float(value),
+        unit=unit,
+        higher_is_better=better,
+        samples=tuple(float(x) for x in samples),
+        interval=interval,  # type: ignore[arg-type]
+        note=note,
+    )
+
+
+def _asked(spec: RunSpec) -> EfficiencySpec:
+    assert spec.efficiency is not None
+    return spec.efficiency
+
+
+def _load() -> float | None:
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None

@@ -38,6 +38,37 @@ class ImageFolderConfig(DataConfig):
         return Geometry(self.channels, self.resolution, self.resolution, patch, classes=self.classes)
 
 
+class ClipFolderConfig(DataConfig):
+    """Your own clips: films (extra `video`) or folders of frames, in class folders; a share is held out by content.
+
+    A sample is so many consecutive frames, whose start is drawn anew at each visit.
+
+    Args:
+        path: the folder.
+        resolution: side of the square that frames are cropped and resized to, in pixels.
+        frames: of a sample; a clip with fewer counts as unreadable.
+        channels: 3 for colour, 1 for grey.
+        classes: number of classes; None to train without labels.
+        filter: of the resizing, which antialiases.
+        held_out: share of the clips that is held out, where the folder has no split of its own.
+        unreadable: share of clips that may be unreadable; beyond it the run refuses.
+    """
+
+    loader = "zigbench.data.clip_folder:ClipFolder"
+    path: str
+    resolution: Positive
+    frames: Positive = 16
+    channels: Literal[1, 3] = 3
+    classes: Positive | None = None
+    filter: Literal["lanczos", "bicubic", "bilinear", "box"] = "lanczos"
+    held_out: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
+    unreadable: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
+
+    def geometry(self, patch: int) -> Geometry:
+        side = self.resolution
+        return Geometry(self.channels, side, side, patch, frames=self.frames, classes=self.classes)
+
+
 class LatentFolderConfig(DataConfig):
     """Your own latents, as `zigbench prepare latents` writes them.
 

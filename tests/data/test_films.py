@@ -1,0 +1,162 @@
+"""Clips from films and folders of frames: order, stretches, and everything that is wrong with other people's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from zigbench.data.clip_folder import ClipFolder
+from zigbench.data.films import Frames, clips_of, read_clip
+from zigbench.data.own import ClipFolderConfig
+from zigbench.data.pictures import UnreadablePictureError
+from zigbench.data.samples import File, MissingDataError
+from zigbench.data.split import Visit
+from zigbench.data.stretches import starts
+
+from .films import grey, write_film, write_frames
+
+LEVELS = [20 * (number + 1) for number in range(12)]
+
+
+def levels_of(clip: np.ndarray) -> list[int]:
+    """The grey levels that were planted, from frames that a codec may have shifted a little."""
+    means = clip.reshape(len(clip), -1).mean(1)
+    return [int(20 * round(mean / 20)) for mean in means]
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mp4", ".mkv"])
+def test_a_film_gives_all_its_frames_in_order_cropped_to_the_resolution(tmp_path, suffix) -> None:
+    write_film(tmp_path / f"film{suffix}", LEVELS)
+    clip = read_clip(File(tmp_path / f"film{suffix}"), 16, 3, fewest=12, name="film")
+    assert clip.dtype == np.uint8
+    assert clip.shape == (12, 3, 16, 16)
+    assert levels_of(clip) == LEVELS
+
+
+def test_frames_are_in_the_order_of_their_numbers(tmp_path) -> None:
+    write_frames(tmp_path / "a" / "clip", LEVELS)
+    (sample,) = clips_of(tmp_path)
+    assert (sample.name, sample.label) == ("a/clip", "a")
+    assert levels_of(read_clip(sample.picture, 8, 1, fewest=1, name="clip")) == LEVELS
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_varying_frame_rate_is_named(tmp_path, suffix) -> None:
+    path = tmp_path / f"film{suffix}"
+    write_film(path, LEVELS, times=[0, 1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14])
+    with pytest.raises(UnreadablePictureError, match=r"film: its frame rate varies \(\d+ to \d+ ticks"):
+        read_clip(File(path), 8, 3, fewest=1, name="film")
+
+
+def test_short_empty_broken_and_uneven_clips_are_named(tmp_path) -> None:
+    write_film(tmp_path / "short.avi", LEVELS[:5])
+    whole = (tmp_path / "short.avi").read_bytes()
+    (tmp_path / "broken.avi").write_bytes(b"RIFF and nothing else")
+    (tmp_path / "none.mp4").write_bytes(b"")
+    write_frames(tmp_path / "sizes", LEVELS[:2])
+    Image.fromarray(grey(3, (10, 12))).save(tmp_path / "sizes" / "frame2.png")
+    write_frames(tmp_path / "cut", LEVELS[:1])
+    (tmp_path / "cut" / "frame1.png").write_bytes((tmp_path / "cut" / "frame0.png").read_bytes()[:60])
+    (tmp_path / "head.avi").write_bytes(whole[: whole.index(b"movi") + 4])
+    for content, fewest, said in (
+        (File(tmp_path / "short.avi"), 6, "clip: it has 5 frames; a clip takes at least 6"),
+        (File(tmp_path / "broken.avi"), 1, "clip: .*Invalid data"),
+        (File(tmp_path / "none.mp4"), 1, "clip: .*Invalid data"),
+        (File(tmp_path / "head.avi"), 1, "clip: "),
+        (Frames(()), 1, "clip: it holds no frames"),
+        (Frames(tuple(sorted((tmp_path / "sizes").iterdir()))), 1, r"differ in size \(10×12 and 26×34\)"),
+        (Frames(tuple(sorted((tmp_path / "cut").iterdir()))), 1, "clip, frame 1: "),
+        (File(tmp_path / "away.avi"), 1, "clip: No such file"),
+    ):
+        with pytest.raises(UnreadablePictureError, match=said):
+            read_clip(content, 8, 3, fewest=fewest, name="clip")
+
+
+def test_what_a_folder_of_clips_can_not_be(tmp_path) -> None:
+    with pytest.raises(MissingDataError, match="there is no folder"):
+        clips_of(tmp_path / "none")
+    with pytest.raises(MissingDataError, match=r"neither films \(.avi"):
+        clips_of(tmp_path)
+    Image.fromarray(grey(1)).save(tmp_path / "alone.png")
+    with pytest.raises(ValueError, match="1 pictures outside of any clip: give each clip a folder"):
+        clips_of(tmp_path)
+    (tmp_path / "alone.png").rename(tmp_path.parent / "outside.png")
+    (tmp_path / "clip").mkdir()
+    (tmp_path / "clip" / "0.png").symlink_to(tmp_path.parent / "outside.png")
+    with pytest.raises(ValueError, match="leads out of"):
+        clips_of(tmp_path)
+
+
+@given(
+    lengths=st.lists(st.integers(5, 300), min_size=1, max_size=20),
+    frames=st.integers(1, 5),
+    seed=st.none() | st.integers(0, 2**63 - 1),
+)
+def test_stretches_lie_inside_their_clips_and_depend_on_the_clip_alone(lengths, frames, seed) -> None:
+    indices, sizes = np.arange(len(lengths)), np.array(lengths)
+    first = starts(seed, indices, sizes, frames)
+    assert (first >= 0).all()
+    assert (first + frames <= sizes).all()
+    order = indices[::-1]
+    assert (starts(seed, order, sizes[order], frames) == first[::-1]).all()
+
+
+def test_every_start_is_reached(tmp_path) -> None:
+    reached = {int(starts(seed, np.array([3]), np.array([12]), 4)[0]) for seed in range(200)}
+    assert reached == set(range(9))
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Films and folders of frames of two classes, one of them broken."""
+    for number in range(5):
+        write_film(tmp_path / "clips" / "up" / f"{number}.avi", LEVELS)
+        write_frames(tmp_path / "clips" / "down" / str(number), [*LEVELS[::-1], number])
+    (tmp_path / "clips" / "up" / "broken.avi").write_bytes(b"RIFF")
+    return tmp_path / "clips"
+
+
+def test_a_folder_of_clips_gives_stretches_of_consecutive_frames(folder) -> None:
+    config = ClipFolderConfig(path=str(folder), resolution=8, frames=4, classes=2, held_out=0.3, unreadable=0.1)
+    loader = ClipFolder(config)
+    assert len(loader.unreadable) == 1
+    assert "up/broken.avi" in loader.unreadable[0]
+    train, held_out = loader.split("train"), loader.split("held-out")
+    assert len(train) + len(held_out) == 10
+    assert train.batch([0]).x.shape == (1, *config.geometry(1).sample_shape)
+    seen = set()
+    for seed in range(40):
+        batch = train.batch(Visit([0, 1, 2, 3], seed))
+        for clip, label in zip(batch.x, batch.label.tolist(), strict=True):
+            levels = levels_of((clip.numpy() + 1) * 127.5)
+            steps = set(np.diff(levels[:3]))
+            assert steps == ({20} if label == 1 else {-20})
+            seen.add((label, levels[0]))
+    assert len(seen) > 4
+    again = train.batch(Visit([3, 0], 7)).x
+    assert torch.equal(again, train.batch(Visit([0, 1, 2, 3], 7)).x[[3, 0]])
+    assert torch.equal(train.batch([1]).x, train.batch([0, 1]).x[1:])
+
+
+def test_clips_read_from_disk_are_those_in_memory(folder, monkeypatch) -> None:
+    config = ClipFolderConfig(path=str(folder), resolution=8, frames=4, classes=2, unreadable=0.1)
+    resident = ClipFolder(config).split("train")
+    monkeypatch.setattr("zigbench.data.clip_folder.RESIDENT", 0)
+    on_disk = ClipFolder(config).split("train")
+    assert resident.resident
+    assert not on_disk.resident
+    assert resident.content_hash == on_disk.content_hash
+    assert torch.equal(resident.batch(Visit(range(4), 3)).x, on_disk.batch(Visit(range(4), 3)).x)
+
+
+def test_too_many_broken_clips_are_refused(folder) -> None:
+    with pytest.raises(ValueError, match=r"1 of 11 pictures are unreadable, more than the allowed 1.0%: up/broken.avi"):
+        ClipFolder(ClipFolderConfig(path=str(folder), resolution=8, frames=4))
+    with pytest.raises(ValueError, match=r"11 of 11 .* it has 12 frames; a clip takes at least 16|11 of 11"):
+        ClipFolder(ClipFolderConfig(path=str(folder), resolution=8, unreadable=0.1))

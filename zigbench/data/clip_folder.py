@@ -1,0 +1,134 @@
+"""Clips in a folder as a data set: read once to find what is unreadable, then from memory or from disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from zigbench.data.films import clips_of, read_clip
+from zigbench.data.folder import RESIDENT, THREADS, class_numbers, held_out_by_content, refuse_too_many
+from zigbench.data.own import ClipFolderConfig
+from zigbench.data.pictures import UnreadablePictureError
+from zigbench.data.samples import Sample, digest_of
+from zigbench.data.split import Batch, Indices, Split, Visit, choose
+from zigbench.data.stretches import starts
+
+
+class ClipFolder:
+    """A folder's clips, [-1, 1]; which are held out is a function of their content alone, as of pictures.
+
+    Attributes:
+        unreadable: what could not be read, a message each.
+
+    Raises:
+        MissingDataError: no folder, or no clips in it.
+        ValueError: too many clips are unreadable, or the classes are not as many as the config says.
+    """
+
+    def __init__(self, config: ClipFolderConfig) -> None:
+        samples = clips_of(Path(config.path))
+        with ThreadPoolExecutor(THREADS) as pool:
+            read = list(pool.map(lambda sample: _attempt(sample, config), samples))
+        self.unreadable = [found for found in read if isinstance(found, str)]
+        refuse_too_many(self.unreadable, len(samples), config.unreadable, config.path)
+        good = [_Clip(s, *found) for s, found in zip(samples, read, strict=True) if not isinstance(found, str)]
+        labels = class_numbers([clip.sample for clip in good], config.classes, config.path)
+        held_out = held_out_by_content(
+            [clip.digest for clip in good], [clip.sample.split for clip in good], config.held_out
+        )
+        size = config.channels * config.resolution**2
+        if sum(clip.length for clip in good) * size <= RESIDENT:
+            with ThreadPoolExecutor(THREADS) as pool:
+                for clip, pixels in zip(good, pool.map(lambda clip: clip.read(config), good), strict=True):
+                    clip.pixels = pixels
+        self.splits: dict[str, Split] = {}
+        for name, part in (("train", ~held_out), ("held-out", held_out)):
+            rows = np.flatnonzero(part)
+            if not len(rows):
+                raise ValueError(f"{config.path}: no clip is left for the split {name!r}")
+            label = None if labels is None else torch.from_numpy(labels[rows])
+            self.splits[name] = ClipSplit([good[row] for row in rows], label, config)
+
+    def split(self, split: str) -> Split:
+        """``train`` or ``held-out``.
+
+        Raises:
+            ValueError: any other name.
+        """
+        return choose(self.splits, split)
+
+
+class _Clip:
+    """One clip: where it lies, what it is, and its pixels where they are kept."""
+
+    def __init__(self, sample: Sample, digest: str, length: int) -> None:
+        self.sample = sample
+        self.digest = digest
+        self.length = length
+        self.pixels: np.ndarray | None = None
+
+    def read(self, config: ClipFolderConfig) -> np.ndarray:
+        """All frames, uint8 (F, C, H, W)."""
+        return _read(self.sample, config) if self.pixels is None else self.pixels
+
+
+class ClipSplit:
+    """Stretches of clips.
+
+    Read plainly, a clip shows the one stretch that all runs see; read in a visit, one that is a function of
+    (seed, clip).
+    """
+
+    name = "clip-folder"
+    varies = True
+
+    def __init__(self, clips: Sequence[_Clip], label: torch.Tensor | None, config: ClipFolderConfig) -> None:
+        self.clips = clips
+        self.label = label
+        self.config = config
+        self.lengths = np.array([clip.length for clip in clips], dtype=np.int64)
+        self.resident = all(clip.pixels is not None for clip in clips)
+        how = f"{config.resolution} {config.frames} {config.channels} {config.filter}"
+        labels = [] if label is None else label.tolist()
+        self.content_hash = hashlib.sha256(f"{how} {[clip.digest for clip in clips]} {labels}".encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def batch(self, indices: Indices | Visit) -> Batch:
+        asked, seed = indices if isinstance(indices, Visit) else (indices, None)
+        chosen = np.asarray(asked, dtype=np.int64)
+        first = starts(seed, chosen, self.lengths[chosen], self.config.frames)
+        stretches = [
+            self.clips[index].read(self.config)[start : start + self.config.frames]
+            for index, start in zip(chosen.tolist(), first.tolist(), strict=True)
+        ]
+        label = None if self.label is None else self.label[torch.from_numpy(chosen)]
+        return Batch(torch.from_numpy(np.stack(stretches)).float() / 127.5 - 1, label)
+
+
+def _read(sample: Sample, config: ClipFolderConfig) -> np.ndarray:
+    assert sample.picture is not None
+    return read_clip(
+        sample.picture,
+        config.resolution,
+        config.channels,
+        fewest=config.frames,
+        name=sample.name,
+        filter=config.filter,
+    )
+
+
+def _attempt(sample: Sample, config: ClipFolderConfig) -> str | tuple[str, int]:
+    """The digest of a clip's files and its length; what is wrong with it, in words."""
+    assert sample.picture is not None
+    try:
+        length = len(_read(sample, config))
+        return digest_of(sample.picture.read()), length
+    except UnreadablePictureError as error:
+        return str(error)

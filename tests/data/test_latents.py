@@ -80,7 +80,7 @@ def test_what_is_whole_is_not_made_again_and_what_is_cut_short_is(tars, prepared
     before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in prepared.glob("*.npy")}
     damaged = prepared / "train-00001.moments.npy"
     damaged.write_bytes(damaged.read_bytes()[:-100])
-    with pytest.raises(DamagedDataError, match=r"1 of 24 files are not whole: train-00001\.moments\.npy has \d+ bytes"):
+    with pytest.raises(DamagedDataError, match=r"1 of 36 files are not whole: train-00001\.moments\.npy has \d+ bytes"):
         Latents(config(prepared))
     (prepared / "held-out-00001.labels.npy").unlink()
     order = Order(32, 0.18215, latents="img_feature32", flips=False, shard=8)

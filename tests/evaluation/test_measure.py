@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from zigbench.evaluation import evaluate, read_protocols
+from zigbench.evaluation import (
+    Reference,
+    Samples,
+    difference,
+    evaluate,
+    load_extractor,
+    prepare,
+    read_protocols,
+)
+from zigbench.evaluation.features import features_of
+from zigbench.evaluation.frechet import frechet_distance
+from zigbench.evaluation.images import Real
 from zigbench.interpolant import Interpolant
 
 DIGITS = ("held_out_loss", "held_out_loss_token_0", "frechet_digits", "kid_digits", "recognised")
@@ -95,11 +106,23 @@ class Latents:
     def decode(x: torch.Tensor) -> torch.Tensor:
         return x.repeat_interleave(2, -1).repeat_interleave(2, -2).expand(-1, 3, -1, -1)
 
+    def originals(self, split: str) -> Originals:
+        return Originals(self.split(split))
+
+
+class Originals(Real):
+    """What the digits are decoded to, but for the lowest bit."""
+
+    treatment, content_hash = "original pictures", "0" * 64
+
+    def images(self, start: int, stop: int) -> torch.Tensor:
+        return super().images(start, stop).expand(-1, 3, -1, -1) ^ 1
+
 
 def test_latents_are_measured_as_the_images_they_decode_to(network, digits, make_spec, tmp_path, cache):
-    spec = make_spec(evaluation__metrics=["frechet_random"])
     found = {}
-    for data in (Latents(digits), digits):
+    for data, reference in ((Latents(digits), "train-decoded"), (digits, "train")):
+        spec = make_spec(evaluation__metrics=["frechet_random"], evaluation__reference=reference)
         folder = tmp_path / type(data).__name__
         folder.mkdir()
         (found[folder.name],) = evaluate(network, Interpolant(), data, spec, folder=folder, cache=cache)
@@ -108,7 +131,30 @@ def test_latents_are_measured_as_the_images_they_decode_to(network, digits, make
     assert np.array_equal(samples["Latents"][:, :1, ::2, ::2], samples["Digits"])
     (protocol,) = read_protocols(tmp_path / "Latents").values()
     assert protocol.decoder == Latents.decoder
+    assert protocol.reference_split == "train, latents decoded"
     assert found["Latents"].protocol != found["Digits"].protocol
-    (tmp_path / "again").mkdir()
-    again = evaluate(network, Interpolant(), digits, spec, folder=tmp_path / "again", cache=tmp_path / "cache")
-    assert again == (found["Digits"],)
+    with pytest.raises(ValueError, match="is not made of latents"):
+        prepare(
+            digits,
+            make_spec(evaluation__metrics=["frechet_random"], evaluation__reference="train-decoded"),
+            cache=cache,
+        )
+
+
+def test_latents_are_compared_with_their_original_pictures_unless_told_otherwise(
+    network, digits, make_spec, tmp_path, cache
+):
+    data = Latents(digits)
+    values, protocols = {}, {}
+    for reference in ("train", "train-decoded"):
+        spec = make_spec(evaluation__metrics=["frechet_random"], evaluation__reference=reference)
+        (found,) = evaluate(network, Interpolant(), data, spec, folder=tmp_path, cache=cache)
+        values[reference], protocols[reference] = found.value, read_protocols(tmp_path)[found.protocol]
+    extractor = load_extractor("random", cache)
+    samples = features_of(extractor, Samples.read(tmp_path / "samples"), ["features"])["features"]
+    pixels = features_of(extractor, data.originals("train"), ["features"])["features"]
+    assert values["train"] == pytest.approx(frechet_distance(samples, Reference.of(pixels)), rel=1e-9)
+    assert values["train"] != values["train-decoded"]
+    assert protocols["train"].reference_split == "train, original pictures"
+    assert protocols["train"].reference_hash == Originals.content_hash
+    assert difference(protocols["train"], protocols["train-decoded"])

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from zigbench.evaluation.frechet import frechet_distance
+from zigbench.evaluation.images import Real, ReferenceImages
 from zigbench.evaluation.random_features import RandomFeatures
 from zigbench.evaluation.reference import KEPT, Reference, reference_of, shared_reference
 
@@ -25,9 +26,10 @@ class Counting(RandomFeatures):
         return super().extract(images)
 
 
-def split(name: str = "a", shift: float = 0.0) -> Split:
+def found(name: str = "a", shift: float = 0.0, which: str = "train") -> ReferenceImages:
     x = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 0.9 - 0.5 + shift
-    return Split(name, x, None)
+    split = Split(name, x, None)
+    return ReferenceImages(Real(split), name, which, split.content_hash)
 
 
 def features(count: int = 30, width: int = 4) -> torch.Tensor:
@@ -36,20 +38,20 @@ def features(count: int = 30, width: int = 4) -> torch.Tensor:
 
 def test_statistics_are_computed_once_for_equal_contents(tmp_path: Path) -> None:
     extractor = Counting()
-    first = reference_of(split("a"), extractor, "features", tmp_path, which="train")
-    renamed = reference_of(split("b"), extractor, "features", tmp_path, which="held-out")
+    first = reference_of(found("a"), extractor, "features", tmp_path)
+    renamed = reference_of(found("b", which="held-out"), extractor, "features", tmp_path)
     assert extractor.seen == 40
     assert np.array_equal(first.mu, renamed.mu)
     assert (renamed.name, renamed.split) == ("b", "held-out")
-    reference_of(split("a", shift=0.1), extractor, "features", tmp_path, which="train")
+    reference_of(found("a", shift=0.1), extractor, "features", tmp_path)
     assert extractor.seen == 80
 
 
 def test_another_extractor_is_another_entry(tmp_path: Path) -> None:
     one, other = Counting(), Counting()
     other.sha256 = "0" * 64
-    reference_of(split(), one, "features", tmp_path, which="train")
-    reference_of(split(), other, "features", tmp_path, which="train")
+    reference_of(found(), one, "features", tmp_path)
+    reference_of(found(), other, "features", tmp_path)
     assert (one.seen, other.seen) == (40, 40)
 
 

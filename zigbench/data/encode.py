@@ -15,7 +15,7 @@ import torch
 
 from zigbench.data.autoencoder import Autoencoder, TextEncoder
 from zigbench.data.pictures import Filter, UnreadablePictureError, read_picture
-from zigbench.data.samples import Content, Sample
+from zigbench.data.samples import Content, Sample, digest_of
 from zigbench.data.shards import write_shard
 
 CERTAIN = -30.0
@@ -139,10 +139,14 @@ class Encoder:
         Raises:
             ValueError: no sample of it can be read, or arrays are of the wrong shape.
         """
-        latents, kept, unreadable, error = self._latents(job.samples)
+        latents, digests, kept, unreadable, error = self._latents(job.samples)
         if not kept:
             raise ValueError(f"no sample of the shard {job.name} can be read: {'; '.join(unreadable[:3])}")
-        arrays = {"moments": latents.astype(np.float16)}
+        arrays = {
+            "moments": latents.astype(np.float16),
+            "names": np.array([job.samples[row].name.encode() for row in kept]),
+            "digests": np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32),
+        }
         if not np.isfinite(arrays["moments"]).all():
             raise ValueError(f"the shard {job.name} has latents that are not finite in half precision")
         if job.labels is not None:
@@ -163,18 +167,24 @@ class Encoder:
         }
         return write_shard(self.out, job.name, arrays, facts)
 
-    def _latents(self, samples: Sequence[Sample]) -> tuple[np.ndarray, list[int], list[str], float | None]:
-        """Moments (n, views, 2, …), the samples they are of, what was unreadable, and the round trip's mean square."""
+    def _latents(self, samples: Sequence[Sample]) -> tuple[np.ndarray, list[bytes], list[int], list[str], float | None]:
+        """Moments (n, views, 2, …), digests of the pictures, which samples they are of, faults, the round trip's error.
+
+        The error is a mean square; None where nothing was encoded here.
+        """
         read: list[np.ndarray] = []
+        digests: list[bytes] = []
         kept, unreadable = [], []
         for row, sample in enumerate(samples):
             try:
-                read.append(self._read(sample))
+                array, digest = self._read(sample)
+                read.append(array)
+                digests.append(digest)
                 kept.append(row)
             except (UnreadablePictureError, OSError) as error:
                 unreadable.append(str(error) if sample.name in str(error) else f"{sample.name}: {error}")
         if not read or self.order.latents is not None:
-            return (np.stack(read) if read else np.empty(0)), kept, unreadable, None
+            return (np.stack(read) if read else np.empty(0)), digests, kept, unreadable, None
         moments, errors = [], []
         for start in range(0, len(read), self.order.batch):
             pictures = torch.from_numpy(np.stack(read[start : start + self.order.batch])).float() / 127.5 - 1
@@ -185,13 +195,17 @@ class Encoder:
             if start < TRIED:
                 back = self.autoencoder.decode(views[0][: TRIED - start, 0]).clamp(-1, 1)
                 errors.append((back - pictures[: len(back)]).square().mean().item())
-        return np.concatenate(moments), kept, unreadable, float(np.mean(errors))
+        return np.concatenate(moments), digests, kept, unreadable, float(np.mean(errors))
 
-    def _read(self, sample: Sample) -> np.ndarray:
-        """Pixels uint8 (3, H, W), or moments (1, 2, …) of a sample that comes with its latent."""
+    def _read(self, sample: Sample) -> tuple[np.ndarray, bytes]:
+        """Pixels uint8 (3, H, W), or moments (1, 2, …) of a sample that comes with its latent; its picture's SHA-256.
+
+        The latter is all zeros for a latent that comes without a picture.
+        """
         content = self.order.content(sample).read()
         if self.order.latents is None:
-            return read_picture(content, self.order.resolution, 3, name=sample.name, filter=self.order.filter)
+            pixels = read_picture(content, self.order.resolution, 3, name=sample.name, filter=self.order.filter)
+            return pixels, bytes.fromhex(digest_of(content))
         if not isinstance(content, np.ndarray) or content.dtype.kind != "f" or content.ndim not in (3, 4):
             raise UnreadablePictureError(
                 f"{sample.name}: its latent is no floating-point array (C, H, W) or (T, C, H, W)"
@@ -199,7 +213,8 @@ class Encoder:
         mean = content.astype(np.float32)
         if self.order.scaled:
             mean = mean / self.order.scale + self.order.shift
-        return np.stack((mean, np.full_like(mean, CERTAIN)))[None]
+        digest = bytes(32) if sample.picture is None else bytes.fromhex(digest_of(sample.picture.read()))
+        return np.stack((mean, np.full_like(mean, CERTAIN)))[None], digest
 
     def _texts(self, samples: Sequence[Sample], shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """Embeddings of all captions, float16 (m, tokens, width), and each sample's first, int64 (n + 1,)."""

@@ -12,7 +12,7 @@ import torch
 
 from zigbench.data.own import ImageFolderConfig
 from zigbench.data.pictures import UnreadablePictureError, read_picture
-from zigbench.data.samples import MissingDataError, Sample
+from zigbench.data.samples import MissingDataError, Sample, digest_of
 from zigbench.data.sources import samples_of
 from zigbench.data.split import Batch, Indices, Split, TensorSplit, choose
 
@@ -159,11 +159,6 @@ def _read(sample: Sample, config: ImageFolderConfig) -> tuple[str, np.ndarray]:
         raise UnreadablePictureError(f"{sample.name}: {error.strerror}") from None
     pixels = read_picture(content, config.resolution, config.channels, name=sample.name, filter=config.filter)
     return digest_of(content), pixels
-
-
-def digest_of(content: bytes | np.ndarray) -> str:
-    """SHA-256 of a picture's content, hexadecimal."""
-    return hashlib.sha256(content if isinstance(content, bytes) else content.tobytes()).hexdigest()
 
 
 def _attempt(sample: Sample, config: ImageFolderConfig, keep: bool) -> str | tuple[str, np.ndarray | None]:

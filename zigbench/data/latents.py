@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zigbench.data.latent_split import LatentSplit
 from zigbench.data.missing import how_to_prepare
+from zigbench.data.originals import Originals, originals_of
 from zigbench.data.shards import DamagedDataError, read_index, strange
 from zigbench.data.split import Split, choose
 from zigbench.spec import Geometry
@@ -77,6 +78,16 @@ class Latents:
             ValueError: any other name.
         """
         return choose(self.splits, split)
+
+    def originals(self, split: str) -> Originals:
+        """The pictures that the latents of ``split`` were made of.
+
+        Raises:
+            MissingDataError: they are not to be found; says what to do.
+            ValueError: there is no such split.
+        """
+        choose(self.splits, split)
+        return originals_of(self.folder, self.index, split)
 
     def _faults(self) -> Iterator[str]:
         """How what lies there differs from what the config asks for, in words."""

@@ -111,6 +111,9 @@ def prepare_named(
         images=None if config is None else config.images,
         unreadable=choices.unreadable,
         source="" if config is None else config.source,
+        least=0 if config is None else config.least,
+        square=config is not None and config.square,
+        manifest=None if config is None else out.parent / f"{name}-{latents or 'pictures'}.json",
     )
     return out, prepare(order, wanted, samples, out, where=source, processes=choices.processes, on_progress=on_progress)
 

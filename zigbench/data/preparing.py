@@ -12,12 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from zigbench.data import manifest
 from zigbench.data.encode import Encoder, Job, Made, Order
-from zigbench.data.folder import class_names, digest_of, held_out_by_content, refuse_too_many
-from zigbench.data.samples import MissingDataError, Sample
+from zigbench.data.folder import class_names, held_out_by_content, refuse_too_many
+from zigbench.data.samples import MissingDataError, Sample, digest_of
 from zigbench.data.shards import read_facts, shard_name, strange, write_index
 
 THREADS = 8
+
+SHARDS = 2
+"""Raised when shards come to hold other arrays: those made before are made anew."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Wanted:
         held_out: share that is held out by content where neither the folder nor ``images`` tells.
         unreadable: share of the samples that may be unreadable.
         source: what to download by hand, for the error where something is missing.
+        least, square: shorter side of the set's pictures in pixels, and whether they are square.
+        manifest: of the set (see :mod:`zigbench.data.manifest`); None for pictures of one's own.
     """
 
     name: str
@@ -41,6 +47,9 @@ class Wanted:
     held_out: float = 0.1
     unreadable: float = 0.001
     source: str = ""
+    least: int = 0
+    square: bool = False
+    manifest: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ def prepare(
     samples: list[Sample],
     out: Path,
     *,
-    where: object,
+    where: Path,
     processes: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Summary:
@@ -78,15 +87,17 @@ def prepare(
         wanted: what to take of the folder.
         samples: as :func:`zigbench.data.sources.samples_of` found them.
         out: where shards and index go.
-        where: they were found, for errors.
+        where: the folder they were found in.
         processes: that encode, each a shard at a time.
         on_progress: called with the samples done and their total.
 
     Raises:
-        MissingDataError: the folder lacks samples, classes or captions; lists what.
+        MissingDataError: the folder lacks samples, classes or captions, or holds others than those that the manifest
+            was written of; lists what.
         ValueError: too many samples are unreadable, or the latents deviate as no scaled latents do.
     """
     _refuse_incomplete(samples, wanted, where)
+    found = manifest.compare(wanted.manifest, samples, order.content, where) if wanted.manifest else None
     names = class_names(samples) if wanted.classes is not None else None
     numbers = {name: number for number, name in enumerate(names or ())}
     jobs = [
@@ -95,7 +106,7 @@ def prepare(
         for number, part in enumerate(_cut(chosen, order.shard))
     ]
     total = sum(len(job.samples) for job in jobs)
-    key = hashlib.sha256(repr((order.identity(), wanted.text, names)).encode()).hexdigest()
+    key = hashlib.sha256(repr((SHARDS, order.identity(), wanted.text, names)).encode()).hexdigest()
     done = {job.name: made for job in jobs if (made := read_facts(out, job.name, job.key(key))) is not None}
     finished = sum(len(job.samples) for job in jobs if job.name in done)
     for job, made in _encode([job for job in jobs if job.name not in done], order, wanted.text, key, out, processes):
@@ -106,11 +117,21 @@ def prepare(
     shards = [done[job.name] for job in jobs]
     unreadable = [message for shard in shards for message in shard["unreadable"]]
     refuse_too_many(unreadable, total, wanted.unreadable, where)
-    return _conclude(order, wanted, out, shards, names, unreadable)
+    pictures = str(Path(where).resolve()) if all(sample.picture is not None for sample in samples) else None
+    summary = _conclude(order, wanted, out, shards, names, unreadable, pictures)
+    if wanted.manifest is not None and found is not None:
+        manifest.write(wanted.manifest, found)
+    return summary
 
 
 def _conclude(
-    order: Order, wanted: Wanted, out: Path, shards: list[Made], names: list[str] | None, unreadable: list[str]
+    order: Order,
+    wanted: Wanted,
+    out: Path,
+    shards: list[Made],
+    names: list[str] | None,
+    unreadable: list[str],
+    pictures: str | None,
 ) -> Summary:
     values = sum(shard["values"] for shard in shards)
     mean = sum(shard["sum"] for shard in shards) / values
@@ -125,6 +146,7 @@ def _conclude(
     }
     told = {
         "name": wanted.name,
+        "pictures": pictures,
         "resolution": order.resolution,
         "shape": shards[0]["shape"],
         "scale": order.scale,
@@ -162,6 +184,10 @@ def _refuse_incomplete(samples: list[Sample], wanted: Wanted, where: object) -> 
         told = sum(sample.split == split for sample in samples)
         if any(sample.split for sample in samples) and told != count:
             lacks.append(f"its split {split!r} holds {told:,} samples of {count:,}")
+    if wanted.least and (small := manifest.wrong_sizes(samples, wanted.least, wanted.square)):
+        size = f"{wanted.least} pixels a side and square" if wanted.square else f"{wanted.least} pixels a side"
+        some = ", ".join(small[: manifest.NAMED]) + (", …" if len(small) > manifest.NAMED else "")
+        lacks.append(f"its pictures have at least {size}, but of a sample {some}")
     if lacks:
         needs = f" To be downloaded by hand: {wanted.source}" if wanted.source else ""
         raise MissingDataError(f"{where} is not all of {wanted.name}: {'; '.join(lacks)}.{needs}")

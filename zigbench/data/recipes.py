@@ -28,6 +28,8 @@ class LatentsConfig(DataConfig):
         source: what to download by hand, and from whom.
         classes: number of classes; None where images have none.
         text: whether images have captions.
+        square: whether the images are square, and at least as large as the resolution.
+        shorter: pixels that the shorter side of other images has at least; 0 where they are of any size.
         resolution: side of the square images in pixels.
     """
 
@@ -37,7 +39,14 @@ class LatentsConfig(DataConfig):
     source: ClassVar[str]
     classes: ClassVar[int | None] = None
     text: ClassVar[bool] = False
+    square: ClassVar[bool] = False
+    shorter: ClassVar[int] = 0
     resolution: int = 256
+
+    @property
+    def least(self) -> int:
+        """Pixels that the shorter side of the images has at least."""
+        return self.resolution if self.square else self.shorter
 
     @property
     def folder(self) -> Path:
@@ -55,6 +64,7 @@ class CelebAHQConfig(LatentsConfig):
     name = "celebahq"
     images: ClassVar = {"train": 28_000, "held-out": 2_000}
     source = "CelebA-HQ (Karras et al. 2018): CelebA from its authors, and the deltas that make it CelebA-HQ"
+    square = True
     resolution: Literal[256] = 256
 
 
@@ -65,6 +75,7 @@ class MultiModalCelebAHQConfig(LatentsConfig):
     images: ClassVar = {"train": 24_000, "held-out": 6_000}
     source = "MultiModal-CelebA-HQ (Xia et al. 2021): images and captions from its authors, with their split"
     text = True
+    square = True
     resolution: Literal[256, 512] = 256
 
 
@@ -74,6 +85,7 @@ class FacesHQConfig(LatentsConfig):
     name = "faceshq"
     images: ClassVar = {"train": 98_000, "held-out": 2_000}
     source = "CelebA-HQ (Karras et al. 2018) and FFHQ (Karras et al. 2019), from their authors"
+    square = True
     resolution: Literal[1024] = 1024
 
 
@@ -93,6 +105,7 @@ class ChurchesConfig(LatentsConfig):
     name = "lsun-churches"
     images: ClassVar = {"train": 126_227, "held-out": 300}
     source = "LSUN (Yu et al. 2015), category church_outdoor, from its authors"
+    shorter = 256
     resolution: Literal[256] = 256
 
 

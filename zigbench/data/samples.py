@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -107,3 +108,8 @@ def texts_of(value: Any) -> tuple[str, ...]:
     """The texts of a table's cell, which holds one, a list of them, or none."""
     texts = value if isinstance(value, list) else [value]
     return tuple(text.strip() for text in texts if isinstance(text, str) and text.strip())
+
+
+def digest_of(content: bytes | np.ndarray) -> str:
+    """SHA-256 of a picture's content, hexadecimal."""
+    return hashlib.sha256(content if isinstance(content, bytes) else content.tobytes()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -59,6 +60,49 @@ class Real:
     def images(self, start: int, stop: int) -> Tensor:
         x = self.split.batch(range(start, stop)).x
         return to_uint8(x if self.decode is None else self.decode(x))
+
+
+@dataclass(frozen=True)
+class ReferenceImages:
+    """The images that samples are compared with.
+
+    Attributes:
+        images: themselves.
+        name: of the data set.
+        which: split, and what is done with it, in words.
+        content_hash: of the images or, where they are decoded, of the latents.
+        decoder: what decodes, in words; None where nothing does.
+    """
+
+    images: ImageSet
+    name: str
+    which: str
+    content_hash: str
+    decoder: str | None = None
+
+
+def reference_images(data: Any, reference: str) -> ReferenceImages:
+    """The images of a data set that a spec's ``evaluation.reference`` names.
+
+    Args:
+        data: the data set's loader. Where the data are latents it has ``decode``, ``decoder`` and ``originals``.
+        reference: ``train`` or ``held-out``: the split's own images, which for latents are the pictures they were made
+            of; with ``-decoded`` behind it, what the latents decode to.
+
+    Raises:
+        ValueError: the pictures of latents are not to be found; data that are no latents are to be decoded.
+    """
+    split, decoded = reference.removesuffix("-decoded"), reference.endswith("-decoded")
+    part = data.split(split)
+    if not hasattr(data, "decode"):
+        if decoded:
+            raise ValueError(f"evaluation.reference is {reference!r}, but {part.name} is not made of latents: {split}")
+        return ReferenceImages(Real(part), part.name, split, part.content_hash)
+    if decoded:
+        real = Real(part, data.decode)
+        return ReferenceImages(real, part.name, f"{split}, latents decoded", part.content_hash, str(data.decoder))
+    originals = data.originals(split)
+    return ReferenceImages(originals, part.name, f"{split}, {originals.treatment}", originals.content_hash)
 
 
 def pieces(images: ImageSet, size: int, *, whole: bool = False) -> Iterator[Tensor]:

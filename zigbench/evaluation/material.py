@@ -16,7 +16,7 @@ from zigbench.evaluation.extractors import load_extractor
 from zigbench.evaluation.features import Extractor, features_of, reads_clips, tensors_sha256
 from zigbench.evaluation.generation import Plan, Samples, generate
 from zigbench.evaluation.held_out import HeldOutErrors, held_out_errors
-from zigbench.evaluation.images import QUANTISATION
+from zigbench.evaluation.images import QUANTISATION, reference_images
 from zigbench.evaluation.protocol import Protocol
 from zigbench.evaluation.reference import Reference, reference_of, shared_reference
 from zigbench.interpolant import Interpolant
@@ -36,8 +36,8 @@ class Material:
     Args:
         model: the network with its averaged weights, in evaluation mode, on ``device``.
         interpolant: the meaning of its output.
-        data: the data set's loader. Where the data are latents it has ``decode`` (latents to images in [-1, 1]), and
-            ``decoder``, which says in words what decodes.
+        data: the data set's loader. Where the data are latents it has ``decode`` (latents to images in [-1, 1]),
+            ``decoder``, which says in words what decodes, and ``originals``, the pictures of a split.
         spec: the run.
         folder: the run's folder, for samples.
         cache: folder shared by runs, for weights and statistics.
@@ -190,15 +190,8 @@ class Material:
             if which.endswith(".npz"):
                 self._references[key] = shared_reference(Path(which), extractor, metric.feature)
             else:
-                self._references[key] = reference_of(
-                    self.data.split(which),
-                    extractor,
-                    metric.feature,
-                    self.cache,
-                    which=which,
-                    decode=self.decode,
-                    decoder=self._decoder(),
-                )
+                found = reference_images(self.data, which)
+                self._references[key] = reference_of(found, extractor, metric.feature, self.cache)
         return self._references[key]
 
     def protocol(self, metric: Metric, estimator: str, against: Reference | None = None, **facts: Any) -> Protocol:

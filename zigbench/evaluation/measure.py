@@ -11,6 +11,7 @@ import torch
 from zigbench import registry
 from zigbench.evaluation.extractors import load_extractor
 from zigbench.evaluation.generation import save_array
+from zigbench.evaluation.images import reference_images
 from zigbench.evaluation.material import Material, process
 from zigbench.evaluation.protocol import write_protocols
 from zigbench.interpolant import Interpolant
@@ -28,13 +29,15 @@ def prepare(data: Any, spec: RunSpec, *, cache: Path, weights: Mapping[str, Path
 
     Raises:
         MissingWeightsError: weights that are not here and not to be had; says which, from where, where to put them.
-        ValueError: the autoencoder that decodes latents is not here, or is another one.
+        ValueError: the autoencoder that decodes latents is not here, or is another one; the reference images are not.
     """
     given = weights or {}
     metrics = (registry.metrics.get(name) for name in spec.evaluation.metrics)
     extractors = sorted({metric.extractor for metric in metrics if metric.extractor is not None})
     if extractors and hasattr(data, "decode"):
         assert data.decoder  # Latents can name their decoder once they have found and loaded it.
+    if extractors and not spec.evaluation.reference.endswith(".npz"):
+        reference_images(data, spec.evaluation.reference)
     for name in extractors:
         load_extractor(name, cache, data=data, weights=given.get(name))
 

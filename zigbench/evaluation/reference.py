@@ -16,7 +16,7 @@ from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics
 
 from zigbench.evaluation.features import Extractor, features_of
-from zigbench.evaluation.images import Real
+from zigbench.evaluation.images import ReferenceImages
 from zigbench.record import write_atomically
 
 KEPT = 10_000
@@ -115,38 +115,26 @@ def identity(extractor: Extractor, feature: str) -> tuple[str, ...]:
     return (extractor.name, feature, extractor.sha256, extractor.preparation)
 
 
-def reference_of(
-    split: Any,
-    extractor: Extractor,
-    feature: str,
-    cache: Path,
-    *,
-    which: str,
-    decode: Any = None,
-    decoder: str | None = None,
-) -> Reference:
-    """Statistics of one split, from the cache or computed now.
+def reference_of(found: ReferenceImages, extractor: Extractor, feature: str, cache: Path) -> Reference:
+    """Statistics of reference images, from the cache or computed now.
 
     The cache is keyed by the hash of the contents, by the decoder and by the extractor's hash, never by a name alone.
 
     Args:
-        split: reference images, with ``name`` and ``content_hash``.
+        found: the images.
         extractor, feature: what sees them.
         cache: folder shared by runs.
-        which: name of the split, for the protocol.
-        decode: latents to images in [-1, 1]; None where the data are images.
-        decoder: what decodes, in words.
     """
-    facts = (split.content_hash, decoder, len(split), KEPT, *identity(extractor, feature))
+    facts = (found.content_hash, found.decoder, len(found.images), KEPT, *identity(extractor, feature))
     key = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
     path = cache / "statistics" / f"{extractor.name.replace(' ', '-')}-{feature}-{key}.npz"
     if path.exists():
-        return replace(Reference.read(path, feature), name=split.name, split=which)
+        return replace(Reference.read(path, feature), name=found.name, split=found.which)
     reference = Reference.of(
-        features_of(extractor, Real(split, decode), [feature])[feature],
-        name=split.name,
-        split=which,
-        content_hash=split.content_hash,
+        features_of(extractor, found.images, [feature])[feature],
+        name=found.name,
+        split=found.which,
+        content_hash=found.content_hash,
         extractor=identity(extractor, feature),
     )
     reference.save(path)

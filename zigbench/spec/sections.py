@@ -227,7 +227,8 @@ class EvaluationSpec(Spec):
         batch: samples the network maps at once.
         preview: first samples kept for pictures.
         held_out: triples (image, noise, t) of the held-out loss.
-        reference: images the samples are compared with: a split of the data, or the path of a file of statistics.
+        reference: images the samples are compared with: a split of the data (of latents, the pictures they were made
+            of; ``train-decoded`` for what they decode to), or the path of a file of statistics.
         bootstrap: resamples behind an interval; 0 for none.
     """
 
@@ -242,8 +243,11 @@ class EvaluationSpec(Spec):
     @field_validator("reference")
     @classmethod
     def _readable(cls, reference: str) -> str:
-        if reference not in ("train", "held-out") and not reference.endswith(".npz"):
-            raise ValueError("a reference is train, held-out, or the path of a file of statistics that ends in .npz")
+        if reference.removesuffix("-decoded") not in ("train", "held-out") and not reference.endswith(".npz"):
+            raise ValueError(
+                "a reference is train, held-out, train-decoded, held-out-decoded, or the path of a file of statistics "
+                "that ends in .npz"
+            )
         return reference
 
     @field_validator("metrics")

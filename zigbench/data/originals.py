@@ -1,0 +1,105 @@
+"""The pictures that latents were made of, found again for the metrics: samples are compared with what was photographed.
+
+Beside each shard of latents lie the names of its pictures and the SHA-256 of each one's content. They are read where
+they lay when they were encoded, or in the folder that ``$ZIGBENCH_PICTURES`` names, and a picture whose content is
+another than the one encoded is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zigbench.data.pictures import Filter, read_picture
+from zigbench.data.samples import Content, MissingDataError, digest_of
+from zigbench.data.shards import DamagedDataError
+from zigbench.data.sources import samples_of
+
+FOLDER = "ZIGBENCH_PICTURES"
+"""Environment variable that names the folder of the pictures, where it has moved since the latents were made."""
+
+THREADS = 4
+
+
+class Originals:
+    """The pictures of one split, cropped and resized as they were for the autoencoder; an image set.
+
+    Args:
+        name: of the data set.
+        contents: each picture's content, in the order of the split.
+        digests: SHA-256 of each, uint8 (N, 32).
+        resolution, filter: of the resizing.
+
+    Attributes:
+        content_hash: SHA-256 over the pictures' own and how they were resized.
+        treatment: how they were made what they are, in words.
+    """
+
+    def __init__(
+        self, name: str, contents: Sequence[Content], digests: np.ndarray, resolution: int, filter: Filter
+    ) -> None:
+        assert len(contents) == len(digests)
+        self.name = name
+        self.contents = contents
+        self.digests = digests
+        self.resolution = resolution
+        self.filter: Filter = filter
+        self.treatment = f"original pictures, cropped to the square, {filter} to {resolution}×{resolution}"
+        self.content_hash = hashlib.sha256(f"{resolution} {filter} ".encode() + digests.tobytes()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.contents)
+
+    def images(self, start: int, stop: int) -> Tensor:
+        """Pictures ``start`` to ``stop`` (exclusive), uint8 (n, 3, H, W).
+
+        Raises:
+            DamagedDataError: one is not the picture that was encoded.
+        """
+        with ThreadPoolExecutor(THREADS) as pool:
+            return torch.from_numpy(np.stack(list(pool.map(self._read, range(start, min(stop, len(self)))))))
+
+    def _read(self, row: int) -> np.ndarray:
+        content = self.contents[row].read()
+        if digest_of(content) != self.digests[row].tobytes().hex():
+            raise DamagedDataError(f"{self.contents[row]} is not the picture of {self.name} that was encoded")
+        return read_picture(content, self.resolution, 3, name=str(self.contents[row]), filter=self.filter)
+
+
+def originals_of(folder: Path, index: Mapping[str, Any], split: str) -> Originals:
+    """The pictures that a split of prepared latents was made of.
+
+    Args:
+        folder: of the latents.
+        index: theirs.
+        split: "train" or "held-out".
+
+    Raises:
+        MissingDataError: the pictures are not to be found, or were never there; says what to do.
+    """
+    otherwise = f"or compare with the decoded latents: evaluation.reference={split}-decoded"
+    shards = index["splits"][split]
+    if not index.get("pictures") or len(index["shape"]) != 3:
+        raise MissingDataError(f"{folder} does not say which pictures it was made of; prepare it again, {otherwise}")
+    where = Path(os.environ.get(FOLDER) or index["pictures"])
+    names, digests = (
+        np.concatenate([np.load(folder / f"{shard['name']}.{part}.npy", allow_pickle=False) for shard in shards])
+        for part in ("names", "digests")
+    )
+    pictures = {sample.name: sample.picture for sample in samples_of(where)} if where.is_dir() else {}
+    found = [pictures.get(name.decode()) for name in names.tolist()]
+    contents = [content for content in found if content is not None]
+    if len(contents) < len(found):
+        raise MissingDataError(
+            f"{len(found) - len(contents)} of the {len(found)} pictures that {folder} was made of are not in {where}, "
+            f"with which samples are compared; name their folder in ${FOLDER}, {otherwise}"
+        )
+    return Originals(str(index["name"]), contents, digests, index["resolution"], index["filter"])

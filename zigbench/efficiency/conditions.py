@@ -1,4 +1,4 @@
-"""What went on beside a measurement: others' load, stolen time, a quota, clocks. What is noticed is said, not hidden."""
+"""What goes on beside a measurement: others' load, stolen time, a quota, clocks. It is said, not hidden."""
 
 from __future__ import annotations
 

@@ -113,10 +113,11 @@ class Subject:
     def sample(self, network: nn.Module) -> Tensor:
         """Samples, drawn with the spec's sampler."""
         interpolant = Interpolant(**self.spec.interpolant.model_dump(exclude_none=True))
-        conditions = {name: value for name, value in self.inputs.items() if name in ("label", "context")}
-        seeds = [derive_seed(self.spec.seed, "sample", i) for i in range(len(self.inputs["x"]))]
+        x, label, context = (self.inputs.get(name) for name in ("x", "label", "context"))
+        assert x is not None
+        seeds = [derive_seed(self.spec.seed, "sample", i) for i in range(len(x))]
         options = self.spec.sampler.model_dump(exclude_none=True)
-        return sample(network, interpolant, self.inputs["x"], generator=seeds, **conditions, **options)
+        return sample(network, interpolant, x, label=label, context=context, generator=seeds, **options)
 
     def evaluations(self) -> int:
         """Evaluations of the network in one call of the sampler."""

@@ -1,0 +1,47 @@
+"""What do more directions cost: one after another over the layers (ZigMa), or all in every block (parallel)?"""
+
+from __future__ import annotations
+
+from suites.throughput import CPU, GPU, METRICS, MINIATURE, MODES, ON_CPU, ON_GPU, ROUND, ROUNDS
+from zigbench.suite import Axis, Profile, Suite
+
+DIRECTIONS = (1, 2, 4, 8)
+
+
+def arms(width: int, depth: int) -> Axis:
+    """ZigMa and the parallel network with each number of directions, of equal width and depth."""
+    return Axis(
+        "arm",
+        {
+            f"{family}-{n}": {
+                "backbone.name": family,
+                "backbone.config": {"width": width, "depth": depth},
+                "scan.curve": "zigzag",
+                "scan.schemes": n,
+            }
+            for family in ("zigma", "parallel")
+            for n in DIRECTIONS
+        },
+    )
+
+
+suite = Suite(
+    name="throughput_orf",
+    question="What does a larger order receptive field cost, spread over the layers or inside every block?",
+    base={**ON_GPU, "data.config.height": 64, "data.config.width": 64},
+    axes=(arms(768, 24), MODES, ROUNDS),
+    metrics=METRICS,
+    baseline="zigma-1",
+    figures=("throughput_orf",),
+    resources=GPU,
+    outermost="seed",
+    notes=(ROUND, "Width and depth are equal, so that parallel networks have more parameters, the more directions."),
+    profiles={
+        "miniature": Profile(
+            base={**ON_CPU, "data.config.height": 32, "data.config.width": 32},
+            axes=(arms(64, 6), MODES, ROUNDS),
+            resources=CPU,
+            notes=(MINIATURE,),
+        )
+    },
+)

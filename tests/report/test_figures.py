@@ -19,7 +19,7 @@ from PIL import Image
 
 from zigbench import sampling, scan
 from zigbench.interpolant import Interpolant
-from zigbench.report import figures, gallery
+from zigbench.report import evaluations, figures, gallery
 from zigbench.report.figures import Point, relations, training
 from zigbench.report.figures.drawing import spread
 from zigbench.report.results import Results, join
@@ -172,16 +172,16 @@ def test_gallery_draws_what_the_suite_names(results: Results) -> None:
     assert "euler · sweep-1: 50 " in drawn["evaluations"].drawn().alternative
 
 
-@pytest.mark.parametrize("solver", sorted(gallery.EVALUATIONS))
+@pytest.mark.parametrize("solver", sorted(evaluations.EVALUATIONS))
 def test_evaluations_are_those_the_solvers_take(solver: str) -> None:
     for guidance in (1.0, 2.0):
         spec = SamplerSpec(solver=solver, steps=7, guidance=guidance)
         sampler = sampling.Sampler(solver=solver, steps=7, guidance=guidance)
-        assert gallery.network_evaluations(spec) == sampling.network_evaluations(sampler, Interpolant())
+        assert evaluations.network_evaluations(spec) == sampling.network_evaluations(sampler, Interpolant())
 
 
 def test_evaluations_of_an_adaptive_solver_are_unknown() -> None:
-    assert gallery.network_evaluations(SamplerSpec(solver="dopri5")) is None
+    assert evaluations.network_evaluations(SamplerSpec(solver="dopri5")) is None
 
 
 def test_gallery_says_why_a_figure_is_not_there(results: Results) -> None:

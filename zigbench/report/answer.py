@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
 
 import pandas as pd
 
 from zigbench.report import wording
 from zigbench.report.results import SEED, Results
+from zigbench.report.sentence import Sentence
+from zigbench.report.speed import dial_of
+from zigbench.report.speed_answer import speed_answer
 from zigbench.report.statistics import Effect, effects
 from zigbench.report.tables import STATUSES
 from zigbench.suite import Contrast
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """Words in order; those at odd places are figures, which a page may set apart.
-
-    ``separated`` says whether the difference it speaks of is; None where that can't be said.
-    """
-
-    parts: tuple[str, ...]
-    separated: bool | None = None
-
-    def __str__(self) -> str:
-        return "".join(self.parts)
 
 
 def answer(found: Results) -> tuple[Sentence, ...]:
@@ -35,6 +23,9 @@ def answer(found: Results) -> tuple[Sentence, ...]:
         tally = completeness(found)
         return (Sentence((f"There is no answer yet: no run of this suite has finished. {tally}.",)),)
     metric = found.metrics[0]
+    dial = dial_of(found)
+    if dial is not None:
+        return speed_answer(found, dial)
     if not found.suite.contrasts:
         return (_overall(found, metric),)
     values = pooled(found, metric)

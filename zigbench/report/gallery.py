@@ -8,25 +8,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from zigbench import scan
-from zigbench.report import figures, results, wording
-from zigbench.report.figures import Asked, Point, ask
+from zigbench.report import figures, results, speed_figures, wording
+from zigbench.report.evaluations import network_evaluations
+from zigbench.report.figures import Asked, NoFigureError, Point, ask
 from zigbench.report.results import SEED, Results, Run
 from zigbench.report.statistics import Estimate, effects, friedman, mean_interval, within_seeds
-from zigbench.spec import SamplerSpec
 from zigbench.suite import Axis
 
-# Network evaluations of each fixed-step solver without guidance: so many a step, less so many in the last.
-EVALUATIONS = {
-    "euler": (1, 0), "ddim": (1, 0), "heun": (2, 0), "midpoint": (2, 0), "rk4": (4, 0), "ddpm": (1, 0),
-    "dpm-solver-1": (1, 0), "dpm-solver-2": (2, 1), "dpm-solver++-1": (1, 0), "dpm-solver++-2": (1, 0),
-    "euler-maruyama": (1, 0), "stochastic-heun": (2, 1),
-}  # fmt: skip
-
 WITHIN = "Bars: 95 % intervals within seeds (Cousineau–Morey), the seeds' common ups and downs taken out."
-
-
-class NoFigureError(ValueError):
-    """The results do not hold what a figure shows; the message says what is lacking."""
 
 
 def estimates(found: Results, metric: str) -> dict[str, Estimate]:
@@ -166,15 +155,6 @@ def evaluations(found: Results) -> Asked:
     return ask(figures.lines, series, "Network evaluations", metric, "evaluations", caption=caption)
 
 
-def network_evaluations(sampler: SamplerSpec) -> int | None:
-    """Evaluations a sample takes, guidance counted twice; None where the spec does not fix the number."""
-    settings = sampler.model_dump()
-    if sampler.solver not in EVALUATIONS or tuple(settings.get("guidance_interval") or (0, 1)) != (0, 1):
-        return None
-    per_step, less = EVALUATIONS[sampler.solver]
-    return (per_step * sampler.steps - less) * (1 if sampler.guidance == 1 else 2)
-
-
 def pareto(found: Results) -> Asked:
     """Score against the training time that the runs' telemetry tells."""
     metric = _metric(found)
@@ -224,6 +204,7 @@ OPTIONAL: Mapping[str, Callable[[Results], Asked]] = {
     "evaluations": evaluations,
     "pareto": pareto,
     "critical_difference": critical_difference,
+    **speed_figures.FIGURES,
 }
 
 
@@ -234,7 +215,9 @@ def draw(found: Results) -> tuple[dict[str, Asked], tuple[str, ...]]:
     """
     drawn: dict[str, Asked] = {}
     missing = []
-    wanted = dict.fromkeys([*STANDARD, *found.suite.figures])
+    # Where nothing is trained there are no curves and samples to miss; and speeds of unlike sizes make no forest.
+    timed = bool(found.runs) and all(run.cell.spec.task == "efficiency" for run in found.runs)
+    wanted = dict.fromkeys([*(STANDARD if not timed else ()), *found.suite.figures])
     for name in wanted:
         try:
             if name == "scaling":

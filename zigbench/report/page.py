@@ -14,10 +14,23 @@ import pandas as pd
 
 from zigbench import collect
 from zigbench.record import write_atomically
-from zigbench.report import figures, gallery, provenance, published, render, results, run_page, tables, wording, writers
+from zigbench.report import (
+    figures,
+    gallery,
+    provenance,
+    published,
+    render,
+    results,
+    run_page,
+    speed_tables,
+    tables,
+    wording,
+    writers,
+)
 from zigbench.report.answer import answer, completeness
 from zigbench.report.figures import Picture
 from zigbench.report.results import Results
+from zigbench.report.speed import dial_of
 from zigbench.report.statistics import friedman
 from zigbench.report.tables import Column, Entry, Table
 from zigbench.suite import Cell, Suite
@@ -116,6 +129,7 @@ def _context(found: Results, drawn: Mapping[str, Picture], made: Mapping[str, Ta
         "results": made.get("results"),
         "effects": made.get("effects"),
         "ranking": made.get("ranking"),
+        "speed": [made[name] for name in ("crossover", "slopes", "cells") if name in made],
         "published": [table for name, table in made.items() if name.startswith("published-")],
         "curves": render.shown(drawn["loss"]) if "loss" in drawn else None,
         "samples": render.pictures(samples),
@@ -132,9 +146,9 @@ def _context(found: Results, drawn: Mapping[str, Picture], made: Mapping[str, Ta
         "newest": f"Newest record: {_newest(found)}." if _newest(found) else "",
     }
     sections = {
-        "answer": "Answer", "protocols": "Protocols", "results": "Results", "curves": "Training",
-        "samples": "Samples", "orders": "Scan orders", "figures": "Further figures", "equality": "Equality",
-        "runs": "Every run", "provenance": "Provenance", "again": "Make it again",
+        "answer": "Answer", "protocols": "Protocols", "results": "Results", "speed": "Speed and memory",
+        "curves": "Training", "samples": "Samples", "orders": "Scan orders", "figures": "Further figures",
+        "equality": "Equality", "runs": "Every run", "provenance": "Provenance", "again": "Make it again",
     }  # fmt: skip
     context["contents"] = [(key, name) for key, name in sections.items() if context.get(key, True)]
     return context
@@ -143,7 +157,10 @@ def _context(found: Results, drawn: Mapping[str, Picture], made: Mapping[str, Ta
 def _tables(found: Results, known: tuple[published.Figure, ...]) -> dict[str, Table]:
     """Every table that the results allow, by name."""
     made: list[Table | None] = [provenance.environment_table(found), provenance.differences(found, known)]
-    if found.finished and found.metrics:
+    if dial_of(found) is not None:
+        made += [speed_tables.crossover_table(found), speed_tables.slope_table(found), speed_tables.cell_table(found)]
+        made.append(provenance.equality_table(found) if found.finished else None)
+    elif found.finished and found.metrics:
         made += [tables.result_table(found), tables.effect_table(found)[0], provenance.equality_table(found)]
         made.append(_ranking(found, found.metrics[0]))
         groups: dict[tuple[str, str], list[published.Comparison]] = {}

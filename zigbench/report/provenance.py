@@ -10,6 +10,7 @@ from typing import Any
 from zigbench.report import wording
 from zigbench.report.published import Figure
 from zigbench.report.results import Results
+from zigbench.report.speed import dial_of
 from zigbench.report.statistics import mean_interval
 from zigbench.report.tables import Column, Entry, Table
 
@@ -20,7 +21,7 @@ COMPARED = tuple(
 )
 
 MACHINE_UNITS = frozenset(
-    {"s", "ms", "us", "µs", "images/s", "steps/s", "tokens/s", "frames/s", "B", "MB", "GB", "GiB"}
+    {"s", "ms", "us", "µs", "image/s", "images/s", "steps/s", "tokens/s", "frames/s", "byte", "B", "MB", "GB", "GiB"}
 )
 
 
@@ -91,7 +92,10 @@ def mixed(found: Results) -> tuple[str, ...]:
             if len(values) > 1:
                 what = name.removeprefix("environment.").replace(".", " ")
                 shown = wording.listed(values[:6]) + (" and more" if len(values) > 6 else "")
-                said.append(f"Runs differ in {what}: {shown}. Do not compare their speed or memory.")
+                advice = "Do not compare their speed or memory."
+                if dial_of(found) is not None:
+                    advice = "They are lines of their own: what sets those apart is not the network alone."
+                said.append(f"Runs differ in {what}: {shown}. {advice}")
     return tuple(said)
 
 

@@ -19,6 +19,7 @@ TITLES = {
     "fid": "FID", "fid5k": "FID⁵ᵏ", "fid50k": "FID⁵⁰ᵏ", "fdd": "FDD", "fdd5k": "FDD⁵ᵏ", "kid": "KID",
     "kid5k": "KID⁵ᵏ", "fvd": "FVD", "fvd5k": "FVD⁵ᵏ", "frame_fid": "Frame FID", "frame_fid5k": "Frame FID⁵ᵏ",
     "fps": "FPS", "flops": "FLOPs", "gflops": "GFLOPs", "macs": "MACs", "memory_gb": "Memory (GB)", "nfe": "NFE",
+    "flop_rate": "FLOP/s", "roofline_share": "Share of the roofline", "flops_counted": "FLOPs, counted",
 }  # fmt: skip
 
 
@@ -41,12 +42,17 @@ def number(value: float, digits: int = 4) -> str:
         text = f"{int(value):,}"
     elif 1e-4 <= abs(value) < 10**digits:
         decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-        text = f"{value:.{decimals}f}"
+        text = f"{value:,.{decimals}f}"
     elif 10**digits <= abs(value) < 1e12:
         text = f"{value:,.0f}"
     else:
         text = f"{value:.{digits - 1}e}"
     return text.replace("-", MINUS)
+
+
+def about(value: float) -> str:
+    """To two significant digits: ``5,300``."""
+    return number(round(value, 1 - math.floor(math.log10(value)))) if value > 0 else number(value)
 
 
 def decimals(half: float) -> int:

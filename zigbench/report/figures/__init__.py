@@ -3,17 +3,19 @@
 Hence a figure need not be drawn again where its values are those of the last report: see :mod:`.asked`.
 """
 
-from zigbench.report.figures.asked import Asked, Picture, ask, pictured
+from zigbench.report.figures.asked import Asked, NoFigureError, Picture, ask, pictured
 from zigbench.report.figures.drawing import Drawing, inline_svg, save
 from zigbench.report.figures.forest import critical_difference, forest
 from zigbench.report.figures.heatmap import heatmap
 from zigbench.report.figures.pictures import sample_grid, scan_orders, strip
 from zigbench.report.figures.relations import Point, lines, pareto, scaling, scatter
+from zigbench.report.figures.speed import panels, roofline
 from zigbench.report.figures.training import loss_curves
 
 __all__ = [
     "Asked",
     "Drawing",
+    "NoFigureError",
     "Picture",
     "Point",
     "ask",
@@ -23,8 +25,10 @@ __all__ = [
     "inline_svg",
     "lines",
     "loss_curves",
+    "panels",
     "pareto",
     "pictured",
+    "roofline",
     "sample_grid",
     "save",
     "scaling",

@@ -27,6 +27,10 @@ KEPT = ".drawn.json"
 """Beside the files of the figures: what each was drawn from, and what a page needs of it."""
 
 
+class NoFigureError(ValueError):
+    """The results do not hold what a figure shows; the message says what is lacking."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """A drawing function and what it is to draw."""

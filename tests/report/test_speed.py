@@ -1,0 +1,176 @@
+"""Speeds against laws that the records were made by."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import synthetic_speed as synthetic
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zigbench.report import gallery, slopes, speed, speed_tables
+from zigbench.report.answer import answer
+from zigbench.report.results import Results, join
+from zigbench.suite import Axis, expand, grid
+
+SIZES = [64.0, 256.0, 1024.0, 4096.0]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    root = tmp_path_factory.mktemp("runs")
+    suite = synthetic.suite()
+    return join(suite, synthetic.populate(root, suite), root)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(-2, 2), st.floats(-2, 2), st.floats(70, 4000), st.floats(0.1, 10))
+def test_power_laws_cross_where_they_are_equal(p: float, q: float, at: float, scale: float) -> None:
+    a, b = ([scale * (n / at) ** power for n in SIZES] for power in (p, q))
+    crossed = slopes.crossover(SIZES, a, b)
+    if abs(p - q) < 1e-3:
+        return
+    assert (crossed is None) == (p < q)
+    if crossed is not None:
+        assert crossed == pytest.approx(at, rel=1e-6)
+        assert slopes.crossover(SIZES[::-1], a[::-1], b[::-1]) == pytest.approx(at, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [([2, 2, 2, 2], [1, 1, 1, 1]), ([1, 1, 1, 1], [2, 2, 2, 2]), ([3, 3, 3, 1], [2, 2, 2, 2]), ([1, 1, 1, 1], [1] * 4)],
+)
+def test_no_crossing_within_the_grid_is_none(a: list[float], b: list[float]) -> None:
+    assert slopes.crossover(SIZES, a, b) is None
+
+
+def test_the_last_crossing_counts_and_gaps_are_left_out() -> None:
+    crossed = slopes.crossover(SIZES, [1, 4, 1, 4], [2, 2, 2, 2])
+    assert crossed is not None
+    assert 1024 < crossed < 4096
+    assert slopes.crossover([64, 256, 1024], [1, math.nan, 4], [2, 9, 2]) == pytest.approx(256)
+
+
+def test_slope_with_its_interval() -> None:
+    slope, low, high = slopes.fit_slope(SIZES, [3 * n**2 for n in SIZES])
+    assert (slope, low, high) == pytest.approx((2, 2, 2))
+    assert math.isnan(slopes.fit_slope([1, 2], [1, 2])[1])
+    with pytest.raises(ValueError, match="two different sizes"):
+        slopes.fit_slope([1, 1], [1, 2])
+
+
+def test_lines_follow_their_laws_and_name_unlike_kernels(found: Results) -> None:
+    made = speed.lines(found, speed.DIALS["throughput"], "fps")
+    assert [(line.label, line.mode) for line in made] == [
+        (label, mode)
+        for label in ("zigma (numba)", "parallel (reference)", "dit")
+        for mode in ("inference", "training")
+    ]
+    for line in made:
+        slope, low, high = slopes.fit_slope([s.x for s in line.measured], [s.y.mean for s in line.measured])
+        assert low < slope < high
+        assert slope < -1.2 if line.label == "dit" else slope == pytest.approx(-1, abs=0.02)
+        assert line.scans == (line.label != "dit")
+    unfit = [(line.label, line.mode, spot.x) for line in made for spot in line.spots if not spot.fits]
+    assert unfit == [("dit", "training", 4096)]
+    disturbed = [(line.label, line.mode, spot.x) for line in made for spot in line.spots if spot.disturbed]
+    assert disturbed == [("zigma (numba)", "inference", 256)]
+
+
+def test_cells_of_unlike_kernels_are_never_joined(found: Results) -> None:
+    def slow(run: object) -> bool:
+        return run.cell.labels["arm"] == "zigma" and run.cell.labels["grid"] in ("32×32", "64×64")  # type: ignore[attr-defined]
+
+    runs = tuple(
+        replace(
+            run, record=run.record.model_copy(update={"environment": {**run.record.environment, "kernel": "triton"}})
+        )
+        if slow(run) and run.record
+        else run
+        for run in found.runs
+    )
+    made = speed.lines(replace(found, runs=runs), speed.DIALS["throughput"], "fps")
+    zigma = {line.label: [spot.x for spot in line.spots] for line in made if line.mode == "inference" and line.scans}
+    assert zigma == {"zigma (numba)": [64, 256], "zigma (triton)": [1024, 4096], "parallel (reference)": SIZES}
+
+
+def test_the_answer_tells_slopes_and_the_crossover(found: Results) -> None:
+    said = [str(sentence) for sentence in answer(found)]
+    assert said[0].startswith("Inference, 64 to 4,096 patches: speed goes with the patches to the power −1.00")
+    crossing = [duel.at for duel in speed_tables.duels(found) if duel.scan == "zigma (numba)"]
+    assert all(at == pytest.approx(synthetic.CROSSING, rel=0.15) for at in crossing)
+    assert any("zigma (numba) is faster than dit from about" in text for text in said)
+    assert "only zigma (numba) fits" in said[-1]
+
+
+def test_no_crossover_is_said_as_such(tmp_path: Path) -> None:
+    suite = synthetic.suite(
+        axes=(
+            *synthetic.suite().axes[:1],
+            *synthetic.suite().axes[2:],
+        )
+    )
+    sizes = Axis("grid", {f"{n}×{n}": {"data.config.height": n, "data.config.width": n} for n in (4, 8)})
+    suite = replace(suite, axes=(suite.axes[0], sizes, *suite.axes[1:]))
+    said = [str(s) for s in answer(join(suite, synthetic.populate(tmp_path, suite), tmp_path))]
+    assert any("zigma (numba) does not overtake dit within the grid" in text for text in said)
+
+
+def test_tables_say_what_does_not_fit_and_what_was_disturbed(found: Results) -> None:
+    table = speed_tables.cell_table(found)
+    assert table is not None
+    titles = [column.title for column in table.columns]
+    cells = {(r[1].text, r[0].text, r[2].text): dict(zip(titles, r, strict=True)) for r in table.rows}
+    unfit = cells["dit", "Forward and backward", "4,096"]
+    assert (unfit["FPS (images/s)"].text, unfit["State"].text) == ("does not fit", "does not fit, > 8 GiB")
+    assert cells["zigma (numba)", "Inference", "256"]["State"].text == "disturbed"
+    assert {entry["Precision"].text for entry in cells.values()} == {"float32"}
+    assert any("the largest number of patches that fits is 3,136" in note for note in table.notes)
+    crossings = speed_tables.crossover_table(found)
+    assert crossings is not None
+    assert {row[1].text for row in crossings.rows} == {"zigma (numba)", "parallel (reference)"}
+
+
+def test_every_figure_of_speed_is_drawn_and_says_its_slopes(found: Results) -> None:
+    asked, missing = gallery.draw(found)
+    assert list(asked) == ["throughput", "memory", "memory_kinds", "roofline"]
+    assert missing == ()
+    drawn = {name: figure.drawn() for name, figure in asked.items()}
+    assert "zigma (numba): 64 1," in drawn["throughput"].alternative
+    assert "4,096 does not fit" in drawn["throughput"].alternative
+    assert "slope −1.00" in drawn["throughput"].alternative
+    assert "Hollow" in drawn["throughput"].caption
+    assert "copying 20 GB/s" in drawn["roofline"].alternative
+    assert [axes.get_title(loc="left") for axes in drawn["memory_kinds"].figure.axes] == [
+        "Parameters", "Activations", "Allocated",
+    ]  # fmt: skip
+
+
+def test_speed_over_directions(tmp_path: Path) -> None:
+    arms = {f"zigma-{n}": {"backbone.name": "zigma", "scan.schemes": n} for n in (1, 2, 4)}
+    arms |= {f"parallel-{n}": {"backbone.name": "parallel", "scan.schemes": n} for n in (1, 2, 4)}
+    suite = synthetic.suite(axes=(Axis("arm", arms), grid("seed", [0])), figures=("throughput_orf",))
+    cells = list(expand(suite))
+    for cell in cells:
+        factor = cell.spec.scan.schemes if cell.spec.backbone.name == "parallel" else 1  # type: ignore[union-attr]
+        labels = {"arm": cell.spec.backbone.name, "mode": "inference"}
+        synthetic.record(replace(cell, labels=labels), tmp_path, noise=float(factor))
+    found = join(suite, cells, tmp_path)
+    (said,) = answer(found)
+    assert "1.00× for zigma (numba) and 25 % for parallel (reference)" in str(said).replace("1×", "1.00×")
+    drawn = gallery.draw(found)[0]["throughput_orf"].drawn()
+    assert "directions" in drawn.alternative
+
+
+def test_a_suite_of_nothing_measured_says_so(tmp_path: Path) -> None:
+    suite = synthetic.suite()
+    cells = list(expand(suite))
+    synthetic.record(cells[0], tmp_path, fits=False)
+    found = join(suite, cells, tmp_path)
+    assert "There is no answer yet" in str(answer(found)[0])
+    drawn, missing = gallery.draw(found)
+    assert drawn == {}
+    assert any("no run has measured fps" in text for text in missing)

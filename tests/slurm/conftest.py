@@ -31,6 +31,13 @@ def slurm() -> Iterator[LocalSlurm]:
         _RUNNING.clear()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Waits here have limits of their own, which say what was waited for."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(3600))
+
+
 _RUNNING: list[LocalSlurm] = []
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from faults import substance, wait_for
+from faults import PATIENCE, substance, wait_for
 
 from zigbench.folder import RunFolder
 from zigbench.launch import Cluster, cancel, launch_slurm, plan, snapshot
@@ -33,7 +33,7 @@ def zigbench(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
 
 
 def said(process: subprocess.Popen[str]) -> str:
-    out, errors = process.communicate(timeout=240)
+    out, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     return out
 
@@ -92,7 +92,7 @@ def test_what_waits_is_pending_and_can_be_called_off(slurm, tmp_path, tiny):
 
 def test_what_slurm_refuses_is_one_line(suite):
     process = zigbench("launch", "four.py", "--on", "slurm", "--partition", "none", cwd=suite)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert "SLURM refuses the submission" in errors
     assert "invalid partition" in errors.lower()

@@ -17,7 +17,9 @@ CODECS = {".avi": "mpeg4", ".mp4": "mpeg4", ".mkv": "ffv1"}
 
 
 def grey(level: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> np.ndarray:
-    return np.full((*size, 3), level, dtype=np.uint8)
+    """A frame of that level on average, lighter to the right, so that a flip shows."""
+    ramp = level + np.linspace(-8, 8, size[1]).round()
+    return np.broadcast_to(ramp.clip(0, 255)[:, None], (*size, 3)).astype(np.uint8)
 
 
 def write_film(path: Path, levels: Sequence[int], *, times: Sequence[int] | None = None) -> None:

@@ -26,6 +26,11 @@ def prepare(
     encoded: Annotated[bool, typer.Option(help="Take the latents and embeddings that tar shards hold.")] = False,
     scaled: Annotated[bool, typer.Option(help="The latents that shards hold were scaled already.")] = False,
     unreadable: Annotated[float, typer.Option(min=0, max=1, help="Share that may be unreadable.")] = 0.001,
+    frames: Annotated[int | None, typer.Option(min=1, help="Fewest frames of a clip; for films and frames.")] = None,
+    official_split: Annotated[
+        int | None,
+        typer.Option(min=1, help="Which published division into training and test, where there are several."),
+    ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Processes that encode.")] = 1,
 ) -> None:
     """Encode pictures into latents, once, for the runs to read. Interrupted, the same command goes on."""
@@ -46,6 +51,8 @@ def prepare(
         scaled=scaled,
         unreadable=unreadable,
         processes=processes,
+        frames=frames,
+        official_split=official_split,
     )
     with Progress(console=err) as bar:
         task = bar.add_task("encoding", visible=False)

@@ -35,7 +35,7 @@ class ClipFolder:
         with ThreadPoolExecutor(THREADS) as pool:
             read = list(pool.map(lambda sample: _attempt(sample, config), samples))
         self.unreadable = [found for found in read if isinstance(found, str)]
-        refuse_too_many(self.unreadable, len(samples), config.unreadable, config.path)
+        refuse_too_many(self.unreadable, len(samples), config.unreadable, config.path, "clips")
         good = [_Clip(s, *found) for s, found in zip(samples, read, strict=True) if not isinstance(found, str)]
         labels = class_numbers([clip.sample for clip in good], config.classes, config.path)
         held_out = held_out_by_content(

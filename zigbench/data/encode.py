@@ -46,6 +46,7 @@ class Order:
         flips: whether a second view, flipped left to right, is kept.
         shard: samples in a shard.
         batch: pictures that are encoded at once.
+        fewest: frames that a clip must have, where samples are clips; None where they are pictures.
     """
 
     resolution: int
@@ -62,12 +63,13 @@ class Order:
     flips: bool = True
     shard: int = 512
     batch: int = 16
+    fewest: int | None = None
 
     def identity(self) -> tuple[Any, ...]:
         """What the arrays depend on."""
         return (
             self.resolution, self.scale, self.shift, self.autoencoder_sha256, self.latents, self.scaled,
-            self.text_sha256, self.pooled, self.filter, self.flips,
+            self.text_sha256, self.pooled, self.filter, self.flips, self.fewest,
         )  # fmt: skip
 
     def content(self, sample: Sample) -> Content:
@@ -100,6 +102,27 @@ class Job:
         """Hash of what the shard depends on: how it is made, its samples and their labels and captions."""
         told = [(sample.name, sample.captions) for sample in self.samples]
         return hashlib.sha256(repr((order, told, self.labels)).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What became of a shard's samples.
+
+    Attributes:
+        moments: (n, views, 2, …); of clips a row a frame, one clip after the other.
+        digests: SHA-256 of each kept sample's picture.
+        kept: which samples they are of.
+        unreadable: what could not be read, a message each.
+        error: mean square of the round trip; None where nothing was encoded here.
+        lengths: frames of each kept clip; None for pictures.
+    """
+
+    moments: np.ndarray
+    digests: list[bytes]
+    kept: list[int]
+    unreadable: list[str]
+    error: float | None = None
+    lengths: list[int] | None = None
 
 
 class Encoder:
@@ -139,39 +162,41 @@ class Encoder:
         Raises:
             ValueError: no sample of it can be read, or arrays are of the wrong shape.
         """
-        latents, digests, kept, unreadable, error = self._latents(job.samples)
+        found = self._encoded(job.samples)
+        kept = found.kept
         if not kept:
-            raise ValueError(f"no sample of the shard {job.name} can be read: {'; '.join(unreadable[:3])}")
+            raise ValueError(f"no sample of the shard {job.name} can be read: {'; '.join(found.unreadable[:3])}")
         arrays = {
-            "moments": latents.astype(np.float16),
+            "moments": found.moments.astype(np.float16),
             "names": np.array([job.samples[row].name.encode() for row in kept]),
-            "digests": np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32),
+            "digests": np.frombuffer(b"".join(found.digests), np.uint8).reshape(-1, 32),
         }
         if not np.isfinite(arrays["moments"]).all():
             raise ValueError(f"the shard {job.name} has latents that are not finite in half precision")
+        if found.lengths is not None:
+            arrays["frames"] = np.cumsum([0, *found.lengths]).astype(np.int64)
         if job.labels is not None:
             arrays["labels"] = np.array([job.labels[row] for row in kept], dtype=np.int64)
         if self.text is not None:
             arrays["texts"], arrays["first"] = self._texts([job.samples[row] for row in kept], self.text)
-        scaled = (latents[:, 0, 0].astype(np.float64) - self.order.shift) * self.order.scale
+        scaled = (found.moments[:, 0, 0].astype(np.float64) - self.order.shift) * self.order.scale
         facts = {
             "key": job.key(self.key),
             "name": job.name,
             "count": len(kept),
-            "shape": list(latents.shape[3:]),
+            "shape": list(found.moments.shape[3:]),
             "values": scaled.size,
             "sum": float(scaled.sum()),
             "squares": float((scaled**2).sum()),
-            "roundtrip": error,
-            "unreadable": unreadable,
+            "roundtrip": found.error,
+            "unreadable": found.unreadable,
         }
+        if found.lengths is not None:
+            facts["shortest"] = min(found.lengths)
         return write_shard(self.out, job.name, arrays, facts)
 
-    def _latents(self, samples: Sequence[Sample]) -> tuple[np.ndarray, list[bytes], list[int], list[str], float | None]:
-        """Moments (n, views, 2, …), digests of the pictures, which samples they are of, faults, the round trip's error.
-
-        The error is a mean square; None where nothing was encoded here.
-        """
+    def _encoded(self, samples: Sequence[Sample]) -> Encoded:
+        """Moments (n, views, 2, …) of the samples that can be read."""
         read: list[np.ndarray] = []
         digests: list[bytes] = []
         kept, unreadable = [], []
@@ -184,10 +209,15 @@ class Encoder:
             except (UnreadablePictureError, OSError) as error:
                 unreadable.append(str(error) if sample.name in str(error) else f"{sample.name}: {error}")
         if not read or self.order.latents is not None:
-            return (np.stack(read) if read else np.empty(0)), digests, kept, unreadable, None
+            return Encoded(np.stack(read) if read else np.empty(0), digests, kept, unreadable)
+        moments, square = self.moments(np.stack(read))
+        return Encoded(moments, digests, kept, unreadable, square)
+
+    def moments(self, pixels: np.ndarray) -> tuple[np.ndarray, float]:
+        """Moments (n, views, 2, …) of pixels uint8 (n, 3, H, W), and the mean square of some round trips."""
         moments, errors = [], []
-        for start in range(0, len(read), self.order.batch):
-            pictures = torch.from_numpy(np.stack(read[start : start + self.order.batch])).float() / 127.5 - 1
+        for start in range(0, len(pixels), self.order.batch):
+            pictures = torch.from_numpy(pixels[start : start + self.order.batch]).float() / 127.5 - 1
             views = [self.autoencoder.encode(pictures)]
             if self.order.flips:
                 views.append(self.autoencoder.encode(pictures.flip(-1)))
@@ -195,7 +225,7 @@ class Encoder:
             if start < TRIED:
                 back = self.autoencoder.decode(views[0][: TRIED - start, 0]).clamp(-1, 1)
                 errors.append((back - pictures[: len(back)]).square().mean().item())
-        return np.concatenate(moments), digests, kept, unreadable, float(np.mean(errors))
+        return np.concatenate(moments), float(np.mean(errors))
 
     def _read(self, sample: Sample) -> tuple[np.ndarray, bytes]:
         """Pixels uint8 (3, H, W), or moments (1, 2, …) of a sample that comes with its latent; its picture's SHA-256.

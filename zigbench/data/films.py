@@ -150,7 +150,7 @@ def _decoded(content: bytes, name: str) -> Iterator[np.ndarray]:
         raise ValueError(f"{name}: films are decoded by PyAV ({error}): pip install 'zigbench[video]'") from None
     times: list[int] = []
     try:
-        with av.open(io.BytesIO(content)) as container:
+        with av.open(io.BytesIO(content), "r") as container:
             if not container.streams.video:
                 raise UnreadablePictureError(f"{name}: it holds no video")
             for frame in container.decode(container.streams.video[0]):

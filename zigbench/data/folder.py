@@ -91,12 +91,12 @@ def held_out_by_content(digests: Sequence[str], told: Sequence[str | None], shar
     return places < max(share, np.nextafter(places.min(), 1)) if len(places) else np.zeros(0, bool)
 
 
-def refuse_too_many(unreadable: Sequence[str], count: int, share: float, where: object) -> None:
+def refuse_too_many(unreadable: Sequence[str], count: int, share: float, where: object, what: str = "pictures") -> None:
     """Raise where more than ``share`` of ``count`` pictures are unreadable; the message names some."""
     if len(unreadable) > share * count:
         some = "; ".join(unreadable[:NAMED]) + ("; …" if len(unreadable) > NAMED else "")
         raise ValueError(
-            f"{where}: {len(unreadable)} of {count} pictures are unreadable, more than the allowed {share:.1%}: {some}"
+            f"{where}: {len(unreadable)} of {count} {what} are unreadable, more than the allowed {share:.1%}: {some}"
         )
 
 

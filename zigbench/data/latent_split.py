@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from zigbench.data.split import Batch, Indices, Visit
+from zigbench.data.stretches import starts
 from zigbench.data.words import words
 from zigbench.rng import derive_seed
 
@@ -23,13 +24,15 @@ class _Shard:
     labels: np.ndarray | None
     texts: np.ndarray | None
     first: np.ndarray | None
+    frames: np.ndarray | None
 
 
 class LatentSplit:
     """A split in memory-mapped shards.
 
     Read plainly, a sample is the posterior's mean of the picture as it is, with its first caption. Read in a visit,
-    its view, its caption and, where wanted, a draw from the posterior are functions of (seed, sample).
+    its view, its caption and, where wanted, a draw from the posterior are functions of (seed, sample). So is the
+    stretch of a clip; read plainly, it is the one that all runs see.
 
     Args:
         folder: where the shards lie.
@@ -38,6 +41,8 @@ class LatentSplit:
         scale, shift: latents are (z − shift)·scale.
         labelled, text: whether labels and captions are given.
         posterior: whether visits draw from the posterior.
+        frames: consecutive frames of a sample, where the shards hold clips, whose start depends on the visit; else
+            None.
     """
 
     resident = False
@@ -54,15 +59,18 @@ class LatentSplit:
         labelled: bool = False,
         text: bool = False,
         posterior: bool = False,
+        frames: int | None = None,
     ) -> None:
         self.name = name
         self.scale = scale
         self.shift = shift
         self.posterior = posterior
         self._starts = np.cumsum([0, *(shard["count"] for shard in shards)])
-        self._shards = [_open(folder, shard, labelled, text) for shard in shards]
+        self._frames = frames
+        self._shards = [_open(folder, shard, labelled, text, frames is not None) for shard in shards]
         hashes = [{part: told["sha256"] for part, told in shard["files"].items()} for shard in shards]
-        facts = json.dumps([hashes, scale, shift, labelled, text], sort_keys=True)
+        told = [hashes, scale, shift, labelled, text] + ([] if frames is None else [frames])
+        facts = json.dumps(told, sort_keys=True)
         self.content_hash = hashlib.sha256(facts.encode()).hexdigest()
 
     def __len__(self) -> int:
@@ -85,8 +93,7 @@ class LatentSplit:
         views = np.zeros(len(indices), np.int64)
         if seed is not None:
             views = (words(seed, indices, 0) % self._shards[0].moments.shape[1]).astype(np.int64)
-        shape = self._shards[0].moments.shape[3:]
-        x = torch.empty(len(indices), *shape)
+        x = torch.empty(len(indices), *self._shape)
         labels = None if self._shards[0].labels is None else torch.empty(len(indices), dtype=torch.int64)
         texts = self._shards[0].texts
         context = None if texts is None else torch.empty(len(indices), *texts.shape[1:])
@@ -94,10 +101,12 @@ class LatentSplit:
         for home in np.unique(homes):
             shard, here = self._shards[home], np.flatnonzero(homes == home)
             at = torch.from_numpy(here)
-            x[at] = torch.from_numpy(shard.moments[rows[here], views[here], 0]).float()
+            found, view = self._rows(shard, rows[here], indices[here], seed), views[here]
+            view = view.reshape(-1, *(1,) * (found.ndim - 1))
+            x[at] = torch.from_numpy(shard.moments[found, view, 0]).float()
             if seed is not None and self.posterior:
-                log_variance = torch.from_numpy(shard.moments[rows[here], views[here], 1]).float()
-                x[at] += (0.5 * log_variance).exp() * _noise(seed, indices[here], shape)
+                log_variance = torch.from_numpy(shard.moments[found, view, 1]).float()
+                x[at] += (0.5 * log_variance).exp() * _noise(seed, indices[here], self._shape)
             if labels is not None and shard.labels is not None:
                 labels[at] = torch.from_numpy(shard.labels[rows[here]])
             if context is not None and shard.texts is not None and shard.first is not None:
@@ -106,8 +115,22 @@ class LatentSplit:
                 context[at] = torch.from_numpy(shard.texts[first + (picks[here] % count).astype(np.int64)]).float()
         return Batch(x.sub_(self.shift).mul_(self.scale), labels, context)
 
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """Shape of a sample."""
+        shape: tuple[int, ...] = self._shards[0].moments.shape[3:]
+        return shape if self._frames is None else (self._frames, *shape)
 
-def _open(folder: Path, shard: dict[str, Any], labelled: bool, text: bool) -> _Shard:
+    def _rows(self, shard: _Shard, rows: np.ndarray, indices: np.ndarray, seed: int | None) -> np.ndarray:
+        """Rows of the moments: one a sample, int64 (b,), or those of a stretch of each clip, int64 (b, frames)."""
+        if self._frames is None or shard.frames is None:
+            return rows
+        first, lengths = shard.frames[rows], np.diff(shard.frames)[rows]
+        begin = first + starts(seed, indices, lengths, self._frames)
+        return begin[:, None] + np.arange(self._frames)
+
+
+def _open(folder: Path, shard: dict[str, Any], labelled: bool, text: bool, clips: bool) -> _Shard:
     def mapped(part: str, wanted: bool = True) -> np.ndarray | None:
         if not wanted:
             return None
@@ -115,7 +138,9 @@ def _open(folder: Path, shard: dict[str, Any], labelled: bool, text: bool) -> _S
 
     moments = mapped("moments")
     assert moments is not None
-    return _Shard(moments, mapped("labels", labelled), mapped("texts", text), mapped("first", text))
+    return _Shard(
+        moments, mapped("labels", labelled), mapped("texts", text), mapped("first", text), mapped("frames", clips)
+    )
 
 
 def _noise(seed: int, indices: np.ndarray, shape: tuple[int, ...]) -> Tensor:

@@ -66,6 +66,7 @@ class Latents:
                 labelled=geometry.classes is not None,
                 text=geometry.context is not None,
                 posterior=getattr(config, "posterior", False),
+                frames=geometry.frames if "shortest" in self.index else None,
             )
             for name, shards in self.index["splits"].items()
         }
@@ -87,14 +88,21 @@ class Latents:
             ValueError: there is no such split.
         """
         choose(self.splits, split)
-        return originals_of(self.folder, self.index, split)
+        return originals_of(self.folder, self.index, split, self.config.geometry(1).frames)
 
     def _faults(self) -> Iterator[str]:
         """How what lies there differs from what the config asks for, in words."""
         index, geometry = self.index, self.config.geometry(1)
         shape = list(geometry.sample_shape)
-        if index["shape"] != shape:
-            yield f"the latents are {index['shape']}, the config asks for {shape}"
+        held = index["shape"]
+        if "shortest" in index:
+            if geometry.frames is None:
+                yield "it holds clips: say in data.config.frames how many frames a sample has"
+            elif geometry.frames > index["shortest"]:
+                yield f"its shortest clip has {index['shortest']} frames, the config asks for {geometry.frames}"
+            held = [*([geometry.frames] if geometry.frames else []), *held]
+        if held != shape:
+            yield f"the latents are {held}, the config asks for {shape}"
         scale = getattr(self.config, "scale", SCALE)
         if abs(index["scale"] - scale) > 1e-6:
             yield (
@@ -106,7 +114,7 @@ class Latents:
         if geometry.context is not None and index["text"] != list(geometry.context):
             have = f"embeddings of {index['text'][0]}×{index['text'][1]}" if index["text"] else "no captions"
             yield f"it has {have}, the config asks for {geometry.context[0]}×{geometry.context[1]}"
-        for split, count in getattr(self.config, "images", {}).items():
+        for split, count in getattr(self.config, "counts", {}).items():
             found = sum(shard["count"] for shard in index["splits"].get(split, ()))
             unreadable = sum(len(shard["unreadable"]) for shard in index["splits"].get(split, ()))
             if found + unreadable != count:

@@ -13,12 +13,14 @@ def how_to_prepare(config: Any) -> str:
     if not hasattr(config, "source"):
         command = f"zigbench prepare latents --from PICTURES --to {config.folder} --resolution {config.resolution}"
         return f"no latents in {config.folder}; prepare them: {command}"
-    images = " and ".join(f"{count:,} {split}" for split, count in config.images.items())
-    wanted = "images with captions" if config.text else "images of known class" if config.classes else "images"
+    images = " and ".join(f"{count:,} {split}" for split, count in config.counts.items())
+    what = "clips" if config.clips else "images"
+    wanted = f"{what} with captions" if config.text else f"{what} of known class" if config.classes else what
+    split = getattr(config, "official_split", 1)
     return (
         f"no latents of {config.name} at {config.resolution} pixels in {config.folder}. To be downloaded by hand: "
         f"{config.source} ({images} {wanted}). Then: zigbench prepare {config.name} --from FOLDER "
-        f"--resolution {config.resolution}"
+        f"--resolution {config.resolution}" + (f" --official-split {split}" if split != 1 else "")
     )
 
 

@@ -12,6 +12,8 @@ import numpy as np
 from zigbench import registry
 from zigbench.data.autoencoder import CLIP, VAE, Autoencoder, TextEncoder
 from zigbench.data.encode import Order
+from zigbench.data.encode_clips import SHARD as CLIPS
+from zigbench.data.films import clips_of
 from zigbench.data.latents import SCALE
 from zigbench.data.own import LatentFolderConfig
 from zigbench.data.pictures import Filter
@@ -41,6 +43,8 @@ class Choices:
         scaled: those latents were scaled already.
         unreadable: share of samples that may be unreadable.
         processes: that encode.
+        frames: fewest of a clip, where one's own samples are clips; None where they are pictures.
+        official_split: which of the divisions that the set's authors publish; None for the first.
     """
 
     resolution: int | None = None
@@ -55,6 +59,8 @@ class Choices:
     scaled: bool = False
     unreadable: float = 0.001
     processes: int = 1
+    frames: int | None = None
+    official_split: int | None = None
 
 
 def prepare_named(
@@ -75,11 +81,16 @@ def prepare_named(
         config = None
         out, resolution, with_text = choices.to, choices.resolution, choices.text is not None
     elif issubclass(plugin, LatentsConfig):
-        config = plugin(**({} if choices.resolution is None else {"resolution": choices.resolution}))
+        asked = {key: getattr(choices, key) for key in ("resolution", "frames", "official_split")}
+        config = plugin(**{key: value for key, value in asked.items() if value is not None})
         out, resolution, with_text = choices.to or config.folder, config.resolution, config.text
     else:
         raise ValueError(f"{name} is trained on as it is; there is nothing to prepare")
-    samples = samples_of(source)
+    fewest = choices.frames if config is None else config.geometry(1).frames
+    if config is not None:
+        samples = config.samples(source)
+    else:
+        samples = samples_of(source) if fewest is None else clips_of(source)
     latents = _latents_of(samples, resolution, source) if choices.encoded else None
     told: dict[str, Any] = {
         "latents": latents,
@@ -91,6 +102,8 @@ def prepare_named(
         loaded = Autoencoder.load(choices.vae, "cpu")
         told |= {"scale": loaded.scale, "shift": loaded.shift, "autoencoder": loaded.source,
                 "autoencoder_sha256": loaded.sha256}  # fmt: skip
+        if resolution % loaded.downsampling:
+            raise ValueError(f"{choices.vae} takes sides that are multiples of {loaded.downsampling}, not {resolution}")
         if config is not None and abs(loaded.scale - SCALE) > 1e-6:
             raise ValueError(f"{choices.vae} has the scale {loaded.scale:g}; {name} is of one with the scale {SCALE:g}")
     shape = None
@@ -103,12 +116,14 @@ def prepare_named(
         told |= {"text": text.source, "text_sha256": text.sha256, "pooled": choices.pooled}
     if shape is not None:
         told["shard"] = WITH_TEXTS
+    if fewest is not None and latents is None:
+        told |= {"shard": CLIPS, "fewest": fewest}
     order = Order(resolution, scaled=choices.scaled, filter=choices.filter, **told)
     wanted = Wanted(
         name,
         classes=choices.classes if config is None else config.classes,
         text=shape,
-        images=None if config is None else config.images,
+        images=None if config is None else config.counts,
         unreadable=choices.unreadable,
         source="" if config is None else config.source,
         least=0 if config is None else config.least,

@@ -18,10 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zigbench.data.films import clips_of, read_clip
 from zigbench.data.pictures import Filter, read_picture
 from zigbench.data.samples import Content, MissingDataError, digest_of
 from zigbench.data.shards import DamagedDataError
 from zigbench.data.sources import samples_of
+from zigbench.data.stretches import starts
 
 FOLDER = "ZIGBENCH_PICTURES"
 """Environment variable that names the folder of the pictures, where it has moved since the latents were made."""
@@ -68,19 +70,63 @@ class Originals:
             return torch.from_numpy(np.stack(list(pool.map(self._read, range(start, min(stop, len(self)))))))
 
     def _read(self, row: int) -> np.ndarray:
+        _, content = self._whole(row)
+        return read_picture(content, self.resolution, 3, name=str(self.contents[row]), filter=self.filter)
+
+    def _whole(self, row: int) -> tuple[Content, bytes | np.ndarray]:
+        """Where a picture lies, and what lies there, which is what was encoded."""
         content = self.contents[row].read()
         if digest_of(content) != self.digests[row].tobytes().hex():
             raise DamagedDataError(f"{self.contents[row]} is not the picture of {self.name} that was encoded")
-        return read_picture(content, self.resolution, 3, name=str(self.contents[row]), filter=self.filter)
+        return self.contents[row], content
 
 
-def originals_of(folder: Path, index: Mapping[str, Any], split: str) -> Originals:
-    """The pictures that a split of prepared latents was made of.
+class OriginalClips(Originals):
+    """The clips of one split, each the stretch that its latents show outside of training.
+
+    Args:
+        name, contents, digests, resolution, filter: as for pictures.
+        frames: of a stretch.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        contents: Sequence[Content],
+        digests: np.ndarray,
+        resolution: int,
+        filter: Filter,
+        frames: int,
+    ) -> None:
+        super().__init__(name, contents, digests, resolution, filter)
+        self.frames = frames
+        self.treatment = (
+            f"{frames} consecutive frames of the original clips, cropped to the square, {filter} to "
+            f"{resolution}×{resolution}"
+        )
+        self.content_hash = hashlib.sha256(f"{self.content_hash} {frames}".encode()).hexdigest()
+
+    def _read(self, row: int) -> np.ndarray:
+        clip = read_clip(
+            self._whole(row)[0],
+            self.resolution,
+            3,
+            fewest=self.frames,
+            name=str(self.contents[row]),
+            filter=self.filter,
+        )
+        (first,) = starts(None, np.array([row]), np.array([len(clip)]), self.frames)
+        return clip[first : first + self.frames]
+
+
+def originals_of(folder: Path, index: Mapping[str, Any], split: str, frames: int | None = None) -> Originals:
+    """The pictures that a split of prepared latents was made of; of clips the stretches that all runs see.
 
     Args:
         folder: of the latents.
         index: theirs.
         split: "train" or "held-out".
+        frames: of a stretch, where the latents are of clips.
 
     Raises:
         MissingDataError: the pictures are not to be found, or were never there; says what to do.
@@ -94,7 +140,9 @@ def originals_of(folder: Path, index: Mapping[str, Any], split: str) -> Original
         np.concatenate([np.load(folder / f"{shard['name']}.{part}.npy", allow_pickle=False) for shard in shards])
         for part in ("names", "digests")
     )
-    pictures = {sample.name: sample.picture for sample in samples_of(where)} if where.is_dir() else {}
+    clips = "shortest" in index
+    lying = (clips_of if clips else samples_of)(where) if where.is_dir() else []
+    pictures = {sample.name: sample.picture for sample in lying}
     found = [pictures.get(name.decode()) for name in names.tolist()]
     contents = [content for content in found if content is not None]
     if len(contents) < len(found):
@@ -102,4 +150,5 @@ def originals_of(folder: Path, index: Mapping[str, Any], split: str) -> Original
             f"{len(found) - len(contents)} of the {len(found)} pictures that {folder} was made of are not in {where}, "
             f"with which samples are compared; name their folder in ${FOLDER}, {otherwise}"
         )
-    return Originals(str(index["name"]), contents, digests, index["resolution"], index["filter"])
+    told = (str(index["name"]), contents, digests, index["resolution"], index["filter"])
+    return Originals(*told) if not clips or frames is None else OriginalClips(*told, frames)

@@ -14,6 +14,7 @@ import numpy as np
 
 from zigbench.data import manifest
 from zigbench.data.encode import Encoder, Job, Made, Order
+from zigbench.data.encode_clips import ClipEncoder
 from zigbench.data.folder import class_names, held_out_by_content, refuse_too_many
 from zigbench.data.samples import MissingDataError, Sample, digest_of
 from zigbench.data.shards import read_facts, shard_name, strange, write_index
@@ -116,7 +117,8 @@ def prepare(
             on_progress(finished, total)
     shards = [done[job.name] for job in jobs]
     unreadable = [message for shard in shards for message in shard["unreadable"]]
-    refuse_too_many(unreadable, total, wanted.unreadable, where)
+    what = "pictures" if order.fewest is None else "clips"
+    refuse_too_many(unreadable, total, wanted.unreadable, where, what)
     pictures = str(Path(where).resolve()) if all(sample.picture is not None for sample in samples) else None
     summary = _conclude(order, wanted, out, shards, names, unreadable, pictures)
     if wanted.manifest is not None and found is not None:
@@ -161,6 +163,8 @@ def _conclude(
         "roundtrip_db": roundtrip,
         "splits": splits,
     }
+    if order.fewest is not None:
+        told["shortest"] = min(shard["shortest"] for shard in shards)
     write_index(out, told)
     counts = {split: sum(shard["count"] for shard in part) for split, part in splits.items()}
     return Summary(counts, unreadable, roundtrip, deviation)
@@ -232,7 +236,7 @@ def _encode(
 ) -> Iterator[tuple[Job, Made]]:
     """The facts of each job's shard, as they are done."""
     if processes <= 1 or len(jobs) <= 1:
-        encoder = Encoder(order, text, key, out)
+        encoder = _encoder(order)(order, text, key, out)
         for job in jobs:
             yield job, encoder(job)
         return
@@ -249,6 +253,10 @@ def _encode(
             pool.shutdown(cancel_futures=True)
 
 
+def _encoder(order: Order) -> type[Encoder]:
+    return Encoder if order.fewest is None else ClipEncoder
+
+
 _encoders: list[Encoder] = []
 """The encoder of a worker process, made as it starts."""
 
@@ -256,7 +264,7 @@ _encoders: list[Encoder] = []
 def _enter(ranks: Any, processes: int, order: Order, text: tuple[int, int] | None, key: str, out: Path) -> None:
     with ranks.get_lock():
         rank, ranks.value = ranks.value, ranks.value + 1
-    _encoders.append(Encoder(order, text, key, out, rank=rank, world=processes))
+    _encoders.append(_encoder(order)(order, text, key, out, rank=rank, world=processes))
 
 
 def _work(job: Job) -> Made:

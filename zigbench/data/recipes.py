@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from zigbench.data.samples import Sample
+from zigbench.data.sources import samples_of
 from zigbench.spec import DataConfig, Geometry
 
 DOWNSAMPLING = 8
@@ -28,6 +30,7 @@ class LatentsConfig(DataConfig):
         source: what to download by hand, and from whom.
         classes: number of classes; None where images have none.
         text: whether images have captions.
+        clips: whether they are clips.
         square: whether the images are square, and at least as large as the resolution.
         shorter: pixels that the shorter side of other images has at least; 0 where they are of any size.
         resolution: side of the square images in pixels.
@@ -39,6 +42,7 @@ class LatentsConfig(DataConfig):
     source: ClassVar[str]
     classes: ClassVar[int | None] = None
     text: ClassVar[bool] = False
+    clips: ClassVar[bool] = False
     square: ClassVar[bool] = False
     shorter: ClassVar[int] = 0
     resolution: int = 256
@@ -47,6 +51,19 @@ class LatentsConfig(DataConfig):
     def least(self) -> int:
         """Pixels that the shorter side of the images has at least."""
         return self.resolution if self.square else self.shorter
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many images there are once complete, by split."""
+        return self.images
+
+    def samples(self, folder: Path) -> list[Sample]:
+        """Everything that a folder holds of this set.
+
+        Raises:
+            MissingDataError: it holds nothing of it.
+        """
+        return samples_of(folder)
 
     @property
     def folder(self) -> Path:

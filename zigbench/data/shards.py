@@ -6,6 +6,8 @@ A split lies in shards of some hundred samples. Of each shard there are, as .npy
   second view, where there is one, is of the picture flipped left to right;
 - ``names``, bytes (n,), and ``digests``, uint8 (n, 32): which picture each latent was made of, and the SHA-256 of its
   content, zeros where there was none;
+- ``frames``, int64 (n + 1,), where samples are clips: clip i has the rows ``frames[i]`` to ``frames[i + 1]`` of
+  ``moments``, whose shape is that of one frame;
 - ``labels``, int64 (n,), where there are classes;
 - ``texts``, float16 (m, tokens, width), the embeddings of all captions, and ``first``, int64 (n + 1,): sample i has
   the captions ``first[i]`` to ``first[i + 1]``;

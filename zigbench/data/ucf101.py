@@ -77,5 +77,9 @@ class UCF101Config(LatentsConfig):
                     f"{folder} lacks {len(missing):,} of the {len(names):,} films that {listed} names: {some}. "
                     f"To be downloaded by hand: {self.source}"
                 )
-            found += [Sample(name, File(films[name]), name.partition("/")[0], (), split) for name in names]
+            found += [_sample(folder, films[name], split) for name in names]
         return found
+
+
+def _sample(folder: Path, film: Path, split: str) -> Sample:
+    return Sample(film.relative_to(folder).as_posix(), File(film), film.parent.name, (), split)

@@ -14,6 +14,7 @@ from backbones.flops import conv_flops, scan_flops
 from backbones.layers.mamba import MambaMixer
 from backbones.layers.modulation import Modulation
 from backbones.skeleton import Skeleton
+from backbones.video import AxialAttention
 from zigbench.backbone import Geometry, build, count_parameters
 
 
@@ -120,8 +121,8 @@ def effective_receptive_field(
 def seen(network: nn.Module, *, token: tuple[int, ...] | None = None) -> Tensor:
     """Which input tokens one token's output can depend on after 0, 1, … layers, exactly, from the orders alone.
 
-    A forward scan shows a token all that its layer visited before it; two opposite directions, or attention, show
-    it everything. Tokens that are not patches (time, label, text, line ends) are left out.
+    A forward scan shows a token all that its layer visited before it in the same sequence; two opposite directions,
+    or attention, show it everything. Tokens that are not patches (time, label, text, line ends) are left out.
 
     Returns:
         bool, (layers + 1, rows, columns) or (layers + 1, frames, rows, columns): entry k holds what is seen
@@ -140,15 +141,18 @@ def seen(network: nn.Module, *, token: tuple[int, ...] | None = None) -> Tensor:
             if order is None:
                 before[:] = True
             else:
-                last = int(visible[order].nonzero().max())
-                before[order[: last + 1]] = True
+                rows = order.reshape(-1, order.shape[-1])
+                # A step is seen where anything visible comes at it or after it in its own sequence.
+                before[rows[visible[rows].flip(1).cumsum(1).flip(1) > 0]] = True
         visible = before
         steps.append(visible)
     return torch.stack(steps).unflatten(1, grid)
 
 
 def layer_orders(network: nn.Module) -> Iterator[Tensor | None]:
-    """Each block's orders over the patches, (directions, tokens); None for a block of attention.
+    """Each block's orders over the patches, (directions, tokens) or (directions, sequences, steps).
+
+    None for a block of attention over all tokens.
 
     Tokens that are not patches carry what they saw only to those visited after them in the same layer, which the
     patches' own order says already; across layers they stand first in every scan and see no patch.
@@ -158,8 +162,13 @@ def layer_orders(network: nn.Module) -> Iterator[Tensor | None]:
     else:
         blocks = list(network.blocks)
     for block in blocks:
-        mixer = getattr(block, "mixer", None)
-        yield _patches_only(network, mixer.orders) if isinstance(mixer, MambaMixer) else None
+        mixer, attention = getattr(block, "mixer", None), getattr(block, "attention", None)
+        if isinstance(mixer, MambaMixer):
+            yield mixer.orders.cpu() if mixer.orders.ndim == 3 else _patches_only(network, mixer.orders)
+        elif isinstance(attention, AxialAttention):
+            yield attention.orders(network.geometry)
+        else:
+            yield None
 
 
 def open_gates(network: nn.Module) -> nn.Module:

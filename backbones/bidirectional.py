@@ -12,8 +12,8 @@ from zigbench.backbone import Geometry
 
 
 def both_ways(order: Tensor) -> Tensor:
-    """(L,) to (2, L): the order and its reverse."""
-    return torch.stack([order, order.flip(0)])
+    """(L,) or (sequences, steps) to (2, …): the order and, sequence by sequence, its reverse."""
+    return torch.stack([order, order.flip(-1)])
 
 
 class Bidirectional(ZigMa):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from torch import Tensor, nn
 
 from backbones.config import DiTConfig
@@ -25,11 +27,11 @@ def plain_norm(width: int) -> nn.LayerNorm:
 class DiTBlock(nn.Module):
     """x + gate · attention(modulate(norm(x))), [the same with cross-attention,] the same with the MLP."""
 
-    def __init__(self, config: DiTConfig, *, text: bool, drop_path: float) -> None:
+    def __init__(self, config: DiTConfig, attention: nn.Module, *, text: bool, drop_path: float) -> None:
         super().__init__()
         width = config.width
         self.norms = nn.ModuleList(plain_norm(width) for _ in range(3 if text else 2))
-        self.attention = SelfAttention(width, config.heads, qkv_bias=True)
+        self.attention = attention
         self.cross = CrossAttention(width, config.heads, width // config.heads) if text else None
         self.mlp = MLP(width, config.mlp_ratio, approximate="tanh")
         self.modulation = Modulation(width, 9 if text else 6)
@@ -66,10 +68,11 @@ class DiT(Network):
         width, depth = config.width, config.depth
         self.patches = PatchEmbedding(geometry, width)
         self.condition = Condition(geometry, width, time=config.time, label_dropout=config.label_dropout)
-        self.position = Position(config.position, geometry, width, depth)
+        self.position = self.positions(config, geometry)
+        rates = depth_rates(config.drop_path, depth)
         self.blocks = nn.ModuleList(
-            DiTBlock(config, text=geometry.context is not None, drop_path=rate)
-            for rate in depth_rates(config.drop_path, depth)
+            DiTBlock(config, attention, text=geometry.context is not None, drop_path=rate)
+            for attention, rate in zip(self.attentions(config, geometry), rates, strict=True)
         )
         for block in self.blocks:
             for branch in (block.attention, block.cross, block.mlp):
@@ -79,6 +82,17 @@ class DiT(Network):
         self.head = nn.Linear(width, geometry.patch**2 * self.out_channels)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+
+    @staticmethod
+    def attentions(config: DiTConfig, geometry: Geometry) -> Iterator[nn.Module]:
+        """What mixes the tokens in each block."""
+        for _ in range(config.depth):
+            yield SelfAttention(config.width, config.heads, qkv_bias=True)
+
+    @staticmethod
+    def positions(config: DiTConfig, geometry: Geometry) -> Position:
+        """The position embedding."""
+        return Position(config.position, geometry, config.width, config.depth)
 
     def forward(self, x: Tensor, t: Tensor, *, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """See :class:`zigbench.backbone.Backbone`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backbones.config import DiMConfig, DiSConfig, DiTConfig, SizedConfig, UViTConfig, ZigMaConfig
+from backbones.config import ClipConfig, DiMConfig, DiSConfig, DiTConfig, SizedConfig, UViTConfig, ZigMaConfig
 from backbones.config.count import TIME_FREQUENCIES, dt_rank
 from backbones.config.skeleton import SkeletonConfig
 from zigbench.spec import Cost, Geometry
@@ -101,8 +101,10 @@ def _products(tokens: int, others: int, width: int, heads: int) -> Cost:
     return Cost(4 * tokens * others * width, 0, tokens * others * heads, 2 * (tokens + others) * width)
 
 
-def _attention(tokens: int, width: int, heads: int) -> Cost:
-    return _linear(tokens, width, 3 * width) + _products(tokens, tokens, width, heads) + _linear(tokens, width, width)
+def _attention(tokens: int, width: int, heads: int, *, groups: int = 1) -> Cost:
+    """Self-attention within each of so many equal groups of the tokens."""
+    products = _products(tokens // groups, tokens // groups, width, heads) * groups
+    return _linear(tokens, width, 3 * width) + products + _linear(tokens, width, width)
 
 
 def _cross(tokens: int, text: int, width: int, inner: int, heads: int) -> Cost:
@@ -137,11 +139,16 @@ def _zigma(config: ZigMaConfig, geometry: Geometry) -> Cost:
 
 def _dit(config: DiTConfig, geometry: Geometry) -> Cost:
     width = config.width
-    block = _attention(geometry.tokens, width, config.heads) + _mlp(geometry.tokens, width, config.mlp_ratio)
+    block = _mlp(geometry.tokens, width, config.mlp_ratio)
     block += _linear(1, width, (6 if geometry.context is None else 9) * width)
     if geometry.context is not None:
         block += _cross(geometry.tokens, geometry.context[0], width, width, config.heads)
-    return _ends(config, geometry) + _time(width) + block * config.depth + _linear(1, width, 2 * width)
+    total = _ends(config, geometry) + _time(width) + block * config.depth + _linear(1, width, 2 * width)
+    frames = geometry.frames or 1
+    groups = {"joint": 1, "space": frames, "time": geometry.tokens // frames}
+    for axis in config.axes if isinstance(config, ClipConfig) else ("joint",) * config.depth:
+        total += _attention(geometry.tokens, width, config.heads, groups=groups[axis])
+    return total
 
 
 def _skeleton(config: SkeletonConfig, geometry: Geometry) -> Cost:

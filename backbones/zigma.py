@@ -96,7 +96,7 @@ class ZigMa(Network):
         width, depth = config.width, config.depth
         self.patches = PatchEmbedding(geometry, width)
         self.condition = Condition(geometry, width, time=config.time, label_dropout=config.label_dropout)
-        self.position = Position(config.position, geometry, width, depth)
+        self.position = self.positions(config, geometry)
         rates = depth_rates(config.drop_path, depth)
         self.blocks = nn.ModuleList(
             ZigMaBlock(
@@ -135,6 +135,11 @@ class ZigMa(Network):
     def orders(config: ZigMaConfig, geometry: Geometry) -> list[Tensor]:
         """The orders of each block: (directions, tokens) int64 each."""
         return [order[None] for order in scan_orders(config, geometry, config.depth)]
+
+    @staticmethod
+    def positions(config: ZigMaConfig, geometry: Geometry) -> Position:
+        """The position embedding."""
+        return Position(config.position, geometry, config.width, config.depth)
 
     def forward(self, x: Tensor, t: Tensor, *, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """See :class:`zigbench.backbone.Backbone`."""

@@ -1,8 +1,8 @@
 """The public contract of a backbone, checked on small networks: ``zigbench check NAME``, and in every test run.
 
-The networks are built small on four geometries (non-square, odd-sided, with labels, with text). Where a family
-starts at zero, its conditions can't show: so what depends on what is checked after every trained parameter has
-been moved by a little seeded noise, as training would.
+The networks are built small on four geometries (non-square, odd-sided, with labels, with text), and those of a
+family that maps clips on two more. Where a family starts at zero, its conditions can't show: so what depends on what
+is checked after every trained parameter has been moved by a little seeded noise, as training would.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ GEOMETRIES = {
     "labels": Geometry(channels=1, height=6, width=4, patch=2, classes=3),
     "text": Geometry(channels=1, height=4, width=6, patch=2, context=(3, 8)),
 }
+CLIPS = {
+    "clips": Geometry(channels=1, height=3, width=5, patch=1, frames=3, classes=3),
+    "clips with text": Geometry(channels=2, height=4, width=6, patch=2, frames=2, context=(3, 8)),
+}
 SMALL = {"width": 32, "depth": 4}
 BATCH = 3
 NOISE = 0.05
@@ -36,7 +40,7 @@ class Check:
 
     Attributes:
         name: what was checked.
-        geometry: on which of ``GEOMETRIES``.
+        geometry: on which of ``GEOMETRIES`` and ``CLIPS``.
         status: ``skipped`` where it has no meaning for this family.
         detail: figures, or why it failed.
     """
@@ -55,7 +59,7 @@ def check(
     Args:
         name: a registered family.
         config: its keywords; by default width 32 and depth 4, where the family has such words.
-        geometries: named geometries; by default ``GEOMETRIES``.
+        geometries: named geometries; by default ``GEOMETRIES``, and ``CLIPS`` for a family that maps clips.
 
     Raises:
         ValueError: an unknown family or keyword. What the network does wrong is a result, not an error.
@@ -64,8 +68,10 @@ def check(
     if config is None:
         config = {key: value for key, value in SMALL.items() if key in family.model_fields}
     typed = family(**config)
+    if geometries is None:
+        geometries = {**GEOMETRIES, **(CLIPS if family.clips else {})}
     results: list[Check] = []
-    for label, geometry in (GEOMETRIES if geometries is None else geometries).items():
+    for label, geometry in geometries.items():
         problems = list(typed.faults(geometry))
         if problems:
             results.append(Check("builds", label, "skipped", "; ".join(problems)))

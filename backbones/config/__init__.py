@@ -12,12 +12,15 @@ from backbones.config.scan import (
     ZigMaConfig,
 )
 from backbones.config.skeleton import DiMConfig, DiSConfig, UViTConfig
+from backbones.config.video import ClipConfig, DiTVideoConfig, ZigMaVideoConfig
 
 __all__ = [
     "BidirectionalConfig",
+    "ClipConfig",
     "DiMConfig",
     "DiSConfig",
     "DiTConfig",
+    "DiTVideoConfig",
     "ParallelConfig",
     "ScanConfig",
     "SizedConfig",
@@ -25,4 +28,5 @@ __all__ = [
     "UViTConfig",
     "VisionMambaConfig",
     "ZigMaConfig",
+    "ZigMaVideoConfig",
 ]

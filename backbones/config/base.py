@@ -31,6 +31,7 @@ class SizedConfig(BackboneConfig):
             trained on.
     """
 
+    clips: ClassVar[bool] = True
     sizes: ClassVar[Mapping[str, Mapping[str, int]]]
     default_size: ClassVar[str] = "B"
 
@@ -73,6 +74,10 @@ class SizedConfig(BackboneConfig):
         if self.position == "sincos" and self.width % 4:
             yield f"position 'sincos' needs a width that 4 divides, and width is {self.width}"
 
+    def positions(self, geometry: Geometry) -> int:
+        """Places that the position embedding tells apart, tokens that are not patches left out."""
+        return geometry.tokens
+
     def cost(self, geometry: Geometry, *, batch: int = 1) -> Cost:
         # The closed forms know every config, so they stand above this module and are loaded when asked for.
         from backbones.flops import forward_cost
@@ -110,9 +115,13 @@ class ScanConfig(SizedConfig):
         yield from super().faults(geometry)
         try:
             layer_variants(self.schemes, 1)
-            canonical(self.curve, dimensions=2 if geometry.frames is None else 3)
+            canonical(self.curve, dimensions=self.curve_dimensions(geometry))
         except ValueError as fault:
             yield str(fault)
+
+    def curve_dimensions(self, geometry: Geometry) -> int:
+        """Sides of the grid that the curve walks: 2 for images, 3 for clips."""
+        return 2 if geometry.frames is None else 3
 
 
 def usual_heads(width: int) -> int:

@@ -47,7 +47,7 @@ class DiTConfig(SizedConfig):
         return (
             count.patch_embedding(geometry, width)
             + count.conditioning(geometry, width, label_dropout=self.label_dropout)
-            + count.position(self.position, geometry.tokens, width, self.depth)
+            + count.position(self.position, self.positions(geometry), width, self.depth)
             + self.depth * block
             + count.linear(width, 2 * width)
             + count.head(geometry, width, learned_sigma=self.learned_sigma)

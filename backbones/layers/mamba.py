@@ -22,8 +22,8 @@ class Direction(nn.Module):
     Args:
         width: features of a token outside the mixer; sets the rank of Δ's projection.
         inner: channels that are scanned.
-        order: (L,) int64, the visiting order. A buffer, so that it is saved with the weights; and one tensor for
-            good, so that the scan checks it once.
+        order: (L,) or (sequences, steps) int64, the visiting order. A buffer, so that it is saved with the weights;
+            and one tensor for good, so that the scan checks it once.
     """
 
     order: Tensor
@@ -76,7 +76,8 @@ class MambaMixer(nn.Module):
 
     Args:
         width: features of a token.
-        orders: (k, L) int64: the visiting order of each direction.
+        orders: (k, L) int64: the visiting order of each direction; or (k, sequences, steps), which are scanned each
+            by itself.
         halve: average the directions instead of adding them, as Vision Mamba does for its two.
         depth: blocks in the network: out_proj begins 1/√depth smaller, so that the residual stream's variance
             does not grow with depth.
@@ -106,7 +107,7 @@ class MambaMixer(nn.Module):
 
     @property
     def orders(self) -> Tensor:
-        """(k, L): the visiting order of each direction."""
+        """(k, L) or (k, sequences, steps): the visiting order of each direction."""
         return torch.stack([direction.order for direction in self.directions])
 
     def forward(self, x: Tensor) -> Tensor:

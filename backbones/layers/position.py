@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -17,18 +19,22 @@ def sinusoid(positions: Tensor, size: int) -> Tensor:
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
-def sincos(geometry: Geometry, width: int) -> Tensor:
+Axes = Literal["joint", "space", "time", "both"]
+
+
+def sincos(geometry: Geometry, width: int, axes: Axes = "joint") -> Tensor:
     """(tokens, width): the first half of the features tells the column, the second the row, as in DiT.
 
-    Clips add the sinusoid of the frame over all features.
+    Clips add the sinusoid of the frame over all features. Of ``space`` and ``time`` there is that part alone, for
+    the places of one frame and for the frames.
     """
     rows, columns = geometry.grid
     row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
     image = torch.cat([sinusoid(column.flatten(), width // 2), sinusoid(row.flatten(), width // 2)], dim=1)
-    if geometry.frames is None:
+    if geometry.frames is None or axes == "space":
         return image
     frame = sinusoid(torch.arange(geometry.frames), width)
-    return (frame[:, None] + image[None]).flatten(0, 1)
+    return frame if axes == "time" else (frame[:, None] + image[None]).flatten(0, 1)
 
 
 class Position(nn.Module):
@@ -39,20 +45,37 @@ class Position(nn.Module):
 
     Args:
         extras: tokens in front of the patches (time, label, text) that have positions of their own.
+        axes: of clips without extras: a vector for every token (``joint``), for every place of a frame, the same in
+            all frames (``space``), for every frame (``time``), or for each place and for each frame, which are added
+            (``both``).
         std: standard deviation of the truncated normal that fills the learned ones.
     """
 
     def __init__(
-        self, kind: Kind, geometry: Geometry, width: int, depth: int, *, extras: int = 0, std: float = 0.0
+        self,
+        kind: Kind,
+        geometry: Geometry,
+        width: int,
+        depth: int,
+        *,
+        extras: int = 0,
+        axes: Axes = "joint",
+        std: float = 0.0,
     ) -> None:
         super().__init__()
+        assert axes == "joint" or extras == 0
+        assert (kind, axes) != ("sincos", "both")  # a sum already
         self.kind = kind
-        tokens = extras + geometry.tokens
+        self.axes = axes
+        self.frames = geometry.frames or 1
+        self.places = geometry.tokens // self.frames
+        held = {"joint": geometry.tokens, "space": self.places, "time": self.frames, "both": self.places + self.frames}
+        tokens = extras + held[axes]
         if kind == "none":
             self.embedding = None
         elif kind == "sincos":
             fixed = torch.zeros(tokens, width)
-            fixed[extras:] = sincos(geometry, width)
+            fixed[extras:] = sincos(geometry, width, axes)
             self.embedding = nn.Parameter(fixed, requires_grad=False)
         else:
             shape = (tokens, width) if kind == "learned" else (depth, tokens, width)
@@ -62,8 +85,19 @@ class Position(nn.Module):
 
     def at_input(self, x: Tensor) -> Tensor:
         """Tokens (B, L, width) as the first block gets them."""
-        return x if self.kind in ("none", "per-layer") else x + self.embedding
+        return x if self.kind in ("none", "per-layer") else x + self._spread(self.embedding)
 
     def at_layer(self, x: Tensor, layer: int) -> Tensor:
         """Tokens (B, L, width) in front of block ``layer``."""
-        return x if self.kind != "per-layer" else x + self.embedding[layer]
+        return x if self.kind != "per-layer" else x + self._spread(self.embedding[layer])
+
+    def _spread(self, embedding: Tensor) -> Tensor:
+        """From what is held to all tokens."""
+        if self.axes == "joint":
+            return embedding
+        if self.axes == "space":
+            return embedding.repeat(self.frames, 1)
+        if self.axes == "time":
+            return embedding.repeat_interleave(self.places, dim=0)
+        place, frame = embedding.split([self.places, self.frames])
+        return (frame[:, None] + place[None]).flatten(0, 1)

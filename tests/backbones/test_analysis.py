@@ -6,6 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,7 @@ from zigbench.backbone import Geometry, build
 from zigbench.scan import layer_orders as scan_layer_orders
 from zigbench.scan import reach
 
-from .helpers import influence, moved
+from .helpers import fitting, influence, moved
 
 FAMILIES = registry.backbones.names()
 IMAGE = Geometry(1, 4, 5, 1)
@@ -33,7 +34,7 @@ GEOMETRIES = {
 @pytest.mark.parametrize("name", FAMILIES)
 def test_counted_operations_are_the_closed_form(name: str, where: str, learned_sigma: bool) -> None:
     config: dict[str, Any] = {"width": 20, "depth": 4, "learned_sigma": learned_sigma}
-    geometry = GEOMETRIES[where]
+    geometry = fitting(name, GEOMETRIES[where])
     counted = cost(name, geometry, batch=3, **config)
     assert counted.forward_flops == forward_flops(registry.backbones.get(name)(**config), geometry, batch=3)
     assert 1.7 * counted.forward_flops < counted.backward_flops < 2.3 * counted.forward_flops
@@ -70,8 +71,9 @@ def test_layer_costs_are_those_of_the_papers() -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_recomputing_saves_memory_and_costs_at_most_another_forward_pass(name: str) -> None:
     config = {"width": 16, "depth": 8}
-    kept = cost(name, IMAGE, **config)
-    recomputed = cost(name, IMAGE, checkpointing=True, **config)
+    image = fitting(name, IMAGE)
+    kept = cost(name, image, **config)
+    recomputed = cost(name, image, checkpointing=True, **config)
     assert recomputed.saved_bytes < kept.saved_bytes / 3
     assert kept.backward_flops < recomputed.backward_flops <= kept.backward_flops + kept.forward_flops
     assert kept.parameter_bytes == 4 * kept.parameters
@@ -90,13 +92,23 @@ def test_recomputing_saves_memory_and_costs_at_most_another_forward_pass(name: s
         ("dit", {"depth": 1}),
         ("dis", {"depth": 2}),
         ("dim", {"depth": 2, "schemes": 1, "smooth": False}),
+        ("zigma-video", {"pattern": "s", "schemes": 2, "depth": 2}),
+        ("zigma-video", {"pattern": "t", "depth": 1}),
+        ("zigma-video", {"pattern": "st", "depth": 2}),
+        ("zigma-video", {"pattern": "ssts", "depth": 4}),
+        ("zigma-video", {"pattern": "joint", "depth": 2}),
+        ("zigma-video", {"pattern": "joint", "curve": "sweep", "bidirectional": True, "depth": 1}),
+        ("dit-video", {"pattern": "s", "depth": 2}),
+        ("dit-video", {"pattern": "ts", "depth": 2}),
     ],
 )
 def test_what_the_orders_say_is_seen_is_what_gradients_find(name: str, config: dict[str, Any]) -> None:
-    network = moved(name, IMAGE, **config)
-    found = influence(network, IMAGE)
-    for i in range(IMAGE.tokens):
-        said = seen(network, token=divmod(i, 5))
+    geometry = fitting(name, IMAGE)
+    network = moved(name, geometry, **config)
+    found = influence(network, geometry)
+    grid = IMAGE.grid if geometry.frames is None else (geometry.frames, *IMAGE.grid)
+    for i in range(geometry.tokens):
+        said = seen(network, token=tuple(int(k) for k in np.unravel_index(i, grid)))
         assert torch.equal(said[-1].flatten(), found[i])
         assert int(said[0].sum()) == 1
         assert bool((said[1:] >= said[:-1]).all())

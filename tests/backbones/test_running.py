@@ -12,7 +12,7 @@ from backbones.layers.attention import CrossAttention, SelfAttention
 from zigbench import registry
 from zigbench.backbone import Geometry
 
-from .helpers import moved
+from .helpers import fitting, moved
 
 FAMILIES = registry.backbones.names()
 LABELLED = Geometry(1, 4, 6, 2, classes=3)
@@ -35,6 +35,7 @@ def batch(geometry: Geometry) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("geometry", [LABELLED, TEXT], ids=["labels", "text"])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_recomputing_blocks_changes_no_output_and_no_gradient(name: str, geometry: Geometry) -> None:
+    geometry = fitting(name, geometry)
     network = moved(name, geometry).train()
     given = batch(geometry)
     results = []
@@ -72,7 +73,8 @@ def compiler() -> Iterator[None]:
     [*((name, LABELLED) for name in FAMILIES), ("zigma", TEXT), ("dit", TEXT), ("u-vit", TEXT)],
 )
 def test_each_backbone_is_one_graph_forward_and_backward(name: str, geometry: Geometry) -> None:
-    network = moved(name, geometry, depth=2).train()
+    geometry = fitting(name, geometry)
+    network = moved(name, geometry, depth=2 if geometry.frames is None else 4).train()
     # fullgraph refuses any break; this backend traces the backward pass too and leaves out the slow code generation.
     compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
     given = batch(geometry)

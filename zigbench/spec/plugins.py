@@ -20,7 +20,8 @@ class BackboneConfig(Spec):
     """Base of every backbone's typed config; the entry point of a backbone is its config class.
 
     A subclass names its network as ``network = "package.module:Class"``; the class is imported and called as
-    ``Class(config, geometry)`` only when a network is built, so planning never imports torch.
+    ``Class(config, geometry)`` only when a network is built, so planning never imports torch. ``clips = True`` says
+    that the network maps clips (B, T, C, H, W) too, or only; it is then checked on those.
 
     Attributes:
         drop_path: greatest probability of leaving a block out while training; it rises linearly with the depth.
@@ -29,6 +30,7 @@ class BackboneConfig(Spec):
     """
 
     network: ClassVar[str]
+    clips: ClassVar[bool] = False
     drop_path: Unit = 0.0
     label_dropout: Unit = 0.1
     learned_sigma: bool = False

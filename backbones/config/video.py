@@ -1,0 +1,100 @@
+"""Configs of the families for clips: which blocks mix along space, which along time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import field_validator
+
+from backbones.config.base import SizedConfig
+from backbones.config.dit import DiTConfig
+from backbones.config.scan import ZigMaConfig
+from zigbench.spec import Geometry
+
+JOINT = "joint"
+LETTERS = {"s": "space", "t": "time"}
+
+Axis = Literal["joint", "space", "time"]
+
+
+class ClipConfig(SizedConfig):
+    """What the families for clips share.
+
+    Attributes:
+        pattern: ``joint``, where every block mixes all tokens of the clip; or letters, repeated over the depth: a
+            block s mixes the tokens of each frame, a block t the frames at each place. ``ssts`` is the setting of
+            ZigMa's paper on UCF101, ``sst`` its release's.
+        position_axes: what a position embedding tells apart: every token of the clip (``joint``; ``sincos`` then
+            adds the frame's sinusoid to the place's), the places of a frame (``space``), the frames (``time``), or
+            both, one embedding for each and their sum (``both``).
+    """
+
+    pattern: str
+    position_axes: Literal["joint", "space", "time", "both"] = "joint"
+
+    @field_validator("pattern")
+    @classmethod
+    def _of_known_letters(cls, pattern: str) -> str:
+        if pattern != JOINT and (not pattern or set(pattern) - set(LETTERS)):
+            others = ", ".join(repr(letter) for letter in dict.fromkeys(pattern) if letter not in LETTERS)
+            raise ValueError(
+                f"pattern {pattern!r}{f' has {others}' if others else ''}: expected 'joint', or the letters s (space) "
+                "and t (time) in any order, such as 'ssts'"
+            )
+        return pattern
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """What each block mixes along: (depth,)."""
+        if self.pattern == JOINT:
+            return ("joint",) * self.depth
+        return tuple(LETTERS[self.pattern[i % len(self.pattern)]] for i in range(self.depth))  # type: ignore[misc]
+
+    def positions(self, geometry: Geometry) -> int:
+        rows, columns = geometry.grid
+        frames = geometry.frames or 1
+        places = rows * columns
+        return {"joint": frames * places, "space": places, "time": frames, "both": places + frames}[self.position_axes]
+
+    def faults(self, geometry: Geometry) -> Iterator[str]:
+        yield from super().faults(geometry)
+        if geometry.frames is None:
+            yield "maps clips, and the data are images; for those there are 'zigma' and 'dit'"
+        if self.pattern != JOINT and len(self.pattern) > self.depth:
+            yield f"pattern {self.pattern!r} has {len(self.pattern)} letters for a depth of {self.depth}"
+        if self.position == "sincos" and self.position_axes == "both":
+            yield "position 'sincos' is a sum over space and time already: position_axes 'joint' says the same"
+
+
+class ZigMaVideoConfig(ClipConfig, ZigMaConfig):
+    """ZigMa on clips: a scan of the whole box in every block, or scans along space and along time in turn.
+
+    With ``pattern = joint`` the curve is one of clips (``zigzag``: eight continuous walks of the box; ``sweep`` with
+    ``schemes = 1`` and ``bidirectional``: the flattened clip, both ways). With letters it is one of images: the k-th
+    s block scans every frame along variant k % schemes, and t blocks scan the frames at each place, forward and
+    backward in turn.
+
+    Attributes:
+        bidirectional: scan both ways in every block, with a second set of the scan's parameters, outputs summed.
+    """
+
+    network: ClassVar[str] = "backbones.video:ZigMaVideo"
+
+    pattern: str = "ssts"
+    bidirectional: bool = False
+
+    @property
+    def directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    def curve_dimensions(self, geometry: Geometry) -> int:
+        return 3 if self.pattern == JOINT else 2
+
+
+class DiTVideoConfig(ClipConfig, DiTConfig):
+    """DiT on clips: attention over all tokens, or within each frame and along the frames in turn."""
+
+    network: ClassVar[str] = "backbones.video:DiTVideo"
+
+    pattern: str = "st"

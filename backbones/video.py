@@ -1,0 +1,118 @@
+"""The networks for clips: ZigMa and DiT with every block along the whole box, along space or along time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from backbones.bidirectional import both_ways
+from backbones.config import DiTVideoConfig, ZigMaVideoConfig
+from backbones.config.video import Axis
+from backbones.dit import DiT
+from backbones.layers.attention import SelfAttention
+from backbones.layers.position import Position
+from backbones.network import scan_orders
+from backbones.zigma import ZigMa
+from zigbench.backbone import Geometry
+from zigbench.scan import layer_orders
+
+
+def token_numbers(geometry: Geometry) -> Tensor:
+    """(frames, places) int64: the natural number of each token."""
+    rows, columns = geometry.grid
+    frames = geometry.frames or 1
+    return torch.arange(frames * rows * columns).view(frames, rows * columns)
+
+
+class ZigMaVideo(ZigMa):
+    """ZigMa on clips (B, T, C, H, W), in the three ways of the paper.
+
+    - (a) 3D sweep: ``pattern = joint``, ``curve = sweep``, ``bidirectional``: the flattened clip, both ways.
+    - (b) 3D zigzag: ``pattern = joint``, ``curve = zigzag``: eight continuous walks of the box, one a block.
+    - (c) factorized: a pattern such as ``ssts``. The k-th spatial block scans each frame by itself along variant
+      k % schemes; temporal blocks scan the frames at each place by itself, forward and backward in turn.
+
+    All three hold the same parameters, but for the second direction of (a). The order of a factorized block has two
+    dimensions, one row for each frame or place, and goes to the kernel as it is: nothing is copied, and what leaves a
+    block is in the natural order of what entered it. In the release a factorized network can't be built (a renamed
+    key), its temporal layers write their output reversed in time, and a 3D zigzag is missing.
+    """
+
+    @staticmethod
+    def orders(config: ZigMaVideoConfig, geometry: Geometry) -> list[Tensor]:
+        """(directions, tokens) for each joint block, (directions, sequences, steps) for the others."""
+        if config.pattern == "joint":
+            made = scan_orders(config, geometry, config.depth)
+        else:
+            made = list(_factorized(config, geometry))
+        return [both_ways(order) if config.bidirectional else order[None] for order in made]
+
+    @staticmethod
+    def positions(config: ZigMaVideoConfig, geometry: Geometry) -> Position:
+        return Position(config.position, geometry, config.width, config.depth, axes=config.position_axes)
+
+
+def _factorized(config: ZigMaVideoConfig, geometry: Geometry) -> Iterator[Tensor]:
+    natural = token_numbers(geometry)
+    spatial = config.axes.count("space")
+    made = layer_orders(config.curve, config.schemes, max(1, spatial), geometry.grid, seed=config.order_seed)
+    within = iter(made)
+    backward = False
+    for axis in config.axes:
+        if axis == "space":
+            yield natural[:, torch.tensor(next(within).order)]
+        else:
+            yield natural.T.flip(1) if backward else natural.T
+            backward = not backward
+
+
+class AxialAttention(SelfAttention):
+    """Self-attention within each frame, or among the frames at each place.
+
+    Args:
+        axis: ``space`` or ``time``.
+        frames: of a clip, whose tokens come frame after frame.
+    """
+
+    def __init__(self, width: int, heads: int, *, qkv_bias: bool, axis: Axis, frames: int) -> None:
+        super().__init__(width, heads, qkv_bias=qkv_bias)
+        self.axis = axis
+        self.frames = frames
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, frames · places, width) to the same shape and order."""
+        clips = x.unflatten(1, (self.frames, -1))
+        if self.axis == "space":
+            return super().forward(clips.flatten(0, 1)).unflatten(0, (-1, self.frames)).flatten(1, 2)
+        # The flash kernels want one batch dimension, so the frames of a place are brought together.
+        places = clips.shape[2]
+        mixed = super().forward(clips.transpose(1, 2).flatten(0, 1))
+        return mixed.unflatten(0, (-1, places)).transpose(1, 2).flatten(1, 2)
+
+    def orders(self, geometry: Geometry) -> Tensor:
+        """(2, sequences, steps): scans along which a token sees what it attends to."""
+        natural = token_numbers(geometry)
+        return both_ways(natural if self.axis == "space" else natural.T)
+
+
+class DiTVideo(DiT):
+    """DiT on clips (B, T, C, H, W): the transformers that the scans of clips are compared with.
+
+    ``pattern = joint`` attends over all tokens of the clip; ``st`` within each frame and among the frames at each
+    place in turn, each block with an MLP of its own, as in Latte (Ma et al. 2024). The parameters are the same.
+    """
+
+    @staticmethod
+    def attentions(config: DiTVideoConfig, geometry: Geometry) -> Iterator[nn.Module]:
+        for axis in config.axes:
+            if axis == "joint":
+                yield SelfAttention(config.width, config.heads, qkv_bias=True)
+            else:
+                assert geometry.frames is not None
+                yield AxialAttention(config.width, config.heads, qkv_bias=True, axis=axis, frames=geometry.frames)
+
+    @staticmethod
+    def positions(config: DiTVideoConfig, geometry: Geometry) -> Position:
+        return Position(config.position, geometry, config.width, config.depth, axes=config.position_axes)

@@ -124,6 +124,15 @@ def test_a_full_disk_is_said_and_loses_no_record(one):
         subprocess.run(["umount", str(disk)], check=True)
 
 
+def test_curves_are_compared_as_table_csv_and_plot(tmp_path):
+    asked = ("curves", "compare", "zigzag", "hilbert", "--grid", "6x8", "--csv", "c.csv", "--plot", "deep/p.svg")
+    done = zigbench(*asked, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()[-2:]] == ["zigzag", "hilbert"]
+    assert (tmp_path / "c.csv").read_text().count("\n") == 3
+    assert "6x8" in (tmp_path / "deep/p.svg").read_text()
+
+
 @pytest.mark.parametrize(
     "command",
     ["list", "plan", "run", "launch", "status", "logs", "cancel", "collect", "report", "check", "doctor", "curves"],

@@ -122,3 +122,15 @@ def test_plots_hold_one_line_a_curve() -> None:
     cycles = [(f"zigzag-{n}", [scan.make_order("zigzag", (8, 8), v) for v in range(n)]) for n in (1, 4)]
     ax = pictures.reach_figure(cycles).axes[0]
     assert np.allclose(ax.lines[1].get_ydata(), scan.reach(cycles[1][1]).share)
+
+
+def test_a_comparison_sets_locality_beside_reach() -> None:
+    cycles = [(name, scan.layer_orders(name, 8, 8, (8, 8))) for name in ("zigzag", "hilbert")]
+    made = pictures.comparison_figure(cycles)
+    for ax, wanted in zip(
+        made.axes, ([scan.locality(c[0])[1] for _, c in cycles], [scan.reach(c).share for _, c in cycles]), strict=True
+    ):
+        assert all(np.allclose(line.get_ydata(), y) for line, y in zip(ax.lines, wanted, strict=True))
+    assert [text.get_text() for text in made.legends[0].get_texts()] == ["zigzag", "hilbert"]
+    with pytest.raises(ValueError, match="at least one"):
+        pictures.comparison_figure([])

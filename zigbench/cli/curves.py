@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from zigbench.cli.options import REPORTS, app, out
+from zigbench.cli.options import REPORTS, app, err, out
 
 curves_app = typer.Typer(help="Compare, show and picture scan curves.", no_args_is_help=True)
 app.add_typer(curves_app, name="curves")
@@ -20,14 +20,23 @@ def curves_compare(
     curves: Curves = None,
     grid: Grid = "32x32",
     csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw locality and reach as a .png or .svg.")
+    ] = None,
 ) -> None:
     """Figures of merit: continuity, jumps, locality, layers until every token has reached every token."""
     from zigbench import scan
 
     sides = _grid(grid)
-    rows = scan.compare(curves or scan.names(len(sides)), sides)
+    names = curves or scan.names(len(sides))
+    rows = scan.compare(names, sides)
     if csv:
         csv.write_text(scan.to_csv(rows))
+    if plot:
+        from zigbench.scan import pictures
+
+        cycles = [(name, scan.layer_orders(name, scan.VARIANTS, scan.VARIANTS, sides)) for name in names]
+        err.print(f"drawn to {pictures.save_comparison(cycles, plot)}")
     out.print(scan.table(rows), markup=False, end="")
 
 

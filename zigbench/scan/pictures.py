@@ -24,7 +24,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["box_drawing", "draw", "figure", "locality_figure", "reach_figure", "save", "sheet"]
+__all__ = [
+    "box_drawing",
+    "comparison_figure",
+    "draw",
+    "figure",
+    "locality_figure",
+    "reach_figure",
+    "save",
+    "save_comparison",
+    "sheet",
+]
 
 
 def draw(order: ScanOrder, ax: Axes) -> None:
@@ -128,14 +138,8 @@ def locality_figure(orders: Sequence[ScanOrder]) -> Figure:
     from matplotlib.figure import Figure as New
 
     made = New(figsize=(8.0, 4.4), layout="constrained")
-    ax = made.subplots()
-    for index, order in enumerate(orders):
-        lags, distance = locality(order)
-        ax.plot(lags, distance, label=order.curve, linewidth=1.6, **_style(index))
-    ax.set(xscale="log", yscale="log", xlabel="steps apart, k", ylabel="mean grid distance (Manhattan)")
-    ax.set_title(f"What lies k steps apart on {grid_text(orders[0].grid)}" if orders else "")
-    ax.grid(alpha=0.25)
-    ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    _locality(made.subplots(), orders)
+    made.axes[0].legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return made
 
 
@@ -144,15 +148,47 @@ def reach_figure(cycles: Sequence[tuple[str, Sequence[ScanOrder]]]) -> Figure:
     from matplotlib.figure import Figure as New
 
     made = New(figsize=(8.0, 4.4), layout="constrained")
-    ax = made.subplots()
+    _reach(made.subplots(), cycles)
+    made.axes[0].legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return made
+
+
+def comparison_figure(cycles: Sequence[tuple[str, Sequence[ScanOrder]]]) -> Figure:
+    """Locality of each cycle's first order beside the reach of the whole cycle, under one legend.
+
+    Raises:
+        ValueError: no cycles.
+    """
+    from matplotlib.figure import Figure as New
+
+    if not cycles:
+        raise ValueError("a comparison needs at least one curve")
+    made = New(figsize=(10.0, 4.6 + 0.18 * (len(cycles) // 5)), layout="constrained")
+    left, right = made.subplots(1, 2)
+    _locality(left, [cycle[0] for _, cycle in cycles])
+    _reach(right, cycles)
+    right.set_title(f"What layers have reached that take {len(cycles[0][1])} variants in turn")
+    handles, _ = left.get_legend_handles_labels()
+    made.legend(handles, [name for name, _ in cycles], fontsize=8, frameon=False, ncols=5, loc="outside lower center")
+    return made
+
+
+def _locality(ax: Axes, orders: Sequence[ScanOrder]) -> None:
+    for index, order in enumerate(orders):
+        lags, distance = locality(order)
+        ax.plot(lags, distance, label=order.curve, linewidth=1.6, **_style(index))
+    ax.set(xscale="log", yscale="log", xlabel="steps apart, k", ylabel="mean grid distance (Manhattan)")
+    ax.set_title(f"What lies k steps apart on {grid_text(orders[0].grid)}" if orders else "")
+    ax.grid(alpha=0.25)
+
+
+def _reach(ax: Axes, cycles: Sequence[tuple[str, Sequence[ScanOrder]]]) -> None:
     for index, (name, cycle) in enumerate(cycles):
         share = reach(cycle).share
         ax.plot(range(1, len(share) + 1), share, marker="o", markersize=4, label=name, **_style(index))
     ax.set(xlabel="layer", ylabel="share of token pairs reached", ylim=(0, 1.02))
     ax.locator_params(axis="x", integer=True)
     ax.grid(alpha=0.25)
-    ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    return made
 
 
 def _style(index: int) -> dict[str, Any]:
@@ -166,9 +202,30 @@ def save(order: ScanOrder, path: str | Path, *, side: float = 5.0) -> Path:
     Raises:
         ValueError: another ending.
     """
+    target = _writable(path)
+    figure(order, side=side).savefig(target, dpi=160)
+    return target
+
+
+def save_comparison(cycles: Sequence[tuple[str, Sequence[ScanOrder]]], path: str | Path) -> Path:
+    """Write :func:`comparison_figure` to ``path`` (.png or .svg) and return it.
+
+    Raises:
+        ValueError: another ending, or no cycles.
+    """
+    target = _writable(path)
+    comparison_figure(cycles).savefig(target, dpi=160)
+    return target
+
+
+def _writable(path: str | Path) -> Path:
+    """The path of a picture to write, its folder made.
+
+    Raises:
+        ValueError: an ending other than .png and .svg.
+    """
     target = Path(path)
     if target.suffix not in (".png", ".svg"):
         raise ValueError(f"{target}: expected a name that ends in .png or .svg")
     target.parent.mkdir(parents=True, exist_ok=True)
-    figure(order, side=side).savefig(target, dpi=160)
     return target

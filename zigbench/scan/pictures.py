@@ -167,7 +167,7 @@ def comparison_figure(cycles: Sequence[tuple[str, Sequence[ScanOrder]]]) -> Figu
     left, right = made.subplots(1, 2)
     _locality(left, [cycle[0] for _, cycle in cycles])
     _reach(right, cycles)
-    right.set_title(f"What layers have reached that take {len(cycles[0][1])} variants in turn")
+    right.set_title(f"What is reached by layers that take {len(cycles[0][1])} variants in turn", fontsize=11)
     handles, _ = left.get_legend_handles_labels()
     made.legend(handles, [name for name, _ in cycles], fontsize=8, frameon=False, ncols=5, loc="outside lower center")
     return made

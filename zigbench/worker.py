@@ -1,13 +1,17 @@
 """A process that executes runs: one after another for a launcher on this machine, or a single one for a scheduler.
 
-``python -m zigbench.worker RESULTS CPUS`` reads run ids from standard input, a line each, and answers on standard
-output with a line of JSON for each run done. When its input closes, as it does when whoever started it is gone, it
-stops at once, in the midst of a run if need be: everything a run leaves is written atomically, and the next one to
-take the run resumes it.
+``python -m zigbench.worker RESULTS CPUS [LIMIT]`` reads run ids from standard input, a line each, and answers on
+standard output with a line of JSON for each run done. When its input closes, as it does when whoever started it is
+gone, it stops at once, in the midst of a run if need be: everything a run leaves is written atomically, and the next
+one to take the run resumes it.
+
+With a limit of so many seconds, each run is done in a process of its own that is forked from this one, which has
+imported everything and computed nothing; one that takes longer is ended and recorded.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -18,19 +22,26 @@ from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 
+from zigbench.apart import Apart
 from zigbench.claim import HEARTBEAT, SILENCE, BusyError
 from zigbench.folder import RunFolder
 from zigbench.leaving import LEFT, Left, Request
 
+LAZY = ("torch._dynamo", "torch.utils.flop_counter")
+"""What torch imports when it is first needed, which takes a second: imported once, before runs are forked."""
 
-def main(root: Path, cpus: int) -> None:
+
+def main(root: Path, cpus: int, limit: float | None = None) -> None:
     """Serve until the input closes."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     runs: SimpleQueue[str] = SimpleQueue()
+    apart = None if limit is None else Apart(limit)
 
     def listen() -> None:
         for line in sys.stdin:
             runs.put(line.strip())
+        if apart is not None:
+            apart.kill()
         os._exit(0)
 
     threading.Thread(target=listen, name="listen", daemon=True).start()
@@ -38,19 +49,25 @@ def main(root: Path, cpus: int) -> None:
     _import_torch(cpus)
     from zigbench.run import execute
 
+    if apart is not None:
+        for name in LAZY:
+            importlib.import_module(name)
+
+    def do(folder: RunFolder) -> dict[str, str]:
+        try:
+            return {"status": execute(folder, cache=root.parent / "cache").status}
+        except BusyError as error:
+            return {"status": "busy", "error": str(error)}
+        except (OSError, ValueError) as error:
+            # No record could be written (a full disk, a damaged spec): the one who asked must hear of it.
+            return {"status": "error", "error": f"{type(error).__name__}: {error}"}
+
     answers.write(json.dumps({"ready": os.getpid()}) + "\n")
     while True:
         folder = RunFolder(root / runs.get())
         begun = time.monotonic()
         _print_into(folder.output)
-        answer: dict[str, str]
-        try:
-            answer = {"status": execute(folder, cache=root.parent / "cache").status}
-        except BusyError as error:
-            answer = {"status": "busy", "error": str(error)}
-        except (OSError, ValueError) as error:
-            # No record could be written (a full disk, a damaged spec): the one who asked must hear of it.
-            answer = {"status": "error", "error": f"{type(error).__name__}: {error}"}
+        answer = do(folder) if apart is None else apart.do(folder, do)
         answers.write(json.dumps({"run": folder.id, "seconds": time.monotonic() - begun, **answer}) + "\n")
 
 
@@ -121,4 +138,4 @@ def _print_into(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]) if len(sys.argv) > 3 else None)

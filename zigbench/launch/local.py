@@ -33,7 +33,9 @@ class Event:
 
 
 def available_workers(resources: Resources, runs: int) -> int:
-    """How many runs this machine can hold at once, by its cores and free memory; at least one."""
+    """How many runs this machine can hold at once, by its cores and free memory; one that is to have it alone."""
+    if resources.exclusive:
+        return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     by_memory = int(_free_memory_gb() / resources.memory_gb)
     return max(1, min(cores // resources.cpus, by_memory, runs))
@@ -73,8 +75,10 @@ def run_here(
     waiting = deque(folders)
     if not waiting:
         return
-    count = workers or available_workers(resources, len(waiting))
-    pool = _Pool(root, resources.cpus, min(count, len(waiting)))
+    most = available_workers(resources, len(waiting))
+    count = most if resources.exclusive else workers or most
+    limit = 3600 * resources.hours if resources.exclusive else None
+    pool = _Pool(root, resources.cpus, min(count, len(waiting)), limit)
     try:
         while waiting or pool.busy:
             message = pool.next()
@@ -90,13 +94,14 @@ def run_here(
             folder = message.folder
             if folder is None:
                 raise RuntimeError(f"a worker died before it took a run:\n{message.text}")
-            if message.died is not None:
+            if message.died:
                 if not wanted(folder) or goes_on(folder, Death("failed", message.text, "this machine")):
                     waiting.appendleft(folder)
                     yield Event("lost", folder.id, error=message.text)
                 else:
                     yield Event("finished", folder.id, "failed", error=message.text)
-                pool.start(message.worker)
+                if not message.lives:
+                    pool.start(message.worker)
                 continue
             yield Event("finished", folder.id, message.status, message.seconds, message.text)
     finally:
@@ -105,7 +110,7 @@ def run_here(
 
 @dataclass(frozen=True)
 class _Message:
-    """What came from a worker: it is ready for a run, it finished one, or it died."""
+    """What came from a worker: it is ready for a run, it finished one, or it or the run's own process died."""
 
     worker: int
     ready: bool = False
@@ -113,7 +118,8 @@ class _Message:
     status: str = ""
     seconds: float = 0.0
     text: str = ""
-    died: int | None = None
+    died: bool = False
+    lives: bool = True
 
 
 @dataclass
@@ -123,6 +129,7 @@ class _Pool:
     root: Path
     cpus: int
     count: int
+    limit: float | None = None
     processes: dict[int, subprocess.Popen[str]] = field(default_factory=dict)
     runs: dict[int, RunFolder] = field(default_factory=dict)
     messages: queue.SimpleQueue[tuple[int, subprocess.Popen[str], str]] = field(default_factory=queue.SimpleQueue)
@@ -137,9 +144,10 @@ class _Pool:
         return bool(self.runs) or bool(self.pending)
 
     def start(self, worker: int) -> None:
+        limit = [] if self.limit is None else [str(self.limit)]
         # Its own session: an interrupt at the terminal reaches this process alone, which then closes the pipes.
         process = subprocess.Popen(
-            [sys.executable, "-m", "zigbench.worker", str(self.root), str(self.cpus)],
+            [sys.executable, "-m", "zigbench.worker", str(self.root), str(self.cpus), *limit],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -192,6 +200,7 @@ class _Pool:
                 status=answer["status"],
                 seconds=answer["seconds"],
                 text=answer.get("error", ""),
+                died=answer["status"] == "died",
             )
 
     def _death(self, worker: int, process: subprocess.Popen[str]) -> _Message:
@@ -204,7 +213,7 @@ class _Pool:
         text = f"the worker process {what}"
         if folder is None:
             text += f"\n{process.stderr.read()}"
-        return _Message(worker, folder=folder, text=text, died=code)
+        return _Message(worker, folder=folder, text=text, died=True, lives=False)
 
     def close(self) -> None:
         for worker in list(self.processes):

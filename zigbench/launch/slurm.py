@@ -85,6 +85,7 @@ def _parameters(
         "slurm_qos": cluster.qos,
         "slurm_constraint": cluster.constraint,
         "slurm_exclude": cluster.exclude,
+        "slurm_exclusive": resources.exclusive or None,
         "slurm_signal_delay_s": notice,
         "slurm_array_parallelism": max_parallel,
         "slurm_additional_parameters": {"requeue": True, **cluster.options},

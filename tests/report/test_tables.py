@@ -13,8 +13,10 @@ import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zigbench.evaluation.protocol import Protocol, write_protocols
 from zigbench.record import Failure, Measurement
 from zigbench.report import published, tables, writers
+from zigbench.report.answer import answer
 from zigbench.report.results import Results, join
 from zigbench.report.statistics import friedman
 from zigbench.report.tables import Column, Entry, Table
@@ -75,18 +77,43 @@ def test_one_seed_shows_the_interval_within_the_run(tmp_path: Path) -> None:
     assert any("within that run" in note for note in table.notes)
 
 
-def test_unlike_protocols_are_marked_and_not_ranked(tmp_path: Path) -> None:
+def test_unlike_protocols_are_marked_named_and_not_ranked(tmp_path: Path) -> None:
+    suite = synthetic.suite(metrics=("frechet_squares",))
+    cells = synthetic.cells(suite)
+    usual = Protocol(metric="frechet_squares", estimator="Fréchet distance", samples=5000)
+    other = usual.model_copy(update={"samples": 160, "solver": "heun"})
+    for cell in cells:
+        used = other if cell.labels["arm"] == "hilbert-8" else usual
+        figure = Measurement(
+            name="frechet_squares", value=1.0 + cell.spec.seed, higher_is_better=False, protocol=used.hash
+        )
+        synthetic.record(cell, tmp_path, (figure,), log=False)
+        write_protocols(tmp_path / cell.spec.id, [used])
+    found = join(suite, cells, tmp_path)
+    table = tables.result_table(found)
+    assert table.columns[2].title.endswith("‡")
+    assert {row[0].text for row in table.rows if row[2].text.endswith("‡")} == {"hilbert-8"}
+    assert {row[0].text: row[2].protocol for row in table.rows}["hilbert-8"] == other.hash
+    (note,) = [note for note in table.notes if note.startswith("‡")]
+    assert "hilbert-8 was measured" in note
+    assert "the number of samples differs: 160 against 5000" in note
+    assert all(row[2].mark == "" for row in table.rows)
+    verdicts = {row[0].text: row[-1].text for row in tables.effect_table(found)[0].rows}
+    assert [arm for arm, verdict in verdicts.items() if "unlike" in verdict] == ["hilbert-8"]
+    assert "unlike protocols" in str(answer(found)[1])
+    assert "unlike protocols" not in str(answer(found)[0])
+    rows = list(csv.DictReader(io.StringIO(writers.csv_text(table))))
+    assert {row["Arm"] for row in rows if row["Frechet squares ↓ ‡ protocol"] == other.hash} == {"hilbert-8"}
+
+
+def test_protocols_that_the_folders_lack_are_said_to_be_unknown(tmp_path: Path) -> None:
     suite = synthetic.suite(metrics=("frechet_squares",))
     cells = synthetic.cells(suite)
     for cell in cells:
-        figure = Measurement(
-            name="frechet_squares", value=1.0 + cell.spec.seed, higher_is_better=False, protocol=cell.labels["arm"]
-        )
+        figure = Measurement(name="frechet_squares", value=1.0, protocol=cell.labels["arm"] * 4)
         synthetic.record(cell, tmp_path, (figure,), log=False)
-    table = tables.result_table(join(suite, cells, tmp_path))
-    assert table.columns[2].title.endswith("‡")
-    assert any("7 different protocols" in note for note in table.notes)
-    assert all(row[2].mark == "" for row in table.rows)
+    notes = tables.result_table(join(suite, cells, tmp_path)).notes
+    assert len([note for note in notes if "what differs can't be said" in note]) == 6
 
 
 def test_effects_find_the_truth(results: Results) -> None:

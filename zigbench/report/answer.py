@@ -7,7 +7,7 @@ from collections import Counter
 
 import pandas as pd
 
-from zigbench.report import wording
+from zigbench.report import protocols, wording
 from zigbench.report.results import SEED, Results
 from zigbench.report.sentence import Sentence
 from zigbench.report.speed import dial_of
@@ -31,7 +31,12 @@ def answer(found: Results) -> tuple[Sentence, ...]:
     values = pooled(found, metric)
     known = [c for c in found.suite.contrasts if c.a in values.index and c.b in values.index]
     family = effects(values, [(c.a, c.b) for c in known])
-    said = [_sentence(c, e, metric, found.direction(metric)) for c, e in zip(known, family, strict=True)]
+    said = [
+        _sentence(c, e, metric, found.direction(metric))
+        if protocols.alike(found, metric, c.a, c.b)
+        else Sentence((f"{_upper(c.says)}: {c.a} and {c.b} were measured under unlike protocols; see the results.",))
+        for c, e in zip(known, family, strict=True)
+    ]
     for contrast in found.suite.contrasts:
         if contrast not in known:
             gone = [label for label in (contrast.a, contrast.b) if label not in values.index]

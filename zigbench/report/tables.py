@@ -10,7 +10,7 @@ from typing import Literal
 
 import pandas as pd
 
-from zigbench.report import wording
+from zigbench.report import protocols, wording
 from zigbench.report.published import HIGHER_IS_BETTER, Comparison
 from zigbench.report.results import Results, Run
 from zigbench.report.statistics import Effect, Estimate, Ranking, effects, mean_interval, standing
@@ -25,7 +25,7 @@ STATUSES = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One cell: its text, the number it sorts by, its mark, a hover text, and the estimate behind it."""
+    """One cell: its text, the number it sorts by, its mark, a hover text, the estimate behind it and its protocol."""
 
     text: str
     value: float | None = None
@@ -33,6 +33,7 @@ class Entry:
     hint: str = ""
     estimate: Estimate | None = None
     link: str = ""
+    protocol: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,11 @@ def result_table(results: Results) -> Table:
     ]
     if any("[" in entry.text for column in entries.values() for entry in column.values()):
         notes.append("In square brackets, where there is one seed: the 95 % interval within that run.")
-    for metric in metrics:
-        if len(results.protocols(metric)) > 1:
-            notes.append(
-                f"‡ {wording.title(metric)} was measured under {len(results.protocols(metric))} different protocols: "
-                "its figures are not comparable as they stand."
-            )
+    notes += [note for metric in metrics for note in protocols.difference_notes(results, metric)]
+    if told := [
+        f"{wording.noun(m)} {home[: protocols.SHOWN]}" for m in metrics if (home := protocols.usual(results, m))
+    ]:
+        notes.append(f"Protocols: {', '.join(told)}; each run's page and protocols.json have them in full.")
     notes += [f"{arm}: {text}." for arm, runs in results.by_arm.items() if (text := _gaps(runs))]
     return Table("results", "Results by arm", tuple(columns), tuple(rows), tuple(notes))
 
@@ -101,7 +101,8 @@ def _metric_entries(results: Results, metric: str) -> dict[str, Entry]:
     comparable = direction is not None and len(results.protocols(metric)) <= 1
     rank = standing(values, bool(direction)) if comparable else None
     found = {}
-    within = _within_runs(results, metric)
+    within, measured_as = _within_runs(results, metric), protocols.by_arm(results, metric)
+    odd = protocols.odd_arms(results, metric)
     for arm in results.arms:
         estimate = mean_interval(values.loc[arm])
         if not estimate.n:
@@ -117,7 +118,10 @@ def _metric_entries(results: Results, metric: str) -> dict[str, Entry]:
         text = wording.plus_minus(estimate)
         if estimate.n == 1 and arm in within:
             text += f" [{wording.number(within[arm][0])}, {wording.number(within[arm][1])}]"
-        found[arm] = Entry(text, estimate.mean, mark, hint, estimate)
+        hashes = " ".join(measured_as.get(arm, ()))
+        hint += f", protocol {hashes}" if hashes else ""
+        text += " ‡" if arm in odd else ""
+        found[arm] = Entry(text, estimate.mean, mark, hint, estimate, protocol=hashes)
     return found
 
 
@@ -157,6 +161,8 @@ def effect_table(results: Results) -> tuple[Table, tuple[Effect, ...]]:
         first = first or family
         for effect in family:
             arm, home, *figures = _effect_row(effect, metric, results.direction(metric))
+            if not protocols.alike(results, metric, effect.a, effect.b):
+                figures[-1] = Entry("unlike protocols ‡", mark="bad")
             rows.append((arm, *([home] if len(homes) > 1 else []), *figures))
     notes = (
         "Difference: mean over shared seeds of arm − baseline; interval and p from the paired t-test, uncorrected; "

@@ -31,24 +31,25 @@ def markdown_text(text: str) -> str:
 
 
 def csv_text(table: Table) -> str:
-    """Numbers as numbers, in full; a column of estimates is followed by its low, high and n."""
+    """Numbers as numbers, in full; a column of estimates is followed by low, high and n, and by their protocol."""
     wide = [any(row[i].estimate is not None for row in table.rows) for i in range(len(table.columns))]
+    known = [any(row[i].protocol for row in table.rows) for i in range(len(table.columns))]
     header: list[str] = []
-    for column, estimates in zip(table.columns, wide, strict=True):
-        header += [
-            column.title.translate({10: " ", 13: " "}),
-            *([f"{column.title} {k}" for k in ("low", "high", "n")] if estimates else []),
-        ]
+    for column, estimates, protocols in zip(table.columns, wide, known, strict=True):
+        beside = [*(("low", "high", "n") if estimates else ()), *(("protocol",) if protocols else ())]
+        title = column.title.translate({10: " ", 13: " "})
+        header += [title, *(f"{title} {k}" for k in beside)]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
     for row in table.rows:
         cells: list[str] = []
-        for entry, estimates in zip(row, wide, strict=True):
+        for entry, estimates, protocols in zip(row, wide, known, strict=True):
             cells.append(_csv_cell(entry))
             if estimates:
                 e = entry.estimate
                 cells += ["", "", ""] if e is None else [_plain(e.low), _plain(e.high), str(e.n)]
+            cells += [entry.protocol] if protocols else []
         writer.writerow(cells)
     return out.getvalue()
 

@@ -1,0 +1,79 @@
+"""Under which protocols a column's figures were measured, and in words how these differ."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from zigbench.report import wording
+from zigbench.report.results import Results
+
+SHOWN = 8
+"""Digits of a hash that a reader sees: enough to tell a suite's protocols apart."""
+
+LISTED = 6
+"""Differences between two protocols that a note spells out."""
+
+
+def by_arm(found: Results, metric: str) -> Mapping[str, tuple[str, ...]]:
+    """Hashes of the protocols of each arm's figures, without repetition; arms that have none are left out."""
+    rows = found.rows(metric)
+    hashes: dict[str, dict[str, None]] = {}
+    for arm, protocol in zip(rows["arm"], rows["protocol"], strict=True):
+        if isinstance(protocol, str):
+            hashes.setdefault(str(arm), {})[protocol] = None
+    return {arm: tuple(of) for arm, of in hashes.items()}
+
+
+def usual(found: Results, metric: str) -> str | None:
+    """The protocol of most of the metric's figures, the first of equals; None without any."""
+    known = [protocol for protocol in found.rows(metric)["protocol"] if isinstance(protocol, str)]
+    return Counter(known).most_common(1)[0][0] if known else None
+
+
+def odd_arms(found: Results, metric: str) -> frozenset[str]:
+    """Arms with a figure under another protocol than most."""
+    home = usual(found, metric)
+    return frozenset(arm for arm, of in by_arm(found, metric).items() if set(of) != {home})
+
+
+def alike(found: Results, metric: str, a: str, b: str) -> bool:
+    """Whether all figures of two arms, or of two labels of the first axis, were measured under one protocol."""
+    first = found.suite.axes[0].name if found.suite.axes else ""
+    mine = {run.arm for run in found.runs if {a, b} & {run.arm, run.cell.labels.get(first)}}
+    return len({protocol for arm, of in by_arm(found, metric).items() if arm in mine for protocol in of}) <= 1
+
+
+def difference_notes(found: Results, metric: str) -> tuple[str, ...]:
+    """How each protocol differs from that of most figures, a note each; none where all are alike."""
+    home = usual(found, metric)
+    arms = by_arm(found, metric)
+    others = dict.fromkeys(protocol for of in arms.values() for protocol in of if protocol != home)
+    return tuple(
+        f"‡ {wording.title(metric)} of {wording.listed([arm for arm, of in arms.items() if other in of])} was measured "
+        f"under protocol {other[:SHOWN]}, not {str(home)[:SHOWN]} as most: {_words(found, metric, str(home), other)}. "
+        "Figures of unlike protocols are not comparable as they stand, and none is marked as the best."
+        for other in others
+    )
+
+
+def _words(found: Results, metric: str, home: str, other: str) -> str:
+    """What differs between two protocols as the runs' folders tell them."""
+    # Only where protocols differ: the room of evaluation is another's.
+    from zigbench.evaluation import difference, read_protocols
+
+    known = {}
+    rows = found.rows(metric)
+    folders = {run.id: run.folder for run in found.runs}
+    for run, protocol in zip(rows["run"], rows["protocol"], strict=True):
+        if protocol in (home, other) and protocol not in known:
+            try:
+                known[protocol] = read_protocols(folders[str(run)]).get(protocol)
+            except (ValueError, OSError):
+                known[protocol] = None
+    a, b = known.get(home), known.get(other)
+    if a is None or b is None:
+        return "the runs' folders do not hold both protocols, so what differs can't be said"
+    said = difference(b, a)
+    more = f"; and {len(said) - LISTED} more" if len(said) > LISTED else ""
+    return "; ".join(said[:LISTED]) + more

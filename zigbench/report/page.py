@@ -80,12 +80,17 @@ def write(
     }
     for table in shown_tables.values():
         writers.write(table, out / "tables")
+    samples, _ = gallery.sample_sets(found)
+    animation = render.animation(samples) if samples else None
+    if animation is not None:
+        write_atomically(out / "figures" / "samples.webp", animation)
     parquet = _write_frame(found.frame, out)
     linked = run_page.write_all(found, out / "runs")
     runs = tables.run_table(found, linked)
     writers.write(runs, out / "tables")
 
     context = _context(found, drawn, shown_tables) | {
+        "animated": animation is not None,
         "runs": runs,
         "earlier": _earlier(found, root, out / "cells.json", command),
         "problems": problems,

@@ -16,7 +16,9 @@ from PIL import Image
 
 from zigbench import __version__
 from zigbench.record import write_atomically
-from zigbench.report.figures import Picture, drawing, strip
+from zigbench.report import figures
+from zigbench.report.figures import Picture, drawing
+from zigbench.report.figures.clips import EXACT
 
 # (light, dark); every text colour has a contrast of at least 4.5 on paper and panel, in both.
 COLOURS = {
@@ -79,17 +81,31 @@ def shown(made: Picture) -> dict[str, Any]:
 
 
 def pictures(samples: dict[str, np.ndarray], count: int = 10) -> list[dict[str, Any]]:
-    """Each arm's samples as one embedded PNG, scaled down until all of them keep within the budget."""
+    """Each arm's samples as one embedded PNG, scaled down until all of them keep within the budget.
+
+    Of clips it shows some frames, and an animated WebP beside it (``moving``) all of them.
+    """
     side = 128
     while True:
         made = [_picture(arm, images, count, side) for arm, images in samples.items()]
-        if side <= 16 or sum(len(p["source"]) for p in made) <= PICTURE_BUDGET:
+        size = sum(len(p["source"]) + len(p["moving"]["source"] if p["moving"] else "") for p in made)
+        if side <= 16 or size <= PICTURE_BUDGET:
             return made
         side = side * 3 // 4
 
 
+def animation(samples: dict[str, np.ndarray]) -> bytes | None:
+    """All arms' clips as one animated WebP; None where the samples are images, or clips of several shapes."""
+    shapes = {clips.shape[1:] for clips in samples.values() if clips.ndim == 5}
+    if len(shapes) != 1 or any(clips.ndim != 5 for clips in samples.values()):
+        return None
+    height = shapes.pop()[-2]
+    return figures.animated(figures.moving(samples), max(1, 64 // height), exact=height <= EXACT)
+
+
 def _picture(arm: str, images: np.ndarray, count: int, side: int) -> dict[str, Any]:
-    picture = Image.fromarray(strip(images, count))
+    clips = images.ndim == 5
+    picture = Image.fromarray(figures.film(images) if clips else figures.strip(images, count))
     height = images.shape[-2]
     if height > side:
         width = max(1, math.floor(picture.width * side / height))
@@ -98,10 +114,31 @@ def _picture(arm: str, images: np.ndarray, count: int, side: int) -> dict[str, A
     picture.save(buffer, format="PNG", optimize=True)
     scale = max(1, round(64 / picture.height))
     n = min(count, len(images))
+    what = (
+        f"{n} generated clips of {arm}, {images.shape[1]} frames of " if clips else f"{n} generated samples of {arm}, "
+    )
     return {
         "arm": arm,
-        "source": "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode(),
+        "source": _embedded("image/png", buffer.getvalue()),
         "width": picture.width * scale,
         "height": picture.height * scale,
-        "alternative": f"{n} generated samples of {arm}, {images.shape[-1]} by {height} pixels each",
+        "alternative": f"{what}{images.shape[-1]} by {height} pixels each",
+        "moving": _moving(images, count, side) if clips else None,
     }
+
+
+def _moving(clips: np.ndarray, count: int, side: int) -> dict[str, Any]:
+    """One arm's clips side by side, moving."""
+    frames = figures.moving({"": clips}, count)
+    height, width = frames[0].shape[:2]
+    shrunk = min(1.0, side / height)
+    scale = max(1, round(64 / (height * shrunk)))
+    return {
+        "source": _embedded("image/webp", figures.animated(frames, shrunk, exact=height <= EXACT)),
+        "width": max(1, round(width * shrunk)) * scale,
+        "height": max(1, round(height * shrunk)) * scale,
+    }
+
+
+def _embedded(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -14,6 +14,26 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+def film(samples: np.ndarray, clips: int = 2, frames: int = 5, gap: int = 1) -> np.ndarray:
+    """The first clips, each as evenly spaced frames side by side, uint8 (H, W', 4), transparent in the gaps.
+
+    Args:
+        samples: uint8 (N, T, C, H, W).
+        clips: how many at most.
+        frames: of each at most, the first and the last among them.
+        gap: pixels between two frames; three times as many between two clips.
+    """
+    chosen = shown(samples.shape[1], frames)
+    parts = [strip(clip[chosen], len(chosen), gap) for clip in samples[:clips]]
+    between = np.zeros((samples.shape[-2], 3 * gap, 4), dtype=np.uint8)
+    return np.concatenate([piece for part in parts for piece in (part, between)][:-1], axis=1)
+
+
+def shown(count: int, frames: int = 5) -> list[int]:
+    """Which of a clip's frames a film shows, counted from 0."""
+    return sorted(set(np.linspace(0, count - 1, min(frames, count)).round().astype(int).tolist()))
+
+
 def strip(samples: np.ndarray, count: int = 10, gap: int = 1) -> np.ndarray:
     """The first ``count`` samples side by side as one RGBA picture, uint8 (H, W', 4), transparent in the gaps.
 
@@ -36,11 +56,12 @@ def strip(samples: np.ndarray, count: int = 10, gap: int = 1) -> np.ndarray:
 
 @styled
 def sample_grid(samples: Mapping[str, np.ndarray], seed: str = "", count: int = 10, name: str = "samples") -> Drawing:
-    """A row per arm; a column holds what the arms made of the same noise, that of ``seed``."""
+    """A row per arm; a column holds what the arms made of the same noise, that of ``seed``. Of clips some frames."""
+    clips = any(images.ndim == 5 for images in samples.values())
     figure = canvas(7.2, 0.1 + 0.56 * max(len(samples), 1))
     rows = np.atleast_1d(figure.subplots(max(len(samples), 1), 1))
     for axes, (arm, images) in zip(rows, samples.items(), strict=False):
-        axes.imshow(strip(images, count), interpolation="nearest")
+        axes.imshow(film(images) if clips else strip(images, count), interpolation="nearest")
         axes.set_ylabel(arm, rotation=0, ha="right", va="center")
     for axes in rows:
         axes.set_xticks([])
@@ -49,7 +70,13 @@ def sample_grid(samples: Mapping[str, np.ndarray], seed: str = "", count: int = 
     figure.subplots_adjust(left=0.24, right=0.995, top=0.995, bottom=0.005, hspace=0.06)
     whose = f" of seed {seed}" if seed else ""
     caption = f"Not chosen: the first samples{whose}. A column starts from the same noise in every arm."
-    alternative = f"Grid of generated samples, a row for each of: {', '.join(samples)}."
+    what = "samples"
+    if clips:
+        length = next(iter(samples.values())).shape[1]
+        told = ", ".join(str(frame + 1) for frame in shown(length))
+        caption += f" In print, frames {told} of {length} of two clips."
+        what = "clips, some frames of each"
+    alternative = f"Grid of generated {what}, a row for each of: {', '.join(samples)}."
     return Drawing(name, figure, "Samples from the same noise", caption, alternative)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -147,6 +148,28 @@ def seen(network: nn.Module, *, token: tuple[int, ...] | None = None) -> Tensor:
         visible = before
         steps.append(visible)
     return torch.stack(steps).unflatten(1, grid)
+
+
+def reached(network: nn.Module) -> Tensor:
+    """Share of the ordered pairs (from, to) of patches that 0, 1, … layers let reach each other, exactly.
+
+    Returns:
+        float64, (layers + 1,): 1/L for no layer, since a token counts as having reached itself.
+    """
+    length = math.prod(token_grid(network.geometry))
+    reach = torch.eye(length, dtype=torch.bool)  # Row: from; column: to.
+    shares = [reach.double().mean()]
+    for orders in layer_orders(network):
+        after = reach.clone()
+        for order in [None] if orders is None else orders:
+            if order is None:
+                after[:] = True
+                continue
+            for row in order.reshape(-1, order.shape[-1]):
+                after[:, row] |= reach[:, row].cummax(dim=1).values
+        reach = after
+        shares.append(reach.double().mean())
+    return torch.stack(shares)
 
 
 def layer_orders(network: nn.Module) -> Iterator[Tensor | None]:

@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from torch import Tensor
+from torch import Tensor, nn
 
-from backbones.analysis import effective_receptive_field, open_gates, seen
+from backbones.analysis import effective_receptive_field, open_gates, reached, seen
 from zigbench.backbone import Geometry, build
 
 ARMS: Mapping[str, tuple[str, dict[str, Any]]] = {
@@ -51,6 +52,24 @@ def fresh_fields(
         network = open_gates(network).eval()
         fields[label] = effective_receptive_field(network, x, t), seen(network)[-1]
     return fields
+
+
+def inspect(network: nn.Module, x: Tensor, t: Tensor, *, fresh: bool) -> dict[str, np.ndarray]:
+    """What the middle token sees, and how far the layers let tokens reach: for ``zigbench inspect``.
+
+    Args:
+        network: a backbone of this package; the gates of a ``fresh`` one are opened in place.
+        x, t: inputs, (B, …) and (B,).
+        fresh: whether its weights are untrained.
+
+    Returns:
+        ``field`` (rows, columns), as :func:`effective_receptive_field`; ``seen`` (layers + 1, rows, columns), as
+        :func:`seen`; ``reached`` (layers + 1,), as :func:`reached`. Clips have their frames in front of the rows.
+    """
+    if fresh:
+        open_gates(network)
+    field = effective_receptive_field(network, x, t)
+    return {"field": field.numpy(), "seen": seen(network).numpy(), "reached": reached(network).numpy()}
 
 
 def figure(fields: Mapping[str, tuple[Tensor, Tensor]], *, columns: int = 4) -> Figure:

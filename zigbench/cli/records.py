@@ -70,6 +70,34 @@ def _report_all(results: Path, reports: Path) -> Path:
 
 
 @app.command()
+def inspect(
+    suite: Annotated[str, typer.Argument(metavar="SUITE", help="A registered suite, or the path of its .py file.")],
+    profile: Profile = None,
+    only: Only = None,
+    set_: Set = None,
+    again: Annotated[bool, typer.Option("--again", help="Also what was inspected before.")] = False,
+    results: Results = RUNS,
+) -> None:
+    """Compute what the tokens of each recorded run's network see, and keep it in the run's folder for the report.
+
+    Runs with a checkpoint are inspected with their averaged weights, others as they are initialised; the report says
+    which. No record changes.
+    """
+    from zigbench import registry
+    from zigbench.folder import RunFolder
+    from zigbench.inspection import inspect as look
+
+    _, planned = make_plan(suite, profile, only, set_, None, results)
+    folders = [RunFolder.of(item.cell.spec, results) for item in planned.items]
+    recorded = [folder for folder in folders if folder.record.exists() and folder.spec.exists()]
+    names = registry.inspections.names()
+    for folder in recorded:
+        if again or not all((folder.path / f"{name}.npz").exists() for name in names):
+            look(folder, results.parent)
+    out.print(f"{len(recorded)} of {len(folders)} runs are recorded and inspected ({', '.join(names)})")
+
+
+@app.command()
 def compare(
     a: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its folder.")],
     b: Annotated[str, typer.Argument(metavar="RUN", help="Another's.")],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -73,37 +72,28 @@ def largest_fit(fits: Callable[[int], bool], limit: int) -> int:
 def limited(device: torch.device, gib: float | None) -> Iterator[float]:
     """Let the block have so many GiB of the device's memory, and give what that is; None for all there is.
 
-    Without a limit a CPU's process would be killed by the system, and leave no record.
+    Of a GPU's the allocator keeps the block from taking more. Elsewhere what is given is for
+    :class:`zigbench.efficiency.memory.Allocations` to hold it to: the system itself would end the process, and
+    leave no record.
     """
-    if device.type == "cuda":
-        total = torch.cuda.get_device_properties(device).total_memory / GIB
-        if gib is not None:
-            torch.cuda.set_per_process_memory_fraction(min(1.0, gib / total), device)
-        try:
-            yield min(total, gib or total)
-        finally:
-            if gib is not None:
-                torch.cuda.set_per_process_memory_fraction(1.0, device)
+    if device.type != "cuda":
+        yield min(_available(), gib or float("inf"))
         return
-    available = _kilobytes(Path("/proc/meminfo"), "MemAvailable")
-    used = _kilobytes(Path("/proc/self/status"), "VmData")
-    if available is None or used is None:
-        yield gib or float("inf")
+    total = torch.cuda.get_device_properties(device).total_memory / GIB
+    if gib is None:
+        yield total
         return
-    room = min(available / 2**20, gib or float("inf"))
-    before = resource.getrlimit(resource.RLIMIT_DATA)
-    most = used * 1024 + int(room * GIB)
-    resource.setrlimit(resource.RLIMIT_DATA, (most if before[1] < 0 else min(most, before[1]), before[1]))
+    torch.cuda.set_per_process_memory_fraction(min(1.0, gib / total), device)
     try:
-        yield room
+        yield min(total, gib)
     finally:
-        resource.setrlimit(resource.RLIMIT_DATA, before)
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
 
 
-def _kilobytes(path: Path, key: str) -> int | None:
-    """A line "Key:  123 kB" of a file of /proc; None where there is no such file or line."""
-    try:
-        lines = path.read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) for line in lines if line.startswith(f"{key}:")), None)
+def _available() -> float:
+    """GiB of the host's memory that are free; infinite where the system does not say."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) / 2**20
+    return float("inf")

@@ -14,7 +14,7 @@ from zigbench.backbone import count_parameters
 from zigbench.efficiency import conditions, memory, roofline
 from zigbench.efficiency.ceilings import Ceilings, matmul, measure_ceilings
 from zigbench.efficiency.counting import counted_flops
-from zigbench.efficiency.fitting import DoesNotFitError, attempt, largest_fit, limited, out_of_memory, release
+from zigbench.efficiency.fitting import GIB, DoesNotFitError, attempt, largest_fit, limited, out_of_memory, release
 from zigbench.efficiency.subject import DTYPES, Subject
 from zigbench.efficiency.timing import Times, measure_times, once
 from zigbench.record import Measurement
@@ -59,12 +59,13 @@ def measure(
     known = (_figure("patches", spec.geometry.tokens, "count"), *_ceilings(ceilings))
     with limited(device, asked.memory_gb) as capacity:
         tell("timing", 1, 3)
-        figures, why = _unless_too_large(lambda: _measured(spec, device, ceilings, timing))
+        figures, why = _unless_too_large(lambda: _measured(spec, device, ceilings, capacity, timing))
         if figures is None:
             release(device)
             tell("searching the largest that fits", 2, 3)
             raise DoesNotFitError(
-                f"does not fit, > {capacity:.3g} GiB: {why.splitlines()[0]}", (*known, *_largest(spec, device))
+                f"does not fit, > {capacity:.3g} GiB: {why.splitlines()[0]}",
+                (*known, *_largest(spec, device, capacity)),
             )
     timing["disturbed"] += conditions.drift(ceilings.matmul_float32, matmul(device, torch.float32))
     noticed = "; ".join(timing["disturbed"])
@@ -83,11 +84,13 @@ def refuse(spec: RunSpec, device: torch.device) -> None:
         raise RuntimeError(f"no speed is reported of a wrong kernel: {'; '.join(faults)}")
 
 
-def _measured(spec: RunSpec, device: torch.device, ceilings: Ceilings, timing: dict[str, Any]) -> Figures:
+def _measured(
+    spec: RunSpec, device: torch.device, ceilings: Ceilings, capacity: float, timing: dict[str, Any]
+) -> Figures:
     asked = _asked(spec)
     process = memory.ProcessMemory()
     subject = Subject.build(spec, device)
-    first_call = once(subject.call, device)
+    first_call, account = _first_call(subject, capacity)
     compile_time = _prepare(subject, asked)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -104,9 +107,22 @@ def _measured(spec: RunSpec, device: torch.device, ceilings: Ceilings, timing: d
         *([_figure("compile_time", compile_time, "s", better=False)] if compile_time is not None else []),
         *([_figure("evaluations", calls, "count")] if asked.mode == "sampling" else []),
         _figure("parameters", count_parameters(subject.network), "count"),
-        *_memory(subject, process),
+        *_memory(subject, process, account),
         *_work(spec, ceilings, taken.median, calls),
     )
+
+
+def _first_call(subject: Subject, capacity: float) -> tuple[float, memory.Allocations | None]:
+    """Seconds of the first call, and the account of its memory where the device keeps none itself.
+
+    Raises:
+        MemoryError: it takes more than so many GiB.
+    """
+    if subject.device.type == "cuda":
+        return once(subject.call, subject.device), None
+    state = memory.state_tensors(subject.optimizer)
+    with memory.Allocations([*subject.tensors, *state], limit=capacity * GIB) as account:
+        return once(subject.call, subject.device), account
 
 
 def _prepare(subject: Subject, asked: EfficiencySpec) -> float | None:
@@ -137,28 +153,23 @@ def _speed(taken: Times, batch: int) -> Figures:
     )
 
 
-def _memory(subject: Subject, process: memory.ProcessMemory) -> Figures:
-    """Memory by kind. Run after the timing, as the account itself slows a call down."""
+def _memory(subject: Subject, process: memory.ProcessMemory, account: memory.Allocations | None) -> Figures:
+    """Memory by kind. Run after the timing, as its hooks slow a call down."""
     found: dict[str, float] = {**memory.held(subject.network, subject.optimizer)}
-    if subject.device.type == "cuda":
+    if account is None:
+        there = memory.nbytes([*subject.tensors, *memory.state_tensors(subject.optimizer)])
         found["memory_allocated"] = torch.cuda.max_memory_allocated(subject.device)
         found["memory_reserved"] = torch.cuda.max_memory_reserved(subject.device)
         free, total = torch.cuda.mem_get_info(subject.device)
         found["memory_process"] = total - free
+        found["memory_activations"] = found["memory_allocated"] - there
     else:
-        found["memory_process"] = process.above
-    plain = subject.forward is subject.network
-    if subject.device.type != "cuda" and plain:
-        state = memory.state_tensors(subject.optimizer)
-        subject.network.zero_grad(set_to_none=True)
-        with memory.Allocations([*subject.tensors, *state]) as account:
-            start = account.now
-            subject.call()
         found["memory_allocated"] = account.peak
-        found["memory_activations"] = account.peak - start
-    elif "memory_allocated" in found:
-        found["memory_activations"] = found["memory_allocated"] - memory.nbytes(subject.tensors)
-    if subject.optimizer is not None and plain:
+        found["memory_process"] = process.above
+        found["memory_activations"] = account.peak - account.start
+    if subject.optimizer is not None:
+        # What is kept from the forward pass for the backward pass, of the network as it is without a compiler.
+        subject.forward = subject.network
         saved = memory.Saved(subject.tensors)
         with saved.collecting():
             subject.loss()
@@ -188,17 +199,20 @@ def _work(spec: RunSpec, ceilings: Ceilings, seconds: float, calls: int) -> Figu
     )
 
 
-def _largest(spec: RunSpec, device: torch.device) -> Figures:
+def _largest(spec: RunSpec, device: torch.device, capacity: float) -> Figures:
     """The largest grid or batch below the spec's that fits, found by bisection; nothing where it is not asked for."""
     asked, geometry = _asked(spec), spec.geometry
+
+    def fits(**smaller: Any) -> bool:
+        return attempt(lambda: _first_call(Subject.build(spec, device, **smaller), capacity), device)
+
     if asked.largest == "batch":
-        count = largest_fit(lambda n: attempt(lambda: _call(spec, device, batch=n), device), asked.batch)
+        count = largest_fit(lambda n: fits(batch=n), asked.batch)
         return (_figure("largest_batch", count, "count", better=True),)
     if asked.largest is None:
         return ()
-    rows, _ = geometry.grid
-    count = largest_fit(lambda n: attempt(lambda: _call(spec, device, geometry=scaled(geometry, n)), device), rows)
-    tokens = scaled(geometry, count).tokens if count else 0
+    rows = largest_fit(lambda n: fits(geometry=scaled(geometry, n)), geometry.grid[0])
+    tokens = scaled(geometry, rows).tokens if rows else 0
     return (_figure("largest_patches", tokens, "count", better=True),)
 
 
@@ -206,10 +220,6 @@ def scaled(geometry: Geometry, rows: int) -> Geometry:
     """The geometry with so many rows of patches, and columns in proportion, one at least."""
     across = max(1, round(geometry.grid[1] * rows / geometry.grid[0]))
     return replace(geometry, height=rows * geometry.patch, width=across * geometry.patch)
-
-
-def _call(spec: RunSpec, device: torch.device, *, geometry: Geometry | None = None, batch: int | None = None) -> None:
-    Subject.build(spec, device, geometry=geometry, batch=batch).call()
 
 
 def _unless_too_large(work: Callable[[], Figures]) -> tuple[Figures | None, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import resource
 import sys
 import weakref
@@ -45,17 +46,23 @@ class Allocations(TorchDispatchMode):
 
     What a kernel takes for itself alone and gives back before it returns is not seen.
 
+    Args:
+        existing: tensors that are there before.
+        limit: bytes; MemoryError is raised by the operation whose result goes beyond.
+
     Attributes:
-        now, peak: bytes of all storages alive, and the most at any time.
+        start, now, peak: bytes of all storages alive: at the beginning, now, and the most at any time.
     """
 
-    def __init__(self, existing: Iterable[Tensor | None]) -> None:
+    def __init__(self, existing: Iterable[Tensor | None], limit: float = math.inf) -> None:
         super().__init__()
+        self.limit = limit
         self.now = self.peak = 0
         self._alive: dict[int, tuple[weakref.ref[Any], int]] = {}
         for tensor in existing:
             if tensor is not None:
                 self._see(tensor)
+        self.start = self.now
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -75,6 +82,8 @@ class Allocations(TorchDispatchMode):
         self._alive[key] = (weakref.ref(storage, lambda _: self._forget(key)), size)
         self.now += size
         self.peak = max(self.peak, self.now)
+        if self.now > self.limit:
+            raise MemoryError(f"tensors take {self.now / 2**30:.3g} GiB")
 
     def _forget(self, key: int) -> None:
         self.now -= self._alive.pop(key)[1]

@@ -106,6 +106,22 @@ def test_unlike_protocols_are_marked_named_and_not_ranked(tmp_path: Path) -> Non
     assert {row["Arm"] for row in rows if row["Frechet squares ↓ ‡ protocol"] == other.hash} == {"hilbert-8"}
 
 
+def test_protocols_that_differ_between_seeds_alone_leave_the_arms_comparable(tmp_path: Path) -> None:
+    suite = synthetic.suite(metrics=("frechet_squares",))
+    cells = synthetic.cells(suite)
+    for cell in cells:
+        value = 1.0 + (cell.labels["arm"] != "zigzag-8") + 0.01 * cell.spec.seed
+        protocol = f"of seed {cell.labels['seed']}"
+        figure = Measurement(name="frechet_squares", value=value, higher_is_better=False, protocol=protocol)
+        synthetic.record(cell, tmp_path, (figure,), log=False)
+    found = join(suite, cells, tmp_path)
+    table = tables.result_table(found)
+    assert not any("‡" in column.title for column in table.columns)
+    assert {row[0].text for row in table.rows if row[2].mark == "best"} == {"zigzag-8"}
+    assert any("one for all arms of a seed" in note for note in table.notes)
+    assert not any("unlike" in str(sentence) for sentence in answer(found))
+
+
 def test_protocols_that_the_folders_lack_are_said_to_be_unknown(tmp_path: Path) -> None:
     suite = synthetic.suite(metrics=("frechet_squares",))
     cells = synthetic.cells(suite)
@@ -128,7 +144,11 @@ def test_effects_find_the_truth(results: Results) -> None:
 
 
 def test_ranking_states_its_test(results: Results) -> None:
-    table = tables.ranking_table(friedman(results.values("held_out_loss"), False), "held_out_loss")
+    values = results.values("held_out_loss")
+    sets = values.rename(columns=lambda seed: f"digits, {seed}")
+    (note,) = tables.ranking_table(friedman(sets, False), "held_out_loss").notes
+    assert f"over {len(values.columns)} blocks" in note
+    table = tables.ranking_table(friedman(values, False), "held_out_loss")
     ranks = [row[1].value for row in table.rows]
     assert ranks == sorted(ranks, key=float)
     assert "Nemenyi" in table.notes[0]

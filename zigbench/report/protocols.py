@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from zigbench.report import wording
 from zigbench.report.results import Results
@@ -31,22 +31,52 @@ def usual(found: Results, metric: str) -> str | None:
     return Counter(known).most_common(1)[0][0] if known else None
 
 
+def mixed(found: Results, metric: str) -> bool:
+    """Whether the arms of any one seed were measured under more than one protocol, and so can't be compared.
+
+    A suite whose seeds stand for different data sets has as many protocols as sets, and yet compares like with like.
+    """
+    return any(len(protocols) > 1 for protocols in _by_seed(found, metric).values())
+
+
+def _by_seed(found: Results, metric: str, arms: Collection[str] | None = None) -> Mapping[str, set[str]]:
+    rows = found.rows(metric)
+    hashes: dict[str, set[str]] = {}
+    for arm, seed, protocol in zip(rows["arm"], rows["seed_label"], rows["protocol"], strict=True):
+        if isinstance(protocol, str) and (arms is None or arm in arms):
+            hashes.setdefault(str(seed), set()).add(protocol)
+    return hashes
+
+
 def odd_arms(found: Results, metric: str) -> frozenset[str]:
-    """Arms with a figure under another protocol than most."""
+    """Arms with a figure under another protocol than most, where that makes them incomparable."""
+    if not mixed(found, metric):
+        return frozenset()
     home = usual(found, metric)
     return frozenset(arm for arm, of in by_arm(found, metric).items() if set(of) != {home})
 
 
 def alike(found: Results, metric: str, a: str, b: str) -> bool:
-    """Whether all figures of two arms, or of two labels of the first axis, were measured under one protocol."""
+    """Whether two arms, or two labels of the first axis, were measured under one protocol seed by seed."""
     first = found.suite.axes[0].name if found.suite.axes else ""
     mine = {run.arm for run in found.runs if {a, b} & {run.arm, run.cell.labels.get(first)}}
-    return len({protocol for arm, of in by_arm(found, metric).items() if arm in mine for protocol in of}) <= 1
+    return all(len(protocols) <= 1 for protocols in _by_seed(found, metric, mine).values())
 
 
 def difference_notes(found: Results, metric: str) -> tuple[str, ...]:
-    """How each protocol differs from that of most figures, a note each; none where all are alike."""
+    """How each protocol differs from that of most figures, a note each; none where all are alike.
+
+    Where protocols differ between seeds alone, one note says so.
+    """
     home = usual(found, metric)
+    if not mixed(found, metric):
+        count = len(found.protocols(metric))
+        if count < 2:
+            return ()
+        return (
+            f"{wording.title(metric)} was measured under {count} protocols, one for all arms of a seed: differences "
+            "within a seed compare like with like, a mean over seeds joins figures that are not alike.",
+        )
     arms = by_arm(found, metric)
     others = dict.fromkeys(protocol for of in arms.values() for protocol in of if protocol != home)
     return tuple(

@@ -154,7 +154,7 @@ def differences(found: Results, figures: tuple[Figure, ...]) -> Table | None:
          ", ".join(wording.title(m) for m in found.suite.metrics)),
         ("Training", "not stated", length),
         ("Other settings", stated, f"position {shared.get('position', 'varies')}, {_sampler(shared)}"),
-        ("Seeds", "not stated", wording.count(len(found.seeds), "seed")),
+        ("Seeds", "not stated", wording.seeds(found.seeds)),
         ("Hardware", "not stated", hardware(found) if found.finished else "–"),
         ("Source", theirs("source"), "the records of this suite"),
     ]  # fmt: skip

@@ -201,14 +201,20 @@ def kendall(x: Mapping[str, float], y: Mapping[str, float]) -> RankAgreement:
 class Ranking:
     """Friedman's test and Nemenyi's critical difference over arms ranked within each seed (1 is best).
 
-    ``critical_difference`` is the gap of mean ranks above which two arms differ at 5 % over all pairs.
+    ``critical_difference`` is the gap of mean ranks above which two arms differ at 5 % over all pairs; ``columns`` are
+    the labels of what the arms were ranked within.
     """
 
     mean_ranks: Mapping[str, float]
     statistic: float
     p: float
     critical_difference: float
-    n: int
+    columns: tuple[str, ...]
+
+    @property
+    def n(self) -> int:
+        """Seeds that every arm has."""
+        return len(self.columns)
 
 
 def friedman(values: pd.DataFrame, higher_is_better: bool) -> Ranking:
@@ -233,7 +239,7 @@ def friedman(values: pd.DataFrame, higher_is_better: bool) -> Ranking:
     statistic = 12 * n / (k * (k + 1)) * squares / (1 - tied / (n * k * (k**2 - 1)))
     gap = studentized_range(1 - ALPHA, k) / math.sqrt(2) * math.sqrt(k * (k + 1) / (6 * n))
     mean_ranks = {str(arm): float(rank) for arm, rank in means.sort_values().items()}
-    return Ranking(mean_ranks, statistic, chi_squared_tail(statistic, k - 1), gap, n)
+    return Ranking(mean_ranks, statistic, chi_squared_tail(statistic, k - 1), gap, tuple(map(str, complete.columns)))
 
 
 @dataclass(frozen=True)

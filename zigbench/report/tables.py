@@ -72,7 +72,7 @@ def result_table(results: Results) -> Table:
         tally = Entry(f"{done}/{len(runs)}", done, "bad" if gap else "", gap)
         rows.append((Entry(arm), tally, *(entries[metric][arm] for metric in metrics)))
     notes = [
-        f"Mean ± half of the 95 % t-interval over {wording.count(len(results.seeds), 'seed')}.",
+        f"Mean ± half of the 95 % t-interval over {wording.seeds(results.seeds)}.",
         "Bold: the best, where it is separated from every other arm (paired t-tests, Holm-corrected, 5 %). "
         "Underlined: the best mean and whatever is not separated from it.",
     ]
@@ -92,13 +92,13 @@ def _metric_column(results: Results, metric: str) -> Column:
     arrow = {True: " ↑", False: " ↓", None: ""}[direction]
     hint = {True: "higher is better", False: "lower is better", None: ""}[direction]
     unit = results.unit(metric)
-    clash = " ‡" if len(results.protocols(metric)) > 1 else ""
+    clash = " ‡" if protocols.mixed(results, metric) else ""
     return Column(wording.title(metric) + (f" ({unit})" if unit else "") + arrow + clash, True, hint)
 
 
 def _metric_entries(results: Results, metric: str) -> dict[str, Entry]:
     values, direction = results.values(metric), results.direction(metric)
-    comparable = direction is not None and len(results.protocols(metric)) <= 1
+    comparable = direction is not None and not protocols.mixed(results, metric)
     rank = standing(values, bool(direction)) if comparable else None
     found = {}
     within, measured_as = _within_runs(results, metric), protocols.by_arm(results, metric)
@@ -193,8 +193,8 @@ def ranking_table(ranking: Ranking, metric: str) -> Table:
     rows = tuple((Entry(arm), Entry(f"{rank:.2f}", rank)) for arm, rank in ranking.mean_ranks.items())
     found = "differ" if ranking.p < 0.05 else "are not shown to differ"
     note = (
-        f"Friedman's χ² = {ranking.statistic:.2f}, p {_p(ranking.p)}, over {ranking.n} seeds: the arms {found}. "
-        f"Two arms differ at 5 % over all pairs where their mean ranks are more than "
+        f"Friedman's χ² = {ranking.statistic:.2f}, p {_p(ranking.p)}, over {wording.seeds(ranking.columns)}: "
+        f"the arms {found}. Two arms differ at 5 % over all pairs where their mean ranks are more than "
         f"{ranking.critical_difference:.2f} apart (Nemenyi)."
     )
     columns = (Column("Arm"), Column("Mean rank (1 is best)", True))

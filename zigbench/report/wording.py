@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from zigbench.report.statistics import Effect, Estimate
 
@@ -109,6 +110,11 @@ def verdict(effect: Effect, higher_is_better: bool | None) -> str:
 def count(n: int, thing: str, many: str | None = None) -> str:
     """``1 run``, ``3 runs``."""
     return f"{n:,} {thing if n == 1 else many or thing + 's'}"
+
+
+def seeds(labels: Sequence[str]) -> str:
+    """``3 seeds``; ``8 blocks`` where the labels of the seeds' axis name more than a seed, such as a data set."""
+    return count(len(labels), "seed" if all(label.isdigit() for label in labels) else "block")
 
 
 def listed(items: list[str]) -> str:

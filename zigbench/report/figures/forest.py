@@ -92,7 +92,7 @@ def critical_difference(ranking: Ranking, metric: str, name: str = "critical-dif
     axes.set_xlabel(f"Mean rank by {wording.noun(metric)} (1 is best)")
     caption = (
         f"Arms outside the band differ from the best at 5 % over all pairs (Nemenyi, critical difference "
-        f"{ranking.critical_difference:.2f}, {wording.count(ranking.n, 'seed')})."
+        f"{ranking.critical_difference:.2f}, {wording.seeds(ranking.columns)})."
     )
     alternative = "Mean ranks: " + ", ".join(f"{arm} {rank:.2f}" for arm, rank in ranks.items())
     return Drawing(name, figure, "Mean ranks", caption, f"{alternative}. {caption}")

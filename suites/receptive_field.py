@@ -53,7 +53,7 @@ suite = Suite(
             neither="Eight directions can't be told from four: it saturates, as published",
         ),
     ),
-    figures=("schemes",),
+    figures=("schemes", "reach", "receptive_fields"),
     published=("order_receptive_field",),
     profiles={"miniature": replace(PHOTOGRAPHS, axes=(arms({"width": 32, "depth": 6}), SEEDS))},
 )

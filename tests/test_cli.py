@@ -135,7 +135,21 @@ def test_curves_are_compared_as_table_csv_and_plot(tmp_path):
 
 @pytest.mark.parametrize(
     "command",
-    ["list", "plan", "run", "launch", "status", "logs", "cancel", "collect", "report", "check", "doctor", "curves"],
+    [
+        "list",
+        "plan",
+        "run",
+        "launch",
+        "status",
+        "logs",
+        "cancel",
+        "collect",
+        "report",
+        "inspect",
+        "check",
+        "doctor",
+        "curves",
+    ],
 )
 def test_help_says_what_a_command_does(command, tmp_path):
     done = zigbench(command, "--help", cwd=tmp_path)

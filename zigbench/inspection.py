@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,8 +52,9 @@ def inspect(folder: RunFolder, results: Path) -> tuple[Path, ...]:
     for name in registry.inspections.names():
         found = registry.inspections.get(name)(network, x, t, fresh=source == "fresh")
         about = {"weights": source, "samples": SAMPLES, "seed": spec.seed}
+        arrays: dict[str, Any] = {**found, ABOUT: np.array(json.dumps(about))}
         sink = io.BytesIO()
-        np.savez_compressed(sink, **found, **{ABOUT: np.array(json.dumps(about))})
+        np.savez_compressed(sink, **arrays)
         path = folder.path / f"{name}.npz"
         write_atomically(path, sink.getvalue())
         written.append(path)

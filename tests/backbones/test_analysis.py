@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from backbones.analysis import cost, effective_receptive_field, layer_orders, open_gates, seen
+from backbones.analysis import cost, effective_receptive_field, layer_orders, open_gates, reached, seen
 from backbones.flops import forward_flops, published_layer_cost
 from backbones.receptive_field import figure, fresh_fields
 from zigbench import registry
@@ -167,3 +167,17 @@ def test_the_figure_has_a_panel_for_each_arm() -> None:
 def test_closed_forms_need_no_torch() -> None:
     code = "import sys, backbones.flops; assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("curve", "schemes"), [("zigzag", 1), ("zigzag", 4), ("hilbert", 8), ("sweep", 2)])
+def test_reach_of_single_scans_is_the_closed_form_of_their_orders(curve: str, schemes: int) -> None:
+    network = build("zigma", IMAGE, width=8, depth=6, curve=curve, schemes=schemes)
+    exact = reach(scan_layer_orders(curve, schemes, 6, IMAGE.grid)).share[:6]
+    found = reached(network).tolist()
+    assert found[: len(exact) + 1] == pytest.approx([1 / 20, *exact])
+    assert found[len(exact) + 1 :] == pytest.approx([exact[-1]] * (6 - len(exact)))
+
+
+@pytest.mark.parametrize("name", ["bidirectional", "vision-mamba", "dit", "u-vit"])
+def test_two_directions_and_attention_reach_everything_in_one_layer(name: str) -> None:
+    assert reached(build(name, IMAGE, width=8, depth=2))[1:].tolist()[0] == 1.0

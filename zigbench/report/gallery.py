@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from zigbench import scan
-from zigbench.report import figures, results, speed_figures, wording
+from zigbench.report import fields, figures, results, speed_figures, wording
 from zigbench.report.evaluations import network_evaluations
 from zigbench.report.figures import Asked, NoFigureError, Point, ask
 from zigbench.report.results import SEED, Results, Run
@@ -204,6 +204,8 @@ OPTIONAL: Mapping[str, Callable[[Results], Asked]] = {
     "evaluations": evaluations,
     "pareto": pareto,
     "critical_difference": critical_difference,
+    "reach": fields.reach,
+    "receptive_fields": fields.receptive_fields,
     **speed_figures.FIGURES,
 }
 

@@ -6,6 +6,7 @@ Hence a figure need not be drawn again where its values are those of the last re
 from zigbench.report.figures.asked import Asked, NoFigureError, Picture, ask, pictured
 from zigbench.report.figures.clips import animated, moving
 from zigbench.report.figures.drawing import Drawing, inline_svg, save
+from zigbench.report.figures.fields import reach, receptive_fields
 from zigbench.report.figures.forest import critical_difference, forest
 from zigbench.report.figures.heatmap import heatmap
 from zigbench.report.figures.pictures import film, sample_grid, scan_orders, strip
@@ -32,6 +33,8 @@ __all__ = [
     "panels",
     "pareto",
     "pictured",
+    "reach",
+    "receptive_fields",
     "roofline",
     "sample_grid",
     "save",

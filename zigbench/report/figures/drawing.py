@@ -145,7 +145,7 @@ def end_labels(axes: Axes, labels: Mapping[str, tuple[float, str]], size: float 
     inches = axes.get_window_extent().height / axes.figure.dpi
     for name, was, now in zip(names, heights, spread(heights, size * 1.35 / 72 / inches), strict=True):
         colour = labels[name][1]
-        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
+        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0, "relpos": (0.0, 0.5)}
         axes.annotate(
             name, (1.005, was), (1.035, now), xycoords="axes fraction", textcoords="axes fraction", color=colour,
             fontsize=size, va="center", arrowprops=line, annotation_clip=False,

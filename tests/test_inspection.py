@@ -1,0 +1,42 @@
+"""Inspections: of fresh and of trained weights, beside a record that stays as it is."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import torch
+
+from zigbench import scan
+from zigbench.folder import RunFolder
+from zigbench.inspection import ABOUT, inspect
+from zigbench.run import execute
+from zigbench.spec import RunSpec
+
+
+def load(path):
+    with np.load(path) as stored:
+        return dict(stored)
+
+
+def test_a_fresh_network_then_its_averaged_weights(tmp_path, tiny):
+    spec = RunSpec.parse({**tiny, "backbone.config.residual": "prenorm"})
+    folder = RunFolder.of(spec, tmp_path / "runs")
+    folder.submit(spec)
+    (path,) = inspect(folder, tmp_path)
+    fresh = load(path)
+    assert path == folder.path / "receptive_field.npz"
+    assert json.loads(str(fresh[ABOUT]))["weights"] == "fresh"
+    assert fresh["seen"].shape == (3, 8, 8)
+    assert not fresh["field"][~fresh["seen"][-1]].any()
+    exact = scan.reach(scan.layer_orders(spec.scan.curve, spec.scan.schemes, 2, (8, 8))).share
+    assert np.allclose(fresh["reached"], [1 / 64, *exact[:2]])
+
+    execute(folder, cache=tmp_path / "cache", device=torch.device("cpu"))
+    record = folder.record.read_bytes()
+    (path,) = inspect(folder, tmp_path)
+    trained = load(path)
+    assert json.loads(str(trained[ABOUT]))["weights"] == "averaged weights of step 4"
+    assert not np.allclose(trained["field"], fresh["field"])
+    assert np.array_equal(trained["seen"], fresh["seen"])
+    assert folder.record.read_bytes() == record

@@ -12,7 +12,6 @@ from zigbench.report.figures.drawing import (
     INK,
     MARKERS,
     MUTED,
-    RULE,
     Drawing,
     canvas,
     end_labels,
@@ -22,6 +21,9 @@ from zigbench.report.figures.drawing import (
 
 FAINTEST = 1e-4
 """Share of the largest gradient below which all is drawn alike."""
+
+HATCH = "#9aa0ab"
+"""A grey that shows on light and dark: a pattern can't take a page's variable."""
 
 SHADES = ("#e9f1f8", "#9dc3e3", "#1f5f9e", "#0b2a4a")
 
@@ -62,7 +64,8 @@ def receptive_fields(fields: Mapping[str, Field], name: str = "receptive_fields"
         axes = figure.add_axes((column / across + 0.012, bottom / whole, side / 7.2, tall / whole))
         relative = np.clip(field.strength / (field.strength.max() or 1.0), FAINTEST, None)
         shown = axes.imshow(np.where(field.seen, relative, np.nan), norm=norm, cmap=shades, interpolation="nearest")
-        axes.patch.set(hatch="////", facecolor="none", edgecolor=RULE, linewidth=0)
+        if not field.seen.all():
+            axes.patch.set(hatch="////", facecolor="none", edgecolor=HATCH, linewidth=0)
         axes.plot(columns // 2, rows // 2, "o", markersize=3.2, color=INK, markerfacecolor="none")
         axes.set_xticks([])
         axes.set_yticks([])

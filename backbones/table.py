@@ -1,4 +1,4 @@
-"""Parameters beside the published ones: ``python -m backbones.table``."""
+"""Parameters beside the published ones, and those of the ways to scan clips: ``python -m backbones.table``."""
 
 from __future__ import annotations
 
@@ -114,5 +114,43 @@ def table() -> Table:
     return shown
 
 
+CLIP = Geometry(**LATENT, patch=2, frames=16, classes=101)
+WAYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "3D zigzag": ("zigma-video", {"pattern": "joint"}),
+    "3D sweep, both ways": (
+        "zigma-video",
+        {"pattern": "joint", "curve": "sweep", "schemes": 1, "bidirectional": True},
+    ),
+    **{
+        f"factorized, {pattern}": ("zigma-video", {"pattern": pattern}) for pattern in ("sstt", "ststst", "ssts", "sst")
+    },
+    "attention, joint": ("dit-video", {"pattern": "joint"}),
+    "attention, st": ("dit-video", {"pattern": "st"}),
+}
+"""On UCF101's latents: the first of each family is what its others are compared with."""
+
+
+def surpluses() -> dict[str, tuple[int, int]]:
+    """Parameters of each way to scan or attend to clips at size B, and how many more than the first of its family."""
+    counted = {way: registry.backbones.get(family)(**config).parameters(CLIP) for way, (family, config) in WAYS.items()}
+    first: dict[str, int] = {}
+    for way, (family, _) in WAYS.items():
+        first.setdefault(family, counted[way])
+    return {way: (counted[way], counted[way] - first[family]) for way, (family, _) in WAYS.items()}
+
+
+def clips() -> Table:
+    """The ways to scan clips: parameters, the surplus of a second direction, and operations of one forward pass."""
+    shown = Table(title="Clips of 16 latents of 32×32×4 in patches of 2×2, 101 classes, size B")
+    for heading in ("way", "family", "parameters", "surplus", "GFLOPs"):
+        shown.add_column(heading, justify="left" if heading in ("way", "family") else "right")
+    for way, (parameters, surplus) in surpluses().items():
+        family, config = WAYS[way]
+        flops = registry.backbones.get(family)(**config).cost(CLIP).flops
+        shown.add_row(way, family, f"{parameters:,}", f"{surplus:+,}" if surplus else "0", f"{flops / 1e9:.1f}")
+    return shown
+
+
 if __name__ == "__main__":
     Console().print(table())
+    Console().print(clips())

@@ -12,6 +12,7 @@ GEOMETRIES = {
     "32×32×4, patch 2": Geometry(4, 32, 32, 2),
     "patch 2, 1000 classes": Geometry(4, 32, 32, 2, classes=1000),
     "patch 1, text 77×768": Geometry(4, 32, 32, 1, context=(77, 768)),
+    "16 frames, patch 2, 101 classes": Geometry(4, 32, 32, 2, frames=16, classes=101),
 }
 
 

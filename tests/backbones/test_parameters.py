@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,10 +12,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backbones import table
+from backbones.config import count
 from zigbench import registry
 from zigbench.backbone import Geometry, build, build_from, count_parameters
 
-FAMILIES = ["zigma", "sweep", "bidirectional", "vision-mamba", "parallel", "dit", "u-vit", "dis", "dim"]
+FAMILIES = [
+    "zigma",
+    "sweep",
+    "bidirectional",
+    "vision-mamba",
+    "parallel",
+    "dit",
+    "u-vit",
+    "dis",
+    "dim",
+    "zigma-video",
+    "dit-video",
+]
 
 
 @pytest.mark.parametrize("row", table.ROWS, ids=lambda row: row.label)
@@ -62,9 +76,13 @@ geometries = st.builds(
     position=st.sampled_from(["none", "sincos", "learned", "per-layer"]),
     label_dropout=st.sampled_from([0.0, 0.1]),
     learned_sigma=st.booleans(),
+    axes=st.sampled_from(["joint", "space", "time", "both"]),
 )
-def test_declared_parameters_are_the_actual_ones(family: str, geometry: Geometry, **config: object) -> None:
-    if geometry.frames is not None and "curve" in registry.backbones.get(family).model_fields:
+def test_declared_parameters_are_the_actual_ones(family: str, geometry: Geometry, axes: str, **config: object) -> None:
+    if family.endswith("-video"):
+        geometry = replace(geometry, frames=geometry.frames or 2)
+        config |= {"pattern": "st", "position_axes": "joint" if config["position"] == "sincos" else axes}
+    elif geometry.frames is not None and "curve" in registry.backbones.get(family).model_fields:
         config["curve"] = "sweep"
     typed = registry.backbones.get(family)(**config)
     if any(typed.faults(geometry)):
@@ -87,3 +105,11 @@ def test_configs_counts_and_the_table_need_no_torch() -> None:
 
 def test_the_table_prints_every_row() -> None:
     assert table.table().row_count == len(table.ROWS) == 26
+
+
+def test_the_ways_to_scan_clips_differ_by_the_second_direction_alone() -> None:
+    shown = table.surpluses()
+    second = count.direction(768, d_state=16, d_conv=4, expand=2)
+    assert shown.pop("3D sweep, both ways")[1] == 24 * second
+    assert {surplus for _, surplus in shown.values()} == {0}
+    assert table.clips().row_count == len(table.WAYS)

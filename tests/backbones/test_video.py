@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from backbones import matched
 from backbones.config import DiTVideoConfig, ZigMaVideoConfig
 from backbones.layers.mamba import Direction, MambaMixer
 from backbones.layers.position import Position, sincos
@@ -205,3 +206,10 @@ def test_images_and_clips_without_frames_are_refused() -> None:
     network = build("dit-video", CLIP, width=8, depth=2)
     with pytest.raises(ValueError, match=r"built for \(batch, \(3, 1, 3, 4\)\)"):
         network(torch.zeros(2, 2, 1, 3, 4), torch.zeros(2))
+
+
+@pytest.mark.parametrize("name", ["zigma-video", "dit-video"])
+def test_a_width_is_matched_on_clips(name: str) -> None:
+    found = matched(name, CLIP, parameters=200_000, depth=4)
+    assert found.parameters(CLIP) == pytest.approx(200_000, rel=0.05)
+    assert not list(found.faults(CLIP))

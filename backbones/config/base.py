@@ -119,10 +119,6 @@ class ScanConfig(SizedConfig):
         except ValueError as fault:
             yield str(fault)
 
-    def curve_dimensions(self, geometry: Geometry) -> int:
-        """Sides of the grid that the curve walks: 2 for images, 3 for clips."""
-        return 2 if geometry.frames is None else 3
-
 
 def usual_heads(width: int) -> int:
     """Number of heads that divides ``width`` and brings a head closest to 64 features."""

@@ -39,6 +39,10 @@ class BackboneConfig(Spec):
         """What makes this config impossible on ``geometry``, in words; nothing when it is fine."""
         return iter(())
 
+    def curve_dimensions(self, geometry: Geometry) -> int:
+        """Sides of the grid that the config's scan curve walks, where it has one: 2 for images, 3 for clips."""
+        return 2 if geometry.frames is None else 3
+
     def parameters(self, geometry: Geometry) -> int | None:
         """Parameters of the network on ``geometry``, frozen ones included; None for a family that does not say."""
         return None

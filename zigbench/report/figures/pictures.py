@@ -109,6 +109,8 @@ def scan_orders(orders: Mapping[str, tuple[scan.ScanOrder, Sequence[str]]], name
         "The first direction of each curve. Dot: first patch. Blue: a step to a neighbour; red: a jump. "
         "Continuity is the share of steps that go to a neighbour."
     )
+    if any(len(order.grid) == 3 for order, _ in orders.values()):
+        caption += " Of an order of clips, the patches of the first frame."
     return Drawing(name, figure, "Scan orders", caption, f"Scan orders. {'; '.join(said)}.")
 
 

@@ -232,8 +232,9 @@ TASKS: Mapping[str, Callable[[Work], tuple[Measurement, ...]]] = {
 
 
 def _failure(error: BaseException, folder: RunFolder) -> Failure:
-    lines = traceback.format_exception(error)
-    return Failure(kind=type(error).__name__, message=str(error), traceback="".join(lines), log_tail=folder.log_tail())
+    # Files by their place in the code, as the record is read elsewhere: a checkout's own place says nothing there.
+    text = "".join(traceback.format_exception(error)).replace(f"{Path(__file__).parents[1]}{os.sep}", "")
+    return Failure(kind=type(error).__name__, message=str(error), traceback=text, log_tail=folder.log_tail())
 
 
 def _submitted(folder: RunFolder) -> dict[str, Any]:

@@ -142,8 +142,8 @@ suite = Suite(
     },
     resources=Resources(gpus=4, cpus=8, memory_gb=256.0, hours=24.0),
     notes=(
-        "On UCF101: class-conditional, 16 consecutive frames at 256×256, latents of 32×32 in patches of 2×2, 4,096 "
-        "tokens a clip. A sweep both ways has a second set of the scan's parameters; the table of what must be equal "
+        "In full on UCF101: class-conditional, 16 consecutive frames at 256×256, latents of 32×32 in patches of 2×2, "
+        "4,096 tokens a clip. A sweep both ways has a second set of the scan's parameters; the table of what must be equal "
         "shows the surplus.",
     ),
 )

@@ -244,3 +244,24 @@ def test_csv_carries_the_estimates(results: Results) -> None:
 def test_written_files_are_named_after_the_table(results: Results, tmp_path: Path) -> None:
     paths = writers.write(tables.result_table(results), tmp_path)
     assert sorted(p.name for p in paths) == ["results.csv", "results.md", "results.tex"]
+
+
+def test_a_published_metric_is_laid_beside_the_same_at_any_count_of_samples(tmp_path: Path) -> None:
+    suite = synthetic.suite(metrics=("frame_fid", "fvd"))
+    suite = replace(
+        suite, published=("ucf101",), published_as={"sweep-1": "bidirectional", "zigzag-8": "factorized-3d"}
+    )
+    cells = synthetic.cells(suite)
+    for cell in cells:
+        values = [Measurement(name=name, value=1.0, higher_is_better=False) for name in ("frame_fid", "fvd")]
+        synthetic.record(cell, tmp_path, tuple(values), log=False)
+    told = [
+        published.Figure("ucf101", "slides", "UCF101", "256", method, metric, 100.0, "")
+        for method in ("bidirectional", "factorized-3d")
+        for metric in ("frame_fid5k", "fvd5k", "fps")
+    ]
+    found = {c.metric: c for c in published.compare(join(suite, cells, tmp_path), tuple(told))}
+    assert {metric: c.measured_metric for metric, c in found.items()} == {
+        "frame_fid5k": "frame_fid", "fvd5k": "fvd", "fps": "frame_fid",
+    }  # fmt: skip
+    assert not any(comparison.same_metric for comparison in found.values())

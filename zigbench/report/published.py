@@ -118,7 +118,7 @@ def compare(results: Results, figures: tuple[Figure, ...]) -> tuple[Comparison, 
             columns.setdefault(key, []).append(figure)
     found = []
     for key, column in columns.items():
-        metric = key[-1] if key[-1] in results.metrics else results.metrics[0]
+        metric = _nearest(key[-1], results.metrics)
         means = results.values(metric).apply(lambda row: mean_interval(row).mean, axis=1)
         stated: dict[str, Figure] = {}
         for arm in results.arms:
@@ -143,3 +143,9 @@ def compare(results: Results, figures: tuple[Figure, ...]) -> tuple[Comparison, 
         names = {arm: figure.name for arm, figure in stated.items()}
         found.append(Comparison(*key, metric, published, measured, names, higher, agreement))
     return tuple(found)
+
+
+def _nearest(published: str, measured: tuple[str, ...]) -> str:
+    """The measured metric to lay beside a published one: the same, the same at any count of samples, or the first."""
+    names = (published, published.removesuffix("50k").removesuffix("5k"))
+    return next((name for name in names if name in measured), measured[0])

@@ -15,6 +15,8 @@ TITLES = {
     "held_out_loss": "Held-out loss",
     "frechet_digits": "Fréchet distance (digits)",
     "kid_digits": "Kernel distance (digits)",
+    "frechet_random_3d": "Fréchet distance (random 3D)",
+    "fvd_released": "FVD, as released",
     "recognised": "Recognised class",
     "images_seen": "Images seen",
     "fid": "FID", "fid5k": "FID⁵ᵏ", "fid50k": "FID⁵⁰ᵏ", "fdd": "FDD", "fdd5k": "FDD⁵ᵏ", "kid": "KID",

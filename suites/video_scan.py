@@ -72,7 +72,7 @@ NOTE = (
 )
 SMALL_NEEDS = Resources(cpus=1, memory_gb=2.0, hours=0.1)
 SEEDS = grid("seed", (0, 1, 2))
-RATES = (2e-3, 5e-3, 1e-2, 2e-2)
+RATES = (2e-3, 5e-3, 1e-2, 2e-2, 4e-2)
 
 
 def rates(tried: tuple[str, ...] = ("sweep-3d", "ssts", "dit-st")) -> Axis:
@@ -143,7 +143,7 @@ suite = Suite(
     resources=Resources(gpus=4, cpus=8, memory_gb=256.0, hours=24.0),
     notes=(
         "In full on UCF101: class-conditional, 16 consecutive frames at 256×256, latents of 32×32 in patches of 2×2, "
-        "4,096 tokens a clip. A sweep both ways has a second set of the scan's parameters; the table of what must be equal "
-        "shows the surplus.",
+        "4,096 tokens a clip. A sweep both ways has a second set of the scan's parameters; the table of what must be "
+        "equal shows the surplus.",
     ),
 )

@@ -38,6 +38,9 @@ def report(
     everything: Annotated[
         bool, typer.Option("--all", help="Every registered suite and profile with a record, and an index of them.")
     ] = False,
+    benchmarks: Annotated[
+        bool, typer.Option("--benchmarks", help="What `make benchmark` has stored beside the runs.")
+    ] = False,
     profile: Profile = None,
     only: Only = None,
     set_: Set = None,
@@ -47,14 +50,25 @@ def report(
     """Write a suite's page, figures and tables from the records there are."""
     from zigbench.display import relative
 
-    if everything == (suite is not None):
-        raise ValueError("name one suite to report, or say --all")
+    if (suite is not None) + everything + benchmarks != 1:
+        raise ValueError("name one suite to report, or say --all or --benchmarks")
+    if benchmarks:
+        page = _report_benchmarks(results, reports)
+        out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
+        return
     if suite is None:
         out.print(f"index: [bold]{relative(_report_all(results, reports))}[/] (open it in a browser)")
         return
     chosen, planned = make_plan(suite, profile, only, set_, None, results)
     page = write_report(chosen, [item.cell for item in planned.items], results, reports)
     out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
+
+
+def _report_benchmarks(results: Path, reports: Path) -> Path:
+    from zigbench.report import write_benchmarks
+
+    command = "zigbench report --benchmarks"
+    return write_benchmarks(results.parent / "benchmarks", reports / "benchmarks", command=command)
 
 
 def _report_all(results: Path, reports: Path) -> Path:
@@ -66,6 +80,8 @@ def _report_all(results: Path, reports: Path) -> Path:
     write_index(reports, command=command)  # The pages link to an index that is there.
     for suite, cells in recorded(results):
         write_report(suite, cells, results, reports)
+    if any((results.parent / "benchmarks").glob("*.json")):
+        _report_benchmarks(results, reports)
     return write_index(reports, command=command)
 
 

@@ -10,6 +10,7 @@ from zigbench.report.figures.fields import reach, receptive_fields
 from zigbench.report.figures.forest import critical_difference, forest
 from zigbench.report.figures.heatmap import heatmap
 from zigbench.report.figures.pictures import film, sample_grid, scan_orders, strip
+from zigbench.report.figures.ratios import ratios
 from zigbench.report.figures.relations import Point, lines, pareto, scaling, scatter
 from zigbench.report.figures.speed import panels, roofline
 from zigbench.report.figures.training import loss_curves
@@ -33,6 +34,7 @@ __all__ = [
     "panels",
     "pareto",
     "pictured",
+    "ratios",
     "reach",
     "receptive_fields",
     "roofline",

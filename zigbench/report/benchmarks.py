@@ -1,0 +1,167 @@
+"""Files of benchmarks read into one form: those of ``make benchmark``, and those of the kernels' script for GPUs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+OURS = "ours"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One implementation of one operation on one shape.
+
+    Args:
+        op: ``scan`` or ``convolution``.
+        implementation: whose; this package's own is :data:`OURS`.
+        mode: ``inference`` or ``forward and backward``.
+        batch, channels, length: of the input.
+        dtype: of the input.
+        order: in which the tokens are visited, ``natural`` or ``random``.
+        seconds: one call takes.
+        share: of the time that the roofline asks for; NaN where it was not told.
+        extra: bytes allocated beside the inputs, over the bytes of the input u; NaN where they were not told.
+    """
+
+    op: str
+    implementation: str
+    mode: str
+    batch: int
+    channels: int
+    length: int
+    dtype: str
+    order: str
+    seconds: float
+    share: float = math.nan
+    extra: float = math.nan
+
+    @property
+    def task(self) -> tuple[Any, ...]:
+        """What implementations share that may be compared."""
+        return self.op, self.mode, self.batch, self.channels, self.length, self.dtype, self.order
+
+
+@dataclass(frozen=True)
+class Part:
+    """A benchmark as it was named, with its median and quartiles in seconds, and what it told beside."""
+
+    name: str
+    median: float
+    low: float
+    high: float
+    rounds: int
+    told: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Benchmarks:
+    """One file: the machine and the day, the kernels' timings, and every part that was timed."""
+
+    name: str
+    machine: str
+    day: str
+    commit: str
+    timings: tuple[Timing, ...]
+    parts: tuple[Part, ...]
+    note: str = ""
+
+
+def read(path: Path) -> Benchmarks:
+    """Read a file of either kind.
+
+    Raises:
+        ValueError: it is neither.
+        OSError: it can't be read.
+    """
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        return _pytest(path.stem, body) if "benchmarks" in body else _gpu(path.stem, body)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path} is no file of benchmarks ({type(error).__name__}: {error})") from None
+
+
+def _pytest(name: str, body: Mapping[str, Any]) -> Benchmarks:
+    info, commit = body["machine_info"], body.get("commit_info") or {}
+    processor = info.get("cpu", {}).get("brand_raw") or info.get("machine", "unknown processor")
+    cores = info.get("cpu", {}).get("count")
+    timings = [timing for entry in body["benchmarks"] for timing in _timings(entry)]
+    parts = [
+        Part(
+            entry["name"].removeprefix("test_").replace("_", " "),
+            entry["stats"]["median"],
+            entry["stats"]["q1"],
+            entry["stats"]["q3"],
+            entry["stats"]["rounds"],
+            dict(_numbers(entry["extra_info"])),
+        )
+        for entry in body["benchmarks"]
+    ]
+    machine = processor + (f", {cores} cores" if cores else "")
+    return Benchmarks(name, machine, body["datetime"][:10], _short(commit), tuple(timings), tuple(parts))
+
+
+def _timings(entry: Mapping[str, Any]) -> Iterator[Timing]:
+    told = entry["extra_info"]
+    op = "convolution" if "conv" in entry["name"] else "scan"
+    if "seconds" in told and "shape" in told:
+        batch, channels, length = told["shape"]
+        for whose, seconds in told["seconds"].items():
+            order = "natural" if "natural" in whose else "random"
+            own = whose.startswith(OURS)
+            share = told.get("share of arithmetic roof", math.nan) if whose == OURS else math.nan
+            yield Timing(
+                op, OURS if own else whose, told["mode"], batch, channels, length, "float32", order, seconds, share
+            )
+    elif "ns per token" in told:
+        length, dtype = told["L"], told["dtype"].removeprefix("torch.")
+        share = told.get("share of arithmetic roof", math.nan)
+        for mode, key in (("inference", ""), ("forward and backward", ", forward and backward")):
+            seconds = told[f"ns per token{key}"] * length * 1e-9
+            here = share if mode == "inference" else math.nan
+            yield Timing(op, OURS, mode, 1, 384, length, dtype, "random", seconds, here)
+
+
+def _gpu(name: str, body: Mapping[str, Any]) -> Benchmarks:
+    around = body["environment"]
+    timings = []
+    for row in body["rows"]:
+        size = {"torch.float32": 4}.get(row["dtype"], 2)
+        u = row["batch"] * row["length"] * row["channels"] * size
+        timings.append(
+            Timing(
+                "scan",
+                OURS if row["implementation"] == "triton" else row["implementation"],
+                "inference" if row["pass"] == "forward" else "forward and backward",
+                row["batch"],
+                row["channels"],
+                row["length"],
+                row["dtype"].removeprefix("torch."),
+                "natural" if row["order"] == "identity" else "random",
+                row["median"],
+                row["share"],
+                row["extra_bytes"] / u if row["extra_bytes"] else math.nan,
+            )
+        )
+    passed = sum(entry["passed"] for entry in body["gate"])
+    versions = ", ".join(f"{key} {around[key]}" for key in ("torch", "triton", "mamba_ssm") if key in around)
+    note = f"{passed} of {len(body['gate'])} checks against float64 passed before anything was timed. {versions}."
+    return Benchmarks(name, around["device"], str(body.get("day", "")), "", tuple(timings), (), note)
+
+
+def _numbers(told: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Figures of an entry's own words, nested ones by their joined names."""
+    for key, value in told.items():
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{prefix}{key}: ")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield f"{prefix}{key}".replace("_", " "), float(value)
+
+
+def _short(commit: Mapping[str, Any]) -> str:
+    identity = str(commit.get("id", ""))[:10]
+    return identity + (" and changes" if identity and commit.get("dirty") else "")

@@ -67,7 +67,8 @@ def load(family: str, state_dict: Weights, geometry: Geometry, **config: Any) ->
             parallel blocks.
         state_dict: published names to tensors, as :func:`read` returns them.
         geometry: what the network was trained on.
-        config: the family's keywords; what the release fixes or the keys tell need not be given.
+        config: the family's keywords; what the release fixes or the keys tell need not be given. A ``curve`` whose
+            variants the release numbers otherwise is taken in the release's numbering.
 
     Raises:
         ValueError: an unknown family, keys that are missing or left over, or shapes that differ; each is named
@@ -79,6 +80,8 @@ def load(family: str, state_dict: Weights, geometry: Geometry, **config: Any) ->
     if family == "zigma":
         release = RELEASES[_zigma_kind(state_dict)]
     told = _told(release, state_dict, geometry)
+    if "curve" in config:
+        config["curve"] = release.curves.get(config["curve"], config["curve"])
     network = build(release.backbone, geometry, seed=0, **{**release.config, **told, **config})
     names = dict(_published(network, release, geometry))
     _compare(family, dict(names.values()), state_dict, release)

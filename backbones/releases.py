@@ -81,6 +81,7 @@ class Release:
             tried at the start of a name, or anywhere where it begins with a dot.
         config: words of the config that the release fixes.
         interpolant: what the released networks predict, along which path.
+        curves: scan curves whose variants the release numbers otherwise, and the name here of the curve so numbered.
         ignored: published keys that the backbone has no place for.
         partial: some of the backbone's own parameters are not in the release and stay as initialised.
     """
@@ -89,6 +90,7 @@ class Release:
     renames: Renames
     config: Mapping[str, Any] = field(default_factory=dict)
     interpolant: Mapping[str, str] = field(default_factory=lambda: {"path": "linear", "prediction": "velocity"})
+    curves: Mapping[str, str] = field(default_factory=dict)
     ignored: str = r"(?!)"
     partial: bool = False
 
@@ -96,11 +98,12 @@ class Release:
 # The discrete diffusion of these was trained with β from 1e-4 to 0.02 in 1000 steps: the VP path's β₀ and β₁.
 _NOISE = {"path": "vp", "prediction": "noise"}
 _ZIGMA = {"residual": "released", "time": "scaled"}
+_ZIGMA_CURVES = {"hilbert-released": "hilbert-released[numbering=release]"}
 # The release assigns each parallel set to one attribute in turn, so the last set is saved a second time.
 _LAST_SET = r"blocks\.\d+\.mixer\.(A_b_log|D_b|conv1d_b\.\w+|x_proj_b\.\w+|dt_proj_b\.\w+)"
 
 RELEASES: Mapping[str, Release] = {
-    "zigma": Release("zigma", (*_CONDITIONING, *_MIXER, *_CROSS), _ZIGMA),
+    "zigma": Release("zigma", (*_CONDITIONING, *_MIXER, *_CROSS), _ZIGMA, curves=_ZIGMA_CURVES),
     "zigma-sweep": Release("sweep", (*_CONDITIONING, *_MIXER, *_CROSS), {**_ZIGMA, "schemes": 2}),
     "zigma-parallel": Release("parallel", (*_CONDITIONING, *_PARALLEL, *_CROSS), _ZIGMA, ignored=_LAST_SET),
     "dit": Release(

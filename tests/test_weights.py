@@ -49,6 +49,21 @@ def test_a_released_file_becomes_a_run_that_can_be_measured_and_written_back(tmp
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
+def test_released_hilbert_weights_are_imported_with_the_releases_orders(tmp_path):
+    config = {"width": 16, "depth": 4, "position": "learned"}
+    network = build("zigma", DIGITS, seed=3, curve="hilbert-released[numbering=release]", **config)
+    save_file(released.export(network, "zigma"), tmp_path / "zigma.safetensors")
+    settings = [f"--set=backbone.config.{key}={config[key]}" for key in ("width", "depth")]
+    command = ["import", "zigma.safetensors", "--release", "zigma", "--data", "digits", "--patch", "2"]
+    done = zigbench(*command, *settings, "--set=scan.curve=hilbert-released", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "results/runs").iterdir()
+    spec = RunFolder(folder).read_spec()
+    assert spec.scan.curve == "hilbert-released[numbering=release]"
+    loaded = load_network(spec, tmp_path / "results").state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in network.state_dict().items())
+
+
 def test_evaluating_a_trained_run_gives_the_figures_of_its_record(tmp_path, tiny):
     root = tmp_path / "results/runs"
     settings = {**tiny, "evaluation.metrics": ["held_out_loss", "frechet_digits"], "evaluation.samples": 40}

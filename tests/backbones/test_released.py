@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from backbones import released
 from backbones.releases import RELEASES
-from zigbench.backbone import Geometry, count_parameters
+from zigbench.backbone import Geometry, build, count_parameters
+from zigbench.scan import make_order
 
 from . import published_keys as published
 
@@ -77,6 +79,20 @@ def test_zigmas_blocks_are_told_by_their_keys(parallel: int, backward: bool) -> 
     expected = "parallel" if parallel else "sweep" if backward else "zigma"
     assert released.registered_name(network) == expected
     assert len(network.blocks[0].mixer.directions) == 1 + backward + parallel
+
+
+def test_released_hilbert_weights_scan_along_the_sequence_of_the_releases_table() -> None:
+    state = filled(published.zigma())
+    network = released.load("zigma", state, IMAGE, **SMALL, curve="hilbert-released")
+    assert network.config.curve == "hilbert-released[numbering=release]"
+    ranks = make_order("hilbert", IMAGE.grid).rank.reshape(IMAGE.grid).T
+    for layer, block in enumerate(network.blocks):
+        turned = np.rot90(ranks, layer // 2)
+        expected = turned.T if layer % 2 else turned
+        assert block.mixer.orders[0].tolist() == expected.flatten().tolist()
+    # Other curves have one numbering, and so has a network that was trained here.
+    assert released.load("zigma", state, IMAGE, **SMALL, curve="hilbert").config.curve == "hilbert"
+    assert build("zigma", IMAGE, **SMALL, curve="hilbert-released").config.curve == "hilbert-released"
 
 
 def test_vims_mixers_and_norms_are_taken_and_the_rest_is_left() -> None:

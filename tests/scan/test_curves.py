@@ -88,6 +88,27 @@ def test_the_released_hilbert_is_the_inverse(variant: int) -> None:
     assert scan.statistics(right)["continuity"] == 1.0
 
 
+@pytest.mark.parametrize("side", [4, 8, 16])
+def test_the_released_table_turns_the_transposed_ranks_quarter_by_quarter(side: int) -> None:
+    table = scan.make_order("hilbert", (side, side)).rank.reshape(side, side).T
+    for k in range(8):
+        turned = np.rot90(table, k // 2)
+        expected = turned.T if k % 2 else turned
+        found = scan.make_order("hilbert-released[numbering=release]", (side, side), k)
+        assert found.order.tolist() == expected.flatten().tolist()
+
+
+def test_both_numberings_of_the_released_hilbert_hold_the_same_orders() -> None:
+    held = [
+        {tuple(scan.make_order(name, (4, 6), k).order.tolist()) for k in range(8)}
+        for name in ("hilbert-released", "hilbert-released[numbering=release]")
+    ]
+    assert held[0] == held[1]
+    assert scan.canonical("hilbert-released[numbering=symmetries]") == "hilbert-released"
+    with pytest.raises(ValueError, match="expected symmetries or release"):
+        scan.make_order("hilbert-released[numbering=rows]", (4, 4))
+
+
 @given(sides, sides, variants)
 def test_moore_closes_exactly_where_a_closed_walk_exists(h: int, w: int, variant: int) -> None:
     order = scan.make_order("moore", (h, w), variant)

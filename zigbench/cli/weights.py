@@ -24,15 +24,22 @@ def import_(
 ) -> None:
     """Bring in a released checkpoint as a run that can be evaluated like one trained here.
 
-    `--set` gives what the file does not tell (`backbone.config.size=XL`, `data.config.resolution=512`) and how it
-    is evaluated (`evaluation.samples=5000`).
+    `--set` gives what the file does not tell (`backbone.config.size=XL`, `scan.curve=hilbert-released`,
+    `data.config.resolution=512`) and how it is evaluated (`evaluation.samples=5000`).
     """
     from zigbench.folder import RunFolder
     from zigbench.settings import nest, parse_assignment
+    from zigbench.spec import LIFTED
     from zigbench.weights import import_release
 
     settings = nest(dict(map(parse_assignment, set_ or ())))
     config = settings.get("backbone", {}).pop("config", {})
+    for key, path in LIFTED.items():
+        # The orders and positions belong to the weights, so what a spec states at its top is needed to build them.
+        part, _, word = path.rpartition(".")
+        tree = settings.get(part, {}) if part else settings
+        if word in tree:
+            config[key] = tree.pop(word)
     told = {"name": data, "config": settings.pop("data", {}).get("config", {})}
     spec = import_release(file, release, told, patch, config, results.parent)
     spec = spec.override({f"{part}.{key}": v for part, tree in settings.items() for key, v in tree.items()})

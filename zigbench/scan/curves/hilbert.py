@@ -42,11 +42,22 @@ def _shifted(path: Path, right: int) -> Path:
     return path + np.array([0, right], dtype=np.int32)
 
 
+RELEASED_VARIANTS = (1, 0, 4, 3, 7, 6, 2, 5)
+"""Our variants in the order of the release's table: the transposed curve first, then quarter turns of it, each followed
+by its transpose."""
+
+
 @curve("hilbert-released")
-def hilbert_released(h: int, w: int, *, variant: int) -> IntArray:
+def hilbert_released(h: int, w: int, *, numbering: str = "symmetries", variant: int) -> IntArray:
     """The inverse permutation of the same variant of ``hilbert``.
 
     The ZigMa release fills its table with ranks and then gathers by it, so its "Hilbert" network visits token
     ``rank[k]`` at step k. On a 32 × 32 grid 48.5 % of the steps join neighbours.
+
+    Args:
+        numbering: of the variants: ``symmetries``, as every curve's; or ``release``, the sequence of the release's
+            own table, along which its layers, and so its weights, scan.
     """
-    return make_order("hilbert", (h, w), variant).rank
+    if numbering not in ("symmetries", "release"):
+        raise ValueError(f"numbering = {numbering!r}: expected symmetries or release")
+    return make_order("hilbert", (h, w), RELEASED_VARIANTS[variant] if numbering == "release" else variant).rank

@@ -19,10 +19,12 @@ def _section(name: str) -> str:
     source = getattr(config, "source", None)
     if source:
         counts = ", ".join(f"{count:,} {split}" for split, count in config.images.items())  # type: ignore[attr-defined]
-        parts.append(f"- images: {counts}\n- download by hand: {source}")
+        what = "clips" if config.clips else "images"  # type: ignore[attr-defined]
+        parts.append(f"- {what}: {counts}\n- download by hand: {source}")
     if all(not field.is_required() for field in config.model_fields.values()):
         shape = config().geometry(1)
-        facts = ["×".join(map(str, shape.sample_shape)) + " (channels×height×width)"]
+        sides = "channels×height×width" if shape.frames is None else "frames×channels×height×width"
+        facts = ["×".join(map(str, shape.sample_shape)) + f" ({sides})"]
         facts += [f"{shape.classes:,} classes"] if shape.classes else []
         facts += [f"text of {shape.context[0]}×{shape.context[1]}"] if shape.context else []
         parts.append(f"A network sees {', '.join(facts)}.")

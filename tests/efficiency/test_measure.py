@@ -1,0 +1,140 @@
+"""One cell measured: figures that hang together, and faults that are named."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from zigbench.backbone import Geometry, build_from, count_parameters
+from zigbench.efficiency import DoesNotFitError, measure
+from zigbench.efficiency.counting import counted_flops
+from zigbench.efficiency.measure import scaled
+from zigbench.efficiency.subject import Subject
+from zigbench.folder import RunFolder
+from zigbench.registry import backbones, load_object
+from zigbench.run import execute
+from zigbench.spec import RunSpec
+
+CPU = torch.device("cpu")
+TINY = {
+    "task": "efficiency",
+    "data": {"name": "shape", "config": {"channels": 2, "height": 6, "width": 4}},
+    "backbone": {"name": "zigma", "config": {"width": 16, "depth": 2}},
+    "efficiency.seconds": 1e-3,
+    "sampler": {"solver": "heun", "steps": 3},
+}
+
+
+def spec(**changes: object) -> RunSpec:
+    return RunSpec.parse({**TINY, **{key.replace("__", "."): value for key, value in changes.items()}})
+
+
+def figures(asked: RunSpec) -> tuple[dict[str, float], dict[str, object]]:
+    facts: dict[str, object] = {}
+    return {m.name: m for m in measure(asked, CPU, facts=facts)}, facts
+
+
+@pytest.mark.parametrize("mode", ["inference", "training", "sampling"])
+def test_the_figures_of_a_cell_hang_together(mode):
+    asked = spec(efficiency__mode=mode, efficiency__batch=2)
+    found, facts = figures(asked)
+    value = {name: m.value for name, m in found.items()}
+    network = build_from(asked.backbone.config, asked.geometry)
+    assert value["patches"] == 24
+    assert value["parameters"] == count_parameters(network)
+    assert value["memory_parameters"] == 4 * value["parameters"]
+    assert value["fps"] * value["latency"] == pytest.approx(2)
+    low, high = found["fps"].interval
+    assert low <= value["fps"] <= high
+    assert len(found["fps"].samples) == facts["timing"]["repeats"] >= 3
+    training = mode == "training"
+    # A kernel may leave its gradients in a little more than they need.
+    assert training <= value["memory_gradients"] / value["memory_parameters"] <= 1.1 * training
+    assert value["memory_optimizer"] >= training * 2 * value["memory_parameters"]
+    assert value["memory_allocated"] > value["memory_parameters"] + value["memory_optimizer"]
+    forward = asked.backbone.config.cost(asked.geometry, batch=2).flops
+    calls = {"inference": 1, "training": 3, "sampling": 6}[mode]
+    assert value["flops"] == calls * forward
+    assert value["flops_counted"] == pytest.approx(value["flops"], rel=0.02)
+    assert value["flop_rate"] == pytest.approx(value["flops"] / value["latency"])
+    assert value["roofline_share"] > 0
+    assert value.get("evaluations") == (6 if mode == "sampling" else None)
+    assert bool(value["disturbed"]) == bool(facts["timing"]["disturbed"]) == bool(found["disturbed"].note)
+
+
+def test_half_precision_halves_the_weights():
+    found, _ = figures(spec(efficiency__precision="bfloat16"))
+    assert found["memory_parameters"].value == 2 * found["parameters"].value
+
+
+@pytest.mark.parametrize("name", backbones.names())
+def test_the_network_s_own_kernels_are_counted_for_every_family(name):
+    config = backbones.get(name)(width=16, depth=4)
+    images, clips = Geometry(2, 4, 6, 2, classes=3), Geometry(2, 4, 6, 2, frames=3, classes=3)
+    geometry = clips if any(config.faults(images)) else images
+    assert counted_flops(config, geometry, batch=2, backward=False) == config.cost(geometry, batch=2).flops
+
+
+def test_what_does_not_fit_says_so_and_what_does():
+    def takes(batch: int) -> float:
+        found, _ = figures(spec(efficiency__batch=batch, efficiency__mode="training"))
+        return found["memory_allocated"].value / 2**30
+
+    limit = (takes(5) + takes(6)) / 2
+    with pytest.raises(DoesNotFitError, match="does not fit, > ") as told:
+        figures(
+            spec(
+                efficiency__batch=16,
+                efficiency__mode="training",
+                efficiency__memory_gb=limit,
+                efficiency__largest="batch",
+            )
+        )
+    assert {m.name: m.value for m in told.value.measurements}["largest_batch"] == 5
+
+
+def test_the_largest_grid_keeps_the_shape_and_fits(tmp_path):
+    big = {"data.config.height": 48, "data.config.width": 32, "efficiency.memory_gb": 4e-4}
+    asked = RunSpec.parse({**TINY, **big, "efficiency.largest": "patches"})
+    folder = RunFolder.of(asked, tmp_path / "runs")
+    folder.submit(asked)
+    record = execute(folder, cache=tmp_path / "cache", device="cpu")
+    assert record.status == "oom"
+    assert record.error.message.startswith("does not fit, > 0.0004 GiB")
+    found = {m.name: m.value for m in record.measurements}
+    assert 0 < found["largest_patches"] < found["patches"] == 48 * 32
+    rows = next(n for n in range(1, 48) if scaled(asked.geometry, n).tokens == found["largest_patches"])
+    smaller = scaled(asked.geometry, rows)
+    assert Subject.build(asked, CPU, geometry=smaller).output().shape == (1, 2, *smaller.grid)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7])
+def test_a_scaled_grid_is_in_proportion(rows):
+    geometry = Geometry(3, 16, 32, 2, classes=5)
+    found = scaled(geometry, rows)
+    assert found.grid == (rows, 2 * rows)
+    assert (found.channels, found.patch, found.classes) == (3, 2, 5)
+
+
+def test_cuda_graphs_need_a_gpu_and_no_gradients():
+    with pytest.raises(ValueError, match="needs a CUDA device"):
+        figures(spec(efficiency__cuda_graphs=True))
+    with pytest.raises(ValueError, match="leave them out"):
+        spec(efficiency__cuda_graphs=True, efficiency__mode="training")
+
+
+def test_a_wrong_kernel_has_no_speed(tmp_path, monkeypatch):
+    network = load_object(spec().backbone.config.network)
+    monkeypatch.setattr(network, "kernel_faults", staticmethod(lambda config, device: ["fast: is off by 3"]))
+    asked = spec()
+    folder = RunFolder.of(asked, tmp_path / "runs")
+    folder.submit(asked)
+    record = execute(folder, cache=tmp_path / "cache", device="cpu")
+    assert (record.status, record.measurements) == ("failed", ())
+    assert "no speed is reported of a wrong kernel: fast: is off by 3" in record.error.message
+
+
+def test_equal_seeds_make_equal_networks_whose_every_part_is_off_zero():
+    a, b = Subject.build(spec(), CPU), Subject.build(spec(), CPU)
+    assert torch.equal(a.output(), b.output())
+    assert all(p.detach().any() for p in a.network.parameters())

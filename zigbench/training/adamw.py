@@ -45,6 +45,11 @@ class AdamW:
             parameter: (torch.zeros_like(weight), torch.zeros_like(weight))
             for parameter, weight in self._weights.items()
         }
+        # A lookup by parameter costs a call each, and there are hundreds a step.
+        self._rows = [
+            [(parameter, self._weights[parameter], *self.moments[parameter]) for parameter in group["params"]]
+            for group in self.param_groups
+        ]
         self._count = torch.zeros((), dtype=torch.float32, device=self.parameters[0].device)
 
     def zero(self) -> None:
@@ -62,16 +67,16 @@ class AdamW:
         """One step of rate ``lr`` along the gradients that are there; a parameter without one is left as it is."""
         self._count += 1
         first, second = self.spec.betas
-        for group in self.param_groups:
-            chosen = [parameter for parameter in group["params"] if parameter.grad is not None]
+        for group, rows in zip(self.param_groups, self._rows, strict=True):
+            chosen = [row for row in rows if row[0].grad is not None]
             if not chosen:
                 continue
-            moments = [self.moments[parameter] for parameter in chosen]
+            parameters, weights, means, squares = map(list, zip(*chosen, strict=True))
             torch._fused_adamw_(
-                [self._weights[parameter] for parameter in chosen],
-                self.gradients(chosen),
-                [pair[0] for pair in moments],
-                [pair[1] for pair in moments],
+                weights,
+                self.gradients(parameters),
+                means,
+                squares,
                 [],
                 [self._count] * len(chosen),
                 lr=self.lr,

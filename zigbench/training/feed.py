@@ -6,6 +6,7 @@ meet the same noise however many processes there are.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,12 @@ from zigbench.data.split import Indices, Split, Visit
 from zigbench.interpolant import Interpolant
 from zigbench.rng import derive_seed
 from zigbench.training.distributed import World
+
+BURST = 8
+"""Steps whose material is made at once, where it is small and its data lie in memory."""
+
+BURST_BYTES = 2**22
+"""Bytes that such material may take."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,19 @@ class Feed:
 
     def walk(self, start: int, stop: int) -> Iterator[Material]:
         """Material of steps ``start`` to ``stop`` (exclusive)."""
+        material = self._material(start, stop)
+        # Between two steps the processor's caches are full of the network: making a little of the material then takes
+        # several times as long as making more of it at once.
+        first = next(material, None)
+        if first is None:
+            return
+        yield first
+        size = sum(part.nbytes for part in (first.x, first.noise, first.context) if part is not None)
+        burst = BURST if self.split.resident and size * BURST <= BURST_BYTES else 1
+        while made := list(itertools.islice(material, burst)):
+            yield from made
+
+    def _material(self, start: int, stop: int) -> Iterator[Material]:
         share = self._share
         for step, read in enumerate(batches(self.split, self._asked, start, stop), start):
             x = self._move(read.x)

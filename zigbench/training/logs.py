@@ -27,12 +27,13 @@ class LineLog:
     def __init__(self, path: Path, length: int = 0) -> None:
         self.path = path
         self._file = open(path, "ab")  # noqa: SIM115 - open as long as the training
+        self._waiting: list[dict[str, Any]] = []
         self._flushed = time.monotonic()
         self.cut(length)
 
     def cut(self, length: int) -> None:
         """Forget everything after the first ``length`` bytes."""
-        self._file.flush()
+        self.flush()
         found = os.fstat(self._file.fileno()).st_size
         if found < length:
             raise ValueError(
@@ -40,7 +41,13 @@ class LineLog:
                 "delete the run's folder to start it anew"
             )
         self._file.truncate(length)
-        self.length = length
+        self._length = length
+
+    @property
+    def length(self) -> int:
+        """Bytes of all lines so far."""
+        self.flush()
+        return self._length
 
     def write(self, line: dict[str, Any]) -> None:
         """Append one line; the file holds it within a second, if lines keep coming.
@@ -48,18 +55,26 @@ class LineLog:
         Raises:
             OSError: the disk is full.
         """
-        self.length += self._file.write(json.dumps(line).encode() + b"\n")
+        self._waiting.append(line)
         now = time.monotonic()
         if now - self._flushed > FLUSH:
-            self._file.flush()
             self._flushed = now
+            self.flush()
+
+    def flush(self) -> None:
+        """Put into the file what waits."""
+        waiting, self._waiting = self._waiting, []
+        for line in waiting:
+            self._length += self._file.write(json.dumps(line).encode() + b"\n")
+        self._file.flush()
 
     def sync(self) -> None:
         """Make what was written durable."""
-        self._file.flush()
+        self.flush()
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
+        self.flush()
         self._file.close()
 
 

@@ -69,6 +69,16 @@ def frame(root: Path | str = RUNS) -> pd.DataFrame:
     return scan(root).frame()
 
 
+def joined(records: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Rows of two frames in one; what is a column of one alone is empty in the other's rows."""
+    import pandas as pd
+
+    if others.empty or records.empty:
+        return records if others.empty else others
+    # As objects: columns that only one of them has would else be filled with NaN, and their types be lost.
+    return pd.concat([records.astype(object), others.astype(object)], ignore_index=True).astype(FLOATS)
+
+
 def wide(table: pd.DataFrame) -> pd.DataFrame:
     """One row a run: its spec and environment, and one column for each metric's value."""
     if table.empty:

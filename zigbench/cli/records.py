@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -16,11 +17,12 @@ def collect(
     results: Results = RUNS,
     csv: Annotated[Path | None, typer.Option(help="Write the long frame to this CSV file.")] = None,
 ) -> None:
-    """Gather every record into one long table, and name the damaged ones."""
-    from zigbench.collect import scan
+    """Gather every record, and what `make benchmark` stored beside, into one long table; name the damaged ones."""
+    from zigbench import benchmarks
+    from zigbench.collect import joined, scan
 
     found = scan(results)
-    table = found.frame()
+    table = joined(found.frame(), benchmarks.frame(results.parent / "benchmarks"))
     if csv:
         table.to_csv(csv, index=False)
     out.print(f"{len(found.records)} records, {len(table)} rows" + (f" written to {csv}" if csv else ""))
@@ -115,11 +117,14 @@ def inspect(
 
 @app.command()
 def compare(
-    a: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its folder.")],
+    a: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its folder; or a file of benchmarks.")],
     b: Annotated[str, typer.Argument(metavar="RUN", help="Another's.")],
     results: Results = RUNS,
 ) -> None:
-    """Say in words how the protocols of two runs differ, metric by metric."""
+    """Say in words how the protocols of two runs differ, metric by metric; or which benchmarks became slower."""
+    if a.endswith(".json") and b.endswith(".json"):
+        _compare_benchmarks(Path(a), Path(b))
+        return
     from zigbench.evaluation import compare as differences
 
     folders = [Path(run) if Path(run).is_dir() else results / run for run in (a, b)]
@@ -130,3 +135,16 @@ def compare(
         out.print(f"[bold]{metric}[/]: " + ("the same protocol" if not found else ""))
         for line in found:
             out.print(f"  {line}", markup=False)
+
+
+def _compare_benchmarks(a: Path, b: Path) -> None:
+    from zigbench import benchmarks
+    from zigbench.display import changes_table
+
+    before, after = benchmarks.read(a), benchmarks.read(b)
+    if before.machine != after.machine:
+        out.print(f"[yellow]The machines differ:[/] {before.machine} and {after.machine}.")
+    changes = benchmarks.compare(before, after)
+    out.print(changes_table(changes))
+    counts = Counter(change.verdict for change in changes)
+    out.print(", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()) or "no benchmarks")

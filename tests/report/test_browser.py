@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import synthetic
+import synthetic_speed
 
 from zigbench import report
 from zigbench.suite import Cell
@@ -32,6 +33,10 @@ def site(tmp_path_factory: pytest.TempPathFactory, root: Path, cells: list[Cell]
     report.write(suite, cells, root=root, out=folder / "squares", command="zigbench report squares")
     empty = synthetic.suite(name="empty", question="Is anything here?", contrasts=())
     report.write(empty, [], root=root, out=folder / "empty", command="zigbench report empty")
+    speed = synthetic_speed.suite()
+    runs = tmp_path_factory.mktemp("speed")
+    timed = synthetic_speed.populate(runs, speed)
+    report.write(speed, timed, root=runs, out=folder / "speed", command="zigbench report speed")
     report.write_index(folder, command="zigbench report --all")
     return folder
 
@@ -50,6 +55,7 @@ def addresses(site: Path, cells: list[Cell]) -> dict[str, str]:
         "suite": site / "squares" / "index.html",
         "empty": site / "empty" / "index.html",
         "index": site / "index.html",
+        "speed": site / "speed" / "index.html",
         "run": site / "squares" / "runs" / f"{cells[0].spec.id}.html",
     }
     return {name: path.as_uri() for name, path in paths.items()}
@@ -67,7 +73,7 @@ def opened(browser: Browser, address: str, **context: Any) -> tuple[Page, list[s
     return page, faults
 
 
-@pytest.mark.parametrize("name", ["suite", "empty", "index", "run"])
+@pytest.mark.parametrize("name", ["suite", "empty", "index", "run", "speed"])
 def test_silent_alone_and_within_every_width(name: str, browser: Browser, site: Path, cells: list[Cell]) -> None:
     for width in WIDTHS:
         page, faults = opened(
@@ -85,6 +91,21 @@ def test_first_screen_holds_question_answer_and_figure(browser: Browser, site: P
         box = page.locator(place).first.bounding_box()
         assert box is not None
         assert box["y"] + box["height"] < 900, place
+    page.context.close()
+
+
+def test_the_page_of_speeds_shows_its_figure_first(browser: Browser, site: Path, cells: list[Cell]) -> None:
+    page, faults = opened(browser, addresses(site, cells)["speed"], viewport={"width": 1280, "height": 900})
+    box = page.locator("#answer figure svg").bounding_box()
+    assert box is not None
+    assert box["y"] < 600
+    marks = page.locator("#answer svg title").all_text_contents()
+    assert any("dit, 4,096 patches: does not fit" in mark for mark in marks)
+    assert any(mark.endswith("disturbed") for mark in marks)
+    page.locator("#table-cells thead th").nth(2).get_by_role("button").click()
+    patches = [int(text.replace(",", "")) for text in column(page, "table-cells", 3)]
+    assert patches == sorted(patches)
+    assert faults == []
     page.context.close()
 
 
@@ -127,7 +148,7 @@ def test_index_filters_by_hardware_and_date(browser: Browser, site: Path, cells:
     assert column(page, "table-suites", 1) == ["empty"]
     page.get_by_label("Hardware").select_option("")
     page.get_by_label("Recorded since").fill("2000-01-01")
-    assert column(page, "table-suites", 1) == ["squares"]
+    assert column(page, "table-suites", 1) == ["speed", "squares"]
     page.get_by_label("Recorded since").fill("2990-01-01")
     assert column(page, "table-suites", 1) == []
     assert faults == []

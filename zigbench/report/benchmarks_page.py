@@ -131,24 +131,33 @@ def _figures(here: Benchmarks) -> dict[str, Asked]:
 
 def _over_length(here: Benchmarks, figure: Any) -> dict[str, dict[str, tuple[Spot, ...]]]:
     """Panels by mode, lines that reach over at least two lengths: unlike types, batches and orders stay apart."""
-    lines: dict[tuple[str, str], list[Spot]] = {}
-    scans = [timing for timing in here.timings if timing.op == "scan"]
-    for timing in scans:
+    lines: dict[tuple[str, tuple[str, ...]], list[Spot]] = {}
+    for timing in here.timings:
         value = figure(timing)
-        if math.isfinite(value):
+        if timing.op == "scan" and math.isfinite(value):
             spot = Spot(float(timing.length), Estimate(value, math.nan, math.nan, 1))
             lines.setdefault((timing.mode, _line(timing)), []).append(spot)
-    told: dict[str, dict[str, tuple[Spot, ...]]] = {}
+    long = {key: spots for key, spots in lines.items() if len({spot.x for spot in spots}) > 1}
+    # What all lines share need not stand beside each.
+    parts = list(zip(*(line for _, line in long), strict=True))
+    told = [place for place, values in enumerate(parts) if place == 0 or len(set(values)) > 1]
+    panels: dict[str, dict[str, tuple[Spot, ...]]] = {}
     for mode in MODES:
-        for (its, label), spots in lines.items():
-            if its == mode and len({spot.x for spot in spots}) > 1:
-                told.setdefault(mode.capitalize(), {})[label] = tuple(sorted(spots, key=lambda spot: spot.x))
-    return told
+        for (its, line), spots in long.items():
+            if its == mode:
+                label = ", ".join(line[place] for place in told)
+                panels.setdefault(mode.capitalize(), {})[label] = tuple(sorted(spots, key=lambda spot: spot.x))
+    return panels
 
 
-def _line(timing: Timing) -> str:
-    shape = f"batch {timing.batch}, {timing.channels} channels"
-    return f"{timing.implementation}, {timing.dtype}, {timing.order} order, {shape}"
+def _line(timing: Timing) -> tuple[str, ...]:
+    return (
+        timing.implementation,
+        timing.dtype,
+        f"{timing.order} order",
+        f"batch {timing.batch}",
+        f"{wording.number(timing.channels)} channels",
+    )
 
 
 def _kernel_table(here: Benchmarks) -> Table:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,13 +125,14 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
     return moved
 
 
-def plain_log_ticks(axes: Axes) -> None:
-    """Ticks at 1, 2 and 5 of every decade of a logarithmic y axis, written as plain numbers."""
+def plain_log_ticks(axes: Axes, which: Literal["x", "y"] = "y") -> None:
+    """Ticks at 1, 2 and 5 of every decade of a logarithmic axis, written as plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
-    axes.yaxis.set_minor_locator(NullLocator())
+    axis = axes.yaxis if which == "y" else axes.xaxis
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
+    axis.set_minor_locator(NullLocator())
 
 
 def end_labels(axes: Axes, labels: Mapping[str, tuple[float, str]], size: float = 8.5) -> None:

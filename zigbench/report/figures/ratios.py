@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zigbench.report import wording
-from zigbench.report.figures.drawing import INK, MARKERS, MUTED, Drawing, canvas, series_style, styled
+from zigbench.report.figures.drawing import INK, MARKERS, MUTED, Drawing, canvas, plain_log_ticks, series_style, styled
 
 
 @styled
@@ -33,12 +33,14 @@ def ratios(rows: Mapping[str, Mapping[str, float]], name: str, *, caption: str =
             gid = f"ratio-{place}-{peers[peer]}"
             dot.set_gid(gid)
             tips[gid] = f"{task}: {peer} takes {wording.number(ratio, 3)} times as long"
-            axes.annotate(
-                f"{wording.number(ratio, 3)}×", (ratio, place), xytext=(6, 0), textcoords="offset points",
-                va="center", fontsize=7.5, color=MUTED,
-            )  # fmt: skip
+            if all(other <= ratio or other > 1.5 * ratio for other in row.values()):  # Else it would run into it.
+                axes.annotate(
+                    f"{wording.number(ratio, 3)}×", (ratio, place), xytext=(6, 0), textcoords="offset points",
+                    va="center", fontsize=7.5, color=MUTED,
+                )  # fmt: skip
         said.append(f"{task}: " + ", ".join(f"{peer} {wording.number(r, 3)}×" for peer, r in row.items()))
     axes.set_xscale("log")
+    plain_log_ticks(axes, "x")
     axes.margins(x=0.12)
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set_ylim(len(rows) - 0.4, -0.6)

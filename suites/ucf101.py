@@ -12,6 +12,7 @@ UCF101 = {
     "data.config": {"resolution": 256, "frames": 16},
     "backbone.patch": 2,
     "evaluation.batch": 16,
+    "evaluation.preview": 10,
     "evaluation.metrics": ["fvd", "frame_fid", "fvd_released", "held_out_loss"],
 }
 

@@ -41,6 +41,9 @@ COLOURS = {
 PICTURE_BUDGET = 2_000_000
 """Bytes that the pictures of samples on one page may take together."""
 
+SIDE = 128
+"""Height in pixels at which samples are shown at most."""
+
 
 @cache
 def _environment() -> jinja2.Environment:
@@ -85,7 +88,7 @@ def pictures(samples: dict[str, np.ndarray], count: int = 10) -> list[dict[str, 
 
     Of clips it shows some frames, and an animated WebP beside it (``moving``) all of them.
     """
-    side = 128
+    side = SIDE
     while True:
         made = [_picture(arm, images, count, side) for arm, images in samples.items()]
         size = sum(len(p["source"]) + len(p["moving"]["source"] if p["moving"] else "") for p in made)
@@ -100,7 +103,7 @@ def animation(samples: dict[str, np.ndarray]) -> bytes | None:
     if len(shapes) != 1 or any(clips.ndim != 5 for clips in samples.values()):
         return None
     height = shapes.pop()[-2]
-    return figures.animated(figures.moving(samples), max(1, 64 // height), exact=height <= EXACT)
+    return figures.animated(figures.moving(samples), max(min(1, SIDE / height), 64 // height), exact=height <= EXACT)
 
 
 def _picture(arm: str, images: np.ndarray, count: int, side: int) -> dict[str, Any]:

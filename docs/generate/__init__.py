@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from generate import backbones, cli, curves, data, gallery, metrics, published, spec, suites
+from generate import backbones, cli, curves, data, figures, gallery, metrics, published, spec, suites
 
 PARTS: dict[str, Callable[[], str]] = {
     "cli": cli.commands,
@@ -20,6 +20,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "curves-3d": curves.clips,
     "data": data.sets,
     "metrics": metrics.metrics,
+    "figures": figures.figures,
     "suites": suites.suites,
     "published": published.tables,
     "gallery-curves": gallery.curves,

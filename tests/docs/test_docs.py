@@ -27,7 +27,7 @@ PROGRAMS = {"zigbench", "make", "python", "pip", "nvcc"}
 # A run is planned with the same arguments: the tests train elsewhere.
 PLANNED = {"run": ("--workers",), "report": ("--reports",)}
 # These wait, look at a whole machine, or need the runs they name; their arguments are parsed.
-PARSED = {"cancel", "logs", "doctor", "prepare", "evaluate", "export"}
+PARSED = {"cancel", "logs", "doctor", "prepare", "evaluate", "export", "inspect"}
 
 
 def blocks(page: Path, kind: str) -> list[str]:
@@ -60,7 +60,7 @@ def runnable(line: str) -> str | None:
         return None
     at = next((i for i, word in enumerate(words) if word in COMMANDS), 1)
     name = words[at]
-    if name in PARSED:
+    if name in PARSED or {"--all", "--benchmarks"} & set(words):
         return None
     if name in PLANNED:
         words[at] = "plan"

@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 
 from zigbench import efficiency, evaluation, training
 from zigbench.backbone import build_from, count_parameters
+from zigbench.efficiency.ceilings import matmul
 from zigbench.folder import RunFolder
 from zigbench.interpolant import Interpolant
 from zigbench.leaving import Left, never
@@ -24,6 +26,7 @@ from zigbench.record import Failure, Measurement, Record, Status, environment
 from zigbench.registry import load_object
 from zigbench.rng import derive_seed
 from zigbench.spec import RunSpec
+from zigbench.training.precision import AUTOCAST, matrix_precision
 from zigbench.weights import load_network
 
 FULL = 2**16
@@ -180,6 +183,7 @@ def train(work: Work) -> tuple[Measurement, ...]:
         label_dropout=spec.backbone.config.label_dropout,
         on_step=lambda step, loss: work.tell("training", step, spec.training.steps, loss=loss),
         leave=work.leave,
+        ceiling=_ceiling(spec, device),
     )
     facts = (
         Measurement(name="parameters", value=count_parameters(model)),
@@ -229,6 +233,27 @@ TASKS: Mapping[str, Callable[[Work], tuple[Measurement, ...]]] = {
     "evaluate": evaluate,
     "efficiency": time_and_memory,
 }
+
+
+def _ceiling(spec: RunSpec, device: torch.device) -> float | None:
+    """Images a second that the device would train on if it did nothing but matrix products; None if that is unknown.
+
+    The backward pass takes twice the operations of the forward pass.
+    """
+    cost = spec.backbone.config.cost(spec.geometry)
+    return None if cost is None else _matrix_rate(device, spec.training.precision) / (3 * cost.flops)
+
+
+@lru_cache(maxsize=8)
+def _matrix_rate(device: torch.device, precision: str) -> float:
+    """Operations a second of the device's matrix products in a training's precision, measured once a process."""
+    dtype = AUTOCAST.get(precision, torch.float32)
+    with matrix_precision(precision):
+        found = matmul(device, dtype)
+    if device.type == "cuda":  # What it took is no part of the training's memory.
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    return found
 
 
 def _failure(error: BaseException, folder: RunFolder) -> Failure:

@@ -22,7 +22,7 @@ def weights(model: torch.nn.Module) -> torch.Tensor:
 
 def test_a_training_learns_and_tells_what_it_did(tmp_path):
     told = []
-    trained = train(tmp_path, steps=300, batch=16, on_step=lambda step, loss: told.append((step, loss)))
+    trained = train(tmp_path, steps=300, batch=16, on_step=lambda step, loss: told.append((step, loss)), ceiling=2e6)
     assert trained.step == 300
     assert trained.images_seen == 4800
     assert [step for step, _ in told] == list(range(1, 301))
@@ -35,6 +35,7 @@ def test_a_training_learns_and_tells_what_it_did(tmp_path):
     figures = read_lines(tmp_path / "telemetry.jsonl")[-1]
     assert figures["step"] == 300
     assert figures["images_per_second"] > 0
+    assert figures["matrix_peak_share"] == pytest.approx(figures["images_per_second"] / 2e6, rel=0.05, abs=1e-5)
     assert 0 <= figures["data_wait_share"] <= 1
     assert figures["peak_memory_bytes"] > 1e6
 

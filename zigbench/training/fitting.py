@@ -32,6 +32,7 @@ def fit(
     device: torch.device | str = "cpu",
     label_dropout: float = 0.0,
     leave: Callable[[], bool] = never,
+    ceiling: float | None = None,
 ) -> Trained:
     """Train ``model`` on ``split``, from the newest checkpoint in ``folder`` where there is one.
 
@@ -51,6 +52,8 @@ def fit(
         device: where to compute.
         label_dropout: share of samples trained without label and context, for guidance.
         leave: asked after each step on every process; when one says yes, the training leaves a checkpoint and goes.
+        ceiling: images a second that one device would train on if it did nothing but matrix products, for the
+            telemetry; None where that is not known.
 
     Returns:
         The averaged network and what became of the training.
@@ -82,6 +85,7 @@ def fit(
             label_dropout=label_dropout,
             world=world,
             leave=leave,
+            ceiling=ceiling,
         )
         if training.activation_checkpointing:
             stack.enter_context(recomputed(model))

@@ -72,6 +72,7 @@ class Loop:
         label_dropout: float,
         world: World,
         leave: Callable[[], bool],
+        ceiling: float | None,
     ) -> None:
         self.model = model.train()
         self.optimizer = optimizer
@@ -79,6 +80,7 @@ class Loop:
         self.seed = seed
         self.on_step = on_step
         self.leave = leave
+        self.ceiling = None if ceiling is None else ceiling * world.size
         self.device = device
         self.world = world
         self.average = Average(model, training)
@@ -121,7 +123,8 @@ class Loop:
     def _walk(self) -> None:
         """Step until the end, or until the training diverges."""
         geometry = getattr(self.model, "geometry", None)
-        meter = Meter(self.training.batch, geometry.tokens if geometry else 1, self.device, self.progress.seconds)
+        tokens = geometry.tokens if geometry else 1
+        meter = Meter(self.training.batch, tokens, self.device, self.progress.seconds, self.ceiling)
         walk = self.feed.walk(self.progress.step, self.training.steps)
         material = meter.waiting(walk)
         saved = time.monotonic()

@@ -24,12 +24,17 @@ class Meter:
         tokens: tokens an image.
         device: whose memory is told.
         seconds: that the training had taken when it was resumed.
+        ceiling: images a second that all devices together would reach if they did nothing but matrix products; None
+            where that is not known.
     """
 
-    def __init__(self, batch: int, tokens: int, device: torch.device, seconds: float = 0.0) -> None:
+    def __init__(
+        self, batch: int, tokens: int, device: torch.device, seconds: float = 0.0, ceiling: float | None = None
+    ) -> None:
         self.batch = batch
         self.tokens = tokens
         self.device = device
+        self.ceiling = ceiling
         self._before = seconds
         self._begun = self._last = time.perf_counter()
         self._steps = 0
@@ -55,8 +60,10 @@ class Meter:
     def line(self, step: int) -> dict[str, Any]:
         """Figures since the line before; ``step`` is the number of steps done.
 
-        images_per_second and tokens_per_second over all processes; data_wait_share, the share of the time spent
-        on getting the next batch; peak_memory_bytes of this process, on the device where it is a GPU.
+        images_per_second and tokens_per_second over all processes; matrix_peak_share, the share of the ceiling that
+        was reached (operations that are done twice to save memory count once), where there is one; data_wait_share,
+        the share of the time spent on getting the next batch; peak_memory_bytes of this process, on the device where
+        it is a GPU.
         """
         now = time.perf_counter()
         span = max(now - self._last, 1e-9)
@@ -69,6 +76,8 @@ class Meter:
             "data_wait_share": round(self._waited / span, 5),
             "peak_memory_bytes": peak_memory(self.device),
         }
+        if self.ceiling is not None:
+            figures["matrix_peak_share"] = round(images / self.ceiling, 5)
         self._last, self._steps, self._waited = now, 0, 0.0
         return figures
 

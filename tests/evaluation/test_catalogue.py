@@ -39,7 +39,7 @@ def test_an_unknown_metric_is_refused_with_the_nearest_name(make_spec) -> None:
 
 
 def test_an_unreadable_reference_is_refused(make_spec) -> None:
-    with pytest.raises(SpecError, match="train, held-out, or the path"):
+    with pytest.raises(SpecError, match="train, held-out, train-decoded, held-out-decoded, or the path"):
         make_spec(evaluation__reference="validation")
 
 

@@ -85,7 +85,7 @@ suite = Suite(
     baseline="zigma",
     figures=("throughput", "roofline"),
     resources=GPU,
-    outermost="seed",
+    order=("seed", "grid", "mode", "arm"),
     notes=(ROUND,),
     profiles={
         "miniature": Profile(

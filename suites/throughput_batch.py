@@ -15,7 +15,7 @@ suite = Suite(
     baseline="zigma",
     figures=("throughput_batch",),
     resources=GPU,
-    outermost="seed",
+    order=("seed", "batch", "arm"),
     notes=(ROUND, "Forward and backward pass, on 32×32 grids."),
     profiles={
         "miniature": Profile(

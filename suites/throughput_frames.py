@@ -16,7 +16,7 @@ suite = Suite(
     baseline="ssts",
     figures=("throughput", "roofline"),
     resources=GPU,
-    outermost="seed",
+    order=("seed", "clip", "mode", "arm"),
     notes=(ROUND, "Frames of 16×16 patches; images a second are clips a second."),
     profiles={
         "miniature": Profile(

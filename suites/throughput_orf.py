@@ -34,7 +34,7 @@ suite = Suite(
     baseline="zigma-1",
     figures=("throughput_orf",),
     resources=GPU,
-    outermost="seed",
+    order=("seed", "mode", "arm"),
     notes=(ROUND, "Width and depth are equal, so that parallel networks have more parameters, the more directions."),
     profiles={
         "miniature": Profile(

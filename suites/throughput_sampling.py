@@ -23,7 +23,7 @@ suite = Suite(
     baseline="zigma",
     figures=("throughput_sampling",),
     resources=GPU.override({"hours": 0.1}),
-    outermost="seed",
+    order=("seed", "evaluations", "how", "arm"),
     notes=(ROUND, "Euler's method, one network evaluation a step, on 32×32 grids at batch 1."),
     profiles={
         "miniature": Profile(

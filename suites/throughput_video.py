@@ -70,7 +70,7 @@ suite = Suite(
     baseline="ssts",
     figures=("throughput", "roofline"),
     resources=GPU,
-    outermost="seed",
+    order=("seed", "clip", "mode", "arm"),
     notes=(ROUND, "Clips of 16 frames, four latent channels; images a second are clips a second."),
     profiles={
         "miniature": Profile(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,3 +130,17 @@ def test_a_suite_in_the_users_own_file(tmp_path):
 def test_an_unknown_suite_is_named():
     with pytest.raises(ValueError, match="did you mean 'quickstart'"):
         load("quickstat")
+
+
+def test_runs_are_done_in_the_order_that_the_suite_names():
+    axes = (grid("training.batch", (2, 4), name="arm"), grid("training.steps", (1, 2), name="b"), grid("seed", (0, 1)))
+    made = Suite(name="s", question="?", base=BASE, axes=axes)
+    named = replace(made, order=("seed", "b"))
+    assert {cell.spec.id for cell in expand(made)} == {cell.spec.id for cell in expand(named)}
+    labels = [tuple(cell.labels.values()) for cell in expand(named)]
+    assert [(seed, b, arm) for arm, b, seed in labels] == sorted((seed, b, arm) for arm, b, seed in labels)
+    assert all(list(cell.labels) == ["arm", "b", "seed"] for cell in expand(named))
+    fewer = replace(named, profiles={"few": Profile(axes=axes[1:])}).profile("few")
+    assert [tuple(cell.labels.values()) for cell in expand(fewer)] == [("1", "0"), ("2", "0"), ("1", "1"), ("2", "1")]
+    with pytest.raises(ValueError, match="names round, and no axis"):
+        list(expand(replace(made, order=("round",))))

@@ -113,8 +113,8 @@ class Suite:
         published: tables of ``results/published.csv`` that ask the same.
         published_as: published methods by arm, where the names differ: ``{"sweep-1": "sweep"}``.
         resources: what one run needs; a point of an axis may override it (``resources.gpus``).
-        outermost: axis whose labels are gone through slowest, wherever it stands: all arms of its first label are run
-            before any of its second. For what is timed, where a drift of the machine must meet all arms alike.
+        order: axes from the slowest to the fastest in which the runs are done; those that are not named follow. For
+            what is timed, where a drift of the machine must meet all arms alike.
         notes: what a reader of the report must know, a sentence each.
     """
 
@@ -133,7 +133,7 @@ class Suite:
     published: tuple[str, ...] = ()
     published_as: Mapping[str, str] = field(default_factory=dict)
     resources: Resources = field(default_factory=Resources)
-    outermost: str | None = None
+    order: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def profile(self, name: str | None) -> Suite:
@@ -153,10 +153,12 @@ class Suite:
             for key in ("axes", "metrics", "equal", "figures", "resources")
             if (value := getattr(chosen, key)) is not None
         }
+        axes = {axis.name for axis in given.get("axes", self.axes)}
         return replace(
             self,
             name=f"{self.name}-{name}",
             base=merge(nest(self.base), chosen.base),
+            order=tuple(axis for axis in self.order if axis in axes),
             notes=(*self.notes, *chosen.notes),
             profiles={},
             **given,
@@ -178,7 +180,7 @@ class Cell:
 
 
 def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Sequence[str] = ()) -> Iterator[Cell]:
-    """The suite's cells in the order of its axes, the last axis fastest and ``suite.outermost`` slowest.
+    """The suite's cells in the order of its axes, the last axis fastest, unless ``suite.order`` says another.
 
     Args:
         suite: what to expand; :meth:`Suite.profile` first for a profile.
@@ -187,7 +189,7 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
 
     Raises:
         SpecError: a cell's spec has faults (the cell is named), or a condition is none.
-        ValueError: two cells are the same run.
+        ValueError: two cells are the same run, or the order names no axis.
     """
     wanted = [_condition(text) for text in only]
     axes = {axis.name for axis in suite.axes}
@@ -195,7 +197,12 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
     by_label = [(key, value) for key, value in wanted if key in axes]
     by_key = [(key, value) for key, value in wanted if key not in axes]
     seen: dict[str, Cell] = {}
-    slowest_first = sorted(suite.axes, key=lambda axis: axis.name != suite.outermost)
+    known = [axis.name for axis in suite.axes]
+    if unknown := set(suite.order) - set(known):
+        raise ValueError(
+            f"suite {suite.name!r}: the order names {', '.join(sorted(unknown))}, and no axis is called so"
+        )
+    slowest_first = [suite.axes[known.index(name)] for name in dict.fromkeys((*suite.order, *known))]
     for labels in itertools.product(*(axis.points for axis in slowest_first)):
         chosen = {axis.name: label for axis, label in zip(slowest_first, labels, strict=True)}
         labelled = {axis.name: chosen[axis.name] for axis in suite.axes}

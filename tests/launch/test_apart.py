@@ -73,7 +73,7 @@ def test_cells_are_measured_one_after_another_in_the_order_of_the_rounds(tmp_pat
         question="?",
         base=TINY,
         axes=(grid("backbone.config.depth", (1, 2), name="arm"), grid("seed", (0, 1))),
-        outermost="seed",
+        order=("seed",),
     )
     cells = list(expand(suite))
     assert [tuple(cell.labels.values()) for cell in cells] == [("1", "0"), ("2", "0"), ("1", "1"), ("2", "1")]

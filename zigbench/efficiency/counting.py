@@ -25,8 +25,8 @@ def counted_flops(config: BackboneConfig, geometry: Geometry, *, batch: int, bac
     try:
         with torch.device("meta"):
             network = build_from(config, geometry).train(backward)
-            # The generator draws on the CPU; only shapes are needed here.
-            given = {name: value.to("meta") for name, value in _shapes(geometry, batch).items()}
+        inputs = noise_like(geometry, batch, torch.Generator())
+        given = {name: value.to("meta") for name, value in inputs.items()}
         with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(backward):
             out = network(**given)
             if backward:
@@ -34,8 +34,3 @@ def counted_flops(config: BackboneConfig, geometry: Geometry, *, batch: int, bac
     except (RuntimeError, NotImplementedError):
         return None
     return counter.get_total_flops()
-
-
-def _shapes(geometry: Geometry, batch: int) -> dict[str, torch.Tensor]:
-    with torch.device("cpu"):
-        return noise_like(geometry, batch, torch.Generator("cpu"))

@@ -94,12 +94,12 @@ def _measured(
     compile_time = _prepare(subject, asked)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    before, gpu_before = conditions.read(), conditions.read_gpu(device)
+    before = conditions.read()
     taken = measure_times(subject.call, device, seconds=asked.seconds)
     after, gpu = conditions.read(), conditions.read_gpu(device)
-    disturbed = [*conditions.disturbances(before, after), *gpu_before.disturbances, *gpu.disturbances]
+    disturbed = [*conditions.disturbances(before, after), *gpu.disturbances]
     timing |= {"steady": taken.steady, "warm_up": len(taken.warm_up), "repeats": len(taken.samples)}
-    timing |= {"disturbed": list(dict.fromkeys(disturbed)), "gpu": dict(gpu.facts)}
+    timing |= {"disturbed": disturbed, "gpu": dict(gpu.facts)}
     calls = subject.evaluations() if asked.mode == "sampling" else 1
     return (
         *_speed(taken, asked.batch),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,18 +49,19 @@ class Subject:
         assert asked is not None
         geometry, batch = geometry or spec.geometry, batch or asked.batch
         training = asked.mode == "training"
-        network = build_from(spec.backbone.config, geometry, seed=derive_seed(spec.seed, "initialisation"))
+        with device:  # Drawing a hundred million weights takes a processor a second, and a GPU nothing.
+            network = build_from(spec.backbone.config, geometry, seed=derive_seed(spec.seed, "initialisation"))
         network.to(device).train(training)
-        generator = torch.Generator().manual_seed(derive_seed(spec.seed, "efficiency"))
+        generator = torch.Generator(device).manual_seed(derive_seed(spec.seed, "efficiency"))
         for parameter in network.parameters():
             if parameter.requires_grad and not parameter.detach().any():
                 # Products with zeros take less power, and so other clocks, than those of a trained network.
-                noise = STD * torch.randn(parameter.shape, generator=generator)
-                parameter.data.copy_(noise)
+                parameter.data.normal_(std=STD, generator=generator)
         dtype = torch.float32 if training else DTYPES[asked.precision]
         network.to(dtype)
         inputs = noise_like(geometry, batch, generator)
-        inputs = {name: _cast(value, dtype).to(device) for name, value in inputs.items()}
+        # Times keep their precision: a sampler gives them so, whatever the network computes in.
+        inputs = {name: value if name in ("t", "label") else value.to(dtype) for name, value in inputs.items()}
         optimizer = None
         if training:
             optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=0.0)
@@ -80,10 +82,7 @@ class Subject:
 
     def capture(self) -> None:
         """Replay the network as a CUDA graph from now on."""
-        given = dict(self.inputs)
-        if self.spec.efficiency is not None and self.spec.efficiency.mode == "sampling":
-            given["t"] = given["t"].to(torch.promote_types(given["t"].dtype, torch.float32))
-        self.forward = Graphed(self.forward, **given)
+        self.forward = Graphed(self.forward, **self.inputs)
 
     def output(self, network: nn.Module | None = None) -> Tensor:
         """One forward pass without gradients, of the network that is called unless another is given."""
@@ -134,17 +133,11 @@ class Subject:
 
 
 def noise_like(geometry: Geometry, batch: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Inputs of a network on ``geometry``: noise for x and context, times and labels at random."""
-    inputs = {
-        "x": torch.randn(batch, *geometry.sample_shape, generator=generator),
-        "t": torch.rand(batch, generator=generator),
-    }
+    """Inputs of a network on ``geometry``, on the generator's device: noise for x and context, random t and labels."""
+    on: dict[str, Any] = {"generator": generator, "device": generator.device}
+    inputs = {"x": torch.randn(batch, *geometry.sample_shape, **on), "t": torch.rand(batch, **on)}
     if geometry.classes is not None:
-        inputs["label"] = torch.randint(0, geometry.classes, (batch,), generator=generator)
+        inputs["label"] = torch.randint(0, geometry.classes, (batch,), **on)
     if geometry.context is not None:
-        inputs["context"] = torch.randn(batch, *geometry.context, generator=generator)
+        inputs["context"] = torch.randn(batch, *geometry.context, **on)
     return inputs
-
-
-def _cast(value: Tensor, dtype: torch.dtype) -> Tensor:
-    return value.to(dtype) if value.is_floating_point() else value

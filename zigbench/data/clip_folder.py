@@ -32,27 +32,34 @@ class ClipFolder:
 
     def __init__(self, config: ClipFolderConfig) -> None:
         samples = clips_of(Path(config.path))
+        found: list[_Clip] = []
+        self.unreadable: list[str] = []
+        kept: list[_Clip] = []
+        held = 0
         with ThreadPoolExecutor(THREADS) as pool:
-            read = list(pool.map(lambda sample: _attempt(sample, config), samples))
-        self.unreadable = [found for found in read if isinstance(found, str)]
+            for clip in pool.map(lambda sample: _attempt(sample, config), samples):
+                if isinstance(clip, str):
+                    self.unreadable.append(clip)
+                    continue
+                found.append(clip)
+                kept.append(clip)
+                held += clip.length * config.channels * config.resolution**2
+                if held > RESIDENT:
+                    for other in kept:
+                        other.pixels = None
+                    kept.clear()
         refuse_too_many(self.unreadable, len(samples), config.unreadable, config.path, "clips")
-        good = [_Clip(s, *found) for s, found in zip(samples, read, strict=True) if not isinstance(found, str)]
-        labels = class_numbers([clip.sample for clip in good], config.classes, config.path)
+        labels = class_numbers([clip.sample for clip in found], config.classes, config.path)
         held_out = held_out_by_content(
-            [clip.digest for clip in good], [clip.sample.split for clip in good], config.held_out
+            [clip.digest for clip in found], [clip.sample.split for clip in found], config.held_out
         )
-        size = config.channels * config.resolution**2
-        if sum(clip.length for clip in good) * size <= RESIDENT:
-            with ThreadPoolExecutor(THREADS) as pool:
-                for clip, pixels in zip(good, pool.map(lambda clip: clip.read(config), good), strict=True):
-                    clip.pixels = pixels
         self.splits: dict[str, Split] = {}
         for name, part in (("train", ~held_out), ("held-out", held_out)):
             rows = np.flatnonzero(part)
             if not len(rows):
                 raise ValueError(f"{config.path}: no clip is left for the split {name!r}")
             label = None if labels is None else torch.from_numpy(labels[rows])
-            self.splits[name] = ClipSplit([good[row] for row in rows], label, config)
+            self.splits[name] = ClipSplit([found[row] for row in rows], label, config)
 
     def split(self, split: str) -> Split:
         """``train`` or ``held-out``.
@@ -66,11 +73,11 @@ class ClipFolder:
 class _Clip:
     """One clip: where it lies, what it is, and its pixels where they are kept."""
 
-    def __init__(self, sample: Sample, digest: str, length: int) -> None:
+    def __init__(self, sample: Sample, digest: str, pixels: np.ndarray) -> None:
         self.sample = sample
         self.digest = digest
-        self.length = length
-        self.pixels: np.ndarray | None = None
+        self.length = len(pixels)
+        self.pixels: np.ndarray | None = pixels
 
     def read(self, config: ClipFolderConfig) -> np.ndarray:
         """All frames, uint8 (F, C, H, W)."""
@@ -124,11 +131,11 @@ def _read(sample: Sample, config: ClipFolderConfig) -> np.ndarray:
     )
 
 
-def _attempt(sample: Sample, config: ClipFolderConfig) -> str | tuple[str, int]:
-    """The digest of a clip's files and its length; what is wrong with it, in words."""
+def _attempt(sample: Sample, config: ClipFolderConfig) -> str | _Clip:
+    """A clip; what is wrong with it, in words."""
     assert sample.picture is not None
     try:
-        length = len(_read(sample, config))
-        return digest_of(sample.picture.read()), length
+        pixels = _read(sample, config)
+        return _Clip(sample, digest_of(sample.picture.read()), pixels)
     except UnreadablePictureError as error:
         return str(error)

@@ -19,8 +19,10 @@ from zigbench.data.split import Visit
 from zigbench.data.ucf101 import UCF101Config
 from zigbench.evaluation import read_protocols
 from zigbench.folder import RunFolder
+from zigbench.report import published
 from zigbench.run import execute
 from zigbench.spec import RunSpec
+from zigbench.suite import expand, load
 
 from .films import write_film, write_frames
 
@@ -166,3 +168,26 @@ def test_clips_and_pictures_are_not_taken_for_each_other(vae, tmp_path) -> None:
         Latents(LatentFolderConfig(**config))
     with pytest.raises(ValueError, match="takes sides that are multiples of 8, not 36"):
         prepare_named("latents", tmp_path / "clips", Choices(resolution=36, to=tmp_path / "x", vae=str(vae), frames=5))
+
+
+def test_the_suite_meets_every_published_figure_and_plans_without_the_data() -> None:
+    suite = load("ucf101")
+    cells = list(expand(suite))
+    assert {cell.spec.geometry.sample_shape for cell in cells} == {(16, 4, 32, 32)}
+    assert {cell.labels["gpus"]: cell.resources.gpus * cell.resources.nodes for cell in cells} == {"4": 4, "16": 16}
+    stated = {figure.name for figure in published.read() if figure.table == "ucf101"}
+    assert stated <= set(suite.published_as.values())
+    arms = {f"{cell.labels['arm']} · {cell.labels['gpus']}" for cell in cells}
+    assert set(suite.published_as) == arms
+    assert "To be downloaded by hand: UCF101" in missing(cells[0].spec.data.config)
+
+
+def test_the_miniature_differs_in_the_scan_alone() -> None:
+    cells = list(expand(load("video_scan").profile("miniature")))
+    rest = {repr({k: v for k, v in c.spec.resolved().items() if k not in ("backbone", "scan", "seed")}) for c in cells}
+    assert len(rest) == 1
+    counts = [cell.spec.backbone.config.parameters(cell.spec.geometry) for cell in cells]
+    assert max(counts) / min(counts) < 1.05
+    assert {cell.spec.seed for cell in cells}.isdisjoint(
+        cell.spec.seed for cell in expand(load("video_scan").profile("rates"))
+    )

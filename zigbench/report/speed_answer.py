@@ -36,9 +36,10 @@ def _is_home(found: Results, label: str) -> bool:
 
 
 def _named(found: Results, of: Sequence[Line]) -> list[Line]:
-    """The baseline first, then whatever has attention, then the rest; as many as a sentence bears."""
+    """The baseline and whatever has attention; where nothing has, the baseline and others, as a sentence bears."""
     ordered = sorted(of, key=lambda line: (not _is_home(found, line.label), line.scans))
-    return ordered[:NAMED]
+    apart = [line for line in ordered if _is_home(found, line.label) or not line.scans]
+    return (apart if len(apart) > 1 else ordered)[:NAMED]
 
 
 def _against(scan: str, attention: str, fought: Sequence[Duel]) -> Sentence:

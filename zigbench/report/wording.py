@@ -34,7 +34,8 @@ def title(metric: str) -> str:
 def noun(metric: str) -> str:
     """A metric's name inside a sentence."""
     text = title(metric)
-    return text if text.split()[0].isupper() or text[:2].isupper() else text[:1].lower() + text[1:]
+    named = text.split()[0].isupper() or text[:2].isupper() or text.startswith("Fréchet")
+    return text if named else text[:1].lower() + text[1:]
 
 
 def number(value: float, digits: int = 4) -> str:

@@ -83,6 +83,27 @@ def test_a_killed_worker_loses_nothing(tmp_path, tiny, untouched):
     assert folder.log.read_bytes() == untouched.log.read_bytes()
 
 
+def test_several_tasks_do_a_run_together_and_none_dies_alone(tmp_path, tiny, untouched):
+    root = tmp_path / "runs"
+    wanted = [Cell({"run": "0"}, RunSpec.parse({**tiny, **LONG}), Resources(tasks=2, memory_gb=1.0))]
+    folder = RunFolder.of(wanted[0].spec, root)
+    events = []
+    for event in launch_local(plan(wanted, root), None, root):
+        events.append(event.kind)
+        if event.kind == "started" and "lost" not in events:
+            wait_until(lambda: folder.read_progress().get("done", 0) > 100)
+            leader = folder.holder()["pid"]
+            (other,) = map(int, Path(f"/proc/{leader}/task/{leader}/children").read_text().split())
+            os.kill(other, signal.SIGKILL)
+    assert events == ["started", "lost", "started", "finished"]
+    wait_until(lambda: not Path(f"/proc/{other}").exists())
+    together, alone = (Record.read(found.record) for found in (folder, untouched))
+    assert together.status == "ok", together.error
+    assert [m.name for m in together.measurements] == [m.name for m in alone.measurements]
+    for mine, theirs in zip(together.measurements, alone.measurements, strict=True):
+        assert mine.value == pytest.approx(theirs.value, rel=1e-3), mine.name
+
+
 def test_a_worker_that_dies_twice_leaves_a_record_that_says_so(tmp_path, tiny):
     root = tmp_path / "runs"
     wanted = cells(tiny, LONG)
@@ -173,3 +194,4 @@ def test_workers_are_bounded_by_cores_memory_and_runs():
     assert available_workers(Resources(cpus=1, memory_gb=0.001), 1) == 1
     assert available_workers(Resources(cpus=10_000), 5) == 1
     assert available_workers(Resources(cpus=1, memory_gb=1e9), 5) == 1
+    assert available_workers(Resources(tasks=10_000, memory_gb=0.001), 5) == 1

@@ -1,12 +1,13 @@
 """A process that executes runs: one after another for a launcher on this machine, or a single one for a scheduler.
 
-``python -m zigbench.worker RESULTS CPUS [LIMIT]`` reads run ids from standard input, a line each, and answers on
-standard output with a line of JSON for each run done. When its input closes, as it does when whoever started it is
-gone, it stops at once, in the midst of a run if need be: everything a run leaves is written atomically, and the next
-one to take the run resumes it.
+``python -m zigbench.worker RESULTS CPUS TASKS GPUS [LIMIT]`` reads run ids from standard input, a line each, and
+answers on standard output with a line of JSON for each run done. When its input closes, as it does when whoever started
+it is gone, it stops at once, in the midst of a run if need be: everything a run leaves is written atomically, and the
+next one to take the run resumes it.
 
-With a limit of so many seconds, each run is done in a process of its own that is forked from this one, which has
-imported everything and computed nothing; one that takes longer is ended and recorded.
+Where there are to be several tasks, so many processes do each run together; for TASKS 0 it is one a GPU, of those that
+are here and at most GPUS. With a limit of so many seconds, each run is done in a process of its own that is forked from
+this one, which has imported everything and computed nothing; one that takes longer is ended and recorded.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from zigbench.apart import Apart
 from zigbench.claim import HEARTBEAT, SILENCE, BusyError
 from zigbench.folder import RunFolder
 from zigbench.leaving import LEFT, Left, Request
+from zigbench.tasks import assisted
 
 LAZY = ("torch._dynamo", "torch.utils.flop_counter")
 """What torch imports when it is first needed, which takes a second: imported once, before runs are forked."""
 
 
-def main(root: Path, cpus: int, limit: float | None = None) -> None:
+def main(root: Path, cpus: int, tasks: int, gpus: int, limit: float | None = None) -> None:
     """Serve until the input closes."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     runs: SimpleQueue[str] = SimpleQueue()
@@ -49,13 +51,15 @@ def main(root: Path, cpus: int, limit: float | None = None) -> None:
     _import_torch(cpus)
     from zigbench.run import execute
 
+    together = tasks or (_at_most_one_a_gpu(gpus) if gpus else 1)
     if apart is not None:
         for name in LAZY:
             importlib.import_module(name)
 
     def do(folder: RunFolder) -> dict[str, str]:
         try:
-            return {"status": execute(folder, cache=root.parent / "cache").status}
+            with assisted(folder.path, cpus, together):
+                return {"status": execute(folder, cache=root.parent / "cache").status}
         except BusyError as error:
             return {"status": "busy", "error": str(error)}
         except (OSError, ValueError) as error:
@@ -74,7 +78,7 @@ def main(root: Path, cpus: int, limit: float | None = None) -> None:
 def do_one(path: Path, cpus: int) -> int:
     """Do one run for a scheduler that may want the machine back at any time; the exit code for the task.
 
-    Where the scheduler started several tasks they do the run together, and the first one answers for it: the others
+    Where several tasks were started they do the run together, and the first one answers for it: the others
     say what went wrong with them in the run's output and end with 0, unless they are killed.
     """
     leave = Request()
@@ -85,7 +89,7 @@ def do_one(path: Path, cpus: int) -> int:
     screen = os.fdopen(os.dup(2), "w", buffering=1)
     _print_into(folder.output)
     together = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
-    assisting = together and int(os.environ["SLURM_PROCID"]) > 0
+    assisting = int(os.environ.get("RANK") or (os.environ["SLURM_PROCID"] if together else "0")) > 0
     try:
         _import_torch(cpus)
         from zigbench.run import assist, execute
@@ -129,6 +133,12 @@ def _import_torch(cpus: int) -> None:
     torch.set_num_threads(cpus)
 
 
+def _at_most_one_a_gpu(gpus: int) -> int:
+    import torch
+
+    return max(1, min(gpus, torch.cuda.device_count()))
+
+
 def _print_into(path: Path) -> None:
     """Send this process's output, that of libraries below Python included, into the run's own file."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -138,4 +148,4 @@ def _print_into(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]) if len(sys.argv) > 3 else None)
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), *map(float, sys.argv[5:]))

@@ -63,7 +63,7 @@ def run(
     statuses: dict[str, str] = {}
     if planned.todo:
         out.print(f"{describe(planned.items)}; running {len(planned.todo)} on this machine.")
-        statuses = show_run(planned, launch_local(planned, chosen.resources, results, workers=workers), out)
+        statuses = show_run(planned, launch_local(planned, None, results, workers=workers), out)
     else:
         out.print(f"{describe(planned.items)}; nothing left to do.")
     page = write_report(chosen, [item.cell for item in planned.items], results, reports)

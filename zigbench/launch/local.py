@@ -38,15 +38,21 @@ def available_workers(resources: Resources, runs: int) -> int:
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     by_memory = int(_free_memory_gb() / resources.memory_gb)
-    return max(1, min(cores // resources.cpus, by_memory, runs))
+    return max(1, min(cores // (resources.cpus * resources.processes), by_memory, runs))
 
 
-def launch_local(plan: Plan, resources: Resources, root: Path, *, workers: int | None = None) -> Iterator[Event]:
+def launch_local(plan: Plan, resources: Resources | None, root: Path, *, workers: int | None = None) -> Iterator[Event]:
     """Run what the plan lacks in worker processes on this machine, yielding an event for each thing that happens.
 
-    A worker that dies (killed, out of memory) loses its run without harm: the run is resumed from its checkpoint by
-    a new worker; when it dies again and came no further, it is recorded as failed. Closing the iterator stops the
-    workers at once and leaves nothing half-written.
+    Where a run is to have several tasks, so many processes do it together. A worker that dies (killed, out of memory)
+    loses its run without harm: the run is resumed from its checkpoint by a new worker; when it dies again and came no
+    further, it is recorded as failed. Closing the iterator stops the workers at once and leaves nothing half-written.
+
+    Args:
+        plan: what is wanted.
+        resources: what a run may use; None for what each asks for.
+        root: results folder.
+        workers: runs at a time; None for what cores and memory allow.
 
     Raises:
         OSError: the results folder can't be written.
@@ -56,7 +62,9 @@ def launch_local(plan: Plan, resources: Resources, root: Path, *, workers: int |
         item.folder.submit(item.cell.spec)
         if item.state in plan.retry:
             item.folder.forget()
-    yield from run_here([item.folder for item in plan.todo], resources, root, workers=workers)
+    classes = plan.classes() if resources is None else {resources: list(plan.todo)}
+    for asked, items in classes.items():
+        yield from run_here([item.folder for item in items], asked, root, workers=workers)
 
 
 def run_here(
@@ -78,7 +86,7 @@ def run_here(
     most = available_workers(resources, len(waiting))
     count = most if resources.exclusive else workers or most
     limit = 3600 * resources.hours if resources.exclusive else None
-    pool = _Pool(root, resources.cpus, min(count, len(waiting)), limit)
+    pool = _Pool(root, resources, min(count, len(waiting)), limit)
     try:
         while waiting or pool.busy:
             message = pool.next()
@@ -127,7 +135,7 @@ class _Pool:
     """Worker processes, each with at most one run; every worker is named by its number."""
 
     root: Path
-    cpus: int
+    resources: Resources
     count: int
     limit: float | None = None
     processes: dict[int, subprocess.Popen[str]] = field(default_factory=dict)
@@ -144,10 +152,11 @@ class _Pool:
         return bool(self.runs) or bool(self.pending)
 
     def start(self, worker: int) -> None:
-        limit = [] if self.limit is None else [str(self.limit)]
+        may = self.resources
+        limits = [may.cpus, may.tasks or 0, may.gpus, *([] if self.limit is None else [self.limit])]
         # Its own session: an interrupt at the terminal reaches this process alone, which then closes the pipes.
         process = subprocess.Popen(
-            [sys.executable, "-m", "zigbench.worker", str(self.root), str(self.cpus), *limit],
+            [sys.executable, "-m", "zigbench.worker", str(self.root), *map(str, limits)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -118,6 +118,13 @@ def test_what_the_recipe_lacks_is_listed(ucf, small, vae) -> None:
         prepare_named("ucf101", ucf, choices)
 
 
+def test_options_that_a_recipe_refuses_are_named(tmp_path) -> None:
+    with pytest.raises(ValueError, match=r"^--resolution 200: Input should be 128 or 256$"):
+        prepare_named("ucf101", tmp_path, Choices(resolution=200))
+    with pytest.raises(ValueError, match=r"^--frames 8: celebahq takes none$"):
+        prepare_named("celebahq", tmp_path, Choices(frames=8))
+
+
 def test_the_published_counts_are_those_of_the_whole_set() -> None:
     for counts in UCF101Config.splits.values():
         assert sum(counts.values()) == 13_320

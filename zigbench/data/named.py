@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from zigbench import registry
 from zigbench.data.autoencoder import CLIP, VAE, Autoencoder, TextEncoder
@@ -82,7 +83,7 @@ def prepare_named(
         out, resolution, with_text = choices.to, choices.resolution, choices.text is not None
     elif issubclass(plugin, LatentsConfig):
         asked = {key: getattr(choices, key) for key in ("resolution", "frames", "official_split")}
-        config = plugin(**{key: value for key, value in asked.items() if value is not None})
+        config = _config(name, plugin, {key: value for key, value in asked.items() if value is not None})
         out, resolution, with_text = choices.to or config.folder, config.resolution, config.text
     else:
         raise ValueError(f"{name} is trained on as it is; there is nothing to prepare")
@@ -131,6 +132,19 @@ def prepare_named(
         manifest=None if config is None else out.parent / f"{name}-{latents or 'pictures'}.json",
     )
     return out, prepare(order, wanted, samples, out, where=source, processes=choices.processes, on_progress=on_progress)
+
+
+def _config(name: str, plugin: type[LatentsConfig], asked: dict[str, Any]) -> LatentsConfig:
+    """A recipe's config; what it refuses is told by the option's name."""
+    try:
+        return plugin(**asked)
+    except ValidationError as error:
+        told = [
+            f"--{str(fault['loc'][0]).replace('_', '-')} {fault['input']}: "
+            + (f"{name} takes none" if fault["type"] == "extra_forbidden" else fault["msg"])
+            for fault in error.errors()
+        ]
+        raise ValueError("; ".join(told)) from None
 
 
 def _latents_of(samples: list[Sample], resolution: int, source: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
+from backbones.dit import DiT
 from backbones.flops import conv_flops, scan_flops
 from backbones.layers.mamba import MambaMixer
 from backbones.layers.modulation import Modulation
+from backbones.network import Network
 from backbones.skeleton import Skeleton
 from backbones.video import AxialAttention
+from backbones.zigma import ZigMa
 from zigbench.backbone import Geometry, build, count_parameters
 
 
@@ -52,7 +54,7 @@ def cost(name: str, geometry: Geometry, *, batch: int = 1, checkpointing: bool =
             given["label"] = torch.zeros(batch, dtype=torch.int64)
         if geometry.context is not None:
             given["context"] = torch.zeros(batch, *geometry.context)
-    network.checkpointing = checkpointing
+    _own(network).checkpointing = checkpointing
     weights = {id(tensor.untyped_storage()) for tensor in [*network.parameters(), *network.buffers()]}
     saved: dict[int, Any] = {}
 
@@ -78,7 +80,8 @@ def cost(name: str, geometry: Geometry, *, batch: int = 1, checkpointing: bool =
 
 @register_flop_formula(torch.ops.zigbench.selective_scan)
 def _scan(u: Any, delta: Any, A: Any, B: Any, C: Any, D: Any, z: Any, *rest: Any, **_: Any) -> int:
-    return scan_flops(*u, A[1], skip=D is not None, gate=z is not None)
+    batch, length, channels = u
+    return scan_flops(batch, length, channels, A[1], skip=D is not None, gate=z is not None)
 
 
 @register_flop_formula(torch.ops.zigbench.selective_scan_backward)
@@ -89,7 +92,8 @@ def _scan_backward(dy: Any, *forward: Any, **_: Any) -> int:
 
 @register_flop_formula(torch.ops.zigbench.causal_conv)
 def _conv(x: Any, weight: Any, *rest: Any, **_: Any) -> int:
-    return conv_flops(*x, weight[1])
+    batch, length, channels = x
+    return conv_flops(batch, length, channels, weight[1])
 
 
 @register_flop_formula(torch.ops.zigbench.causal_conv_backward)
@@ -111,10 +115,10 @@ def effective_receptive_field(
         (rows, columns) or (frames, rows, columns): the mean over samples of |∂ Σ output(token) / ∂ input|, summed
         over the pixels of each token.
     """
-    geometry = network.geometry
+    geometry = _own(network).geometry
     where = token if token is not None else tuple(side // 2 for side in token_grid(geometry))
     x = x.detach().requires_grad_()
-    target = _by_token(network(x, t, **conditions), geometry)[(slice(None), *where)].sum()
+    target = _by_token(network(x, t, **conditions), geometry).movedim(0, -1)[where].sum()
     (gradient,) = torch.autograd.grad(target, x)
     return _by_token(gradient, geometry).abs().sum(dim=-1).mean(dim=0)
 
@@ -129,7 +133,7 @@ def seen(network: nn.Module, *, token: tuple[int, ...] | None = None) -> Tensor:
         bool, (layers + 1, rows, columns) or (layers + 1, frames, rows, columns): entry k holds what is seen
         through the last k layers.
     """
-    geometry = network.geometry
+    geometry = _own(network).geometry
     grid = token_grid(geometry)
     where = token if token is not None else tuple(side // 2 for side in grid)
     visible = torch.zeros(grid, dtype=torch.bool)
@@ -156,7 +160,7 @@ def reached(network: nn.Module) -> Tensor:
     Returns:
         float64, (layers + 1,): 1/L for no layer, since a token counts as having reached itself.
     """
-    length = math.prod(token_grid(network.geometry))
+    length = _own(network).geometry.tokens
     reach = torch.eye(length, dtype=torch.bool)  # Row: from; column: to.
     shares = [reach.double().mean()]
     for orders in layer_orders(network):
@@ -180,16 +184,18 @@ def layer_orders(network: nn.Module) -> Iterator[Tensor | None]:
     Tokens that are not patches carry what they saw only to those visited after them in the same layer, which the
     patches' own order says already; across layers they stand first in every scan and see no patch.
     """
-    if isinstance(network, Skeleton):
-        blocks = [*network.blocks_in, network.block_mid, *network.blocks_out]
+    own = _own(network)
+    if isinstance(own, Skeleton):
+        blocks = [*own.blocks_in, own.block_mid, *own.blocks_out]
     else:
-        blocks = list(network.blocks)
+        assert isinstance(own, ZigMa | DiT)
+        blocks = list(own.blocks)
     for block in blocks:
         mixer, attention = getattr(block, "mixer", None), getattr(block, "attention", None)
         if isinstance(mixer, MambaMixer):
-            yield mixer.orders.cpu() if mixer.orders.ndim == 3 else _patches_only(network, mixer.orders)
+            yield mixer.orders.cpu() if mixer.orders.ndim == 3 else _patches_only(own, mixer.orders)
         elif isinstance(attention, AxialAttention):
-            yield attention.orders(network.geometry)
+            yield attention.orders(own.geometry)
         else:
             yield None
 
@@ -215,7 +221,13 @@ def token_grid(geometry: Geometry) -> tuple[int, ...]:
     return geometry.grid if geometry.frames is None else (geometry.frames, *geometry.grid)
 
 
-def _patches_only(network: nn.Module, orders: Tensor) -> Tensor:
+def _own(network: nn.Module) -> Network:
+    """The same network, known to be one of this package's."""
+    assert isinstance(network, Network)
+    return network
+
+
+def _patches_only(network: Network, orders: Tensor) -> Tensor:
     """Orders over all tokens to orders over the patches, in natural numbering."""
     tokens = orders.shape[1]
     natural = torch.full((tokens,), -1)

@@ -8,7 +8,6 @@ from torch import Tensor
 from backbones.config import BidirectionalConfig
 from backbones.network import scan_orders
 from backbones.zigma import ZigMa
-from zigbench.backbone import Geometry
 
 
 def both_ways(order: Tensor) -> Tensor:
@@ -24,6 +23,7 @@ class Bidirectional(ZigMa):
     sweep-2). Vision Mamba differs by halving the sum and by its clean pre-norm.
     """
 
-    @staticmethod
-    def orders(config: BidirectionalConfig, geometry: Geometry) -> list[Tensor]:
-        return [both_ways(order) for order in scan_orders(config, geometry, config.depth)]
+    config: BidirectionalConfig
+
+    def orders(self) -> list[Tensor]:
+        return [both_ways(order) for order in scan_orders(self.config, self.geometry, self.config.depth)]

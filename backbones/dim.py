@@ -26,6 +26,8 @@ class DiM(DiS):
     blocks, while here all conditions are tokens, as in U-ViT and DiS, and modulate the tail only.
     """
 
+    config: DiMConfig
+
     def __init__(self, config: DiMConfig, geometry: Geometry) -> None:
         super().__init__(config, geometry)
         width = config.width
@@ -35,7 +37,8 @@ class DiM(DiS):
             self.smooth_in = nn.Conv2d(width, width, 3, padding=1, groups=width)
             self.smooth_out = nn.Conv2d(width, width, 3, padding=1, groups=width)
 
-    def orders(self, config: DiMConfig, geometry: Geometry) -> list[Tensor]:
+    def orders(self) -> list[Tensor]:
+        config, geometry = self.config, self.geometry
         extras = extra_tokens(geometry)
         grid = tuple(side + config.pads for side in geometry.grid)
         variants = DIRECTIONS[: config.schemes]
@@ -55,7 +58,7 @@ class DiM(DiS):
         return torch.cat([tokens[:, : self.extras], patches.flatten(1, 2)], dim=1)
 
     def placed(self, h: Tensor, layer: int) -> Tensor:
-        if self.position.kind != "per-layer":
+        if self.position.kind != "per-layer" or self.position.embedding is None:
             return h
         embedding = self.position.embedding[layer]
         p = self.config.pads

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor, nn
 
@@ -44,8 +46,9 @@ class DiS(Skeleton):
     are words of the spec.
     """
 
+    config: DiSConfig
+
     def __init__(self, config: DiSConfig, geometry: Geometry) -> None:
-        self.block_orders = self.orders(config, geometry)
         super().__init__(config, geometry, position_std=0.0, label_std=0.02)
         del self.block_orders  # Each mixer holds its own as a buffer.
         width = config.width
@@ -62,9 +65,14 @@ class DiS(Skeleton):
             if isinstance(layer, nn.Linear) and layer.bias is not None and not kept:
                 nn.init.zeros_(layer.bias)
 
-    def orders(self, config: DiSConfig, geometry: Geometry) -> list[Tensor]:
+    def orders(self) -> list[Tensor]:
         """Orders of each block, (directions, extras + patches): both ways over the extras and the patches."""
-        return [both_ways(order) for order in after_extras(config, geometry, config.blocks)]
+        return [both_ways(order) for order in after_extras(self.config, self.geometry, self.config.blocks)]
+
+    @cached_property
+    def block_orders(self) -> list[Tensor]:
+        """:meth:`orders`, while the blocks are made."""
+        return self.orders()
 
     def block(self, index: int, *, skip: bool) -> DiSBlock:
         config = self.config
@@ -81,6 +89,7 @@ class DiS(Skeleton):
         return DiSBlock(config.width, mixer, skip=skip, drop_path=rates[index])
 
     def tail(self, h: Tensor, residual: Tensor | None, c: Tensor) -> Tensor:
+        assert residual is not None  # every block keeps one
         h = self.leave((residual + self.drop_path(h)).to(self.norm.weight.dtype))
         h = self.head_norm(self.norm(h))
         if self.head_modulation is not None:

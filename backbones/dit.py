@@ -63,36 +63,36 @@ class DiT(Network):
     cross-attention between attention and MLP, with three more modulations, as in ZigMa.
     """
 
+    config: DiTConfig
+
     def __init__(self, config: DiTConfig, geometry: Geometry) -> None:
         super().__init__(config, geometry)
         width, depth = config.width, config.depth
         self.patches = PatchEmbedding(geometry, width)
         self.condition = Condition(geometry, width, time=config.time, label_dropout=config.label_dropout)
-        self.position = self.positions(config, geometry)
+        self.position = self.positions()
         rates = depth_rates(config.drop_path, depth)
         self.blocks = nn.ModuleList(
             DiTBlock(config, attention, text=geometry.context is not None, drop_path=rate)
-            for attention, rate in zip(self.attentions(config, geometry), rates, strict=True)
+            for attention, rate in zip(self.attentions(), rates, strict=True)
         )
-        for block in self.blocks:
-            for branch in (block.attention, block.cross, block.mlp):
-                _xavier(branch)
+        for module in self.blocks.modules():
+            if isinstance(module, SelfAttention | CrossAttention | MLP):
+                _xavier(module)
         self.head_norm = plain_norm(width)
         self.head_modulation = Modulation(width, 2)
         self.head = nn.Linear(width, geometry.patch**2 * self.out_channels)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    @staticmethod
-    def attentions(config: DiTConfig, geometry: Geometry) -> Iterator[nn.Module]:
+    def attentions(self) -> Iterator[nn.Module]:
         """What mixes the tokens in each block."""
-        for _ in range(config.depth):
-            yield SelfAttention(config.width, config.heads, qkv_bias=True)
+        for _ in range(self.config.depth):
+            yield SelfAttention(self.config.width, self.config.heads, qkv_bias=True)
 
-    @staticmethod
-    def positions(config: DiTConfig, geometry: Geometry) -> Position:
+    def positions(self) -> Position:
         """The position embedding."""
-        return Position(config.position, geometry, config.width, config.depth)
+        return Position(self.config.position, self.geometry, self.config.width, self.config.depth)
 
     def forward(self, x: Tensor, t: Tensor, *, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """See :class:`zigbench.backbone.Backbone`."""
@@ -106,8 +106,8 @@ class DiT(Network):
         return self.image(self.head(modulate(self.head_norm(h), shift, scale)))
 
 
-def _xavier(module: nn.Module | None) -> None:
-    for layer in module.modules() if module is not None else ():
+def _xavier(module: nn.Module) -> None:
+    for layer in module.modules():
         if isinstance(layer, nn.Linear):
             nn.init.xavier_uniform_(layer.weight)
             if layer.bias is not None:

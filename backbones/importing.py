@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from backbones import released
+from backbones.network import Network
 from backbones.releases import RELEASES
 from zigbench.backbone import Geometry, Released
 
@@ -21,6 +22,7 @@ class Importer:
 
     def __call__(self, file: Path, geometry: Geometry, **config: Any) -> Released:
         network = released.load(self.family, released.read(file), geometry, **config)
+        assert isinstance(network, Network)  # as every backbone of this package
         return Released(
             backbone=released.registered_name(network),
             config=network.config,

@@ -25,6 +25,10 @@ class Network(nn.Module):
             one block instead of ``depth`` of them, for about a third more time. May be set at any time.
     """
 
+    config: SizedConfig
+    geometry: Geometry
+    checkpointing: bool
+
     def __init__(self, config: SizedConfig, geometry: Geometry) -> None:
         super().__init__()
         self.config = config

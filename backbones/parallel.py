@@ -7,7 +7,6 @@ from torch import Tensor
 
 from backbones.config import ParallelConfig
 from backbones.zigma import ZigMa
-from zigbench.backbone import Geometry
 from zigbench.scan import layer_orders
 
 CROSS_SCAN = (0, 6, 1, 7, 2, 4, 3, 5)
@@ -23,8 +22,10 @@ class Parallel(ZigMa):
     names this mixer and gives it parameters, but its forward pass is not written.
     """
 
-    @staticmethod
-    def orders(config: ParallelConfig, geometry: Geometry) -> list[Tensor]:
+    config: ParallelConfig
+
+    def orders(self) -> list[Tensor]:
+        config, geometry = self.config, self.geometry
         grid = geometry.grid if geometry.frames is None else (geometry.frames, *geometry.grid)
         variants = CROSS_SCAN if config.curve in ("sweep", "raster") else range(len(CROSS_SCAN))
         chosen = [variants[k % config.schemes] for k in range(config.directions)]

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from backbones.network import Network
 from backbones.releases import RELEASES, Release
 from zigbench import registry
 from zigbench.backbone import Geometry, build
@@ -106,6 +107,7 @@ def export(network: nn.Module, family: str) -> dict[str, Tensor]:
     if owner != release.backbone:
         raise ValueError(f"{family} released weights of the backbone {release.backbone!r}; this network is {owner!r}")
     ours = network.state_dict()
+    assert isinstance(network, Network)  # as every backbone of this package
     names = _published(network, release, network.geometry)
     written = {name: ours[key].reshape(shape).clone() for key, (name, shape) in names}
     if family == "zigma-parallel":

@@ -98,4 +98,7 @@ class Join(nn.Module):
 
     def forward(self, h: Tensor, skip: Tensor | None) -> Tensor:
         """h, skip (B, L, width)."""
-        return h if self.linear is None else self.linear(torch.cat([h, skip], dim=-1))
+        if self.linear is None:
+            return h
+        assert skip is not None
+        return self.linear(torch.cat([h, skip], dim=-1))

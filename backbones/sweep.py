@@ -20,10 +20,11 @@ class Sweep(ZigMa):
     curve ``raster`` instead.
     """
 
-    @staticmethod
-    def orders(config: SweepConfig, geometry: Geometry) -> list[Tensor]:
-        order = row_major(config, geometry)
-        return [order[None] if config.schemes == 1 else both_ways(order)] * config.depth
+    config: SweepConfig
+
+    def orders(self) -> list[Tensor]:
+        order = row_major(self.config, self.geometry)
+        return [order[None] if self.config.schemes == 1 else both_ways(order)] * self.config.depth
 
 
 def row_major(config: SweepConfig, geometry: Geometry) -> Tensor:

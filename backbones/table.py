@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rich.console import Console
@@ -61,11 +61,10 @@ def vim_classifier(config: VisionMambaConfig, classes: int = 1000) -> int:
     return count.patch_embedding(geometry, width) + tokens + blocks + count.linear(width, classes)
 
 
-LATENT = {"channels": 4, "height": 32, "width": 32}
-PATCH_1 = Geometry(**LATENT, patch=1)
-PATCH_2 = Geometry(**LATENT, patch=2)
-TEXT = Geometry(**LATENT, patch=1, context=(77, 768))
-IMAGENET = Geometry(**LATENT, patch=2, classes=1000)
+PATCH_1 = Geometry(channels=4, height=32, width=32, patch=1)
+PATCH_2 = replace(PATCH_1, patch=2)
+TEXT = replace(PATCH_1, context=(77, 768))
+IMAGENET = replace(PATCH_2, classes=1000)
 LARGE = Geometry(channels=4, height=128, width=128, patch=2)
 CELEBA = Geometry(channels=3, height=64, width=64, patch=4)
 IMAGENET_64 = Geometry(channels=3, height=64, width=64, patch=4, classes=1000)
@@ -114,7 +113,7 @@ def table() -> Table:
     return shown
 
 
-CLIP = Geometry(**LATENT, patch=2, frames=16, classes=101)
+CLIP = replace(PATCH_2, frames=16, classes=101)
 WAYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "3D zigzag": ("zigma-video", {"pattern": "joint"}),
     "3D sweep, both ways": (

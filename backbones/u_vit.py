@@ -45,6 +45,8 @@ class UViT(Skeleton):
     row, where labels are dropped. Its networks predict the noise and see 999 (1 − t) (``time = "reversed"``).
     """
 
+    config: UViTConfig
+
     def __init__(self, config: UViTConfig, geometry: Geometry) -> None:
         super().__init__(config, geometry, position_std=STD, label_std=1.0)
         width = config.width

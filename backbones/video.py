@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from backbones.bidirectional import both_ways
-from backbones.config import DiTVideoConfig, ZigMaVideoConfig
+from backbones.config import ClipConfig, DiTVideoConfig, ZigMaVideoConfig
 from backbones.config.video import Axis
 from backbones.dit import DiT
 from backbones.layers.attention import SelfAttention
@@ -40,18 +40,24 @@ class ZigMaVideo(ZigMa):
     key), its temporal layers write their output reversed in time, and a 3D zigzag is missing.
     """
 
-    @staticmethod
-    def orders(config: ZigMaVideoConfig, geometry: Geometry) -> list[Tensor]:
+    config: ZigMaVideoConfig
+
+    def orders(self) -> list[Tensor]:
         """(directions, tokens) for each joint block, (directions, sequences, steps) for the others."""
+        config = self.config
         if config.pattern == "joint":
-            made = scan_orders(config, geometry, config.depth)
+            made = scan_orders(config, self.geometry, config.depth)
         else:
-            made = list(_factorized(config, geometry))
+            made = list(_factorized(config, self.geometry))
         return [both_ways(order) if config.bidirectional else order[None] for order in made]
 
-    @staticmethod
-    def positions(config: ZigMaVideoConfig, geometry: Geometry) -> Position:
-        return Position(config.position, geometry, config.width, config.depth, axes=config.position_axes)
+    def positions(self) -> Position:
+        return clip_positions(self.config, self.geometry)
+
+
+def clip_positions(config: ClipConfig, geometry: Geometry) -> Position:
+    """The position embedding along the axes that the config names."""
+    return Position(config.position, geometry, config.width, config.depth, axes=config.position_axes)
 
 
 def _factorized(config: ZigMaVideoConfig, geometry: Geometry) -> Iterator[Tensor]:
@@ -104,15 +110,15 @@ class DiTVideo(DiT):
     place in turn, each block with an MLP of its own, as in Latte (Ma et al. 2024). The parameters are the same.
     """
 
-    @staticmethod
-    def attentions(config: DiTVideoConfig, geometry: Geometry) -> Iterator[nn.Module]:
-        for axis in config.axes:
-            if axis == "joint":
-                yield SelfAttention(config.width, config.heads, qkv_bias=True)
-            else:
-                assert geometry.frames is not None
-                yield AxialAttention(config.width, config.heads, qkv_bias=True, axis=axis, frames=geometry.frames)
+    config: DiTVideoConfig
 
-    @staticmethod
-    def positions(config: DiTVideoConfig, geometry: Geometry) -> Position:
-        return Position(config.position, geometry, config.width, config.depth, axes=config.position_axes)
+    def attentions(self) -> Iterator[nn.Module]:
+        width, heads, frames = self.config.width, self.config.heads, self.geometry.frames or 1
+        for axis in self.config.axes:
+            if axis == "joint":
+                yield SelfAttention(width, heads, qkv_bias=True)
+            else:
+                yield AxialAttention(width, heads, qkv_bias=True, axis=axis, frames=frames)
+
+    def positions(self) -> Position:
+        return clip_positions(self.config, self.geometry)

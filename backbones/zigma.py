@@ -65,8 +65,8 @@ class ZigMaBlock(nn.Module):
         )
         # The clean pre-norm drops the branch by its gate; the released form drops the whole stream, below.
         drop = nn.Identity() if self.released else self.drop_path
-        x = gated(h if self.released else x, drop(gate), self.mixer(modulated))
-        if self.attention is not None:
+        x = gated(x if h is None else h, drop(gate), self.mixer(modulated))
+        if self.attention is not None and self.attention_norm is not None:
             shift, scale, gate = text_modulation
             x = gated(x, drop(gate), self.attention(modulate(self.attention_norm(x), shift, scale), text))
         return (self.drop_path(x), total) if self.released else (x, None)
@@ -91,12 +91,14 @@ class ZigMa(Network):
     - the release trains with drop-path 0.1, linear in depth; the default here is the spec's 0.
     """
 
+    config: ZigMaConfig
+
     def __init__(self, config: ZigMaConfig, geometry: Geometry) -> None:
         super().__init__(config, geometry)
         width, depth = config.width, config.depth
         self.patches = PatchEmbedding(geometry, width)
         self.condition = Condition(geometry, width, time=config.time, label_dropout=config.label_dropout)
-        self.position = self.positions(config, geometry)
+        self.position = self.positions()
         rates = depth_rates(config.drop_path, depth)
         self.blocks = nn.ModuleList(
             ZigMaBlock(
@@ -118,11 +120,11 @@ class ZigMa(Network):
                 ),
                 drop_path=rate,
             )
-            for orders, rate in zip(self.orders(config, geometry), rates, strict=True)
+            for orders, rate in zip(self.orders(), rates, strict=True)
         )
-        for block in self.blocks:
-            if block.attention is not None:
-                nn.init.zeros_(block.attention.proj.bias)
+        for module in self.blocks.modules():
+            if isinstance(module, CrossAttention):
+                nn.init.zeros_(module.proj.bias)
         self.norm = nn.RMSNorm(width, eps=NORM_EPS)
         self.head_norm = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
         self.head = nn.Linear(width, geometry.patch**2 * self.out_channels)
@@ -131,15 +133,13 @@ class ZigMa(Network):
     halve = False
     """Whether the directions of a block are averaged instead of added."""
 
-    @staticmethod
-    def orders(config: ZigMaConfig, geometry: Geometry) -> list[Tensor]:
+    def orders(self) -> list[Tensor]:
         """The orders of each block: (directions, tokens) int64 each."""
-        return [order[None] for order in scan_orders(config, geometry, config.depth)]
+        return [order[None] for order in scan_orders(self.config, self.geometry, self.config.depth)]
 
-    @staticmethod
-    def positions(config: ZigMaConfig, geometry: Geometry) -> Position:
+    def positions(self) -> Position:
         """The position embedding."""
-        return Position(config.position, geometry, config.width, config.depth)
+        return Position(self.config.position, self.geometry, self.config.width, self.config.depth)
 
     def forward(self, x: Tensor, t: Tensor, *, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """See :class:`zigbench.backbone.Backbone`."""

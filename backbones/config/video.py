@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
 from pydantic import field_validator
@@ -13,9 +13,9 @@ from backbones.config.scan import ZigMaConfig
 from zigbench.spec import Geometry
 
 JOINT = "joint"
-LETTERS = {"s": "space", "t": "time"}
-
 Axis = Literal["joint", "space", "time"]
+
+LETTERS: Mapping[str, Axis] = {"s": "space", "t": "time"}
 
 
 class ClipConfig(SizedConfig):
@@ -48,8 +48,8 @@ class ClipConfig(SizedConfig):
     def axes(self) -> tuple[Axis, ...]:
         """What each block mixes along: (depth,)."""
         if self.pattern == JOINT:
-            return ("joint",) * self.depth
-        return tuple(LETTERS[self.pattern[i % len(self.pattern)]] for i in range(self.depth))  # type: ignore[misc]
+            return tuple("joint" for _ in range(self.depth))
+        return tuple(LETTERS[self.pattern[i % len(self.pattern)]] for i in range(self.depth))
 
     def positions(self, geometry: Geometry) -> int:
         rows, columns = geometry.grid

@@ -15,6 +15,8 @@ from zigbench.backbone import Geometry
 class Sinusoids(nn.Module):
     """cos and sin of the time input at frequencies 10000^(−i/half): (B,) to (B, size), in float32."""
 
+    frequencies: Tensor
+
     def __init__(self, size: int, time: TimeInput) -> None:
         super().__init__()
         half = size // 2

@@ -108,7 +108,7 @@ class MambaMixer(nn.Module):
     @property
     def orders(self) -> Tensor:
         """(k, L) or (k, sequences, steps): the visiting order of each direction."""
-        return torch.stack([direction.order for direction in self.directions])
+        return torch.stack([direction.order for direction in self.directions if isinstance(direction, Direction)])
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, L, width) to the same shape, in natural order."""

@@ -38,7 +38,7 @@ def to_image(tokens: Tensor, geometry: Geometry, channels: int) -> Tensor:
     rows, columns = geometry.grid
     p = geometry.patch
     x = tokens.reshape(-1, geometry.frames or 1, rows, columns, p, p, channels)
-    shape = (channels, geometry.height, geometry.width)
+    shape: tuple[int, ...] = (channels, geometry.height, geometry.width)
     if geometry.frames is not None:
         shape = (geometry.frames, *shape)
     return x.permute(0, 1, 6, 2, 4, 3, 5).reshape(-1, *shape)

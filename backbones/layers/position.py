@@ -85,11 +85,11 @@ class Position(nn.Module):
 
     def at_input(self, x: Tensor) -> Tensor:
         """Tokens (B, L, width) as the first block gets them."""
-        return x if self.kind in ("none", "per-layer") else x + self._spread(self.embedding)
+        return x if self.embedding is None or self.kind == "per-layer" else x + self._spread(self.embedding)
 
     def at_layer(self, x: Tensor, layer: int) -> Tensor:
         """Tokens (B, L, width) in front of block ``layer``."""
-        return x if self.kind != "per-layer" else x + self._spread(self.embedding[layer])
+        return x if self.embedding is None or self.kind != "per-layer" else x + self._spread(self.embedding[layer])
 
     def _spread(self, embedding: Tensor) -> Tensor:
         """From what is held to all tokens."""

@@ -139,7 +139,8 @@ def scan_backward(
 ) -> tuple[Tensor | None, ...]:
     """Gradients of (u, delta, A, B, C, D, z, delta_bias)."""
     inputs = (u, delta, A, B, C, D, z, delta_bias)
-    grads = _recompute(lambda *x: scan(*x, delta_softplus, order), dy, inputs)
+    function: Callable[..., Tensor] = scan
+    grads = _recompute(lambda *x: function(*x, delta_softplus, order), dy, inputs)
     small = (2, 5, 7)  # A, D, delta_bias
     return tuple(g.float() if g is not None and i in small else g for i, g in enumerate(grads))
 
@@ -155,7 +156,8 @@ def conv_backward(
     dy: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Gradients of (x, weight, bias); the last two in float32."""
-    dx, dweight, dbias = _recompute(lambda *a: conv(*a, activation, order), dy, (x, weight, bias))
+    function: Callable[..., Tensor] = conv
+    dx, dweight, dbias = _recompute(lambda *a: function(*a, activation, order), dy, (x, weight, bias))
     assert dx is not None
     assert dweight is not None
     return dx, dweight.float(), None if dbias is None else dbias.float()

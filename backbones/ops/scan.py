@@ -207,7 +207,7 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) 
 
 def _differentiate(ctx: Any, dy: Tensor, _: Tensor) -> tuple[Any, ...]:
     *tensors, order, state = ctx.saved_tensors
-    backward = _gradients if checks.is_plain(dy) else _scan_backward
+    backward: Any = _gradients if checks.is_plain(dy) else _scan_backward
     found = iter(backward(dy, *tensors, ctx.softplus, order, state, ctx.backend))
     grads = [None if x is None else next(found).to(x.dtype) for x in tensors]
     return (*grads, None, None, None, None)

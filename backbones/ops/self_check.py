@@ -50,15 +50,16 @@ def _compare(scan: ModuleType, conv: ModuleType, device: torch.device) -> str:
 def _compare_along(
     scan: ModuleType, conv: ModuleType, inputs: list[Tensor], window: list[Tensor], order: Tensor, dy: Tensor
 ) -> str:
+    oracle: ModuleType = reference
     exact = [x.double() for x in inputs]
     y, state = scan.scan_forward(*inputs, True, order, True)
     grads = scan.scan_backward(dy, *inputs, True, order, state)
-    right, nothing = reference.scan_forward(*exact, True, order, True)
-    rights = reference.scan_backward(dy.double(), *exact, True, order, nothing)
+    right, nothing = oracle.scan_forward(*exact, True, order, True)
+    rights = oracle.scan_backward(dy.double(), *exact, True, order, nothing)
     mixed = conv.conv_forward(*window, "silu", order), *conv.conv_backward(dy, *window, "silu", order)
     exact = [x.double() for x in window]
-    blended = reference.conv_forward(*exact, "silu", order)
-    mixes = blended, *reference.conv_backward(dy.double(), *exact, "silu", order)
+    blended = oracle.conv_forward(*exact, "silu", order)
+    mixes = blended, *oracle.conv_backward(dy.double(), *exact, "silu", order)
     for what, error in (
         ("scan", _worst((y,), (right,))),
         ("gradient of the scan", _worst(grads, rights)),

@@ -49,7 +49,7 @@ def conv_forward(
     y = torch.empty((batch, length, channels), dtype=x.dtype, device=x.device)
     if y.numel() == 0:
         return y
-    (x,) = unit_stride(x)
+    x = unit_stride(x)
     sequences = checks.sequences(order)
     steps, blocks, chunk, chunks, block = _grid(x, sequences)
     with on_device(x):
@@ -70,8 +70,9 @@ def conv_backward(
     batch, length, channels = x.shape
     dx = torch.empty((batch, length, channels), dtype=x.dtype, device=x.device)
     if dx.numel() == 0:
-        return dx, *(None if p is None else torch.zeros_like(p, dtype=torch.float32) for p in (weight, bias))
-    dy, x = unit_stride(dy, x)
+        dbias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
+        return dx, torch.zeros_like(weight, dtype=torch.float32), dbias
+    dy, x = unit_stride(dy), unit_stride(x)
     sequences = checks.sequences(order)
     steps, blocks, chunk, chunks, block = _grid(x, sequences)
     sums = torch.empty(

@@ -128,9 +128,9 @@ def split_backward(batch: int, length: int, channels: int, states: int, schedule
     return Split(*min(sorted(choices), key=lambda choice: cost(*choice)), group, 4)
 
 
-def unit_stride(*tensors: Tensor | None) -> list[Tensor | None]:
-    """The tensors with unit stride along channels: any row stride passes, other layouts are copied."""
-    return [x if x is None or x.stride(-1) == 1 else x.contiguous() for x in tensors]
+def unit_stride(x: Tensor) -> Tensor:
+    """x with unit stride along channels: any row stride passes, other layouts are copied."""
+    return x if x.stride(-1) == 1 else x.contiguous()
 
 
 def row_strides(*tensors: Tensor | None) -> list[int]:
@@ -187,7 +187,8 @@ def scan_forward(
     state = torch.empty(shape, dtype=torch.float32, device=u.device)
     if y.numel() == 0:
         return y, state
-    u, delta, B, C, z = unit_stride(u, delta, B, C, z)
+    u, delta, B, C = map(unit_stride, (u, delta, B, C))
+    z = None if z is None else unit_stride(z)
     rates = _rates(A)
     walks, steps = batch * sequences, length // sequences
     plan = split_forward(walks, steps, channels, max(states, 1), warp_schedulers(u.device), save)
@@ -251,7 +252,8 @@ def scan_backward(
     if du.numel() == 0:
         dA, dD, dbias = (None if x is None else torch.zeros_like(x, dtype=torch.float32) for x in (A, D, delta_bias))
         return du, ddelta, dA, dB.zero_(), dC.zero_(), dD, dz, dbias
-    dy, u, delta, B, C, z = unit_stride(dy, u, delta, B, C, z)
+    dy, u, delta, B, C = map(unit_stride, (dy, u, delta, B, C))
+    z = None if z is None else unit_stride(z)
     rates = _rates(A)
     blocks = -(-channels // (8 * _group(channels, max(states, 1))))
     each = 8 * blocks * length * max(states, 1)
@@ -260,11 +262,22 @@ def scan_backward(
     parts = []
     for low in range(0, batch, turn):
         cut = slice(low, low + turn)
-        streams = (x if x is None else x[cut] for x in (dy, u, delta, B, C, z))
-        outputs = (x if x is None else x[cut] for x in (du, ddelta, dB, dC, dz))
-        parts.append(_backward(*streams, *outputs, state[cut], rates, D, delta_bias, delta_softplus, order, blocks))
-    sums = [None if held[0] is None else sum(held[1:], held[0]) for held in zip(*parts, strict=True)]
-    return du, ddelta, sums[0].t().contiguous(), dB, dC, sums[1], dz, sums[2]
+        gate, to_gate = (x if x is None else x[cut] for x in (z, dz))
+        parts.append(
+            _backward(
+                dy[cut], u[cut], delta[cut], B[cut], C[cut], gate, du[cut], ddelta[cut], dB[cut], dC[cut], to_gate,
+                state[cut], rates, D, delta_bias, delta_softplus, order, blocks,
+            )
+        )  # fmt: skip
+    to_rates, to_skip, to_bias = (list(held) for held in zip(*parts, strict=True))
+    dA = sum(to_rates[1:], to_rates[0]).t().contiguous()
+    return du, ddelta, dA, dB, dC, _total(to_skip), dz, _total(to_bias)
+
+
+def _total(parts: list[Tensor | None]) -> Tensor | None:
+    """Sum of what several turns hold; None where they hold nothing."""
+    held = [part for part in parts if part is not None]
+    return sum(held[1:], held[0]) if held else None
 
 
 def _backward(

@@ -27,7 +27,7 @@ GEOMETRIES = {
 }
 CLIPS = {
     "clips": Geometry(channels=1, height=3, width=5, patch=1, frames=3, classes=3),
-    "clips with text": Geometry(channels=2, height=4, width=6, patch=2, frames=2, context=(3, 8)),
+    "clips, text": Geometry(channels=2, height=4, width=6, patch=2, frames=2, context=(3, 8)),
 }
 SMALL = {"width": 32, "depth": 4}
 BATCH = 3

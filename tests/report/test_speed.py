@@ -119,6 +119,16 @@ def test_no_crossover_is_said_as_such(tmp_path: Path) -> None:
     assert said[0].startswith("zigma (numba) against dit, inference: not faster within the grid (at 64, ")
 
 
+def test_a_disturbed_machine_is_warned_of(tmp_path: Path) -> None:
+    arms, sizes, *_ = synthetic.suite().axes
+    suite = synthetic.suite(axes=(arms, sizes, grid("seed", [0])))
+    cells = list(expand(suite))
+    for place, cell in enumerate(cells):
+        synthetic.record(replace(cell, labels={**cell.labels, "mode": "inference"}), tmp_path, disturbed=place % 2 == 0)
+    said = [str(sentence) for sentence in answer(join(suite, cells, tmp_path))]
+    assert said[-1].startswith("6 of 12 cells were disturbed by other work on the machine")
+
+
 def test_tables_say_what_does_not_fit_and_what_was_disturbed(found: Results) -> None:
     table = speed_tables.cell_table(found)
     assert table is not None
@@ -166,6 +176,16 @@ def test_speed_over_directions(tmp_path: Path) -> None:
     )
     drawn = gallery.draw(found)[0]["throughput_orf"].drawn()
     assert "directions" in drawn.alternative
+
+
+def test_speeds_at_one_size_are_ranked(tmp_path: Path) -> None:
+    arms, _, *_ = synthetic.suite().axes
+    suite = synthetic.suite(axes=(arms, grid("seed", [0])), figures=("throughput_sampling",))
+    cells = list(expand(suite))
+    for cell in cells:
+        synthetic.record(replace(cell, labels={**cell.labels, "mode": "inference"}), tmp_path)
+    (said,) = answer(join(suite, cells, tmp_path))
+    assert str(said).startswith("Inference, at 50 network evaluations: 97.7 images/s for zigma (numba), 68.6 images/s")
 
 
 def test_a_suite_of_nothing_measured_says_so(tmp_path: Path) -> None:

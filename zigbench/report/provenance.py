@@ -10,7 +10,7 @@ from typing import Any
 from zigbench.report import wording
 from zigbench.report.published import Figure
 from zigbench.report.results import Results
-from zigbench.report.speed import dial_of
+from zigbench.report.speed import dial_of, unlike
 from zigbench.report.statistics import mean_interval
 from zigbench.report.tables import Column, Entry, Table
 
@@ -84,6 +84,11 @@ def mixed(found: Results) -> tuple[str, ...]:
     """What of the machinery differs between finished runs, where the suite shows speed or memory: they depend on it."""
     if not any(found.unit(metric) in MACHINE_UNITS for metric in found.metrics):
         return ()
+    if dial_of(found) is not None:
+        advice = "They are lines of their own: what sets those apart is not the network alone."
+        return tuple(
+            f"Runs differ in {what}: {wording.listed(list(of))}. {advice}" for what, of in unlike(found).items()
+        )
     finished = found.frame[found.frame["status"] == "ok"].drop_duplicates("run")
     said = []
     for name in COMPARED:
@@ -92,10 +97,7 @@ def mixed(found: Results) -> tuple[str, ...]:
             if len(values) > 1:
                 what = name.removeprefix("environment.").replace(".", " ")
                 shown = wording.listed(values[:6]) + (" and more" if len(values) > 6 else "")
-                advice = "Do not compare their speed or memory."
-                if dial_of(found) is not None:
-                    advice = "They are lines of their own: what sets those apart is not the network alone."
-                said.append(f"Runs differ in {what}: {shown}. {advice}")
+                said.append(f"Runs differ in {what}: {shown}. Do not compare their speed or memory.")
     return tuple(said)
 
 

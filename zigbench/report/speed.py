@@ -82,7 +82,7 @@ def dial_of(found: Results) -> Dial | None:
 
 
 def conditions(run: Run) -> dict[str, str]:
-    """What a speed depends on beside what is compared: device, kernel, precision, compilation, CUDA graphs."""
+    """What a speed depends on beside what is compared: device, kernel of scan or attention, precision and so on."""
     said = {}
     environment: Mapping[str, Any] = run.record.environment if run.record else {}
     device = environment.get("device")
@@ -90,9 +90,8 @@ def conditions(run: Run) -> dict[str, str]:
         device = (environment.get("machine") or {}).get("cpu") or device
     if device:
         said["device"] = str(device)
-    # A network without a scan has no kernel of its own to speak of.
-    if environment.get("kernel") and run.cell.spec.scan:
-        said["kernel"] = str(environment["kernel"])
+    if environment.get("kernel"):
+        said["kernel" if run.cell.spec.scan else "attention"] = str(environment["kernel"])
     asked = run.cell.spec.efficiency
     if asked is not None:
         said["precision"] = asked.precision
@@ -137,6 +136,13 @@ def lines(found: Results, dial: Dial, metric: str) -> tuple[Line, ...]:
     return tuple(made)
 
 
+def unlike(found: Results) -> dict[str, tuple[str, ...]]:
+    """Conditions that differ between finished runs, with their values; those that an axis sets are left out."""
+    each = [conditions(run) for run in found.finished]
+    names = sorted(_varying(each) - _spelled(found))
+    return {name: tuple(dict.fromkeys(here[name] for here in each if name in here)) for name in names}
+
+
 def by_mode(made: Sequence[Line]) -> dict[str, list[Line]]:
     """Lines by the words for their mode."""
     panels: dict[str, list[Line]] = {}
@@ -174,7 +180,7 @@ def _likely(found: Results, run: Run, known: Mapping[str, dict[str, str]]) -> di
     name = run.cell.spec.backbone.name
     fellows = [other for other in found.finished if other.cell.spec.backbone.name == name]
     theirs = known[fellows[0].id] if fellows else {}
-    return {**{k: v for k, v in theirs.items() if k in ("device", "kernel")}, **known[run.id]}
+    return {**{k: v for k, v in theirs.items() if k in ("device", "kernel", "attention")}, **known[run.id]}
 
 
 def _varying(each: Sequence[Mapping[str, str]]) -> set[str]:

@@ -12,18 +12,35 @@ from zigbench.report.slopes import fit_slope
 from zigbench.report.speed import MODES, Dial, Line, by_mode, lines
 from zigbench.report.speed_tables import Duel, duels
 
-NAMED = 3
-"""Lines that one sentence may speak of in each mode."""
+NAMED, LISTED = 3, 6
+"""Lines that one sentence may speak of in each mode; and where there is but one figure of each."""
 
 
 def speed_answer(found: Results, dial: Dial) -> tuple[Sentence, ...]:
     """Over patches, where the scan overtakes each attention; and how speed goes with the size, in each mode."""
-    made = [line for line in lines(found, dial, "fps") if len({spot.x for spot in line.measured}) > 1]
+    measured = [line for line in lines(found, dial, "fps") if line.measured]
+    made = [line for line in measured if len({spot.x for spot in line.measured}) > 1]
     if not made:
-        return (Sentence(("Speed was measured at one size only: there is nothing to compare it with.",)),)
+        said = tuple(_at_one(mode, of, dial) for mode, of in by_mode(measured).items())
+    elif dial.title != "Patches":
+        said = (_ratios({mode: _named(found, of) for mode, of in by_mode(made).items()}, dial),)
+    else:
+        said = _over_patches(found, made)
+    return (*said, *_warning(measured))
+
+
+def _warning(measured: Sequence[Line]) -> tuple[Sentence, ...]:
+    """How many cells were disturbed, where more than a tenth of them were."""
+    spots = [spot for line in measured for spot in line.measured]
+    disturbed = sum(spot.disturbed for spot in spots)
+    if 10 * disturbed <= len(spots):
+        return ()
+    rest = " were disturbed by other work on the machine: measure them again before you build on these numbers."
+    return (Sentence(("", f"{disturbed} of {wording.count(len(spots), 'cell')}", rest), False),)
+
+
+def _over_patches(found: Results, made: Sequence[Line]) -> tuple[Sentence, ...]:
     chosen = {mode: _named(found, of) for mode, of in by_mode(made).items()}
-    if dial.title != "Patches":
-        return (_ratios(chosen, dial),)
     pairs: dict[tuple[str, str], list[Duel]] = {}
     for duel in duels(found):
         if _is_home(found, duel.scan):
@@ -72,6 +89,18 @@ def _slopes(chosen: dict[str, list[Line]]) -> Sentence:
             parts += [f"{wording.signed(round(slope, 2), 2)}{half}", f" for {line.label}{_between(index, len(of))}"]
         parts[-1] += f" in {mode.lower()}" if mode != MODES["training"] else " forward and backward"
         parts[-1] += "." if mode == list(chosen)[-1] else "; "
+    return Sentence(tuple(parts))
+
+
+def _at_one(mode: str, of: Sequence[Line], dial: Dial) -> Sentence:
+    """Where each line has one size alone: the speeds, the fastest first."""
+    ranked = sorted(of, key=lambda line: -line.measured[0].y.mean)[:LISTED]
+    sizes = dict.fromkeys(wording.number(line.measured[0].x) for line in ranked)
+    parts = [f"{mode}, at {wording.listed(list(sizes))} {dial.title.partition(' (')[0].lower()}: "]
+    for index, line in enumerate(ranked):
+        speed = f"{wording.number(line.measured[0].y.mean, 3)} images/s"
+        parts += [speed, f" for {line.label}{_between(index, len(ranked))}"]
+    parts[-1] += "." if len(ranked) == len(of) else f"; {wording.count(len(of) - len(ranked), 'slower line')} below."
     return Sentence(tuple(parts))
 
 

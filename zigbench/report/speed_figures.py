@@ -19,11 +19,8 @@ KINDS = ("parameters", "gradients", "optimizer", "activations", "allocated", "re
 PEAKS = ("memory_allocated", "memory_process")
 """The peak of a whole call: what tensors held at most, else what the process took above its baseline."""
 
-CEILINGS = {
-    "ceiling_matmul_bfloat16": "matrix products, bfloat16",
-    "ceiling_matmul_float32": "matrix products, float32",
-    "ceiling_copy": "copying",
-}
+CEILINGS = {"ceiling_matmul_bfloat16": "bfloat16", "ceiling_matmul_float32": "float32", "ceiling_copy": ""}
+"""Measured ceilings that a roofline shows, each with the precision whose matrix products it bounds."""
 
 
 def peak(found: Results) -> str | None:
@@ -73,10 +70,15 @@ def roofline(found: Results) -> Asked:
     dial = dial_of(found) or DIALS["throughput"]
     made = _measured(found, dial, "flop_rate")
     flops, traffic = found.values("flops"), found.values("bytes")
+    used = {line.conditions.get("precision", "") for line in made if line.measured} | {""}
     roofs = [
-        Roof(label, mean_interval(found.values(name).to_numpy().ravel()).mean, name == "ceiling_copy")
-        for name, label in CEILINGS.items()
-        if len(found.rows(name))
+        Roof(
+            f"matrix products, {precision}" if precision else "copying",
+            mean_interval(found.values(name).to_numpy().ravel()).mean,
+            not precision,
+        )
+        for name, precision in CEILINGS.items()
+        if len(found.rows(name)) and precision in used
     ]
     if not any(roof.sloped for roof in roofs) or all(roof.sloped for roof in roofs):
         raise NoFigureError("the device's copy bandwidth and matrix rate were not both measured")

@@ -199,7 +199,7 @@ def cell_table(found: Results) -> Table | None:
             means = [mean_interval(values[m].loc[r.arm, r.seed] for r in runs).mean for m in metrics]
             rows.append((
                 Entry(MODES.get(line.mode, line.mode)), Entry(line.label), Entry(wording.number(spot.x), spot.x),
-                _speed(spot), Entry(spread, float(low) if math.isfinite(low) else None),
+                _speed(spot, runs), Entry(spread, float(low) if math.isfinite(low) else None),
                 *(_figure(metric, mean) for metric, mean in zip(metrics, means, strict=True)),
                 *(Entry(line.conditions.get(name, wording.NONE)) for name in told), _state(runs, spot.disturbed),
             ))  # fmt: skip
@@ -231,10 +231,12 @@ def _figure(metric: str, value: float) -> Entry:
     return Entry(wording.number(1e3 * value if metric == "latency" else value), value)
 
 
-def _speed(spot: Spot) -> Entry:
+def _speed(spot: Spot, runs: Sequence[Run]) -> Entry:
     if spot.y.n:
         return Entry(wording.plus_minus(spot.y), spot.y.mean, estimate=spot.y)
-    return Entry(wording.NONE) if spot.fits else Entry("does not fit", mark="bad")
+    if not spot.fits:
+        return Entry("does not fit", mark="bad")
+    return Entry(", ".join(dict.fromkeys(STATUSES[run.status] for run in runs)), mark="bad")
 
 
 def _state(runs: Sequence[Run], disturbed: bool) -> Entry:

@@ -126,11 +126,13 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
 
 
 def plain_log_ticks(axes: Axes, which: Literal["x", "y"] = "y") -> None:
-    """Ticks at 1, 2 and 5 of every decade of a logarithmic axis, written as plain numbers."""
+    """Ticks at 1, 2 and 5 of every decade of a logarithmic axis, at 1 alone over many, written as plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axis = axes.yaxis if which == "y" else axes.xaxis
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    low, high = axis.get_view_interval()
+    subs = (1.0, 2.0, 5.0) if high < 3e3 * low else (1.0,)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
     axis.set_minor_locator(NullLocator())
 

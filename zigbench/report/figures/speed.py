@@ -228,7 +228,9 @@ def roofline(shown: Panels, roofs: Sequence[Roof], name: str = "roofline", *, ca
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlim(*edge)
+        axes.set_ylim(top=3 * max(roof.rate for roof in roofs if not roof.sloped) / scale)
         plain_log_ticks(axes)
+        plain_log_ticks(axes, "x")
         axes.grid()
         axes.set_xlabel("Arithmetic intensity (FLOP/B)")
         if row == 0:
@@ -242,16 +244,17 @@ def roofline(shown: Panels, roofs: Sequence[Roof], name: str = "roofline", *, ca
 
 
 def _roofs(axes: Axes, roofs: Sequence[Roof], edge: tuple[float, float], scale: float) -> None:
-    """The ceilings, each labelled on its line near the left end."""
+    """The ceilings, each labelled on its line: the sloped at the left, the level at the right."""
     top = max((roof.rate for roof in roofs if not roof.sloped), default=math.inf)
     for roof in roofs:
         right = min(edge[1], top / roof.rate) if roof.sloped else edge[1]
         ends = [edge[0], right]
         heights = [roof.rate * (v if roof.sloped else 1) / scale for v in ends]
         axes.plot(ends, heights, color=MUTED, linewidth=1, linestyle=(0, (5, 2)))
+        place, across = (ends[0], heights[0]) if roof.sloped else (edge[1], heights[1]), 4 if roof.sloped else -3
         axes.annotate(
-            roof.label, (ends[0], heights[0]), xytext=(4, 3), textcoords="offset points", fontsize=7.5, color=MUTED,
-            rotation=0, va="bottom",
+            roof.label, place, xytext=(across, 3), textcoords="offset points", fontsize=7.5, color=MUTED, va="bottom",
+            ha="left" if roof.sloped else "right",
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from backbones import matched
+from backbones.analysis import cost
 from backbones.config import DiTVideoConfig, ZigMaVideoConfig
 from backbones.layers.mamba import Direction, MambaMixer
 from backbones.layers.position import Position, sincos
@@ -213,3 +214,22 @@ def test_a_width_is_matched_on_clips(name: str) -> None:
     found = matched(name, CLIP, parameters=200_000, depth=4)
     assert found.parameters(CLIP) == pytest.approx(200_000, rel=0.05)
     assert not list(found.faults(CLIP))
+
+
+def test_factorized_networks_keep_not_a_byte_more_than_joint_ones() -> None:
+    """What would show if the frames or places were copied into sequences."""
+    clip = Geometry(1, 8, 8, 1, frames=4)
+    kept = {p: cost("zigma-video", clip, width=16, depth=4, pattern=p).saved_bytes for p in ("joint", "s", "t", "ssts")}
+    assert set(kept.values()) == {kept["joint"]}
+
+
+def test_costs_of_the_three_ways_are_those_of_their_scans() -> None:
+    clip = Geometry(4, 8, 8, 1, frames=4)
+    joint, factorized, both = (
+        cost("zigma-video", clip, width=16, depth=4, **config).forward_flops
+        for config in (ZIGZAG_3D, {"pattern": "ssts"}, SWEEP_3D)
+    )
+    assert joint == factorized < both
+    within, across = (cost("dit-video", clip, width=16, depth=4, pattern=p).forward_flops for p in ("st", "joint"))
+    # Scores and weighted sums over 256 tokens, or over the 64 of a frame and the 4 of a place in turn.
+    assert across - within == 4 * 256 * 16 * (4 * 256 - 2 * 64 - 2 * 4)

@@ -42,8 +42,8 @@ class Progress:
         self._last = 0.0
         self._phase = ("", 0, 0.0)
 
-    def __call__(self, phase: str, done: int, total: int, **figures: float) -> None:
-        """``done`` of ``total`` parts of ``phase`` are through; ``figures`` are shown beside (loss)."""
+    def __call__(self, phase: str, done: int, total: int, *, size: int = 1, **figures: float) -> None:
+        """``done`` of ``total`` parts of ``phase`` are through, of ``size`` images each; ``figures`` stand beside."""
         now = time.monotonic()
         if now - self._last < self.interval and done < total:
             return
@@ -53,7 +53,9 @@ class Progress:
             self._phase = (phase, done, now)
         elif done > first:
             # By this process's own pace: what an earlier one did before it was killed took no time here.
-            figures["left"] = round((total - done) * (now - begun) / (done - first), 1)
+            pace = (done - first) / max(now - begun, 1e-9)
+            figures["images_per_second"] = round(size * pace, 1)
+            figures["left"] = round((total - done) / pace, 1)
         # Written beside and moved, like a record, but without waiting for the disk: losing it costs nothing.
         temporary = self.path.with_suffix(".tmp")
         temporary.write_text(json.dumps({"phase": phase, "done": done, "total": total, **figures}))
@@ -82,10 +84,10 @@ class Work:
     leave: Callable[[], bool]
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def tell(self, phase: str, done: int, total: int, **figures: float) -> None:
+    def tell(self, phase: str, done: int, total: int, *, size: int = 1, **figures: float) -> None:
         """Tell whoever watches."""
         if self.progress is not None:
-            self.progress(phase, done, total, **figures)
+            self.progress(phase, done, total, size=size, **figures)
 
     def measured(self, done: int, total: int) -> None:
         """So many pieces of the evaluation are done. It keeps no checkpoint of its own, so one can leave at any."""
@@ -181,7 +183,9 @@ def train(work: Work) -> tuple[Measurement, ...]:
         folder=folder.path,
         device=device,
         label_dropout=spec.backbone.config.label_dropout,
-        on_step=lambda step, loss: work.tell("training", step, spec.training.steps, loss=loss),
+        on_step=lambda step, loss, rate: work.tell(
+            "training", step, spec.training.steps, size=spec.training.batch, loss=loss, rate=rate
+        ),
         leave=work.leave,
         ceiling=_ceiling(spec, device),
     )

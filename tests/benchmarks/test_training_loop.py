@@ -54,7 +54,7 @@ def alternate(split: Split, folder: Path) -> tuple[list[float], list[float]]:
     bare = Bare(twin, split)
     begun = time.thread_time()
 
-    def after(step: int, loss: float) -> None:
+    def after(step: int, loss: float, rate: float) -> None:
         nonlocal begun
         ended = time.thread_time()
         looped.append(ended - begun)

@@ -23,13 +23,13 @@ SIDE = 32
 
 @pytest.fixture
 def photographs(tmp_path):
-    """Forty-eight crops of six photographs, a class each."""
+    """Three hundred crops of six photographs, a class each."""
     pictures = {name: getattr(skimage.data, name)() for name in ("astronaut", "chelsea", "coffee", "rocket")}
     pictures |= {name: load_sample_image(f"{name}.jpg") for name in ("china", "flower")}
     for name, picture in pictures.items():
         (tmp_path / "photographs" / name).mkdir(parents=True)
-        for number in range(8):
-            top, left = 25 * number, 35 * number
+        for number in range(50):
+            top, left = 4 * number, 6 * number
             crop = Image.fromarray(picture[top : top + 60, left : left + 40])
             crop.save(tmp_path / "photographs" / name / f"{number}.png")
     return tmp_path / "photographs"

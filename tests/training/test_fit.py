@@ -22,7 +22,9 @@ def weights(model: torch.nn.Module) -> torch.Tensor:
 
 def test_a_training_learns_and_tells_what_it_did(tmp_path):
     told = []
-    trained = train(tmp_path, steps=300, batch=16, on_step=lambda step, loss: told.append((step, loss)), ceiling=2e6)
+    trained = train(
+        tmp_path, steps=300, batch=16, on_step=lambda step, loss, rate: told.append((step, loss)), ceiling=2e6
+    )
     assert trained.step == 300
     assert trained.images_seen == 4800
     assert [step for step, _ in told] == list(range(1, 301))
@@ -59,7 +61,7 @@ def test_a_finished_training_is_read_not_repeated(tmp_path):
     first = train(tmp_path)
     log = (tmp_path / "log.jsonl").read_bytes()
     told = []
-    again = train(tmp_path, on_step=lambda step, loss: told.append(step))
+    again = train(tmp_path, on_step=lambda step, loss, rate: told.append(step))
     assert told == []
     assert torch.equal(weights(again.model), weights(first.model))
     assert (again.loss, again.curve, again.step) == (first.loss, first.curve, first.step)

@@ -46,7 +46,7 @@ class Stop(Exception):  # noqa: N818 - an interruption, not an error
 
 
 def stop_at(step: int):
-    def on_step(done: int, loss: float) -> None:
+    def on_step(done: int, loss: float, rate: float) -> None:
         if done == step:
             raise Stop
 
@@ -73,7 +73,7 @@ def test_a_torn_newest_checkpoint_costs_steps_not_exactness(tmp_path):
         train(tmp_path / "torn", checkpoint_every=4, on_step=stop_at(14))
     (tmp_path / "torn" / "checkpoints" / "000000012" / "average.safetensors").write_bytes(b"")
     told: list[int] = []
-    train(tmp_path / "torn", checkpoint_every=4, on_step=lambda step, loss: told.append(step))
+    train(tmp_path / "torn", checkpoint_every=4, on_step=lambda step, loss, rate: told.append(step))
     assert told[0] == 9
     assert final(tmp_path / "torn") == final(tmp_path / "alone")
 

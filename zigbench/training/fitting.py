@@ -28,7 +28,7 @@ def fit(
     training: TrainingSpec,
     seed: int,
     folder: Path,
-    on_step: Callable[[int, float], None] | None = None,
+    on_step: Callable[[int, float, float], None] | None = None,
     device: torch.device | str = "cpu",
     label_dropout: float = 0.0,
     leave: Callable[[], bool] = never,
@@ -48,7 +48,7 @@ def fit(
         optimizer, training: see the spec.
         seed: all random numbers are functions of it and the step.
         folder: of the run.
-        on_step: called on rank 0 after each step with (steps done, loss).
+        on_step: called on rank 0 after each step with (steps done, loss, learning rate).
         device: where to compute.
         label_dropout: share of samples trained without label and context, for guidance.
         leave: asked after each step on every process; when one says yes, the training leaves a checkpoint and goes.

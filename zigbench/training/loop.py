@@ -67,7 +67,7 @@ class Loop:
         training: TrainingSpec,
         seed: int,
         folder: Path,
-        on_step: Callable[[int, float], None] | None,
+        on_step: Callable[[int, float, float], None] | None,
         device: torch.device,
         label_dropout: float,
         world: World,
@@ -161,7 +161,7 @@ class Loop:
             self.progress.seconds = meter.seconds
             self.journal.telemetry(meter.line(step))
         if self.on_step is not None and self.world.main:
-            self.on_step(step, gradient.loss)
+            self.on_step(step, gradient.loss, now)
 
     def _save(self) -> None:
         self.keeper.save(*self.journal.lengths())

@@ -100,7 +100,8 @@ def _measured(found: Results, dial: Dial, metric: str) -> tuple[Line, ...]:
 
 
 def _panels(made: Sequence[Line]) -> dict[str, dict[str, tuple[Spot, ...]]]:
-    return {mode: {line.label: line.spots for line in of} for mode, of in by_mode(made).items()}
+    shown = [line for line in made if line.measured or any(not spot.fits for spot in line.spots)]
+    return {mode: {line.label: line.spots for line in of} for mode, of in by_mode(shown).items()}
 
 
 def _in_binary(made: Sequence[Line]) -> tuple[tuple[Line, ...], str]:

@@ -20,6 +20,12 @@ TRUTH = {
 }  # fmt: skip
 
 
+TELEMETRY = {
+    "step": 120, "seconds": 4.0, "images_per_second": 480.0, "tokens_per_second": 30720.0, "data_wait_share": 0.0125,
+    "peak_memory_bytes": 1_060_000_000, "matrix_peak_share": 0.0743,
+}  # fmt: skip
+
+
 def point(arm: str) -> Mapping[str, Any]:
     if arm == "dit":
         return {"backbone.name": "dit"}
@@ -94,7 +100,7 @@ def record(
             for s, e in zip(steps, noise, strict=True)
         ]
         folder.log.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        (folder.path / "telemetry.jsonl").write_text(json.dumps({"step": 120, "seconds": 4.0}) + "\n")
+        (folder.path / "telemetry.jsonl").write_text(json.dumps(TELEMETRY) + "\n")
         np.save(folder.path / "samples.npy", rng.integers(0, 256, (10, 1, 8, 8), dtype=np.uint8))
     made = Record(
         id=cell.spec.id,

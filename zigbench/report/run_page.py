@@ -38,6 +38,7 @@ def _context(found: Results, run: Run) -> dict[str, Any]:
         "environment": json.dumps(record.environment, indent=1, ensure_ascii=False) if record else "",
         "spec": json.dumps(run.cell.spec.resolved(), indent=1, ensure_ascii=False),
         "curve": _curve(log),
+        "speed": _speed(results.read_lines(run.folder / "telemetry.jsonl")),
         "pictures": render.pictures({run.cell.name: samples}) if samples is not None else [],
         "tail": [json.dumps(line) for line in log[-12:]],
     }
@@ -59,6 +60,27 @@ def _measurements(run: Run) -> Table:
         Column("Protocol"), Column("Note"),
     )  # fmt: skip
     return Table("measurements", "Measurements", columns, tuple(rows))
+
+
+SPEEDS = (
+    ("images_per_second", 1, "images/s"),
+    ("tokens_per_second", 1, "tokens/s"),
+    ("matrix_peak_share", 100, "% of the device's matrix peak"),
+    ("data_wait_share", 100, "% of the time waiting for data"),
+    ("peak_memory_bytes", 1e-9, "GB of memory at most"),
+)
+"""What a line of telemetry tells, the factor it is shown with, and its unit."""
+
+
+def _speed(lines: list[dict[str, Any]]) -> str:
+    """How fast the training went at its end, in a sentence; "" where its telemetry does not say."""
+    last = lines[-1] if lines else {}
+    said = [
+        f"{wording.number(factor * last[name], 3)} {unit}"
+        for name, factor, unit in SPEEDS
+        if isinstance(last.get(name), int | float)
+    ]
+    return f"Towards its end, at step {last['step']:,}: {', '.join(said)}." if said else ""
 
 
 def _curve(log: list[dict[str, Any]]) -> Markup:

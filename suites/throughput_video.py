@@ -71,7 +71,7 @@ suite = Suite(
     figures=("throughput", "roofline"),
     resources=GPU,
     order=("seed", "clip", "mode", "arm"),
-    notes=(ROUND, "Clips of 16 frames, four latent channels; images a second are clips a second."),
+    notes=(ROUND, "Clips of four latent channels; images a second are clips a second."),
     profiles={
         "miniature": Profile(
             base={**ON_CPU, "efficiency.mode": "training"},

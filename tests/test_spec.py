@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -177,3 +178,23 @@ def test_the_options_of_paths_and_times_are_those_their_members_have():
 )
 def test_an_option_that_its_member_lacks_is_a_fault(changes, words):
     assert words in " ".join(faults(**changes).values())
+
+
+def test_what_is_timed_belongs_to_its_task_and_leaves_other_runs_as_they_were(tiny):
+    train = RunSpec.parse(tiny)
+    timed = RunSpec.parse({**tiny, "task": "efficiency"})
+    assert "efficiency" not in train.resolved()
+    assert timed.resolved()["efficiency"]["mode"] == "inference"
+    assert RunSpec.parse(timed.resolved()).id == timed.id
+    assert RunSpec.parse({**tiny, "task": "efficiency", "efficiency.mode": "inference"}).id == timed.id
+    assert RunSpec.parse({**tiny, "task": "efficiency", "efficiency.batch": 2}).id != timed.id
+    with pytest.raises(SpecError, match="belongs to the task 'efficiency'"):
+        RunSpec.parse({**tiny, "efficiency.batch": 2})
+    with pytest.raises(SpecError, match=r"efficiency\.bach = 2: unknown key; did you mean 'batch'"):
+        RunSpec.parse({**tiny, "task": "efficiency", "efficiency.bach": 2})
+
+
+def test_a_recorded_spec_read_again_has_the_id_that_it_was_recorded_under():
+    measured = sorted((Path(__file__).parents[1] / "results" / "measured").glob("*/record.json"))
+    records = [json.loads(path.read_text()) for path in measured[::5]]
+    assert {r["id"]: RunSpec.parse(r["spec"]).id for r in records} == {r["id"]: r["id"] for r in records}

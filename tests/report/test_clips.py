@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import io
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import sync_playwright
 
 from zigbench import suite as suites
 from zigbench.folder import RunFolder
 from zigbench.record import Measurement, Record
 from zigbench.report import figures, page, render
 from zigbench.suite import Axis, Suite, grid
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def clips(count: int, frames: int, channels: int, height: int, width: int) -> np.ndarray:
@@ -70,9 +74,10 @@ def test_images_do_not_move() -> None:
     assert render.animation({**images, "b": clips(2, 3, 1, 8, 8)}) is None
 
 
-@pytest.fixture
-def written(tmp_path):
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
     """A page on three finished runs that have made clips."""
+    tmp_path = tmp_path_factory.mktemp("moving")
     asked = Suite(
         name="moving",
         question="Do clips move?",
@@ -113,3 +118,20 @@ def test_a_page_shows_clips_moving_with_a_still_one_behind(written) -> None:
     assert "frames 1, 2, 3, 5, 6 of 6" in text
     run = next((written.parent / "runs").glob("*.html")).read_text(encoding="utf-8")
     assert "<picture><source" in run
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
+def test_clips_stand_still_where_less_motion_is_asked_for_and_in_print(written) -> None:
+    shown = "[...document.querySelectorAll('#samples img')].map(i => i.currentSrc.slice(5, 15))"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        sheet = browser.new_page()
+        for media, motion, kind in (
+            ("screen", "no-preference", "image/webp"),
+            ("screen", "reduce", "image/png;"),
+            ("print", "no-preference", "image/png;"),
+        ):
+            sheet.emulate_media(media=media, reduced_motion=motion)
+            sheet.goto(written.as_uri())
+            assert sheet.evaluate(shown) == [kind, kind]
+        browser.close()

@@ -13,7 +13,7 @@ from zigbench.data.split import Visit
 SHARDS, COUNT, BATCH = 4, 512, 160
 
 
-@pytest.mark.parametrize("how", ["batch", "visit"])
+@pytest.mark.parametrize("how", ["batch", "visit", "posterior"])
 def test_latents_of_256_pixels(benchmark, tmp_path, how):
     generator = np.random.default_rng(0)
     facts = []
@@ -21,7 +21,7 @@ def test_latents_of_256_pixels(benchmark, tmp_path, how):
         moments = generator.standard_normal((COUNT, 2, 2, 4, 32, 32), np.float32).astype(np.float16)
         name = f"train-{number:05d}"
         facts.append(write_shard(tmp_path, name, {"moments": moments}, {"name": name, "count": COUNT}))
-    split = LatentSplit(tmp_path, facts, name="noise", scale=1.0)
+    split = LatentSplit(tmp_path, facts, name="noise", scale=1.0, posterior=how == "posterior")
     order = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[:BATCH]
     asked = order if how == "batch" else Visit(order, 1)
     threads = torch.get_num_threads()

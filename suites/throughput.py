@@ -47,8 +47,12 @@ SPEED: Mapping[str, Any] = {
     "position": "none",
 }
 
-ON_GPU: Mapping[str, Any] = {**SPEED, "efficiency.precision": "bfloat16", "efficiency.seconds": 0.5}
-ON_CPU: Mapping[str, Any] = {"efficiency.precision": "float32", "efficiency.seconds": 0.2}
+ON_GPU: Mapping[str, Any] = {
+    **SPEED, "efficiency.device": "cuda", "efficiency.precision": "bfloat16", "efficiency.seconds": 0.5,
+}  # fmt: skip
+ON_CPU: Mapping[str, Any] = {
+    "efficiency.device": "cpu", "efficiency.precision": "float32", "efficiency.seconds": 0.2,
+}  # fmt: skip
 
 GPU = Resources(gpus=1, cpus=4, memory_gb=32.0, hours=0.05, exclusive=True)
 CPU = Resources(cpus=2, memory_gb=8.0, hours=0.02, exclusive=True)

@@ -122,7 +122,7 @@ def execute(
         Left: on request; the run goes on from its checkpoint when it is executed again.
     """
     spec = folder.read_spec()
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = torch.device(device or _where(spec))
     with folder.claim():
         if folder.record.exists():
             return Record.read(folder.record)
@@ -161,7 +161,7 @@ def assist(
 ) -> None:
     """Take part in a run that the first of the processes claims and records; arguments as :func:`execute`."""
     spec = folder.read_spec()
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = torch.device(device or _where(spec))
     with training.joined(device) as (_, device):
         TASKS[spec.task](Work(spec, folder, cache, device, None, leave))
 
@@ -270,6 +270,12 @@ def _submitted(folder: RunFolder) -> dict[str, Any]:
     """The code that the run was submitted with, where it is not the code that did it."""
     submitted = folder.read_job().get("code")
     return {"submitted_code": submitted} if submitted and submitted != environment()["code"] else {}
+
+
+def _where(spec: RunSpec) -> str:
+    """The kind of device to compute on: the GPU where there is one, unless the run is for a CPU."""
+    for_cpu = spec.efficiency is not None and spec.efficiency.device == "cpu"
+    return "cuda" if torch.cuda.is_available() and not for_cpu else "cpu"
 
 
 def _device(device: torch.device) -> dict[str, Any]:

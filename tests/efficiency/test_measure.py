@@ -119,6 +119,8 @@ def test_a_scaled_grid_is_in_proportion(rows):
 def test_cuda_graphs_need_a_gpu_and_no_gradients():
     with pytest.raises(ValueError, match="needs a CUDA device"):
         figures(spec(efficiency__cuda_graphs=True))
+    with pytest.raises(ValueError, match="device is cuda, and this run computes on cpu"):
+        figures(spec(efficiency__device="cuda"))
     with pytest.raises(ValueError, match="leave them out"):
         spec(efficiency__cuda_graphs=True, efficiency__mode="training")
 

@@ -78,6 +78,8 @@ def measure(
 def refuse(spec: RunSpec, device: torch.device) -> None:
     """Raise where a speed could not be had, or would say nothing; see :func:`measure`."""
     asked = _asked(spec)
+    if asked.device not in (None, device.type):
+        raise ValueError(f"efficiency.device is {asked.device}, and this run computes on {device.type}")
     if asked.cuda_graphs and device.type != "cuda":
         raise ValueError(f"efficiency.cuda_graphs needs a CUDA device, and this run computes on {device.type}")
     check = getattr(load_object(spec.backbone.config.network), "kernel_faults", None)

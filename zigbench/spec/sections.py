@@ -269,6 +269,7 @@ class EfficiencySpec(Spec):
             otherwise the weights are converted too.
         compile: compile the network.
         cuda_graphs: replay each network evaluation as a captured graph; for GPUs, and not for training.
+        device: kind of device that the run is for, and fails without; None for whatever there is.
         seconds: time given to the timed calls, once their time is steady.
         memory_gb: take the device as having so many GiB; None for all that it has.
         largest: what to search the largest of where the run does not fit.
@@ -279,6 +280,7 @@ class EfficiencySpec(Spec):
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     compile: bool = False
     cuda_graphs: bool = False
+    device: Literal["cpu", "cuda"] | None = None
     seconds: Above = 1.0
     memory_gb: Above | None = None
     largest: Literal["patches", "batch"] | None = None

@@ -42,7 +42,8 @@ def test_every_pattern_and_position_of_clips_passes_the_contract(name: str, conf
 @pytest.mark.parametrize("position", ["none", "sincos", "learned", "per-layer"])
 @pytest.mark.parametrize("name", ["zigma", "dit"])
 def test_every_position_embedding_passes_the_contract(name: str, position: str) -> None:
-    assert not failures(check(name, config={"width": 16, "depth": 2, "position": position}))
+    config = {"width": 16, "depth": 2, "position": position}
+    assert not failures(check(name, config=config, geometries=GEOMETRIES))
 
 
 def test_an_unknown_family_is_refused_by_name() -> None:

@@ -55,7 +55,7 @@ ON_CPU: Mapping[str, Any] = {
 }  # fmt: skip
 
 GPU = Resources(gpus=1, cpus=4, memory_gb=32.0, hours=0.05, exclusive=True)
-CPU = Resources(cpus=2, memory_gb=8.0, hours=0.02, exclusive=True)
+CPU = Resources(cpus=2, memory_gb=8.0, hours=0.05, exclusive=True)
 
 METRICS = ("fps", "memory_allocated", "latency", "roofline_share")
 MATCHED = {"parameters": 0.02}

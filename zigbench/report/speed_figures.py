@@ -111,7 +111,8 @@ def _in_binary(made: Sequence[Line]) -> tuple[tuple[Line, ...], str]:
 
     def scaled(spot: Spot) -> Spot:
         y = spot.y
-        return replace(spot, y=Estimate(y.mean / 2**power, y.low / 2**power, y.high / 2**power, y.n))
+        # What disturbs a time leaves the memory as it is.
+        return replace(spot, disturbed=False, y=Estimate(y.mean / 2**power, y.low / 2**power, y.high / 2**power, y.n))
 
     return tuple(replace(line, spots=tuple(map(scaled, line.spots))) for line in made), unit
 

@@ -47,6 +47,9 @@ class Spot:
         return self.x > 0 and math.isfinite(self.y.mean) and self.y.mean > 0
 
 
+SPAN = 6.0
+"""Least ratio between the ends of a vertical axis."""
+
 LEGEND = 4
 """Names in a row of the legend."""
 
@@ -151,8 +154,12 @@ def _finish(axes: Axes, title: str, sizes: Sequence[float]) -> None:
             last = at
     axes.set_xticks(ticks, labels)
     axes.minorticks_off()
-    plain_log_ticks(axes)
     axes.margins(x=0.05, y=0.12)
+    low, high = axes.get_ylim()
+    if high < SPAN * low:  # What hardly varies shall look like it.
+        middle = math.sqrt(low * high)
+        axes.set_ylim(middle / math.sqrt(SPAN), middle * math.sqrt(SPAN))
+    plain_log_ticks(axes)
     axes.grid()
     if title:
         axes.set_title(title, fontweight="bold")

@@ -72,7 +72,8 @@ def _against(scan: str, attention: str, fought: Sequence[Duel]) -> Sentence:
         alone = f"; of the largest, only {scan} fits" if duel.alone else ""
         end = "." if duel is fought[-1] else "; "
         parts[-1] += f"{MODES.get(duel.mode, duel.mode).lower()}: "
-        parts += [claim, f" (at {last}, {wording.number(duel.ahead, 3)} times the speed{alone}){end}"]
+        memory = f" and {wording.number(duel.memory, 3)} times the memory" if math.isfinite(duel.memory) else ""
+        parts += [claim, f" (at {last}, {wording.number(duel.ahead, 3)} times the speed{memory}{alone}){end}"]
     return Sentence(tuple(parts), any(duel.at is not None or duel.always for duel in fought))
 
 

@@ -31,6 +31,7 @@ class Duel:
         sizes: the smallest and the largest size that both were measured at.
         always: whether the scan is ahead at all of them.
         alone: whether only the scan fits at the largest size of all.
+        memory: at the largest shared size, the scan's peak memory over the attention's; NaN where it was not measured.
     """
 
     mode: str
@@ -41,6 +42,7 @@ class Duel:
     sizes: tuple[float, float]
     always: bool
     alone: bool
+    memory: float
 
     @property
     def verdict(self) -> str:
@@ -67,6 +69,8 @@ def duels(found: Results) -> tuple[Duel, ...]:
         for b in made
         if a.scans and not b.scans and a.mode == b.mode and _alike(a.conditions, b.conditions)
     ]
+    metric = peak(found)
+    kept = {(line.mode, line.label): line for line in lines(found, dial, metric)} if metric else {}
     fought = []
     for a, b in pairs:
         theirs = {spot.x: spot.y.mean for spot in b.measured}
@@ -87,13 +91,22 @@ def duels(found: Results) -> tuple[Duel, ...]:
                 (sizes[0], sizes[-1]),
                 all(ahead),
                 alone,
+                _at(kept.get((a.mode, a.label)), sizes[-1]) / _at(kept.get((b.mode, b.label)), sizes[-1]),
             )
         )
     return tuple(fought)
 
 
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
 def _fits(line: Line, x: float) -> bool:
     return any(spot.x == x for spot in line.measured)
+
+
+def _at(line: Line | None, x: float) -> float:
+    return next((spot.y.mean for spot in line.measured if spot.x == x), math.nan) if line is not None else math.nan
 
 
 def _alike(a: Mapping[str, str], b: Mapping[str, str]) -> bool:
@@ -113,13 +126,14 @@ def crossover_table(found: Results) -> Table | None:
             Entry(d.attention),
             Entry(d.verdict, d.at if d.at is not None else 0.0 if d.always else None),
             Entry(f"{d.ahead:.2f}×" + (f" at {wording.number(d.sizes[1])}"), d.ahead),
+            Entry(f"{d.memory:.2f}×" if math.isfinite(d.memory) else wording.NONE, _finite(d.memory)),
             Entry("the attention does not fit where the scan does" if d.alone else ""),
         )
         for d in fought
     ]
     columns = (
         Column("Mode"), Column("Scan"), Column("Attention"), Column("Scan is faster"),
-        Column("Scan over attention, largest size", True), Column("Memory"),
+        Column("Speed, scan over attention", True), Column("Peak memory, scan over attention", True), Column("Beside"),
     )  # fmt: skip
     notes = (
         "Between two measured sizes the ratio of the speeds is taken to be a power of the patches. Only lines measured "

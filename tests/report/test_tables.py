@@ -118,7 +118,7 @@ def test_protocols_that_differ_between_seeds_alone_leave_the_arms_comparable(tmp
     table = tables.result_table(found)
     assert not any("‡" in column.title for column in table.columns)
     assert {row[0].text for row in table.rows if row[2].mark == "best"} == {"zigzag-8"}
-    assert any("one for all arms of a seed" in note for note in table.notes)
+    assert any("differ with seed alone" in note for note in table.notes)
     assert not any("unlike" in str(sentence) for sentence in answer(found))
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 from zigbench.report import wording
-from zigbench.report.results import Results
+from zigbench.report.results import SEED, Results
 
 SHOWN = 8
 """Digits of a hash that a reader sees: enough to tell a suite's protocols apart."""
@@ -32,19 +32,34 @@ def usual(found: Results, metric: str) -> str | None:
 
 
 def mixed(found: Results, metric: str) -> bool:
-    """Whether the arms of any one seed were measured under more than one protocol, and so can't be compared.
+    """Whether arms that differ in the first axis alone were measured under several protocols, and can't be compared.
 
-    A suite whose seeds stand for different data sets has as many protocols as sets, and yet compares like with like.
+    A suite whose seeds stand for different data sets, or one of whose further axes is the sampler's steps, has as
+    many protocols as sets or steps, and yet compares like with like.
     """
-    return any(len(protocols) > 1 for protocols in _by_seed(found, metric).values())
+    return any(len(protocols) > 1 for protocols in _like(found, metric).values())
 
 
-def _by_seed(found: Results, metric: str, arms: Collection[str] | None = None) -> Mapping[str, set[str]]:
+def comparable(found: Results, metric: str) -> bool:
+    """Whether all arms may be ranked together: each seed has one protocol."""
+    seeds: dict[str, set[str]] = {}
+    for (seed, _), protocols in _like(found, metric).items():
+        seeds.setdefault(seed, set()).update(protocols)
+    return all(len(protocols) <= 1 for protocols in seeds.values())
+
+
+def _like(
+    found: Results, metric: str, arms: Collection[str] | None = None
+) -> Mapping[tuple[str, tuple[str, ...]], set[str]]:
+    """The protocols of figures that share their seed and their labels on all axes but the first."""
+    first = found.suite.axes[0].name if found.suite.axes else ""
+    skip = {first, SEED}
+    others = {run.arm: tuple(v for k, v in run.cell.labels.items() if k not in skip) for run in found.runs}
     rows = found.rows(metric)
-    hashes: dict[str, set[str]] = {}
+    hashes: dict[tuple[str, tuple[str, ...]], set[str]] = {}
     for arm, seed, protocol in zip(rows["arm"], rows["seed_label"], rows["protocol"], strict=True):
         if isinstance(protocol, str) and (arms is None or arm in arms):
-            hashes.setdefault(str(seed), set()).add(protocol)
+            hashes.setdefault((str(seed), others[arm]), set()).add(protocol)
     return hashes
 
 
@@ -57,10 +72,10 @@ def odd_arms(found: Results, metric: str) -> frozenset[str]:
 
 
 def alike(found: Results, metric: str, a: str, b: str) -> bool:
-    """Whether two arms, or two labels of the first axis, were measured under one protocol seed by seed."""
+    """Whether two arms, or two labels of the first axis, were measured alike wherever they are paired."""
     first = found.suite.axes[0].name if found.suite.axes else ""
     mine = {run.arm for run in found.runs if {a, b} & {run.arm, run.cell.labels.get(first)}}
-    return all(len(protocols) <= 1 for protocols in _by_seed(found, metric, mine).values())
+    return all(len(protocols) <= 1 for protocols in _like(found, metric, mine).values())
 
 
 def difference_notes(found: Results, metric: str) -> tuple[str, ...]:
@@ -73,9 +88,10 @@ def difference_notes(found: Results, metric: str) -> tuple[str, ...]:
         count = len(found.protocols(metric))
         if count < 2:
             return ()
+        axes = wording.listed([axis.name for axis in found.suite.axes[1:]])
         return (
-            f"{wording.title(metric)} was measured under {count} protocols, one for all arms of a seed: differences "
-            "within a seed compare like with like, a mean over seeds joins figures that are not alike.",
+            f"{wording.title(metric)} was measured under {count} protocols, which differ with {axes} alone: what is "
+            "paired compares like with like, a mean or a rank over all of them would not.",
         )
     arms = by_arm(found, metric)
     others = dict.fromkeys(protocol for of in arms.values() for protocol in of if protocol != home)

@@ -98,7 +98,7 @@ def _metric_column(results: Results, metric: str) -> Column:
 
 def _metric_entries(results: Results, metric: str) -> dict[str, Entry]:
     values, direction = results.values(metric), results.direction(metric)
-    comparable = direction is not None and not protocols.mixed(results, metric)
+    comparable = direction is not None and protocols.comparable(results, metric)
     rank = standing(values, bool(direction)) if comparable else None
     found = {}
     within, measured_as = _within_runs(results, metric), protocols.by_arm(results, metric)

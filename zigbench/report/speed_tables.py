@@ -154,24 +154,34 @@ def slope_table(found: Results) -> Table | None:
             by_line.setdefault((line.mode, line.label), {})[metric] = line
     rows = []
     for (mode, label), of in by_line.items():
-        fits = [_exponent(of.get(metric)) for metric in metrics]
+        fits = [_exponent(of.get(metric), sizes) for metric in metrics for sizes in (None, LARGEST)]
         if any(fit is not None for fit in fits):
             rows.append((Entry(MODES.get(mode, mode)), Entry(label), *(_slope_entry(fit) for fit in fits)))
     if not rows:
         return None
     names = {"fps": "FPS", peak(found): "Peak memory"}
-    columns = (Column("Mode"), Column("Line"), *(Column(f"{names[metric]}: exponent", True) for metric in metrics))
+    titles = [f"{names[metric]}: {of}" for metric in metrics for of in ("exponent", f"largest {LARGEST} sizes")]
+    columns = (Column("Mode"), Column("Line"), *(Column(title, True) for title in titles))
     note = (
         f"Exponent of the power law over {dial.title.lower()}, ± half of its 95 % interval. Speed: −1 where the cost "
-        "is in proportion, −2 where it grows with the square; nearer to 0 where the device is not yet busy."
+        "is in proportion, −2 where it grows with the square; nearer to 0 where the device is not yet busy, which "
+        "the largest sizes alone tell apart."
     )
     return Table("slopes", f"How speed and memory go with {dial.title.lower()}", columns, tuple(rows), (note,))
 
 
-def _exponent(line: Line | None) -> tuple[float, float, float] | None:
+LARGEST = 3
+"""Sizes that the exponent at the end of a line is fitted to: the fewest with an interval."""
+
+
+def _exponent(line: Line | None, largest: int | None = None) -> tuple[float, float, float] | None:
+    """Of a whole line, or of its so many largest sizes where it has more than that."""
     spots = line.measured if line is not None else ()
-    if len({spot.x for spot in spots}) < 2:
+    sizes = sorted({spot.x for spot in spots})
+    if len(sizes) < 2 or (largest is not None and len(sizes) <= largest):
         return None
+    if largest is not None:
+        spots = tuple(spot for spot in spots if spot.x in sizes[-largest:])
     try:
         return fit_slope([spot.x for spot in spots], [spot.y.mean for spot in spots])
     except ValueError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from generate import backbones, cli, curves, data, figures, gallery, metrics, published, spec, suites
+from generate import backbones, cli, curves, data, figures, gallery, metrics, published, solvers, spec, suites
 
 PARTS: dict[str, Callable[[], str]] = {
     "cli": cli.commands,
@@ -21,6 +21,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "data": data.sets,
     "metrics": metrics.metrics,
     "figures": figures.figures,
+    "solvers-orders": solvers.orders,
+    "solvers-product": solvers.every_combination,
     "suites": suites.suites,
     "published": published.tables,
     "gallery-curves": gallery.curves,

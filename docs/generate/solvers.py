@@ -12,7 +12,7 @@ import torch
 
 from generate.words import code, table
 from zigbench.interpolant import GaussianMixture, Interpolant
-from zigbench.report.figures.drawing import canvas, series_style, style
+from zigbench.report.figures.drawing import canvas, plain_log_ticks, series_style, style
 from zigbench.sampling import SOLVERS, Sampler
 from zigbench.sampling.convergence import Point, convergence, order
 from zigbench.sampling.product import product
@@ -41,7 +41,7 @@ def orders() -> str:
 def _drawing(found: Mapping[str, Sequence[Point]]) -> str:
     with style():
         figure = canvas(7.2, 3.8)
-        axes = figure.add_axes((0.1, 0.14, 0.6, 0.82))
+        axes = figure.add_axes((0.11, 0.14, 0.6, 0.82))
         for position, (solver, points) in enumerate(found.items()):
             evaluations, errors = [point.evaluations for point in points], [point.error for point in points]
             marker = MARKERS[position % len(MARKERS)]
@@ -49,6 +49,8 @@ def _drawing(found: Mapping[str, Sequence[Point]]) -> str:
         axes.set_xlabel("Network evaluations")
         axes.set_ylabel("Error")
         axes.grid(True)
+        plain_log_ticks(axes, "x")
+        plain_log_ticks(axes, "y")
         axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
         picture = io.StringIO()
         figure.savefig(picture, format="svg")

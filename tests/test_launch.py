@@ -19,7 +19,7 @@ from zigbench.suite import Cell
 
 RESOURCES = Resources(cpus=1, memory_gb=1.0)
 # Long enough that a signal sent in its midst arrives there, however late a busy machine delivers it.
-LONG = {"training.steps": 800, "training.batch": 16, "evaluation.metrics": ["held_out_loss"]}
+LONG = {"training.steps": 400, "training.batch": 16, "evaluation.metrics": ["held_out_loss"]}
 
 
 def cells(tiny, *changes: dict) -> list[Cell]:
@@ -132,7 +132,14 @@ def test_a_launcher_that_is_stopped_goes_on_where_it_was(tmp_path, tiny, untouch
     command = [sys.executable, "-m", "zigbench.cli", "run", str(suite), "--results", str(root)]
     command += ["--reports", str(tmp_path / "reports")]
     folder = root / untouched.id
-    first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    first = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Tests that were themselves started in the background of a script would hand on that interrupts are ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     wait_until(lambda: RunFolder(folder).read_progress().get("done", 0) > 100)
     worker = RunFolder(folder).holder()["pid"]
     first.send_signal(signal_)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.settings import SpecError, merge, nest, parse_assignment
+from zigbench.settings import SpecError, flatten, merge, nest, parse_assignment
 
 KEYS = st.sampled_from("abc")
 LEAVES = st.integers() | st.booleans() | st.text("xyz", max_size=2)
@@ -58,3 +58,10 @@ def test_assignments_read_json_and_else_text(text, value):
 def test_what_is_no_assignment_is_refused(text):
     with pytest.raises(SpecError, match="is not an assignment"):
         parse_assignment(text)
+
+
+def test_flattening_is_undone_by_nesting():
+    tree = {"a": {"b": 1, "c": {"d": [2]}}, "e": None}
+    assert flatten(tree) == {"a.b": 1, "a.c.d": [2], "e": None}
+    assert nest(flatten(tree)) == tree
+    assert flatten({"b": 1}, "a.") == {"a.b": 1}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zigbench import archive
 from zigbench.archive import Damaged
 from zigbench.record import Measurement, Record
+from zigbench.settings import flatten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,8 +100,8 @@ def _facts(folder: Path, record: Record) -> dict[str, Any]:
         "error_kind": record.error.kind if record.error else None,
         "error": record.error.message if record.error else None,
         "folder": str(folder),
-        **_flatten(record.spec),
-        **_flatten(record.environment, "environment."),
+        **_columns(record.spec),
+        **_columns(record.environment, "environment."),
     }
 
 
@@ -113,11 +114,7 @@ def _figure(measurement: Measurement | None) -> tuple[Any, ...]:
     return m.name, m.value, m.unit, m.higher_is_better, m.step, low, high, m.samples, m.protocol, m.note
 
 
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = tuple(value) if isinstance(value, list) else value
-    return flat
+def _columns(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A column for each key; lists become tuples, which can be grouped by."""
+    flat = flatten(tree, prefix)
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in flat.items()}

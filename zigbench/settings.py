@@ -36,6 +36,17 @@ def nest(raw: Mapping[str, Any]) -> dict[str, Any]:
     return merge({}, raw)
 
 
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys made dotted, each after ``prefix``: the inverse of :func:`nest`."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """``base`` with ``changes`` applied. A dotted key reaches inside; a plain key replaces what it names.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from zigbench import registry
 from zigbench.registry import load_plugin, nearest
-from zigbench.settings import Fault, SpecError, merge, nest
+from zigbench.settings import Fault, SpecError, flatten, merge, nest
 from zigbench.spec import Resources, RunSpec
 
 
@@ -244,7 +244,7 @@ def _condition(text: str) -> tuple[str, str]:
 
 
 def _matches(cell: Cell, conditions: Sequence[tuple[str, str]]) -> bool:
-    facts = _flat(cell.spec.resolved())
+    facts = flatten(cell.spec.resolved())
     for key, _ in conditions:
         # A dotted key may be missing from one run (a transformer has no scan.curve); a plain one is a slip.
         if key not in facts and "." not in key:
@@ -252,16 +252,6 @@ def _matches(cell: Cell, conditions: Sequence[tuple[str, str]]) -> bool:
             near = nearest(key, known)
             raise SpecError([Fault(key, "", "no run has this key", f"did you mean {near!r}?" if near else "")])
     return all(str(facts.get(key)) == value for key, value in conditions)
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def load(name: str) -> Suite:

@@ -13,6 +13,7 @@ from zigbench.report.results import Results
 from zigbench.report.speed import dial_of, unlike
 from zigbench.report.statistics import mean_interval
 from zigbench.report.tables import Column, Entry, Table
+from zigbench.settings import flatten
 
 # Facts of the environment that speed and memory depend on.
 COMPARED = tuple(
@@ -103,7 +104,7 @@ def mixed(found: Results) -> tuple[str, ...]:
 
 def settings(found: Results) -> tuple[dict[str, str], tuple[str, ...]]:
     """Settings that all cells share, dotted; and the paths of those that vary."""
-    flats = [_flat(run.cell.spec.resolved()) for run in found.runs]
+    flats = [flatten(run.cell.spec.resolved()) for run in found.runs]
     keys = list(dict.fromkeys(key for flat in flats for key in flat))
     shared = {k: _text(flats[0][k]) for k in keys if all(k in f and f[k] == flats[0].get(k) for f in flats)}
     return shared, tuple(k for k in keys if k not in shared)
@@ -184,16 +185,6 @@ def in_short(found: Results, figures: tuple[Figure, ...]) -> str:
 def _sampler(shared: Mapping[str, str]) -> str:
     solver, steps = shared.get("sampler.solver"), shared.get("sampler.steps")
     return f"{solver} sampler, {steps} steps" if solver and steps else "sampler varies"
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def _absent(value: Any) -> bool:

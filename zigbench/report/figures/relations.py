@@ -40,6 +40,23 @@ class Point:
         return math.isfinite(self.x) and math.isfinite(self.y.mean)
 
 
+def _dots(axes: Axes, shown: Sequence[Point], x: str, metric: str) -> dict[str, str]:
+    """Draw every point with its interval and its label beside it; the hover texts by gid."""
+    tips = {}
+    for position, point in enumerate(shown):
+        colour = str(series_style(position)["color"])
+        _error(axes, point, colour)
+        (dot,) = axes.plot(point.x, point.y.mean, "o", color=colour, markersize=6)
+        dot.set_gid(f"point-{position}")
+        tips[f"point-{position}"] = _says(point, x)
+    axes.margins(0.12)
+    _beside(axes, shown)
+    axes.set_xlabel(x)
+    axes.set_ylabel(wording.title(metric))
+    axes.grid()
+    return tips
+
+
 def _error(axes: Axes, point: Point, colour: str) -> None:
     if math.isfinite(point.y.half):
         axes.plot([point.x, point.x], [point.y.low, point.y.high], color=colour, linewidth=1.1, alpha=0.75)
@@ -54,18 +71,7 @@ def scatter(points: Sequence[Point], x: str, metric: str, name: str, *, caption:
     """A labelled point each, with intervals."""
     shown = [p for p in points if p.drawable]
     figure, axes = _axes(6.4, 3.7)
-    tips = {}
-    for position, point in enumerate(shown):
-        colour = str(series_style(position)["color"])
-        _error(axes, point, colour)
-        (dot,) = axes.plot(point.x, point.y.mean, "o", color=colour, markersize=6)
-        dot.set_gid(f"point-{position}")
-        tips[f"point-{position}"] = _says(point, x)
-    axes.margins(0.12)
-    _beside(axes, shown)
-    axes.set_xlabel(x)
-    axes.set_ylabel(wording.title(metric))
-    axes.grid()
+    tips = _dots(axes, shown, x, metric)
     title = f"{wording.title(metric)} against {x[:1].lower()}{x[1:]}"
     return Drawing(
         name, figure, title, caption, f"{title}. " + "; ".join(_says(p, x) for p in shown) + ".", tips
@@ -141,18 +147,7 @@ def pareto(points: Sequence[Point], cost: str, metric: str, higher_is_better: bo
     front = frontier(shown, higher_is_better)
     figure, axes = _axes(6.4, 3.7)
     axes.plot([p.x for p in front], [p.y.mean for p in front], color=INK, linewidth=1, drawstyle="steps-post")
-    tips = {}
-    for position, point in enumerate(shown):
-        colour = str(series_style(position)["color"])
-        _error(axes, point, colour)
-        (dot,) = axes.plot(point.x, point.y.mean, "o", color=colour, markersize=6)
-        dot.set_gid(f"point-{position}")
-        tips[f"point-{position}"] = _says(point, cost)
-    axes.margins(0.12)
-    _beside(axes, shown)
-    axes.set_xlabel(cost)
-    axes.set_ylabel(wording.title(metric))
-    axes.grid()
+    tips = _dots(axes, shown, cost, metric)
     names = wording.listed([p.label for p in front])
     caption = f"The line joins the arms that no other beats in both: {names}." if front else ""
     alternative = f"{caption} " + "; ".join(_says(p, cost) for p in shown) + "."

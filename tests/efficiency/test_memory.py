@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+
 import pytest
 import torch
 from torch import nn
@@ -77,7 +79,8 @@ def test_what_a_forward_pass_keeps():
 def test_the_process_s_peak_is_seen_above_its_baseline():
     memory = ProcessMemory()
     before = memory.above
-    block = torch.ones(32 * MIB // 4)
-    assert memory.above >= before + 0.9 * block.nbytes
-    del block
-    assert memory.above >= 30 * MIB  # A peak stays one.
+    # Straight from the system: an allocator may hand out pages that the process holds already.
+    with mmap.mmap(-1, 32 * MIB) as block:
+        block.write(bytes([1]) * len(block))
+        assert memory.above >= before + 28 * MIB
+    assert memory.above >= before + 28 * MIB  # A peak stays one.

@@ -69,6 +69,15 @@ def test_damaged_and_misplaced_records_are_listed(runs):
     assert "lies in another run's folder" in reasons
 
 
+def test_a_figure_that_is_no_number_spoils_its_own_record_alone(runs):
+    root, folders = runs
+    folders[1].record.write_text(folders[1].record.read_text().replace("1.5", "NaN"))
+    found = collect.scan(root)
+    assert {record.id for _, record in found.records} == {folders[0].id, folders[2].id}
+    (damaged,) = found.damaged
+    assert damaged.reason.startswith(str(folders[1].record))
+
+
 def test_nothing_is_an_empty_frame(tmp_path):
     table = collect.frame(tmp_path / "none")
     assert table.empty

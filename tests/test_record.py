@@ -54,6 +54,16 @@ def test_an_edited_figure_is_noticed(record, value):
         Record.from_json(json.dumps(body))
 
 
+@pytest.mark.parametrize(
+    "value", ["NaN", "-Infinity", "1e999", '"\\ud800"', "9" * 5000, "[" * 900 + "]" * 900, "[" * 100_000]
+)
+def test_a_value_that_no_record_can_hold_is_damage(value):
+    text = Record(id=spec_id({}), status="ok", spec={}, environment={"figure": 1.5}).to_json()
+    assert text.count("1.5") == 1
+    with pytest.raises(DamagedRecordError, match=r"here\.json: .*(edited|truncated)"):
+        Record.from_json(text.replace("1.5", value), "here.json")
+
+
 def test_a_record_of_another_spec_is_noticed():
     record = Record(id="0" * 16, status="ok", spec={"a": 1})
     with pytest.raises(DamagedRecordError, match="hashes to"):

@@ -101,7 +101,7 @@ class Record(Spec):
         """
         try:
             body = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise DamagedRecordError(f"{where}: not readable as JSON ({error}): truncated or edited") from None
         if not isinstance(body, dict):
             raise DamagedRecordError(f"{where}: holds {type(body).__name__}, not a record")
@@ -109,7 +109,11 @@ class Record(Spec):
         if version != SCHEMA_VERSION:
             raise DamagedRecordError(f"{where}: schema version {version!r}; this zigbench reads {SCHEMA_VERSION}")
         checksum = body.pop("checksum", None)
-        if checksum != _checksum(body):
+        try:
+            found = _checksum(body)
+        except (ValueError, RecursionError) as error:  # NaN, Infinity, half of a surrogate pair: none is ever written.
+            raise DamagedRecordError(f"{where}: holds what no record can hold ({error}): edited") from None
+        if checksum != found:
             raise DamagedRecordError(f"{where}: the checksum does not match its contents: truncated or edited")
         try:
             record = cls.model_validate(body)

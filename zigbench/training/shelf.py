@@ -78,7 +78,7 @@ class Shelf:
         return None
 
     def forget_after(self, step: int) -> None:
-        """Remove the checkpoints of later steps: they belong to a past that was undone."""
+        """Remove the checkpoints of later steps: damaged, or of a past that was undone."""
         for later in self.steps():
             if later > step:
                 shutil.rmtree(self.path(later))

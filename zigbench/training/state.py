@@ -76,7 +76,7 @@ class Keeper:
         self.shelf.put(Checkpoint(self.progress.step, self.facts, weights, self.average.model.state_dict(), state))
 
     def resume(self) -> tuple[int, int]:
-        """Put back the newest checkpoint; the lengths of log and telemetry to go on from.
+        """Put back the newest sound checkpoint and forget later ones; the lengths of log and telemetry to go on from.
 
         Raises:
             CheckpointError: it is of another network or run, or all are damaged.
@@ -88,10 +88,7 @@ class Keeper:
         assert self._anchors is not None
         anchor = self.shelf.newest(multiple_of=self._anchors)
         assert anchor is not None
-        lengths = self._put_back(anchor)
-        if self.world.main:
-            self.shelf.forget_after(anchor.step)
-        return lengths
+        return self._put_back(anchor)
 
     def _put_back(self, checkpoint: Checkpoint | None) -> tuple[int, int]:
         # Everyone reads the same files before rank 0 writes again.
@@ -107,6 +104,9 @@ class Keeper:
         self.stepper.optimizer.load_state_dict(checkpoint.state["optimizer"])
         self.stepper.scaler.load_state_dict(checkpoint.state["scaler"])
         self.progress.restore(checkpoint.state["progress"])
+        # What lies after it will be done again: a damaged one that stayed would be taken for what is written then.
+        if self.world.main:
+            self.shelf.forget_after(checkpoint.step)
         log_length, telemetry_length = checkpoint.state["lengths"]
         return log_length, telemetry_length
 

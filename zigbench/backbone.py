@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from zigbench import registry
 from zigbench.registry import load_object
-from zigbench.spec import BackboneConfig, Geometry
+from zigbench.rng import derive_seed
+from zigbench.spec import BackboneConfig, Geometry, RunSpec
 
-__all__ = ["NO_LABEL", "Backbone", "Geometry", "Released", "build", "build_from", "count_parameters"]
+__all__ = ["NO_LABEL", "Backbone", "Geometry", "Released", "build", "build_from", "count_parameters", "initialised"]
 
 NO_LABEL = -1
 """Label that stands for the null embedding, for classifier-free guidance."""
@@ -82,6 +83,12 @@ def build_from(config: BackboneConfig, geometry: Geometry, *, seed: int | None =
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return network(config, geometry)
+
+
+def initialised(spec: RunSpec, geometry: Geometry | None = None) -> nn.Module:
+    """The network that a run begins with, from the run's seed; for another geometry than the run's where given."""
+    seed = derive_seed(spec.seed, "initialisation")
+    return build_from(spec.backbone.config, geometry or spec.geometry, seed=seed)
 
 
 def count_parameters(module: nn.Module) -> int:

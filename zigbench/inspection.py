@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from zigbench import registry
-from zigbench.backbone import build_from
+from zigbench.backbone import initialised
 from zigbench.folder import RunFolder
 from zigbench.record import write_atomically
 from zigbench.spec import RunSpec
@@ -33,8 +33,8 @@ ABOUT = "about"
 def inspect(folder: RunFolder, results: Path) -> tuple[Path, ...]:
     """Inspect a run's network with every plug-in and write ``<plug-in>.npz`` into its folder.
 
-    The averaged weights are inspected where there are any; else the network as it is initialised from the run's
-    seed, which the plug-in is told: gates that begin at zero hide all that a fresh network could see.
+    The averaged weights are inspected where there are any; else the network that the run begins with, which the
+    plug-in is told: gates that begin at zero hide all that a fresh network could see.
 
     Args:
         folder: of a run that was submitted.
@@ -65,7 +65,7 @@ def _network(spec: RunSpec, folder: RunFolder, results: Path) -> tuple[nn.Module
     """The network on the CPU in evaluation mode, and where its weights are from."""
     if spec.task == "evaluate":
         return load_network(spec, results), f"weights {spec.weights}"
-    network = build_from(spec.backbone.config, spec.geometry, seed=spec.seed)
+    network = initialised(spec)
     checkpoint = Shelf(folder.path / "checkpoints").newest()
     if checkpoint is None:
         return network.eval(), "fresh"

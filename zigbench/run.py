@@ -17,14 +17,13 @@ from typing import Any
 import torch
 
 from zigbench import efficiency, evaluation, training
-from zigbench.backbone import build_from, count_parameters
+from zigbench.backbone import count_parameters, initialised
 from zigbench.efficiency.ceilings import matmul
 from zigbench.folder import RunFolder
 from zigbench.interpolant import Interpolant
 from zigbench.leaving import Left, never
 from zigbench.record import Failure, Measurement, Record, Status, environment
 from zigbench.registry import load_object
-from zigbench.rng import derive_seed
 from zigbench.spec import RunSpec
 from zigbench.training.precision import AUTOCAST, matrix_precision
 from zigbench.weights import load_network
@@ -171,7 +170,7 @@ def train(work: Work) -> tuple[Measurement, ...]:
     spec, folder, cache, device = work.spec, work.folder, work.cache, work.device
     data = load_object(spec.data.config.loader)(spec.data.config)
     evaluation.prepare(data, spec, cache=cache)  # Weights that can't be had are missed before the training.
-    model = build_from(spec.backbone.config, spec.geometry, seed=derive_seed(spec.seed, "initialisation")).to(device)
+    model = initialised(spec).to(device)
     interpolant = Interpolant(**spec.interpolant.model_dump(exclude_none=True))
     trained = training.fit(
         model,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zigbench.backbone import build_from
+from zigbench.backbone import initialised
 from zigbench.efficiency.graphs import Graphed
 from zigbench.interpolant import Interpolant
 from zigbench.rng import derive_seed
@@ -50,7 +50,7 @@ class Subject:
         geometry, batch = geometry or spec.geometry, batch or asked.batch
         training = asked.mode == "training"
         with device:  # Drawing a hundred million weights takes a processor a second, and a GPU nothing.
-            network = build_from(spec.backbone.config, geometry, seed=derive_seed(spec.seed, "initialisation"))
+            network = initialised(spec, geometry)
         network.to(device).train(training)
         generator = torch.Generator(device).manual_seed(derive_seed(spec.seed, "efficiency"))
         for parameter in network.parameters():

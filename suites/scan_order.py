@@ -19,7 +19,12 @@ SEEDS = grid("seed", (0, 1, 2, 3, 4))
 suite = Suite(
     name="scan_order",
     question="Does a space-continuous zigzag beat row sweeps, and do more directions beat one?",
-    base={**TRAINING, **ZIGMA_B, "data.name": "multimodal-celebahq"},
+    base={
+        **TRAINING,
+        **ZIGMA_B,
+        "data.name": "multimodal-celebahq",
+        "evaluation.metrics": ["fid", "kid", "fdd", "fdd_released", "held_out_loss"],
+    },
     axes=(
         ARMS,
         # At 512 pixels the latent is 64×64; with 2×2 patches the sequence is as long as at 256.
@@ -33,7 +38,7 @@ suite = Suite(
         SEEDS,
     ),
     equal={"parameters": 0.05, "images_seen": 0.0},
-    metrics=("fid", "fdd", "kid", "held_out_loss"),
+    metrics=("fid", "fdd", "fdd_released", "kid", "held_out_loss"),
     baseline="zigzag-8",
     contrasts=(
         Contrast(

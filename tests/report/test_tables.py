@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zigbench import registry
 from zigbench.evaluation.protocol import Protocol, write_protocols
 from zigbench.record import Failure, Measurement
 from zigbench.report import published, tables, writers
@@ -20,6 +23,7 @@ from zigbench.report.answer import answer
 from zigbench.report.results import Results, join
 from zigbench.report.statistics import friedman
 from zigbench.report.tables import Column, Entry, Table
+from zigbench.suite import Cell, Suite, expand
 
 
 def column(table: Table, title: str) -> dict[str, Entry]:
@@ -246,22 +250,73 @@ def test_written_files_are_named_after_the_table(results: Results, tmp_path: Pat
     assert sorted(p.name for p in paths) == ["results.csv", "results.md", "results.tex"]
 
 
-def test_a_published_metric_is_laid_beside_the_same_at_any_count_of_samples(tmp_path: Path) -> None:
-    suite = synthetic.suite(metrics=("frame_fid", "fvd"))
-    suite = replace(
-        suite, published=("ucf101",), published_as={"sweep-1": "bidirectional", "zigzag-8": "factorized-3d"}
-    )
-    cells = synthetic.cells(suite)
-    for cell in cells:
-        values = [Measurement(name=name, value=1.0, higher_is_better=False) for name in ("frame_fid", "fvd")]
-        synthetic.record(cell, tmp_path, tuple(values), log=False)
-    told = [
-        published.Figure("ucf101", "slides", "UCF101", "256", method, metric, 100.0, "")
-        for method in ("bidirectional", "factorized-3d")
-        for metric in ("frame_fid5k", "fvd5k", "fps")
+def record_all(cell: Cell, root: Path, metrics: Iterable[str], samples: int) -> None:
+    """Every metric 1.0, under a protocol of so many samples."""
+    used = [Protocol(metric=name, estimator="a distance", samples=samples) for name in metrics]
+    values = [Measurement(name=p.metric, value=1.0, higher_is_better=False, protocol=p.hash) for p in used]
+    synthetic.record(cell, root, tuple(values), log=False)
+    write_protocols(root / cell.spec.id, used)
+
+
+def published_beside(
+    tmp_path: Path, suite: Suite, samples: int, told: Mapping[str, float]
+) -> dict[str, published.Comparison]:
+    """Comparisons by published metric, where two arms of the suite are published with these figures."""
+    for cell in synthetic.cells(suite):
+        record_all(cell, tmp_path, suite.metrics, samples)
+    figures = [
+        published.Figure("told", "slides", "UCF101", "256", method, metric, value, "")
+        for method in ("sweep", "zigzag-8")
+        for metric, value in told.items()
     ]
-    found = {c.metric: c for c in published.compare(join(suite, cells, tmp_path), tuple(told))}
-    assert {metric: c.measured_metric for metric, c in found.items()} == {
-        "frame_fid5k": "frame_fid", "fvd5k": "fvd", "fps": "frame_fid",
-    }  # fmt: skip
-    assert not any(comparison.same_metric for comparison in found.values())
+    found = published.compare(join(suite, synthetic.cells(suite), tmp_path), tuple(figures))
+    return {comparison.metric: comparison for comparison in found}
+
+
+def test_a_published_metric_is_the_same_at_the_published_count_of_samples_alone(tmp_path: Path) -> None:
+    suite = synthetic.suite(metrics=("frame_fid", "kid"), published=("told",))
+    told = {"frame_fid5k": 3.5, "kid50k": 2.0}
+    found = published_beside(tmp_path, suite, 5_000, told)
+    assert {metric: (c.measured_metric, c.same_metric) for metric, c in found.items()} == {
+        "frame_fid5k": ("frame_fid", True),
+        "kid50k": ("kid", False),
+    }
+    table = tables.published_table(list(found.values()))
+    (title,) = [c.title for c in table.columns if c.title.startswith("Measured −")]
+    assert title == "Measured − published Frame FID⁵ᵏ, UCF101 256"
+    assert {entry.value for entry in column(table, title).values()} == {-2.5}
+    (note,) = [note for note in table.notes if "differ in kind" in note]
+    assert note.startswith("Measured and published Kid50k differ")
+
+
+def test_published_fdd_and_fvd_are_laid_beside_what_reproduces_the_release(tmp_path: Path) -> None:
+    told = {"fvd5k": 3.0, "fdd5k": 3.0}
+    metrics = ("fvd", "fvd_released", "fdd")
+    found = published_beside(tmp_path, synthetic.suite(metrics=metrics, published=("told",)), 5_000, told)
+    assert {metric: (c.measured_metric, c.same_metric) for metric, c in found.items()} == {
+        "fvd5k": ("fvd_released", True),
+        "fdd5k": ("fdd", False),  # The nearest there is, on another scale.
+    }
+
+
+def test_published_costs_are_never_ranked_against_quality(tmp_path: Path) -> None:
+    told = {"memory_gb": 9.0, "gflops": 5.0, "fps": 2.0, "inception_score": 3.0}
+    found = published_beside(tmp_path, synthetic.suite(metrics=("fid", "fps"), published=("told",)), 5_000, told)
+    assert {metric: (c.measured_metric, c.same_metric) for metric, c in found.items()} == {
+        "fps": ("fps", True),
+        "inception_score": ("fid", False),
+    }
+
+
+def test_the_published_table_of_scan_schemes_stands_beside_its_suite_figure_by_figure(tmp_path: Path) -> None:
+    suite = registry.suites.get("scan_order")
+    cells = [cell for cell in expand(suite) if cell.spec.seed == 0]
+    for cell in cells:
+        record_all(cell, tmp_path, suite.metrics, cell.spec.evaluation.samples)
+    figures = published.read(Path("results/published.csv"))
+    found = {(c.resolution, c.metric): c for c in published.compare(join(suite, cells, tmp_path), figures)}
+    assert set(found) == set(itertools.product(("256", "512"), ("fid5k", "fdd5k", "kid5k")))
+    for (resolution, _), comparison in found.items():
+        assert comparison.same_metric
+        assert len(comparison.published) == 4
+        assert all(arm.endswith(f" · {resolution}") for arm in comparison.published)

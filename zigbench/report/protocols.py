@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 from zigbench.report import wording
 from zigbench.report.results import SEED, Results
+
+if TYPE_CHECKING:
+    from zigbench.evaluation import Protocol
 
 SHOWN = 8
 """Digits of a hash that a reader sees: enough to tell a suite's protocols apart."""
@@ -106,20 +111,36 @@ def difference_notes(found: Results, metric: str) -> tuple[str, ...]:
 def _words(found: Results, metric: str, home: str, other: str) -> str:
     """What differs between two protocols as the runs' folders tell them."""
     # Only where protocols differ: the room of evaluation is another's.
-    from zigbench.evaluation import difference, read_protocols
+    from zigbench.evaluation import difference
 
-    known = {}
-    rows = found.rows(metric)
-    folders = {run.id: run.folder for run in found.runs}
-    for run, protocol in zip(rows["run"], rows["protocol"], strict=True):
-        if protocol in (home, other) and protocol not in known:
-            try:
-                known[protocol] = read_protocols(folders[str(run)]).get(protocol)
-            except (ValueError, OSError):
-                known[protocol] = None
-    a, b = known.get(home), known.get(other)
+    known = _read(found, metric, {home, other})
+    a, b = known[home], known[other]
     if a is None or b is None:
         return "the runs' folders do not hold both protocols, so what differs can't be said"
     said = difference(b, a)
     more = f"; and {len(said) - LISTED} more" if len(said) > LISTED else ""
     return "; ".join(said[:LISTED]) + more
+
+
+def samples(found: Results, metric: str, arms: Collection[str]) -> int | None:
+    """How many samples the figures of these arms were measured on; None where that differs or can't be said."""
+    known = by_arm(found, metric)
+    hashes = {protocol for arm in arms for protocol in known.get(arm, ())}
+    if not all(arm in known for arm in arms):
+        return None
+    counts = {None if protocol is None else protocol.samples for protocol in _read(found, metric, hashes).values()}
+    return counts.pop() if len(counts) == 1 else None
+
+
+def _read(found: Results, metric: str, hashes: Collection[str]) -> dict[str, Protocol | None]:
+    """Protocols by their hashes; None for one that no run's folder holds, or only a damaged one."""
+    from zigbench.evaluation import read_protocols
+
+    known: dict[str, Protocol | None] = dict.fromkeys(hashes)
+    rows = found.rows(metric)
+    folders = {run.id: run.folder for run in found.runs}
+    for run, protocol in zip(rows["run"], rows["protocol"], strict=True):
+        if protocol in known and known[protocol] is None:
+            with contextlib.suppress(ValueError, OSError):
+                known[protocol] = read_protocols(folders[str(run)]).get(protocol)
+    return known

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zigbench.report import wording
-from zigbench.report.published import Figure
+from zigbench.report.published import Figure, compare
 from zigbench.report.results import Results
 from zigbench.report.speed import dial_of, unlike
 from zigbench.report.statistics import mean_interval
@@ -176,10 +176,10 @@ def in_short(found: Results, figures: tuple[Figure, ...]) -> str:
     theirs = wording.listed(list(dict.fromkeys(f"{f.dataset} at {f.resolution} pixels" for f in published)))
     metrics = wording.listed(list(dict.fromkeys(wording.title(f.metric) for f in published)))
     ours = f"{shared.get('data.name', 'several data sets')} at {geometry.height}×{geometry.width}"
-    return (
-        f"Published: {metrics} on {theirs}. Measured here: {wording.noun(found.metrics[0])} on {ours}. "
-        "Compare the order of the arms, not the size of the figures."
-    )
+    said = f"Published: {metrics} on {theirs}. Measured here: {wording.noun(found.metrics[0])} on {ours}."
+    if any(comparison.same_metric for comparison in compare(found, figures)):
+        return said
+    return f"{said} Compare the order of the arms, not the size of the figures."
 
 
 def _sampler(shared: Mapping[str, str]) -> str:

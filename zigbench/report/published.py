@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from zigbench.report import protocols
 from zigbench.report.results import JOIN, Results
 from zigbench.report.statistics import RankAgreement, kendall, mean_interval
 
@@ -17,6 +19,12 @@ COLUMNS = ("table", "source", "dataset", "resolution", "method", "metric", "valu
 
 # Every other published metric is a distance, a cost or a size: lower is better.
 HIGHER_IS_BETTER = frozenset({"iterations_per_s", "fps", "inception_score"})
+
+# What an arm costs says nothing of how good it is: these are laid beside themselves alone.
+COSTS = frozenset({"iterations_per_s", "fps", "memory_gb", "gflops"})
+
+# The released code fed these extractors pixels on another scale than they were trained on, and published what came out.
+AS_RELEASED = {"fdd": "fdd_released", "fvd": "fvd_released"}
 
 
 @dataclass(frozen=True)
@@ -38,9 +46,10 @@ class Figure:
         return f"{self.method} ({self.setting.replace(';', ', ')})" if self.setting else self.method
 
     def arms(self) -> frozenset[str]:
-        """Labels that an arm may carry to mean this: the method, or it and the values of its setting."""
+        """Labels that an arm may carry to mean this: the method, or it with its resolution or its setting's values."""
         values = [part.partition("=")[2] for part in self.setting.split(";") if part]
-        return frozenset({self.method, self.name, JOIN.join([self.method, *values]), JOIN.join([*values, self.method])})
+        labels = ([self.method], [self.name], [self.method, self.resolution], [self.method, *values])
+        return frozenset(map(JOIN.join, (*labels, [*values, self.method])))
 
 
 def read(path: Path = PUBLISHED) -> tuple[Figure, ...]:
@@ -86,8 +95,8 @@ def read(path: Path = PUBLISHED) -> tuple[Figure, ...]:
 class Comparison:
     """One published column (table, data set, resolution, metric) beside a measured metric.
 
-    ``published`` and ``measured`` hold the arms both have; they are comparable as numbers only where the metric is
-    the same, as ranks in any case.
+    ``published`` and ``measured`` hold the arms both have; they are comparable as numbers only where ``same_metric``
+    says that the metric and the number of samples are the same, as ranks in any case.
     """
 
     table: str
@@ -100,11 +109,8 @@ class Comparison:
     measured: Mapping[str, float]
     names: Mapping[str, str]
     higher_is_better: bool
+    same_metric: bool
     agreement: RankAgreement
-
-    @property
-    def same_metric(self) -> bool:
-        return self.metric == self.measured_metric
 
 
 def compare(results: Results, figures: tuple[Figure, ...]) -> tuple[Comparison, ...]:
@@ -119,6 +125,8 @@ def compare(results: Results, figures: tuple[Figure, ...]) -> tuple[Comparison, 
     found = []
     for key, column in columns.items():
         metric = _nearest(key[-1], results.metrics)
+        if metric is None:
+            continue
         means = results.values(metric).apply(lambda row: mean_interval(row).mean, axis=1)
         stated: dict[str, Figure] = {}
         for arm in results.arms:
@@ -141,11 +149,21 @@ def compare(results: Results, figures: tuple[Figure, ...]) -> tuple[Comparison, 
             {arm: value if higher else -value for arm, value in measured.items()},
         )
         names = {arm: figure.name for arm, figure in stated.items()}
-        found.append(Comparison(*key, metric, published, measured, names, higher, agreement))
+        name, count = _counted(key[-1])
+        same = metric == AS_RELEASED.get(name, name)
+        same = same and (count is None or protocols.samples(results, metric, stated) == count)
+        found.append(Comparison(*key, metric, published, measured, names, higher, same, agreement))
     return tuple(found)
 
 
-def _nearest(published: str, measured: tuple[str, ...]) -> str:
-    """The measured metric to lay beside a published one: the same, the same at any count of samples, or the first."""
-    names = (published, published.removesuffix("50k").removesuffix("5k"))
-    return next((name for name in names if name in measured), measured[0])
+def _nearest(published: str, measured: tuple[str, ...]) -> str | None:
+    """The measured metric to lay beside a published one: the same, or for one of quality the first."""
+    name, _ = _counted(published)
+    alike = next((known for known in (AS_RELEASED.get(name, name), name) if known in measured), None)
+    return alike or (None if name in COSTS else measured[0])
+
+
+def _counted(published: str) -> tuple[str, int | None]:
+    """``fid5k`` is FID of 5,000 samples; None for a metric that names no number of them."""
+    found = re.fullmatch(r"(.+?)(\d+)k", published)
+    return (found[1], 1000 * int(found[2])) if found else (published, None)

@@ -216,7 +216,7 @@ def published_table(group: Sequence[Comparison]) -> Table:
     names = {arm: name for comparison in reversed(group) for arm, name in comparison.names.items()}
     columns, cells, notes = [Column("Arm"), Column("Published as")], [[Entry(a), Entry(names[a])] for a in arms], []
     for comparison in group:
-        what = f"{wording.title(comparison.metric)}, {comparison.dataset} {comparison.resolution}"
+        what = _what(comparison)
         columns.append(Column(f"Published {what}", True))
         _add(cells, arms, comparison.published, comparison.metric in HIGHER_IS_BETTER, "{:g}".format)
         notes.append(f"Rank agreement with {what}: {_agreement(comparison)}.")
@@ -228,16 +228,23 @@ def published_table(group: Sequence[Comparison]) -> Table:
     for comparison in group:
         if comparison.same_metric:
             gaps = {arm: comparison.measured[arm] - v for arm, v in comparison.published.items()}
-            columns.append(Column(f"Measured − published {wording.title(comparison.metric)}", True))
+            columns.append(Column(f"Measured − published {_what(comparison)}", True))
             for arm, row in zip(arms, cells, strict=True):
                 gap = gaps.get(arm, math.nan)
                 row.append(Entry(wording.signed(gap), _finite(gap)))
     notes.insert(0, f"Source: {group[0].source}. In brackets: the rank in the column, 1 is best.")
-    if not any(comparison.same_metric for comparison in group):
-        notes.append("Published and measured metrics differ in kind: compare their order, not their size.")
+    if unlike := dict.fromkeys(wording.title(c.metric) for c in group if not c.same_metric):
+        notes.append(
+            f"Measured and published {wording.listed(list(unlike))} differ in kind or in the number of samples: "
+            "compare their order, not their size."
+        )
     rows = tuple(tuple(row) for row in cells)
     title = f"Published beside measured: {group[0].table.replace('_', ' ')}"
     return Table(f"published-{wording.slug(group[0].table)}", title, tuple(columns), rows, tuple(notes))
+
+
+def _what(comparison: Comparison) -> str:
+    return f"{wording.title(comparison.metric)}, {comparison.dataset} {comparison.resolution}"
 
 
 def _add(

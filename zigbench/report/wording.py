@@ -16,6 +16,7 @@ TITLES = {
     "frechet_digits": "Fréchet distance (digits)",
     "kid_digits": "Kernel distance (digits)",
     "frechet_random_3d": "Fréchet distance (random 3D)",
+    "fdd_released": "FDD, as released",
     "fvd_released": "FVD, as released",
     "recognised": "Recognised class",
     "images_seen": "Images seen",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from zigbench.data.pictures import UnreadablePictureError, read_picture
 
@@ -30,12 +31,32 @@ def test_pixels_of_a_square_of_the_right_size_are_untouched():
         assert np.array_equal(read(content), LEFT_RED.transpose(2, 0, 1))
 
 
-@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (3, 2), (6, 3), (8, 1)])
-def test_pictures_are_turned_as_their_exif_says(orientation, turns):
+def oriented(orientation: int) -> Image.Exif:
     exif = Image.Exif()
-    exif[0x0112] = orientation
-    found = read(encoded(Image.fromarray(LEFT_RED), exif=exif))
-    assert np.array_equal(found.transpose(1, 2, 0), np.rot90(LEFT_RED, turns))
+    exif[ExifTags.Base.Orientation] = orientation
+    return exif
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_turned_as_their_exif_says(orientation):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8))
+    whole = encoded(picture, exif=oriented(orientation))
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(whole)))
+    assert np.array_equal(read(whole).transpose(1, 2, 0), np.asarray(upright))
+    assert (orientation == 1) == np.array_equal(upright, picture)
+
+
+def test_a_picture_is_turned_whatever_else_its_exif_holds():
+    exif = oriented(3)
+    exif[ExifTags.Base.Make] = "maker"
+    whole = encoded(Image.fromarray(LEFT_RED), "JPEG", exif=exif)
+    entry, numbers = (struct.pack(">HHI", ExifTags.Base.Make, *of) for of in ((2, len("maker") + 1), (11, 1)))
+    assert whole.count(entry) == 1
+    broken = whole.replace(entry, numbers)  # The maker told as a number, which can be read and not written.
+    with pytest.raises(AttributeError):
+        ImageOps.exif_transpose(Image.open(io.BytesIO(broken)))
+    assert np.array_equal(read(broken), read(whole))
+    assert read(broken)[2, 0, 0] > 128
 
 
 def test_palettes_and_cmyk_become_the_colours_they_stand_for():

@@ -11,12 +11,19 @@ import io
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 Filter = Literal["lanczos", "bicubic", "bilinear", "box"]
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
 MODES = {1: "L", 3: "RGB"}
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+"""What sets a picture upright, by the orientation that its EXIF data state."""
 
 
 class UnreadablePictureError(ValueError):
@@ -67,7 +74,9 @@ def from_array(pixels: np.ndarray) -> Image.Image:
 def _opened(content: bytes) -> Image.Image:
     picture = Image.open(io.BytesIO(content))
     picture.load()  # Reads all of it: a file cut short fails here.
-    return ImageOps.exif_transpose(picture)
+    # Only this tag is read: ImageOps.exif_transpose writes all of them anew, and fails where one of them is broken.
+    turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _converted(picture: Image.Image, mode: str) -> Image.Image:

@@ -19,6 +19,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+PATIENCE = 120.0
+"""Seconds that a daemon may take on a machine with much else to do."""
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "slurmdbd", "mariadbd", "mariadb-install-db", "sbatch", "sacct", "setpriv")
 PACKAGES = "slurm-wlm munge slurmdbd mariadb-server"
 
@@ -43,7 +46,7 @@ TaskPlugin=task/none
 SlurmdParameters=config_overrides
 MpiDefault=none
 MessageTimeout=60
-ReturnToService=2
+ReturnToService=1
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=2,bf_interval=1,batch_sched_delay=0,preempt_send_user_signal
 SelectType=select/cons_tres
@@ -136,22 +139,19 @@ class LocalSlurm:
         return done.stdout
 
     def lose_node(self) -> None:
-        """The node fails, and is back.
+        """The node fails, and is back once nothing of what ran on it is left.
+
+        A node that fails loses its processes. This one's still have to end: a job that started again beside its first
+        copy would be refused and held.
 
         Raises:
             TimeoutError: it stays away.
         """
         host = socket.gethostname().split(".")[0]
         self.ask("scontrol", "update", f"nodename={host}", "state=down", "reason=test")
-
-        def back() -> bool:
-            # Refused where the node has come back by itself, which it may at any moment once its daemon reports.
-            resume = ["scontrol", "update", f"nodename={host}", "state=resume"]
-            subprocess.run(resume, capture_output=True, timeout=30, check=False)
-            state = subprocess.run(["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True, timeout=30)
-            return state.stdout.split()[:1] in (["idle"], ["mixed"], ["allocated"], ["completing"])
-
-        _wait(back, "the lost node")
+        _wait(lambda: not self._processes(), "the end of what ran on the lost node")
+        self.ask("scontrol", "update", f"nodename={host}", "state=resume")
+        _wait(self._at_service, "the lost node")
 
     def testimony(self) -> str:
         """What the cluster has to say when something failed on it: its queue, its accounting, the ends of its logs."""
@@ -225,8 +225,19 @@ class LocalSlurm:
             self._daemons.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output))
 
     def _idle(self) -> bool:
+        return self._state() == ["idle"]
+
+    def _at_service(self) -> bool:
+        return self._state() in (["idle"], ["mixed"], ["allocated"], ["completing"])
+
+    def _state(self) -> list[str]:
         done = subprocess.run(["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True, timeout=30)
-        return done.stdout.split()[:1] == ["idle"]
+        return done.stdout.split()[:1]
+
+    def _processes(self) -> list[str]:
+        """What runs on the node, a line each, by its daemon's word; it says so on standard error if it is nothing."""
+        done = subprocess.run(["scontrol", "listpids"], capture_output=True, text=True, timeout=30)
+        return done.stdout.splitlines()[1:]
 
     def _write(self, name: str, text: str) -> None:
         path = self.base / name
@@ -251,7 +262,7 @@ def _listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _wait(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def _wait(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

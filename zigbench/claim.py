@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zigbench.errors import MachineError
 from zigbench.spec import canonical_json
 
 HEARTBEAT = 5.0
@@ -27,7 +28,7 @@ SILENCE = 60.0
 """Seconds without a sign of life after which a claim's holder counts as gone."""
 
 
-class BusyError(RuntimeError):
+class BusyError(MachineError):
     """Somebody else is at work here; the message says who."""
 
 

@@ -10,6 +10,7 @@ import typer
 # In the order in which the help shows their commands.
 from zigbench.cli import runs, launching, records, weights, plugins, data, curves  # isort: skip
 from zigbench.cli.options import app, err
+from zigbench.errors import MachineError
 from zigbench.registry import load_plugin
 from zigbench.settings import SpecError
 
@@ -49,6 +50,9 @@ def main() -> None:
     except ValueError as error:
         err.print(f"zigbench: {error}", markup=False)
         _leave(2)
+    except MachineError as error:
+        err.print(f"zigbench: {error}", markup=False)
+        _leave(1)
     except OSError as error:
         err.print(f"zigbench: {error.strerror or error}: {error.filename or ''}", markup=False)
         _leave(1)

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from zigbench.claim import Claims
+from zigbench.errors import MachineError
 from zigbench.folder import RunFolder
 from zigbench.launch.local import run_here
 from zigbench.record import write_atomically
@@ -28,7 +29,7 @@ def start(folder: Path, root: Path, runs: list[str], resources: Resources, worke
     """Start a process that does ``runs``; when this returns it holds its folder, by which it is known to live.
 
     Raises:
-        RuntimeError: it did not start; its output is quoted.
+        MachineError: it did not start; its output is quoted.
     """
     order = {"root": str(root.resolve()), "runs": runs, "resources": resources.model_dump(), "workers": workers}
     write_atomically(folder / ORDER, json.dumps(order).encode(), durable=False)
@@ -44,7 +45,7 @@ def start(folder: Path, root: Path, runs: list[str], resources: Resources, worke
     with process.stdout:
         if not process.stdout.readline():
             said = (folder / "output.txt").read_text(errors="replace")
-            raise RuntimeError(f"the launch in the background did not start:\n{said}")
+            raise MachineError(f"the launch in the background did not start:\n{said}")
 
 
 def main(folder: Path) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from zigbench.errors import MachineError
 from zigbench.folder import RunFolder
 from zigbench.launch.deaths import Death, goes_on
 from zigbench.launch.planning import Plan
@@ -56,7 +57,7 @@ def launch_local(plan: Plan, resources: Resources | None, root: Path, *, workers
 
     Raises:
         OSError: the results folder can't be written.
-        RuntimeError: workers die before they take a run (a broken installation); their output is quoted.
+        MachineError: workers die before they take a run (a broken installation); their output is quoted.
     """
     for item in plan.todo:
         item.folder.submit(item.cell.spec)
@@ -101,7 +102,7 @@ def run_here(
                 continue
             folder = message.folder
             if folder is None:
-                raise RuntimeError(f"a worker died before it took a run:\n{message.text}")
+                raise MachineError(f"a worker died before it took a run:\n{message.text}")
             if message.died:
                 if not wanted(folder) or goes_on(folder, Death("failed", message.text, "this machine")):
                     waiting.appendleft(folder)

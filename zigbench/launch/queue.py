@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from zigbench.errors import MachineError
+
 Answer = TypeVar("Answer")
 
 PATIENCE = 20.0
@@ -31,7 +33,7 @@ class Queue:
         return job in self.states
 
 
-class UnreachableError(RuntimeError):
+class UnreachableError(MachineError):
     """SLURM is installed and does not answer."""
 
 

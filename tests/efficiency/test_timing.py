@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.efficiency.timing import LEAST, MOST, WINDOW, measure_times, steady
+from zigbench.efficiency import timing
+from zigbench.efficiency.timing import CHANCES, LEAST, MOST, WINDOW, measure_times, steady
 
 CPU = torch.device("cpu")
 TIMES = st.lists(st.floats(1e-3, 1e3), min_size=2 * WINDOW, max_size=20)
@@ -41,6 +42,36 @@ def test_calls_that_take_no_time_are_made_until_there_are_enough_of_them():
     assert len(taken.samples) == MOST
     assert len(calls) == len(taken.warm_up) + MOST
     assert min(taken.samples) <= taken.median <= max(taken.samples)
+
+
+class Clock:
+    """A clock that calls move on: one takes as many seconds as the next of ``taken``, the last one again and again."""
+
+    def __init__(self, *taken: float) -> None:
+        self.taken = list(taken)
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def call(self) -> None:
+        self.now += self.taken.pop(0) if len(self.taken) > 1 else self.taken[0]
+
+
+@pytest.mark.parametrize(
+    ("taken", "warm_up", "repeats", "is_steady"),
+    [
+        ([1.0], 2 * WINDOW, LEAST, True),  # Long beside what is given, and steady all the same.
+        ([3.0, 2.0, 1.5, 1.0], 2 * WINDOW + 2, LEAST, True),  # As soon as it is.
+        ([0.8**i for i in range(20)], CHANCES, LEAST, False),  # Never.
+        ([40.0], 1, WINDOW, False),  # Too long for that.
+    ],
+)
+def test_a_long_call_too_is_warmed_up_until_it_is_steady(monkeypatch, taken, warm_up, repeats, is_steady):
+    clock = Clock(*taken)
+    monkeypatch.setattr(timing, "time", clock)
+    found = measure_times(clock.call, CPU, seconds=0.2)
+    assert (len(found.warm_up), len(found.samples), found.steady) == (warm_up, repeats, is_steady)
 
 
 def test_no_time_asks_for_the_fewest_calls():

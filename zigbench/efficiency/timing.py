@@ -18,10 +18,14 @@ WINDOW = 3
 TOLERANCE = 0.05
 """Share by which the two medians may differ where the time counts as steady."""
 
-LEAST, MOST = 5, 200
-"""Timed calls. Where a call is long, three must do once they have taken ``PATIENCE`` times what was given."""
+CHANCES = 3 * WINDOW
+"""Warm-up calls that a long call too is given to become steady in: two windows, and room to move them on."""
 
-PATIENCE = 5.0
+LEAST, MOST = 5, 200
+"""Timed calls."""
+
+PATIENCE = 25.0
+"""Times what was given, from which on few calls must do: one to warm up, and ``WINDOW`` that are timed."""
 
 BURST = 0.05
 """Seconds of calls that are sent to a GPU before it is waited for."""
@@ -85,22 +89,21 @@ def steady(samples: Sequence[float], window: int = WINDOW, tolerance: float = TO
 def measure_times(call: Call, device: torch.device, *, seconds: float) -> Times:
     """Call until the time is steady, then for ``seconds``; the very first call is the caller's to make.
 
-    The warm-up takes at most twice ``seconds``, and one call at least.
+    The warm-up ends unsteady once it has taken twice ``seconds`` and had ``CHANCES``.
     """
     warm: list[float] = []
-    while not warm or (not steady(warm) and sum(warm) < 2 * seconds):
+    while not steady(warm) and not _through(warm, 2 * seconds, CHANCES, 1):
         warm += times(call, device, _burst(warm, device))
     samples: list[float] = []
-    while not _enough(samples, seconds):
+    while len(samples) < MOST and not _through(samples, seconds, LEAST, WINDOW):
         samples += times(call, device, min(_burst(warm, device), MOST - len(samples)))
     return Times(tuple(warm), tuple(samples), steady(warm))
 
 
-def _enough(samples: Sequence[float], seconds: float) -> bool:
-    spent = sum(samples)
-    if len(samples) >= MOST:
-        return True
-    return spent >= seconds and (len(samples) >= LEAST or (len(samples) >= WINDOW and spent >= PATIENCE * seconds))
+def _through(taken: Sequence[float], seconds: float, least: int, few: int) -> bool:
+    """Whether calls took their seconds and are ``least`` of them; where they are long beyond patience, ``few``."""
+    spent = sum(taken)
+    return spent >= seconds and len(taken) >= (least if spent < PATIENCE * seconds else few)
 
 
 def _burst(known: Sequence[float], device: torch.device) -> int:

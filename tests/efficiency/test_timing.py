@@ -70,7 +70,7 @@ class Clock:
 def test_a_long_call_too_is_warmed_up_until_it_is_steady(monkeypatch, taken, warm_up, repeats, is_steady):
     clock = Clock(*taken)
     monkeypatch.setattr(timing, "time", clock)
-    found = measure_times(clock.call, CPU, seconds=0.2)
+    found = measure_times(clock.call, CPU, seconds=0.5)
     assert (len(found.warm_up), len(found.samples), found.steady) == (warm_up, repeats, is_steady)
 
 

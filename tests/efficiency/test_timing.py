@@ -63,7 +63,7 @@ class Clock:
     [
         ([1.0], 2 * WINDOW, LEAST, True),  # Long beside what is given, and steady all the same.
         ([3.0, 2.0, 1.5, 1.0], 2 * WINDOW + 2, LEAST, True),  # As soon as it is.
-        ([0.8**i for i in range(20)], CHANCES, LEAST, False),  # Never.
+        ([2 * 0.8**i for i in range(20)], CHANCES, LEAST, False),  # Never.
         ([40.0], 1, WINDOW, False),  # Too long for that.
     ],
 )

@@ -128,6 +128,34 @@ def test_a_full_disk_is_said_and_loses_no_record(one):
         subprocess.run(["umount", str(disk)], check=True)
 
 
+def test_a_broken_plugin_is_named_and_takes_no_other_down(one, monkeypatch):
+    """Packages whose plug-ins raise what nobody expects, installed beside sound ones."""
+    (one / "broken_package.py").write_text("{}['what it needs']\n")
+    (one / "empty_package.py").write_text("suite = 'no suite'\n")
+    metadata = one / "broken-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    points = {"suites": "aa = empty_package:suite\n", "curves": "", "diagnostics": ""}
+    text = "".join(f"[zigbench.{group}]\n{more}bad = broken_package:x\n" for group, more in points.items())
+    (metadata / "entry_points.txt").write_text(text)
+    monkeypatch.setenv("PYTHONPATH", f"{one}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    for kind, sound in (("suites", "quickstart"), ("curves", "hilbert")):
+        done = zigbench("list", kind, cwd=one)
+        assert done.returncode == 0, done.stderr
+        assert "BROKEN" in done.stdout
+        assert "KeyError: 'what it needs'" in done.stdout
+        assert sound in done.stdout
+    done = zigbench("report", "--all", cwd=one)
+    assert done.returncode == 1
+    assert (one / "reports/index.html").exists()
+    assert "left out: the suite 'bad'" in done.stderr
+    assert "left out: the suite 'aa'" in done.stderr
+    done = zigbench("doctor", cwd=one)
+    assert done.returncode == 0, done.stderr
+    assert "diagnostic bad" in done.stdout
+    assert "scan kernel" in done.stdout
+
+
 def test_curves_are_compared_as_table_csv_and_plot(tmp_path):
     asked = ("curves", "compare", "zigzag", "hilbert", "--grid", "6x8", "--csv", "c.csv", "--plot", "deep/p.svg")
     done = zigbench(*asked, cwd=tmp_path)

@@ -90,9 +90,16 @@ def test_a_plugin_file_is_inherited_by_children(tmp_path, monkeypatch):
     assert load_plugin(str(file)) is load_plugin(str(file))
 
 
-@pytest.mark.parametrize("text", ["import no_such_module", "1 +", "x = undefined_name"])
-def test_a_plugin_that_fails_to_import_is_named(tmp_path, text):
+FAULTS = ["import no_such_module", "1 +", "x = undefined_name", "{}['key']", "1 / 0", "raise RuntimeError('no')"]
+
+
+@pytest.mark.parametrize("text", FAULTS)
+def test_a_plugin_that_fails_to_import_is_named(tmp_path, monkeypatch, points, text):
     file = tmp_path / "bad.py"
     file.write_text(text)
-    with pytest.raises(BrokenPluginError, match=r"bad\.py can't be imported"):
+    with pytest.raises(BrokenPluginError, match=r"bad\.py can't be imported") as caught:
         load_plugin(str(file))
+    assert caught.value.__cause__ is not None
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BrokenPluginError, match=r"'broken' is installed as bad:x"):
+        points("test.a", broken="bad:x").get("broken")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.console import Group
 from rich.text import Text
 
@@ -26,22 +28,24 @@ def report() -> Group:
         built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "a CPU build"
         rows.append(("gpu", f"none that PyTorch can use (this PyTorch is {built}); runs compute on the CPU"))
     parts: list[object] = [plain_table(("what", "version"), rows)]
+    broken = {f"{known.kind} {name}": fault for known in REGISTRIES for name, fault in _broken(known)}
     for name in registry.diagnostics.names():
-        parts += [Text(), plain_table((name, "state", "why"), registry.diagnostics.get(name)())]
-    broken = [row for known in REGISTRIES for row in _broken(known)]
+        if f"{registry.diagnostics.kind} {name}" not in broken:
+            parts += [Text(), plain_table((name, "state", "why"), registry.diagnostics.get(name)())]
     if broken:
-        parts += [Text(), plain_table(("broken plug-in", "what is wrong"), broken)]
+        parts += [Text(), plain_table(("broken plug-in", "what is wrong"), broken.items())]
     return Group(*parts)  # type: ignore[arg-type]
 
 
-REGISTRIES = (registry.backbones, registry.curves, registry.data, registry.suites, registry.metrics)
+REGISTRIES = (
+    registry.backbones, registry.curves, registry.volumes, registry.data, registry.suites, registry.metrics,
+    registry.releases, registry.inspections, registry.diagnostics,
+)  # fmt: skip
 
 
-def _broken(known: registry.Registry[object]) -> list[tuple[str, str]]:
-    rows = []
+def _broken(known: registry.Registry[object]) -> Iterator[tuple[str, str]]:
     for name in known.names():
         try:
             known.get(name)
         except ValueError as error:
-            rows.append((f"{known.kind} {name}", str(error)))
-    return rows
+            yield name, str(error)

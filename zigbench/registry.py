@@ -117,7 +117,7 @@ class Registry(Generic[T]):
             raise UnknownNameError(f"unknown {self.kind} {name!r}{hint} (known: {', '.join(known) or 'none'})")
         try:
             loaded: T = points[0].load()
-        except (ImportError, AttributeError, SyntaxError) as error:
+        except Exception as error:  # Whatever a plug-in raises while it is imported, it is the plug-in that is broken.
             raise BrokenPluginError(
                 f"the {self.kind} {name!r} is installed as {sides[0]} but can't be imported: "
                 f"{type(error).__name__}: {error}"
@@ -195,7 +195,7 @@ def load_plugin(name: str) -> ModuleType:
             found.loader.exec_module(module)
         else:
             module = _loaded_plugins[key] = importlib.import_module(name)
-    except (OSError, ImportError, SyntaxError, AttributeError, NameError, TypeError, ValueError) as error:
+    except Exception as error:
         _loaded_plugins.pop(key, None)
         _loaded_plugins.pop(name, None)
         raise BrokenPluginError(f"the plug-in {name} can't be imported: {type(error).__name__}: {error}") from error
@@ -207,6 +207,7 @@ def load_plugin(name: str) -> ModuleType:
 
 backbones: Registry[Any] = Registry("backbone", "zigbench.backbones")
 curves: Registry[Any] = Registry("scan curve", "zigbench.curves", home="zigbench.scan")
+volumes: Registry[Any] = Registry("3D scan curve", "zigbench.curves_3d", home="zigbench.scan")
 data: Registry[Any] = Registry("data set", "zigbench.data")
 suites: Registry[Any] = Registry("suite", "zigbench.suites")
 metrics: Registry[Any] = Registry("metric", "zigbench.metrics")

@@ -262,13 +262,12 @@ def load(name: str) -> Suite:
     Raises:
         ValueError: unknown name, a file without a suite, or one that can't be imported.
     """
-    if not name.endswith(".py"):
+    if name.endswith(".py"):
+        if not Path(name).is_file():
+            raise ValueError(f"there is no suite file {name}")
+        found = getattr(load_plugin(name), "suite", None)
+    else:
         found = registry.suites.get(name)
-        assert isinstance(found, Suite)
-        return found
-    if not Path(name).is_file():
-        raise ValueError(f"there is no suite file {name}")
-    loaded = getattr(load_plugin(name), "suite", None)
-    if not isinstance(loaded, Suite):
+    if not isinstance(found, Suite):
         raise ValueError(f"{name} defines no `suite = Suite(...)`")
-    return loaded
+    return found

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from zigbench import registry, scan
-from zigbench.scan import catalog
 
 
 @pytest.fixture
 def own_curves(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for home in (registry.curves, catalog.volumes):
+    for home in (registry.curves, registry.volumes):
         monkeypatch.setattr(home, "_registered", dict(home._registered))
     yield
     scan.clear_cache()

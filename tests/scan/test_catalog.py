@@ -74,7 +74,7 @@ def test_a_plain_function_in_the_registry_is_a_curve() -> None:
 
     registry.curves.register("plain")(plain)
     assert scan.make_order("plain", (2, 3)) is scan.make_order("plain", (2, 3))
-    catalog.volumes.register("misplaced")(plain)
+    registry.volumes.register("misplaced")(plain)
     with pytest.raises(ValueError, match="listed among the 3D curves but takes 2 sides"):
         scan.make_order("misplaced", (1, 2, 3))
 

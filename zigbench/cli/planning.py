@@ -31,17 +31,19 @@ def make_plan(
     return suite, launch.plan(cells, results, retry or ())
 
 
-def recorded(results: Path) -> Iterator[tuple[Suite, list[Cell]]]:
-    """Every registered suite and profile of which at least one run is recorded, with its cells."""
-    from zigbench import registry
+def recorded(name: str, results: Path) -> Iterator[tuple[Suite, list[Cell]]]:
+    """A registered suite and its profiles, those of which at least one run is recorded, with their cells.
+
+    Raises:
+        ValueError: the suite is broken, or what it asks for is.
+    """
     from zigbench.suite import expand, load
 
-    for name in registry.suites.names():
-        suite = load(name)
-        for profile in (None, *suite.profiles):
-            cells = list(expand(suite.profile(profile)))
-            if any((results / cell.spec.id / "record.json").exists() for cell in cells):
-                yield suite.profile(profile), cells
+    suite = load(name)
+    for profile in (None, *suite.profiles):
+        cells = list(expand(suite.profile(profile)))
+        if any((results / cell.spec.id / "record.json").exists() for cell in cells):
+            yield suite.profile(profile), cells
 
 
 def write_report(suite: Suite, cells: list[Cell], results: Path, reports: Path) -> Path:

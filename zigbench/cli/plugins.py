@@ -31,15 +31,18 @@ def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.sui
     rows = []
     for name in known.names():
         try:
-            rows.append((name, _describe(kind, known.get(name))))
+            rows.append((name, _describe(kind, name, known)))
         except ValueError as error:  # A broken plug-in is shown as one; the others are not its business.
             rows.append((name, f"BROKEN: {error}"))
     out.print(plain_table((kind.value.removesuffix("s"), "what it is"), rows))
 
 
-def _describe(kind: Kind, plugin: Any) -> str:
+def _describe(kind: Kind, name: str, known: registry.Registry[Any]) -> str:
     if kind is Kind.suites:
-        return str(plugin.question)
+        from zigbench.suite import load
+
+        return load(name).question
+    plugin = known.get(name)
     lines = (getattr(plugin, "description", None) or plugin.__doc__ or "").strip().splitlines()
     return lines[0] if lines else ""
 

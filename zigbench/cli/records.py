@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from zigbench.cli.options import REPORTS, RUNS, Only, Profile, Reports, Results, Set, app, err, out
 from zigbench.cli.planning import make_plan, write_report
@@ -27,7 +28,7 @@ def collect(
         table.to_csv(csv, index=False)
     out.print(f"{len(found.records)} records, {len(table)} rows" + (f" written to {csv}" if csv else ""))
     for damaged in found.damaged:
-        err.print(f"[red]damaged:[/] {damaged.reason}")
+        err.print(f"[red]damaged:[/] {escape(damaged.reason)}")
     if found.damaged:
         raise typer.Exit(1)
 
@@ -59,7 +60,12 @@ def report(
         out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
         return
     if suite is None:
-        out.print(f"index: [bold]{relative(_report_all(results, reports))}[/] (open it in a browser)")
+        page, broken = _report_all(results, reports)
+        out.print(f"index: [bold]{relative(page)}[/] (open it in a browser)")
+        for reason in broken:
+            err.print(f"[red]left out:[/] {escape(reason)}")
+        if broken:
+            raise typer.Exit(1)
         return
     chosen, planned = make_plan(suite, profile, only, set_, None, results)
     page = write_report(chosen, [item.cell for item in planned.items], results, reports)
@@ -73,18 +79,27 @@ def _report_benchmarks(results: Path, reports: Path) -> Path:
     return write_benchmarks(results.parent / "benchmarks", reports / "benchmarks", command=command)
 
 
-def _report_all(results: Path, reports: Path) -> Path:
+def _report_all(results: Path, reports: Path) -> tuple[Path, list[str]]:
+    """The index, and the suites that it lacks because they are broken, each with what is wrong."""
+    from zigbench import registry
     from zigbench.cli.planning import recorded
     from zigbench.report import write_index
 
     command = "zigbench report --all"
     reports.mkdir(parents=True, exist_ok=True)
     write_index(reports, command=command)  # The pages link to an index that is there.
-    for suite, cells in recorded(results):
-        write_report(suite, cells, results, reports)
+    broken = []
+    for name in registry.suites.names():
+        try:
+            found = list(recorded(name, results))
+        except ValueError as error:  # The other suites are not its business.
+            broken.append(f"the suite {name!r}: {error}")
+            continue
+        for suite, cells in found:
+            write_report(suite, cells, results, reports)
     if any((results.parent / "benchmarks").glob("*.json")):
         _report_benchmarks(results, reports)
-    return write_index(reports, command=command)
+    return write_index(reports, command=command), broken
 
 
 @app.command()

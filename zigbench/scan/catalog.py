@@ -28,8 +28,6 @@ from zigbench.scan.order import Grid, IntArray, grid_text, inverse_permutation
 Rule = Callable[..., npt.ArrayLike]
 Value = str | int | float | bool
 
-volumes: registry.Registry[Any] = registry.Registry("3D scan curve", "zigbench.curves_3d", home="zigbench.scan")
-
 
 @dataclass(frozen=True, eq=False)
 class Curve:
@@ -94,7 +92,7 @@ def curve(name: str, *, space_filling: bool = False, cached: bool = True) -> Cal
     def add(rule: Rule) -> Curve:
         made = from_function(rule, space_filling=space_filling, cached=cached)
         check_name(name)
-        home = registry.curves if made.dimensions == 2 else volumes
+        home = registry.curves if made.dimensions == 2 else registry.volumes
         home.register(name)(made)
         return made
 
@@ -173,7 +171,8 @@ def lookup(text: str, dimensions: int) -> tuple[Curve, str, dict[str, Value]]:
 
 
 def _find(name: str, dimensions: int) -> Curve:
-    home, other = (registry.curves, volumes) if dimensions == 2 else (volumes, registry.curves)
+    images, clips = registry.curves, registry.volumes
+    home, other = (images, clips) if dimensions == 2 else (clips, images)
     if name not in home.names() and name in other.names():
         if dimensions == 3:
             raise ValueError(
@@ -247,7 +246,7 @@ def names(dimensions: int = 2) -> list[str]:
     """
     if dimensions not in (2, 3):
         raise ValueError(f"dimensions = {dimensions!r}: expected 2 or 3")
-    home = registry.curves if dimensions == 2 else volumes
+    home = registry.curves if dimensions == 2 else registry.volumes
     return [name for name in home.names() if name != "file"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from zigbench import registry
-from zigbench.spec import BackboneConfig, Geometry
+from zigbench.spec import BackboneConfig, Geometry, read
 
 WIDEST = 16_384
 DEEPEST = 1_024
@@ -45,7 +45,7 @@ def matched(
         raise ValueError(f"parameters = {parameters}: expected at least 1")
 
     def at(value: int) -> tuple[BackboneConfig, int]:
-        typed = family(**config, **{vary: value})
+        typed = read(family, {**config, vary: value}, at="backbone.config")
         counted = typed.parameters(geometry)
         if counted is None:
             raise ValueError(f"the backbone {name!r} does not say its parameters, so it can't be matched")

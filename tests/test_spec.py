@@ -82,6 +82,39 @@ def test_all_faults_are_listed_at_once_with_path_value_and_suggestion():
     assert "-1" in found["training.steps"]
 
 
+def test_faults_between_parts_are_listed_beside_those_of_other_parts_and_each_once():
+    assert set(faults(backbone__patch=3, training__steps=0)) == {"backbone.patch", "training.steps"}
+    found = faults(sampler__guidance_channels=2, evaluation__samples=0, seed=-1)
+    assert set(found) == {"sampler.guidance_channels", "evaluation.samples", "seed"}
+    with pytest.raises(SpecError, match="the spec has a fault:") as caught:
+        RunSpec.parse({**BASE, "scan.curve": "hilbrt"})
+    assert len(caught.value.faults) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data.name": "photographs", "sampler.guidance": 2}, "neither classes nor text"),
+        ({"data.name": "photographs", "sampler.guidance": 0}, "neither classes nor text"),
+        ({"sampler.guidance": 2, "backbone.config.label_dropout": 0}, "label_dropout is 0"),
+        ({"sampler.guidance_channels": 2}, "the data's channels are 1"),
+        ({"sampler.guidance_interval": [0.8, 0.2]}, "first time lies after its last"),
+    ],
+)
+def test_guidance_that_is_impossible_is_a_fault_before_anything_is_trained(changes, words):
+    with pytest.raises(SpecError, match=words):
+        RunSpec.parse({**BASE, **changes})
+    RunSpec.parse({**BASE, "sampler.guidance": 2, "sampler.guidance_channels": 1})
+
+
+def test_a_curve_of_clips_may_have_parameters():
+    clips = {"backbone.name": "zigma-video", "backbone.config.pattern": "joint", "data.name": "moving-digits"}
+    spec = RunSpec.parse({**clips, "scan.curve": "product[temporal=zigzag,spatial=hilbert]"})
+    assert spec.scan.curve == "product[spatial=hilbert]"
+    with pytest.raises(SpecError, match="did you mean 'temporal'"):
+        RunSpec.parse({**clips, "scan.curve": "product[temporl=zigzag]"})
+
+
 @pytest.mark.parametrize(
     ("changes", "path", "words"),
     [

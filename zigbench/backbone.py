@@ -6,19 +6,33 @@ what its output means (velocity, noise, …) is the interpolant's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from zigbench import registry
 from zigbench.registry import load_object
 from zigbench.rng import derive_seed
-from zigbench.spec import BackboneConfig, Geometry, RunSpec
+from zigbench.spec import BackboneConfig, Geometry, RunSpec, read
 
-__all__ = ["NO_LABEL", "Backbone", "Geometry", "Released", "build", "build_from", "count_parameters", "initialised"]
+__all__ = [
+    "NO_LABEL",
+    "Backbone",
+    "Geometry",
+    "Released",
+    "blocks",
+    "build",
+    "build_from",
+    "count_parameters",
+    "initialised",
+    "recomputed",
+]
 
 NO_LABEL = -1
 """Label that stands for the null embedding, for classifier-free guidance."""
@@ -30,7 +44,8 @@ class Backbone(Protocol):
 
     Shapes: x (B, C, H, W) or (B, T, C, H, W); t (B,) in [0, 1], 0 noise and 1 data; label (B,) int64 in
     [-1, classes), -1 for the null embedding; context (B, tokens, width) or None. The output is shaped like x,
-    with twice the channels where the config says ``learned_sigma``.
+    with twice the channels where the config says ``learned_sigma``. One that has repeated parts lists them, in the
+    order they run, as ``blocks``.
     """
 
     geometry: Geometry
@@ -69,7 +84,7 @@ def build(name: str, geometry: Geometry, *, seed: int | None = None, **config: A
     Raises:
         ValueError: an unknown name or keyword, or a config that is impossible on this geometry.
     """
-    return build_from(registry.backbones.get(name)(**config), geometry, seed=seed)
+    return build_from(read(registry.backbones.get(name), config, at="backbone.config"), geometry, seed=seed)
 
 
 def build_from(config: BackboneConfig, geometry: Geometry, *, seed: int | None = None) -> nn.Module:
@@ -94,3 +109,36 @@ def initialised(spec: RunSpec, geometry: Geometry | None = None) -> nn.Module:
 def count_parameters(module: nn.Module) -> int:
     """All parameters, trained or frozen; buffers are not counted."""
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def blocks(network: nn.Module) -> list[nn.Module]:
+    """The repeated parts that a network lists.
+
+    Raises:
+        ValueError: it lists none.
+    """
+    found = list(getattr(network, "blocks", ()))
+    if not found:
+        raise ValueError(
+            f"{type(network).__name__} has no attribute 'blocks' that lists its repeated parts: "
+            "activation_checkpointing and distribution = 'sharded' need one"
+        )
+    return found
+
+
+@contextlib.contextmanager
+def recomputed(network: nn.Module) -> Iterator[None]:
+    """Within the block, each of the network's blocks keeps its input only, and what is inside it is computed again in
+    the backward pass, its random numbers too: memory of one block instead of all, for about a third more time.
+
+    Raises:
+        ValueError: the network lists no blocks.
+    """
+    chosen = blocks(network)
+    for block in chosen:
+        block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
+    try:
+        yield
+    finally:
+        for block in chosen:
+            del block.forward

@@ -23,10 +23,10 @@ class Fault:
 
 
 class SpecError(ValueError):
-    """Everything wrong with a spec, listed at once."""
+    """Everything wrong with a spec, listed at once, and each fault once."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = tuple(faults)
+        self.faults = tuple(dict.fromkeys(faults))
         head = "the spec has a fault" if len(self.faults) == 1 else f"the spec has {len(self.faults)} faults"
         super().__init__("\n".join([f"{head}:", *(f"  {fault}" for fault in self.faults)]))
 

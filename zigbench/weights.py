@@ -15,7 +15,7 @@ from zigbench import registry
 from zigbench.backbone import Released, build_from
 from zigbench.folder import RunFolder
 from zigbench.record import write_atomically
-from zigbench.spec import LIFTED, Geometry, RunSpec
+from zigbench.spec import LIFTED, Geometry, RunSpec, read
 from zigbench.training.shelf import Shelf
 
 
@@ -62,7 +62,7 @@ def import_release(
         ValueError: an unknown release or data set, or a file that does not fit; both sides are named.
     """
     plugin = registry.data.get(str(data["name"]))
-    geometry: Geometry = plugin(**data.get("config", {})).geometry(patch)
+    geometry: Geometry = read(plugin, data.get("config", {}), at="data.config").geometry(patch)
     found: Released = registry.releases.get(release)(file, geometry, **config)
     settings = found.config.model_dump(mode="json", exclude_none=True)
     scan = {key: settings[key] for key in ("curve", "schemes") if key in settings}

@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
+from zigbench import registry
 from zigbench.scan import canonical, layer_variants
-from zigbench.scan.catalog import volumes
+from zigbench.scan.catalog import parse
 from zigbench.spec import BackboneConfig, Cost, Geometry, Position, Positive
 
 TimeInput = Literal["scaled", "unit", "reversed"]
@@ -107,9 +108,8 @@ class ScanConfig(SizedConfig):
     @field_validator("curve")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name in volumes.names():
-            return canonical(name, dimensions=3)
-        return canonical(name)
+        # Whether the data are images or clips is not known here; `faults` holds the curve against them.
+        return canonical(name, dimensions=3 if parse(name)[0] in registry.volumes.names() else 2)
 
     def faults(self, geometry: Geometry) -> Iterator[str]:
         yield from super().faults(geometry)

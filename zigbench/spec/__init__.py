@@ -7,6 +7,7 @@ the hash of that resolved form: two specs that mean the same run have the same i
 
 from zigbench.spec.base import NOT_IDENTITY, Position, Positive, Share, Spec, Unit, canonical_json
 from zigbench.spec.cost import Cost
+from zigbench.spec.faults import read
 from zigbench.spec.geometry import Geometry
 from zigbench.spec.plugins import LIFTED, BackboneConfig, BackboneSpec, DataConfig, DataSpec
 from zigbench.spec.run import RunSpec, spec_id
@@ -24,5 +25,5 @@ from zigbench.spec.sections import (
 __all__ = [
     "LIFTED", "NOT_IDENTITY", "BackboneConfig", "BackboneSpec", "Cost", "DataConfig", "DataSpec", "EfficiencySpec",
     "EvaluationSpec", "Geometry", "InterpolantSpec", "OptimizerSpec", "Position", "Positive", "Resources", "RunSpec",
-    "SamplerSpec", "ScanSpec", "Share", "Spec", "TrainingSpec", "Unit", "canonical_json", "spec_id",
+    "SamplerSpec", "ScanSpec", "Share", "Spec", "TrainingSpec", "Unit", "canonical_json", "read", "spec_id",
 ]  # fmt: skip

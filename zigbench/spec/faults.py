@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from zigbench.registry import nearest
 from zigbench.settings import Fault, SpecError
 from zigbench.spec.plugins import LIFTED, Component
 
+M = TypeVar("M", bound=BaseModel)
 
-def faults_of(detail: ErrorDetails, raw: Mapping[str, Any], root: type[BaseModel]) -> tuple[Fault, ...]:
-    """A pydantic error in the words of a spec: dotted path, value, what is allowed."""
+
+def read(model: type[M], raw: Mapping[str, Any], at: str = "") -> M:
+    """``raw`` as a ``model``.
+
+    Args:
+        model: a spec, a part of one, or a plug-in's config.
+        raw: its nested keys.
+        at: dotted path of the part in the spec, for the faults' own paths.
+
+    Raises:
+        SpecError: lists every fault with its path, its value and what is allowed.
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        found = [fault for detail in error.errors() for fault in _faults(detail, raw, model)]
+        paths = [".".join(filter(None, (at, fault.path))) or "spec" for fault in found]
+        raise SpecError(replace(fault, path=path) for fault, path in zip(found, paths, strict=True)) from None
+
+
+def _faults(detail: ErrorDetails, raw: Mapping[str, Any], root: type[BaseModel]) -> tuple[Fault, ...]:
     cause = detail.get("ctx", {}).get("error")
     if isinstance(cause, SpecError):
         return cause.faults
@@ -47,7 +68,7 @@ def faults_of(detail: ErrorDetails, raw: Mapping[str, Any], root: type[BaseModel
         path = LIFTED[loc[-1]]
     elif detail["type"] == "missing":
         problem = "is required"
-    return (Fault(path or "spec", given, problem, hint),)
+    return (Fault(path, given, problem, hint),)
 
 
 def _owner(loc: list[str], raw: Mapping[str, Any], root: type[BaseModel]) -> type[BaseModel] | None:

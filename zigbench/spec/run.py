@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from zigbench import registry
 from zigbench.settings import Fault, SpecError, merge, nest
 from zigbench.spec.base import Position, Spec, canonical_json
-from zigbench.spec.faults import faults_of
+from zigbench.spec.faults import read
 from zigbench.spec.geometry import Geometry
 from zigbench.spec.plugins import LIFTED, BackboneSpec, DataSpec
 from zigbench.spec.sections import (
@@ -96,9 +96,21 @@ class RunSpec(Spec):
             for name in self.evaluation.metrics:
                 problems = registry.metrics.get(name).faults(geometry)
                 faults.extend(Fault("evaluation.metrics", repr(name), problem) for problem in problems)
+            faults.extend(self._faults_of_guidance(geometry))
         if faults:
             raise SpecError(faults)
         return self
+
+    def _faults_of_guidance(self, geometry: Geometry) -> Iterator[Fault]:
+        scale, channels = self.sampler.guidance, self.sampler.guidance_channels
+        if scale != 1 and geometry.classes is None and geometry.context is None:
+            problem = "the data have neither classes nor text, so there is nothing to follow"
+            yield Fault("sampler.guidance", str(scale), problem, "leave it at 1")
+        elif scale != 1 and geometry.classes is not None and self.backbone.config.label_dropout == 0:
+            problem = "backbone.config.label_dropout is 0, so the network knows no image without its label"
+            yield Fault("sampler.guidance", str(scale), problem, "leave it at 1, or let labels be dropped")
+        if channels is not None and channels > geometry.channels:
+            yield Fault("sampler.guidance_channels", str(channels), f"the data's channels are {geometry.channels}")
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> RunSpec:
@@ -109,9 +121,21 @@ class RunSpec(Spec):
         """
         nested = nest(raw)
         try:
-            return cls.model_validate(nested)
-        except ValidationError as error:
-            raise SpecError(fault for detail in error.errors() for fault in faults_of(detail, nested, cls)) from None
+            return read(cls, nested)
+        except SpecError as error:
+            raise SpecError([*error.faults, *cls._faults_between_others(nested, error)]) from None
+
+    @classmethod
+    def _faults_between_others(cls, nested: Mapping[str, Any], error: SpecError) -> tuple[Fault, ...]:
+        """Faults that show once the sections named in ``error`` are left out, where defaults can stand in for them."""
+        faulty = {fault.path.partition(".")[0] for fault in error.faults}
+        if faulty & {"spec", "task", "weights", "backbone", "scan", "position", "data"}:
+            return ()
+        try:
+            read(cls, {key: value for key, value in nested.items() if key not in faulty})
+        except SpecError as other:
+            return other.faults
+        return ()
 
     def override(self, changes: Mapping[str, Any]) -> RunSpec:
         """A copy with dotted keys changed, parsed anew.

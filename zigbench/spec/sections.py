@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from zigbench import registry
-from zigbench.settings import SpecError
 from zigbench.spec.base import NOT_IDENTITY, Positive, Share, Spec, Unit
-from zigbench.spec.faults import faults_of
+from zigbench.spec.faults import read
 
 
 class ScanSpec(Spec):
@@ -28,7 +26,9 @@ class ScanSpec(Spec):
     @field_validator("curve")
     @classmethod
     def _known(cls, name: str) -> str:
-        registry.curves.get(name.partition("[")[0])
+        base = name.partition("[")[0]
+        if base not in registry.volumes.names():
+            registry.curves.get(base)
         return name
 
     @property
@@ -147,6 +147,13 @@ class SamplerSpec(Spec):
                         f"{name} has no meaning for solver {self.solver!r}; it is for {', '.join(solvers)}"
                     )
         return self
+
+    @field_validator("guidance_interval")
+    @classmethod
+    def _in_order(cls, interval: tuple[float, float] | None) -> tuple[float, float] | None:
+        if interval is not None and interval[0] > interval[1]:
+            raise ValueError("its first time lies after its last")
+        return interval
 
     @property
     def options(self) -> dict[str, Any]:
@@ -328,8 +335,4 @@ class Resources(Spec):
         """
         if not changes:
             return self
-        try:
-            return Resources.model_validate({**self.model_dump(), **changes})
-        except ValidationError as error:
-            found = [fault for detail in error.errors() for fault in faults_of(detail, changes, Resources)]
-            raise SpecError(replace(fault, path=f"resources.{fault.path}") for fault in found) from None
+        return read(Resources, {**self.model_dump(), **changes}, at="resources")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -104,6 +105,43 @@ def test_tables_give_captions_labels_and_splits(pictures, form):
     ant, cat = samples_of(pictures)
     assert (ant.label, ant.captions, ant.split) == ("insect", ("an ant, small",), "train")
     assert (cat.label, cat.captions, cat.split) == ("mammal", ("a cat", "the cat"), "held-out")
+
+
+SEPARATED = "a cat\u2028that\x85sits"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_caption_may_hold_any_separator_of_lines_that_its_table_can_quote(pictures, end):
+    table = pictures / "table.csv"
+    table.write_bytes(f'file,caption{end}ant/00.png,"one{end}two"{end}cat/01.png,{SEPARATED}{end}'.encode())
+    assert [sample.captions for sample in samples_of(pictures)] == [("one\ntwo",), (SEPARATED,)]
+    table.unlink()
+    line = json.dumps({"file": "cat/01.png", "caption": SEPARATED}, ensure_ascii=False)
+    (pictures / "table.jsonl").write_bytes(f"{line}{end}".encode())
+    assert [sample.captions for sample in samples_of(pictures)] == [(SEPARATED,)]
+    (pictures / "table.jsonl").unlink()
+    (pictures / "cat" / "01.txt").write_bytes(f"{SEPARATED}{end}another{end}".encode())
+    assert {sample.captions for sample in samples_of(pictures)} == {(), (SEPARATED, "another")}
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.jsonl", "ant/00.txt", "annotations/captions_train2014.json"])
+def test_a_text_that_is_not_utf_8_is_named(pictures, name):
+    path = pictures / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes("file,caption\nant/00.png,café\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=rf"{re.escape(str(path))}.*UTF-8"):
+        samples_of(pictures)
+
+
+@pytest.mark.parametrize("name", ["images.npy", "labels.npy"])
+def test_an_array_that_is_cut_short_is_named(tmp_path, name):
+    np.save(tmp_path / "images.npy", np.zeros((20, 8, 8, 3), np.uint8))
+    np.save(tmp_path / "labels.npy", np.arange(20))
+    whole = (tmp_path / name).read_bytes()
+    for length in (0, 40, len(whole) - 1):
+        (tmp_path / name).write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=re.escape(str(tmp_path / name))):
+            samples_of(tmp_path)
 
 
 def test_captions_may_lie_in_text_files_beside_the_pictures(pictures):

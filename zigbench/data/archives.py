@@ -121,7 +121,7 @@ def _captions(name: str, parts: dict[str, Member]) -> tuple[str, ...]:
             continue
         try:
             text = parts[part].read().decode("utf-8")
-            told = json.loads(text) if part.endswith("json") else text.splitlines()
+            told = json.loads(text) if part.endswith("json") else text.split("\n")
         except ValueError as error:
             raise ValueError(f"{name}: its captions can't be read ({error})") from None
         if isinstance(told, dict):

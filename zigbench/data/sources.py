@@ -18,6 +18,7 @@ A folder of the last two may have parts ``train`` and ``held-out`` (or ``val``, 
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -67,13 +68,14 @@ def samples_of(folder: Path) -> list[Sample]:
 
 
 def _of_table(folder: Path, table: Path) -> Iterator[Sample]:
-    text = table.read_text(encoding="utf-8-sig")
+    text = _text_of(table)
     rows: Sequence[dict[str, Any]]
+    # Lines end where the formats say: a caption may hold other separators, and a quoted cell line breaks of its own.
     try:
         if table.suffix == ".csv":
-            rows = list(csv.DictReader(text.splitlines()))
+            rows = list(csv.DictReader(io.StringIO(text, newline="")))
         else:
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
     except (csv.Error, json.JSONDecodeError) as error:
         raise ValueError(f"{table} can't be read: {error}") from None
     gathered: dict[str, Sample] = {}
@@ -98,7 +100,7 @@ def _of_table(folder: Path, table: Path) -> Iterator[Sample]:
 def _of_coco(folder: Path, path: Path) -> Iterator[Sample]:
     part = path.stem.removeprefix("captions_")
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(_text_of(path))
         texts: dict[int, list[str]] = {image["id"]: [] for image in told["images"]}
         for annotation in told["annotations"]:
             texts[annotation["image_id"]].append(annotation["caption"].strip())
@@ -110,9 +112,9 @@ def _of_coco(folder: Path, path: Path) -> Iterator[Sample]:
 
 
 def _of_array(folder: Path, path: Path) -> Iterator[Sample]:
-    count = len(np.load(path, mmap_mode="r", allow_pickle=False))
+    count = len(_array_of(path))
     beside = path.with_name("labels.npy")
-    labels = np.load(beside, allow_pickle=False) if beside.exists() else None
+    labels = _array_of(beside) if beside.exists() else None
     if labels is not None and len(labels) != count:
         raise ValueError(f"{beside} has {len(labels)} labels for {count} images")
     where = path.parent.relative_to(folder)
@@ -139,5 +141,23 @@ def _of_folders(folder: Path) -> Iterator[Sample]:
 def _beside(folder: Path, path: Path) -> tuple[str, ...]:
     for text in (path.with_suffix(".txt"), *(folder / place / f"{path.stem}.txt" for place in TEXTS)):
         if text.is_file():
-            return tuple(line.strip() for line in text.read_text(encoding="utf-8").splitlines() if line.strip())
+            return tuple(line.strip() for line in _text_of(text).split("\n") if line.strip())
     return ()
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text in UTF-8 ({error}); save it as such") from None
+
+
+def _array_of(path: Path) -> np.ndarray:
+    """A mapped array of one dimension or more."""
+    try:
+        found: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} can't be read as an array ({error}): damaged, cut short, or of objects") from None
+    if not found.ndim:
+        raise ValueError(f"{path} holds a single number; it must have a row for each picture")
+    return found

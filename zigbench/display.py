@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from rich.text import Text
 from zigbench.benchmarks import Change
 from zigbench.folder import RunFolder
 from zigbench.launch import Event, Item, Plan
-from zigbench.suite import Suite
 
 STYLES = {
     "ok": "green", "running": "cyan", "missing": "dim", "submitted": "yellow", "pending": "blue", "failed": "red",
@@ -194,18 +193,6 @@ def changes_table(changes: Iterable[Change]) -> Table:
 
 def _milliseconds(seconds: float | None) -> str:
     return "" if seconds is None else f"{1e3 * seconds:.4g}"
-
-
-def watch_hint(suite: str, profile: str | None) -> str:
-    """How to follow what was launched."""
-    chosen = f"{suite} --profile {profile}" if profile else suite
-    return f"`zigbench status {chosen} --watch` follows them, `zigbench cancel {chosen}` calls them off."
-
-
-def suite_table(suites: Mapping[str, Suite | str]) -> Table:
-    """Suites with their questions; a broken one with what is wrong with it."""
-    rows = [(name, s if isinstance(s, str) else s.question) for name, s in suites.items()]
-    return plain_table(("suite", "question"), rows)
 
 
 def relative(path: Path) -> str:

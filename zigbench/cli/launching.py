@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from zigbench.cli.options import RUNS, Only, Profile, Results, Retry, Set, SuiteName, app, out
-from zigbench.cli.planning import make_plan
+from zigbench.cli.planning import command, make_plan
 
 
 class Where(StrEnum):
@@ -23,6 +23,7 @@ RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the 
 
 @app.command()
 def launch(
+    asked: typer.Context,
     suite: SuiteName,
     on: Annotated[Where, typer.Option(help="SLURM, or this machine in the background.")],
     profile: Profile = None,
@@ -44,12 +45,12 @@ def launch(
     results: Results = RUNS,
 ) -> None:
     """Submit what a suite still lacks and return at once. Launching again submits only what is missing then."""
-    from zigbench.display import classes_table, watch_hint
+    from zigbench.display import classes_table
     from zigbench.launch import cluster as find_cluster
     from zigbench.launch import describe, launch_background, launch_slurm
 
-    asked = {"partition": partition, "gpus": gpus, "nodes": nodes, "hours": hours}
-    settings = [*(set_ or ()), *(f"resources.{key}={value}" for key, value in asked.items() if value is not None)]
+    needs = {"partition": partition, "gpus": gpus, "nodes": nodes, "hours": hours}
+    settings = [*(set_ or ()), *(f"resources.{key}={value}" for key, value in needs.items() if value is not None)]
     chosen, planned = make_plan(suite, profile, only, settings, retry, results)
     site = find_cluster(cluster) if on is Where.slurm else None
     out.print(f"{describe(planned.items)}.")
@@ -61,7 +62,8 @@ def launch(
     else:
         sent = launch_slurm(planned, site, results, name=chosen.name, max_parallel=max_parallel, frozen=snapshot)
     out.print(f"{sent.runs} runs submitted" + (f" as {', '.join(sent.jobs)}." if sent.jobs else "."))
-    out.print(watch_hint(suite, profile))
+    follow, call_off = command(asked, "status", "--watch"), command(asked, "cancel")
+    out.print(f"`{follow}` follows them, `{call_off}` calls them off.", markup=False)
 
 
 @app.command()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import typer
+
+from zigbench.cli.options import RUNS
 
 if TYPE_CHECKING:
     from zigbench.launch import Plan
@@ -31,6 +36,21 @@ def make_plan(
     return suite, launch.plan(cells, results, retry or ())
 
 
+def command(asked: typer.Context, verb: str, *flags: str) -> str:
+    """The command line that does ``verb`` with the runs that the present command was asked about, for a shell."""
+    assert asked.parent is not None
+    given = asked.params
+    options = {
+        "--profile": [given["profile"]] if given["profile"] else (),
+        "--only": given["only"] or (),
+        "--set": given["set_"] or (),
+        "--results": [str(given["results"])] if given["results"] != RUNS else (),
+    }
+    plugins = [word for plugin in asked.parent.params["plugin"] or () for word in ("--plugin", plugin)]
+    words = [word for option, values in options.items() for value in values for word in (option, value)]
+    return shlex.join(["zigbench", *plugins, verb, given["suite"], *words, *flags])
+
+
 def recorded(name: str, results: Path) -> Iterator[tuple[Suite, list[Cell]]]:
     """A registered suite and its profiles, those of which at least one run is recorded, with their cells.
 
@@ -49,5 +69,5 @@ def recorded(name: str, results: Path) -> Iterator[tuple[Suite, list[Cell]]]:
 def write_report(suite: Suite, cells: list[Cell], results: Path, reports: Path) -> Path:
     from zigbench.report import write
 
-    command = " ".join(["zigbench", *sys.argv[1:]])
-    return write(suite, cells, root=results, out=reports / suite.name, command=command)
+    typed = shlex.join(["zigbench", *sys.argv[1:]])
+    return write(suite, cells, root=results, out=reports / suite.name, command=typed)

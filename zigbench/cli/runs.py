@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from zigbench.cli.options import REPORTS, RUNS, Only, Profile, Reports, Results, Retry, Set, SuiteName, app, err, out
-from zigbench.cli.planning import make_plan, write_report
+from zigbench.cli.planning import command, make_plan, write_report
 
 
 @app.command()
 def plan(
+    asked: typer.Context,
     suite: SuiteName,
     profile: Profile = None,
     only: Only = None,
@@ -33,7 +36,8 @@ def plan(
         return
     out.print(f"[bold]{chosen.name}[/] asks: {chosen.question}\n")
     out.print(state_table(planned.items))
-    out.print(f"\n{describe(planned.items)}; `zigbench run {suite}` would run {len(planned.todo)}.")
+    todo = command(asked, "run", *retries(retry or ()))
+    out.print(f"\n{describe(planned.items)}; `{todo}` would run {len(planned.todo)}.", markup=False)
     if planned.todo:
         out.print(classes_table(planned))
     for lack in dict.fromkeys(missing(item.cell.spec.data.config) for item in planned.todo):
@@ -43,6 +47,7 @@ def plan(
 
 @app.command()
 def run(
+    asked: typer.Context,
     suite: SuiteName,
     profile: Profile = None,
     only: Only = None,
@@ -71,16 +76,23 @@ def run(
     others = sum(item.state in ("running", "pending") for item in planned.items)
     elsewhere = others + list(statuses.values()).count("busy")
     if elsewhere:
-        out.print(f"{elsewhere} runs are another process's or wait for theirs; `zigbench status {suite}` follows them.")
+        follow = command(asked, "status", "--watch")
+        out.print(f"{elsewhere} runs are another process's or wait for theirs; `{follow}` follows them.", markup=False)
     ended = {item.folder.id: statuses.get(item.folder.id, item.state) for item in planned.items}
     # What does not fit is a result where memory is what is asked for.
     timed = {item.folder.id for item in planned.items if item.cell.spec.task == "efficiency"}
     bad = [state for run, state in ended.items() if state in BAD and not (state == "oom" and run in timed)]
     if bad:
         states = sorted(set(bad) - {"error"}) or ["failed"]
-        flags = " ".join(f"--retry {state}" for state in states)
-        err.print(f"[red]{len(bad)} runs have no result[/]; see the report, and `zigbench run {suite} {flags}`.")
+        again = escape(command(asked, "run", *retries(states)))
+        err.print(f"[red]{len(bad)} runs have no result[/]; see the report, and `{again}`.")
         raise typer.Exit(1)
+
+
+def retries(states: Sequence[str]) -> Iterator[str]:
+    """The words that ask for runs in these states again."""
+    for state in states:
+        yield from ("--retry", state)
 
 
 BAD = ("failed", "oom", "diverged", "timeout", "damaged", "error")

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
 from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
-from backbones.dit import DiT
+from backbones.dim import DiM
 from backbones.flops import conv_flops, scan_flops
 from backbones.layers.mamba import MambaMixer
 from backbones.layers.modulation import Modulation
 from backbones.network import Network
-from backbones.skeleton import Skeleton
 from backbones.video import AxialAttention
-from backbones.zigma import ZigMa
-from zigbench.backbone import Geometry, build, count_parameters
+from zigbench.backbone import Geometry, build, count_parameters, recomputed
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,6 @@ def cost(name: str, geometry: Geometry, *, batch: int = 1, checkpointing: bool =
             given["label"] = torch.zeros(batch, dtype=torch.int64)
         if geometry.context is not None:
             given["context"] = torch.zeros(batch, *geometry.context)
-    _own(network).checkpointing = checkpointing
     weights = {id(tensor.untyped_storage()) for tensor in [*network.parameters(), *network.buffers()]}
     saved: dict[int, Any] = {}
 
@@ -64,11 +64,12 @@ def cost(name: str, geometry: Geometry, *, batch: int = 1, checkpointing: bool =
             saved[id(storage)] = storage  # Held, so that no later storage gets the same identity.
         return tensor
 
-    with FlopCounterMode(display=False) as forward, torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
-        out = network(**given)
-    saved_bytes = sum(storage.nbytes() for storage in saved.values())
-    with FlopCounterMode(display=False) as backward:
-        out.sum().backward()
+    with recomputed(network) if checkpointing else contextlib.nullcontext():
+        with FlopCounterMode(display=False) as forward, torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+            out = network(**given)
+        saved_bytes = sum(storage.nbytes() for storage in saved.values())
+        with FlopCounterMode(display=False) as backward:
+            out.sum().backward()
     return Cost(
         parameters=count_parameters(network),
         forward_flops=forward.get_total_flops(),
@@ -124,80 +125,103 @@ def effective_receptive_field(
 
 
 def seen(network: nn.Module, *, token: tuple[int, ...] | None = None) -> Tensor:
-    """Which input tokens one token's output can depend on after 0, 1, … layers, exactly, from the orders alone.
+    """Which input tokens one token's output can depend on after 0, 1, … steps, exactly, from the orders alone.
 
-    A forward scan shows a token all that its layer visited before it in the same sequence; two opposite directions,
-    or attention, show it everything. Tokens that are not patches (time, label, text, line ends) are left out.
+    A step is a block, or a convolution over the tokens such as DiM's before the first and behind the last block. A
+    forward scan shows a token all that it visited before it in the same sequence; two opposite directions, or
+    attention, show it everything; a 3×3 convolution its neighbours. Tokens that are not patches (time, label, line
+    ends) carry on what they saw.
 
     Returns:
-        bool, (layers + 1, rows, columns) or (layers + 1, frames, rows, columns): entry k holds what is seen
-        through the last k layers.
+        bool, (steps + 1, rows, columns) or (steps + 1, frames, rows, columns): entry k holds what is seen
+        through the last k steps.
     """
-    geometry = _own(network).geometry
-    grid = token_grid(geometry)
+    own = _own(network)
+    grid = token_grid(own.geometry)
     where = token if token is not None else tuple(side // 2 for side in grid)
-    visible = torch.zeros(grid, dtype=torch.bool)
-    visible[where] = True
-    visible = visible.flatten()
-    steps = [visible]
-    for orders in reversed(list(layer_orders(network))):
-        before = torch.zeros_like(visible)
-        for order in [None] if orders is None else orders:
-            if order is None:
-                before[:] = True
-            else:
-                rows = order.reshape(-1, order.shape[-1])
-                # A step is seen where anything visible comes at it or after it in its own sequence.
-                before[rows[visible[rows].flip(1).cumsum(1).flip(1) > 0]] = True
-        visible = before
-        steps.append(visible)
-    return torch.stack(steps).unflatten(1, grid)
+    patches = _patches(own)
+    marks = torch.zeros(1, len(patches), dtype=torch.bool)
+    marks[0, patches.nonzero().view(*grid)[where]] = True
+    found = [marks]
+    for step in reversed(mixing(own, backward=True)):
+        found.append(step(found[-1]))
+    return torch.cat(found)[:, patches].unflatten(1, grid)
 
 
 def reached(network: nn.Module) -> Tensor:
-    """Share of the ordered pairs (from, to) of patches that 0, 1, … layers let reach each other, exactly.
+    """Share of the ordered pairs (from, to) of patches that 0, 1, … steps let reach each other, exactly.
+
+    Steps as for :func:`seen`.
 
     Returns:
-        float64, (layers + 1,): 1/L for no layer, since a token counts as having reached itself.
+        float64, (steps + 1,): 1/L for none, since a token counts as having reached itself.
     """
-    length = _own(network).geometry.tokens
-    reach = torch.eye(length, dtype=torch.bool)  # Row: from; column: to.
-    shares = [reach.double().mean()]
-    for orders in layer_orders(network):
-        after = reach.clone()
-        for order in [None] if orders is None else orders:
-            if order is None:
-                after[:] = True
-                continue
-            for row in order.reshape(-1, order.shape[-1]):
-                after[:, row] |= reach[:, row].cummax(dim=1).values
-        reach = after
-        shares.append(reach.double().mean())
+    own = _own(network)
+    patches = _patches(own)
+    marks = torch.eye(len(patches), dtype=torch.bool)[patches]  # Row: from which patch; column: to which token.
+    shares = [marks[:, patches].double().mean()]
+    for step in mixing(own):
+        marks = step(marks)
+        shares.append(marks[:, patches].double().mean())
     return torch.stack(shares)
 
 
-def layer_orders(network: nn.Module) -> Iterator[Tensor | None]:
-    """Each block's orders over the patches, (directions, tokens) or (directions, sequences, steps).
+Step = Callable[[Tensor], Tensor]
+"""Given marks, (n, tokens) bool, also marks the tokens that hear a marked one in this step."""
 
-    None for a block of attention over all tokens.
 
-    Tokens that are not patches carry what they saw only to those visited after them in the same layer, which the
-    patches' own order says already; across layers they stand first in every scan and see no patch.
+def mixing(network: Network, *, backward: bool = False) -> list[Step]:
+    """The steps of a network in which its tokens hear each other, in the order they run.
+
+    Args:
+        backward: each step marks what a marked token hears instead, for walking from the output to the input.
     """
-    own = _own(network)
-    if isinstance(own, Skeleton):
-        blocks = [*own.blocks_in, own.block_mid, *own.blocks_out]
+    steps = [_step(block, network.geometry, backward) for block in network.blocks]
+    if isinstance(network, DiM) and network.config.smooth:
+        neighbours = partial(_neighbours, patches=_patches(network), grid=network.geometry.grid)
+        return [neighbours, *steps, neighbours]
+    return steps
+
+
+def _step(block: nn.Module, geometry: Geometry, backward: bool) -> Step:
+    mixer, attention = getattr(block, "mixer", None), getattr(block, "attention", None)
+    if isinstance(mixer, MambaMixer):
+        orders = mixer.orders.cpu()
+    elif isinstance(attention, AxialAttention):
+        orders = attention.orders(geometry)
     else:
-        assert isinstance(own, ZigMa | DiT)
-        blocks = list(own.blocks)
-    for block in blocks:
-        mixer, attention = getattr(block, "mixer", None), getattr(block, "attention", None)
-        if isinstance(mixer, MambaMixer):
-            yield mixer.orders.cpu() if mixer.orders.ndim == 3 else _patches_only(own, mixer.orders)
-        elif isinstance(attention, AxialAttention):
-            yield attention.orders(own.geometry)
-        else:
-            yield None
+        return _everything
+    return partial(_scans, orders=orders.flip(-1) if backward else orders)
+
+
+def _scans(marks: Tensor, *, orders: Tensor) -> Tensor:
+    """Along each of the orders, (directions, tokens) or (directions, sequences, steps)."""
+    after = marks.clone()
+    for order in orders:
+        after[:, order] |= marks[:, order].cummax(dim=-1).values
+    return after
+
+
+def _everything(marks: Tensor) -> Tensor:
+    """By attention over all tokens."""
+    return marks.any(dim=1, keepdim=True).expand_as(marks)
+
+
+def _neighbours(marks: Tensor, *, patches: Tensor, grid: tuple[int, int]) -> Tensor:
+    """By a 3×3 convolution over the patches alone."""
+    after = marks.clone()
+    near = max_pool2d(marks[:, patches].unflatten(1, grid).float(), kernel_size=3, stride=1, padding=1)
+    after[:, patches] = near.flatten(1) > 0
+    return after
+
+
+def _patches(network: Network) -> Tensor:
+    """(tokens,) bool: which of the tokens that the blocks get are patches; these stand in natural order."""
+    rows, columns = network.geometry.grid
+    pads = getattr(network.config, "pads", 0)
+    lines = torch.zeros(network.geometry.frames or 1, rows + pads, columns + pads, dtype=torch.bool)
+    lines[:, :rows, :columns] = True
+    return torch.cat([torch.zeros(getattr(network, "extras", 0), dtype=torch.bool), lines.flatten()])
 
 
 def open_gates(network: nn.Module) -> nn.Module:
@@ -225,23 +249,6 @@ def _own(network: nn.Module) -> Network:
     """The same network, known to be one of this package's."""
     assert isinstance(network, Network)
     return network
-
-
-def _patches_only(network: Network, orders: Tensor) -> Tensor:
-    """Orders over all tokens to orders over the patches, in natural numbering."""
-    tokens = orders.shape[1]
-    natural = torch.full((tokens,), -1)
-    extras = getattr(network, "extras", 0)
-    rows, columns = network.geometry.grid
-    pads = getattr(network.config, "pads", 0)
-    if pads:
-        inside = torch.full((rows + pads, columns + pads), -1)
-        inside[:rows, :columns] = torch.arange(rows * columns).reshape(rows, columns)
-        natural[extras:] = inside.flatten()
-    else:
-        natural[extras:] = torch.arange(tokens - extras)
-    numbered = natural[orders.cpu()]
-    return torch.stack([row[row >= 0] for row in numbered])
 
 
 def _by_token(x: Tensor, geometry: Geometry) -> Tensor:

@@ -101,7 +101,7 @@ class DiT(Network):
         c = nn.functional.silu(c)
         h = self.position.at_input(self.patches(x))
         for layer, block in enumerate(self.blocks):
-            h = self.run(block, self.position.at_layer(h, layer), c, text)
+            h = block(self.position.at_layer(h, layer), c, text)
         shift, scale = self.head_modulation(c)
         return self.image(self.head(modulate(self.head_norm(h), shift, scale)))
 

@@ -1,13 +1,12 @@
-"""What every network of this package does: check its input, keep its geometry, recompute blocks when asked to."""
+"""What every network of this package does: check its input, keep its geometry, name its kernels."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from backbones.config.base import ScanConfig, SizedConfig
 from backbones.layers.patches import check_input, to_image
@@ -21,20 +20,18 @@ class Network(nn.Module):
     """Base of the backbones.
 
     Attributes:
-        checkpointing: recompute each block in the backward pass instead of keeping what is inside it: memory of
-            one block instead of ``depth`` of them, for about a third more time. May be set at any time.
+        blocks: the repeated parts, in the order they run.
     """
 
     config: SizedConfig
     geometry: Geometry
-    checkpointing: bool
+    blocks: Iterable[nn.Module]
 
     def __init__(self, config: SizedConfig, geometry: Geometry) -> None:
         super().__init__()
         self.config = config
         self.geometry = geometry
         self.out_channels = geometry.channels * (2 if config.learned_sigma else 1)
-        self.checkpointing = False
 
     @staticmethod
     def kernels(config: SizedConfig, device: torch.device) -> str:
@@ -54,12 +51,6 @@ class Network(nn.Module):
     def teach_counter() -> None:
         """Give torch's counter of operations the formulas of this package's kernels."""
         import_module("backbones.analysis")
-
-    def run(self, block: nn.Module, *args: Any) -> Any:
-        """``block(*args)``, recomputed in the backward pass where ``checkpointing`` is on."""
-        if self.checkpointing and torch.is_grad_enabled():
-            return checkpoint(block, *args, use_reentrant=False)
-        return block(*args)
 
     def check(self, x: Tensor, t: Tensor) -> None:
         """See :func:`backbones.layers.patches.check_input`."""

@@ -45,6 +45,11 @@ class Skeleton(Network):
         self.block_mid = self.block(half, skip=False)
         self.blocks_out = nn.ModuleList(self.block(half + 1 + i, skip=config.skip) for i in range(half))
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """All blocks, in the order they run."""
+        return [*self.blocks_in, self.block_mid, *self.blocks_out]
+
     def block(self, index: int, *, skip: bool) -> nn.Module:
         """Block ``index`` of ``depth + 1``."""
         raise NotImplementedError
@@ -81,11 +86,11 @@ class Skeleton(Network):
         residual = None
         skips: list[Tensor] = []
         for layer, block in enumerate(self.blocks_in):
-            h, residual = self.run(block, self.placed(h, layer), residual, None)
+            h, residual = block(self.placed(h, layer), residual, None)
             skips.append(h)
-        h, residual = self.run(self.block_mid, self.placed(h, len(skips)), residual, None)
+        h, residual = self.block_mid(self.placed(h, len(skips)), residual, None)
         for layer, block in enumerate(self.blocks_out, start=len(skips) + 1):
-            h, residual = self.run(block, self.placed(h, layer), residual, skips.pop())
+            h, residual = block(self.placed(h, layer), residual, skips.pop())
         return self.tail(h, residual, c)
 
 

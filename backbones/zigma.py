@@ -149,7 +149,7 @@ class ZigMa(Network):
         h = self.position.at_input(self.patches(x))
         residual = None
         for layer, block in enumerate(self.blocks):
-            h, residual = self.run(block, self.position.at_layer(h, layer), residual, c, text)
+            h, residual = block(self.position.at_layer(h, layer), residual, c, text)
         if residual is not None:
             h = (residual + h).to(self.norm.weight.dtype)
         return self.image(self.head(self.head_norm(self.norm(h))))

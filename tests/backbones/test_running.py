@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from backbones.layers.attention import CrossAttention, SelfAttention
 from zigbench import registry
-from zigbench.backbone import Geometry
+from zigbench.backbone import Geometry, blocks, recomputed
 
 from .helpers import fitting, moved
 
@@ -39,21 +40,40 @@ def test_recomputing_blocks_changes_no_output_and_no_gradient(name: str, geometr
     network = moved(name, geometry).train()
     given = batch(geometry)
     results = []
-    for network.checkpointing in (False, True):
+    for context in (contextlib.nullcontext(), recomputed(network)):
         network.zero_grad()
-        out = network(**given)
-        out.square().sum().backward()
+        with context:
+            out = network(**given)
+            out.square().sum().backward()
         results.append([out, *(p.grad for p in network.parameters() if p.requires_grad)])
-    for plain, recomputed in zip(*results, strict=True):
-        torch.testing.assert_close(recomputed, plain)
+    for plain, again in zip(*results, strict=True):
+        torch.testing.assert_close(again, plain)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_network_lists_all_its_blocks_and_nothing_else(name: str) -> None:
+    """What the depth does not change stands outside them, and all of one kind are listed."""
+    geometry = fitting(name, LABELLED)
+    shallow, deep = (moved(name, geometry, depth=depth, position="none") for depth in (4, 8))
+    outside = []
+    for network in (shallow, deep):
+        inside = {id(part) for block in blocks(network) for part in block.parameters()}
+        outside.append([part.shape for part in network.parameters() if id(part) not in inside])
+    assert outside[0] == outside[1]
+    assert len(blocks(deep)) == len(blocks(shallow)) + 4
+    kinds = {type(block) for block in blocks(deep)}
+    assert sum(type(module) in kinds for module in deep.modules()) == len(blocks(deep))
 
 
 def test_recomputing_keeps_less_for_the_backward_pass() -> None:
     network = moved("zigma", Geometry(1, 8, 8, 1), depth=8).train()
     kept = []
-    for network.checkpointing in (False, True):
+    for context in (contextlib.nullcontext(), recomputed(network)):
         sizes: list[int] = []
-        with torch.autograd.graph.saved_tensors_hooks(lambda x, into=sizes: into.append(x.nbytes) or x, lambda x: x):
+        watching = torch.autograd.graph.saved_tensors_hooks(
+            lambda x, into=sizes: into.append(x.nbytes) or x, lambda x: x
+        )
+        with context, watching:
             network(torch.zeros(2, 1, 8, 8, dtype=torch.float64), torch.zeros(2, dtype=torch.float64))
         kept.append(sum(sizes))
     assert kept[1] < kept[0] / 3

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from zigbench.backbone import recomputed
 from zigbench.data.split import Split
 from zigbench.interpolant import Interpolant
 from zigbench.leaving import never
 from zigbench.spec import OptimizerSpec, TrainingSpec
 from zigbench.training import distributed
-from zigbench.training.blocks import recomputed
 from zigbench.training.loop import Loop, Trained
 from zigbench.training.precision import matrix_precision
 

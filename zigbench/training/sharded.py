@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from zigbench.training.blocks import blocks
+from zigbench.backbone import blocks
 from zigbench.training.distributed import World
 
 if TYPE_CHECKING:

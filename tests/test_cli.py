@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 
@@ -73,6 +75,22 @@ def test_an_unknown_command_or_option_is_a_usage_error(one):
 def test_several_faults_are_listed_at_once(one):
     done = zigbench("plan", "one.py", "--set", "seed=-1", "--set", "training.steps=0", "--set", "x.y=1", cwd=one)
     assert "the spec has 3 faults" in done.stderr
+
+
+def test_the_command_that_is_suggested_means_the_same_runs(one):
+    (one / "mine.py").write_text(
+        "import numpy as np\nfrom zigbench.scan import curve\n"
+        "@curve('mine')\ndef mine(h, w, *, step=1):\n    return np.arange(h * w)\n"
+    )
+    chosen = ["--profile", "miniature", "--only", "arm=zigzag-8", "--set", "scan.curve=mine[step=2]"]
+    options = [*chosen, "--results", "other place/runs"]
+    planned = zigbench("--plugin", "mine.py", "plan", "scan_curve", *options, "--retry", "failed", cwd=one)
+    assert planned.returncode == 0, planned.stderr
+    hint, count = re.search(r"`zigbench (.*)` would run (\d+)", planned.stdout).groups()
+    words = shlex.split(hint)
+    assert words == ["--plugin", "mine.py", "run", "scan_curve", *options, "--retry", "failed"]
+    again = zigbench(*("plan" if word == "run" else word for word in words), "--json", cwd=one)
+    assert json.loads(again.stdout)["todo"] == int(count)
 
 
 def test_plan_run_status_report_collect(one):

@@ -76,8 +76,8 @@ def test_lines_follow_their_laws_and_name_unlike_kernels(found: Results) -> None
         assert line.scans == (line.label != "dit")
     unfit = [(line.label, line.mode, spot.x) for line in made for spot in line.spots if not spot.fits]
     assert unfit == [("dit", "training", 4096)]
-    disturbed = [(line.label, line.mode, spot.x) for line in made for spot in line.spots if spot.disturbed]
-    assert disturbed == [("zigma (numba)", "inference", 256)]
+    doubtful = [(line.label, line.mode, spot.x, spot.doubts) for line in made for spot in line.spots if spot.doubts]
+    assert doubtful == [("zigma (numba)", "inference", 256, ("disturbed (too hot)",))]
 
 
 def test_cells_of_unlike_kernels_are_never_joined(found: Results) -> None:
@@ -126,9 +126,11 @@ def test_a_disturbed_machine_is_warned_of(tmp_path: Path) -> None:
     suite = synthetic.suite(axes=(arms, sizes, grid("seed", [0])))
     cells = list(expand(suite))
     for place, cell in enumerate(cells):
-        synthetic.record(replace(cell, labels={**cell.labels, "mode": "inference"}), tmp_path, disturbed=place % 2 == 0)
+        synthetic.record(
+            replace(cell, labels={**cell.labels, "mode": "inference"}), tmp_path, disturbed="too hot" * (place % 2)
+        )
     said = [str(sentence) for sentence in answer(join(suite, cells, tmp_path))]
-    assert said[-1].startswith("6 of 12 cells were disturbed by other work on the machine")
+    assert said[-1].startswith("6 of 12 cells were disturbed, never steady, or with rounds more than 5 % apart")
 
 
 def test_tables_say_what_does_not_fit_and_what_was_disturbed(found: Results) -> None:
@@ -138,12 +140,46 @@ def test_tables_say_what_does_not_fit_and_what_was_disturbed(found: Results) -> 
     cells = {(r[1].text, r[0].text, r[2].text): dict(zip(titles, r, strict=True)) for r in table.rows}
     unfit = cells["dit", "Forward and backward", "4,096"]
     assert (unfit["FPS (images/s)"].text, unfit["State"].text) == ("does not fit", "does not fit, > 8 GiB")
-    assert cells["zigma (numba)", "Inference", "256"]["State"].text == "disturbed"
+    assert cells["zigma (numba)", "Inference", "256"]["State"].text == "disturbed (too hot)"
     assert {entry["Precision"].text for entry in cells.values()} == {"float32"}
     assert any("the largest number of patches that fits is 3,136" in note for note in table.notes)
     crossings = speed_tables.crossover_table(found)
     assert crossings is not None
     assert {row[1].text for row in crossings.rows} == {"zigma (numba)", "parallel (reference)"}
+
+
+def test_two_rounds_are_told_as_their_range_and_marked_where_they_disagree(tmp_path: Path) -> None:
+    arms, sizes, *_ = synthetic.suite().axes
+    sizes = Axis("grid", dict(list(sizes.points.items())[:2]))
+    suite = synthetic.suite(axes=(arms, sizes, grid("seed", [0, 1])), figures=("throughput",))
+    cells = list(expand(suite))
+    slow = {"zigma": 1.5, "parallel": 1.04, "dit": 1.2}
+    for cell in cells:
+        second, arm = cell.spec.seed == 1, cell.labels["arm"]
+        synthetic.record(
+            replace(cell, labels={**cell.labels, "mode": "inference"}), tmp_path, noise=slow[arm] if second else 1.0,
+            disturbed="too hot" if second and arm == "dit" else "", steady=arm != "parallel",
+        )  # fmt: skip
+    found = join(suite, cells, tmp_path)
+    table = speed_tables.cell_table(found)
+    assert table is not None
+    titles = [column.title for column in table.columns]
+    cell = {row[1].text: dict(zip(titles, row, strict=True)) for row in table.rows if row[2].text == "64"}
+    # 1 / (64 · 1e-5) images a second, and two thirds of that.
+    assert cell["zigma (numba)"]["FPS (images/s)"].text == "1,302 (1,042 to 1,562)"
+    assert {label: (row["Rounds apart"].text, row["State"].text) for label, row in cell.items()} == {
+        "zigma (numba)": ("50.0 %", "rounds 50 % apart (nothing was noticed)"),
+        "parallel (reference)": ("4.0 %", "never steady"),
+        "dit": ("20.0 %", "disturbed (too hot), rounds 20 % apart"),
+    }
+    drawn = gallery.draw(found)[0]["throughput"].drawn()
+    (axes,) = drawn.figure.axes
+    bars = [line.get_ydata() for line in axes.lines if len(line.get_xdata()) == 2 and len(set(line.get_xdata())) == 1]
+    assert len(bars) == 6  # Every cell's, however far it reaches.
+    assert max(high / low for low, high in bars) == pytest.approx(1.5)
+    hollow = [line for line in axes.lines if line.get_gid() and line.get_markerfacecolor() != line.get_color()]
+    assert len(hollow) == 6
+    assert "Bars: the range of the rounds." in drawn.caption
 
 
 def test_every_figure_of_speed_is_drawn_and_says_its_slopes(found: Results) -> None:

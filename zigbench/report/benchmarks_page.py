@@ -12,8 +12,7 @@ from zigbench.record import write_atomically
 from zigbench.report import benchmarks, figures, render, wording, writers
 from zigbench.report.benchmarks import OURS, Benchmarks, Timing
 from zigbench.report.figures import Asked, ask
-from zigbench.report.figures.speed import Spot
-from zigbench.report.statistics import Estimate
+from zigbench.report.figures.speed import Rounds, Spot
 from zigbench.report.tables import Column, Entry, Table
 
 QUESTION = "How fast are the kernels and the other parts, beside their peers and beside what the machine can do?"
@@ -135,7 +134,7 @@ def _over_length(here: Benchmarks, figure: Any) -> dict[str, dict[str, tuple[Spo
     for timing in here.timings:
         value = figure(timing)
         if timing.op == "scan" and math.isfinite(value):
-            spot = Spot(float(timing.length), Estimate(value, math.nan, math.nan, 1))
+            spot = Spot(float(timing.length), Rounds((value,)))
             lines.setdefault((timing.mode, _line(timing)), []).append(spot)
     long = {key: spots for key, spots in lines.items() if len({spot.x for spot in spots}) > 1}
     # What all lines share need not stand beside each.

@@ -5,14 +5,17 @@ The rounds of such a suite are its seeds, so that whatever is said of seeds else
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
+
+from zigbench.record import Record
 from zigbench.report.evaluations import network_evaluations
-from zigbench.report.figures.speed import Spot
+from zigbench.report.figures.speed import APART, Rounds, Spot
 from zigbench.report.results import SEED, Results, Run
-from zigbench.report.statistics import mean_interval
 from zigbench.suite import Axis
 
 
@@ -106,7 +109,6 @@ def lines(found: Results, dial: Dial, metric: str) -> tuple[Line, ...]:
     Unlike conditions make lines of their own, and are named in their labels.
     """
     values = found.values(metric)
-    disturbed = found.values("disturbed")
     cells: dict[tuple[str, str, tuple[tuple[str, str], ...]], dict[float, list[Run]]] = {}
     known = {run.id: conditions(run) for run in found.runs}
     for run in found.runs:
@@ -121,7 +123,7 @@ def lines(found: Results, dial: Dial, metric: str) -> tuple[Line, ...]:
     made = []
     for (label, mode, under), by_x in cells.items():
         told = [value for name, value in under if name in varying]
-        spots = [_spot(x, by_x[x], values, disturbed) for x in sorted(by_x)]
+        spots = [_spot(x, by_x[x], values) for x in sorted(by_x)]
         first = next(iter(by_x.values()))[0]
         made.append(
             Line(
@@ -151,11 +153,26 @@ def by_mode(made: Sequence[Line]) -> dict[str, list[Line]]:
     return panels
 
 
-def _spot(x: float, runs: Sequence[Run], values: Any, disturbed: Any) -> Spot:
-    rounds = [float(values.loc[run.arm, run.seed]) for run in runs if run.status == "ok"]
-    marks = [float(disturbed.loc[run.arm, run.seed]) for run in runs if run.status == "ok"]
+def _spot(x: float, runs: Sequence[Run], values: pd.DataFrame) -> Spot:
+    records = [run.record for run in runs if run.status == "ok" and run.record]
+    each = [float(values.loc[run.arm, run.seed]) for run in runs if run.status == "ok"]
+    rounds = Rounds(tuple(value for value in each if math.isfinite(value)))
     fits = not any(run.status == "oom" for run in runs)
-    return Spot(float(x), mean_interval(rounds), fits, any(mark > 0 for mark in marks))
+    return Spot(float(x), rounds, fits, _doubts(records, rounds))
+
+
+def _doubts(records: Sequence[Record], rounds: Rounds) -> tuple[str, ...]:
+    """Why not to build on a cell's speed: what disturbed it, that it was never steady, that its rounds disagree."""
+    said = []
+    disturbed = [m for record in records for m in record.measurements if m.name == "disturbed" and m.value > 0]
+    if disturbed:
+        why = "; ".join(dict.fromkeys(m.note for m in disturbed if m.note))
+        said.append(f"disturbed ({why})" if why else "disturbed")
+    if not all(record.environment.get("timing", {}).get("steady", True) for record in records):
+        said.append("never steady")
+    if rounds.apart > APART:
+        said.append(f"rounds {100 * rounds.apart:.0f} % apart" + ("" if said else " (nothing was noticed)"))
+    return tuple(said)
 
 
 def _label(found: Results, run: Run, dial: Dial) -> str:

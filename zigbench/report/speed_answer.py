@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from zigbench.report import wording
+from zigbench.report.figures.speed import DOUBTFUL
 from zigbench.report.results import Results
 from zigbench.report.sentence import Sentence
 from zigbench.report.slopes import fit_slope
@@ -30,13 +31,13 @@ def speed_answer(found: Results, dial: Dial) -> tuple[Sentence, ...]:
 
 
 def _warning(measured: Sequence[Line]) -> tuple[Sentence, ...]:
-    """How many cells were disturbed, where more than a tenth of them were."""
+    """How many cells there are doubts about, where they are more than a tenth."""
     spots = [spot for line in measured for spot in line.measured]
-    disturbed = sum(spot.disturbed for spot in spots)
-    if 10 * disturbed <= len(spots):
+    doubtful = sum(bool(spot.doubts) for spot in spots)
+    if 10 * doubtful <= len(spots):
         return ()
-    rest = " were disturbed by other work on the machine: measure them again before you build on these numbers."
-    return (Sentence(("", f"{disturbed} of {wording.count(len(spots), 'cell')}", rest), False),)
+    rest = f" were {DOUBTFUL}: measure them again before you build on these numbers."
+    return (Sentence(("", f"{doubtful} of {wording.count(len(spots), 'cell')}", rest), False),)
 
 
 def _over_patches(found: Results, made: Sequence[Line]) -> tuple[Sentence, ...]:

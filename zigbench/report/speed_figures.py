@@ -8,10 +8,10 @@ from functools import partial
 
 from zigbench.report import figures
 from zigbench.report.figures import Asked, NoFigureError, ask
-from zigbench.report.figures.speed import Roof, Spot
+from zigbench.report.figures.speed import Roof, Rounds, Spot
 from zigbench.report.results import Results
 from zigbench.report.speed import DIALS, Dial, Line, by_mode, dial_of, lines
-from zigbench.report.statistics import Estimate, mean_interval
+from zigbench.report.statistics import mean_interval
 
 KINDS = ("parameters", "gradients", "optimizer", "activations", "allocated", "reserved", "process")
 """Kinds of memory, each the measurement ``memory_<kind>``."""
@@ -110,9 +110,8 @@ def _in_binary(made: Sequence[Line]) -> tuple[tuple[Line, ...], str]:
     power, unit = (30, "GiB") if largest >= 2**30 else (20, "MiB")
 
     def scaled(spot: Spot) -> Spot:
-        y = spot.y
         # What disturbs a time leaves the memory as it is.
-        return replace(spot, disturbed=False, y=Estimate(y.mean / 2**power, y.low / 2**power, y.high / 2**power, y.n))
+        return replace(spot, doubts=(), y=Rounds(tuple(value / 2**power for value in spot.y.values)))
 
     return tuple(replace(line, spots=tuple(map(scaled, line.spots))) for line in made), unit
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zigbench.report import wording
-from zigbench.report.figures.speed import Spot
+from zigbench.report.figures.speed import APART, DOUBTFUL, Spot
 from zigbench.report.results import Results, Run
 from zigbench.report.slopes import crossover, fit_slope
 from zigbench.report.speed import MODES, Line, dial_of, lines
@@ -208,7 +208,7 @@ def cell_table(found: Results) -> Table | None:
     told = list(dict.fromkeys(name for line in made for name in line.conditions))
     columns = (
         Column("Mode"), Column("Line"), Column(dial.title, True), Column("FPS (images/s)", True),
-        Column("5 % to 95 %", True, "of the raw samples of all rounds"),
+        Column("Rounds apart", True), Column("5 % to 95 %", True, "of the raw samples of all rounds"),
         *(Column(_heading(metric, found), True) for metric in metrics),
         *(Column(name.capitalize()) for name in told), Column("State"),
     )  # fmt: skip
@@ -223,11 +223,14 @@ def cell_table(found: Results) -> Table | None:
             means = [mean_interval(values[m].loc[r.arm, r.seed] for r in runs).mean for m in metrics]
             rows.append((
                 Entry(MODES.get(line.mode, line.mode)), Entry(line.label), Entry(wording.number(spot.x), spot.x),
-                _speed(spot, runs), Entry(spread, float(low) if math.isfinite(low) else None),
+                _speed(spot, runs), _apart(spot), Entry(spread, float(low) if math.isfinite(low) else None),
                 *(_figure(metric, mean) for metric, mean in zip(metrics, means, strict=True)),
-                *(Entry(line.conditions.get(name, wording.NONE)) for name in told), _state(runs, spot.disturbed),
+                *(Entry(line.conditions.get(name, wording.NONE)) for name in told), _state(runs, spot),
             ))  # fmt: skip
-    notes = ["FPS: mean over rounds of each round's median ± half of the 95 % t-interval."]
+    notes = [
+        "FPS: mean over rounds of each round's median, and in brackets the range of the rounds. The state names cells "
+        f"that were {DOUBTFUL}."
+    ]
     notes += [note for line in made for runs in line.runs if (note := _largest(line, runs))]
     return Table("cells", "Every cell", columns, tuple(rows), tuple(dict.fromkeys(notes)))
 
@@ -257,13 +260,20 @@ def _figure(metric: str, value: float) -> Entry:
 
 def _speed(spot: Spot, runs: Sequence[Run]) -> Entry:
     if spot.y.n:
-        return Entry(wording.plus_minus(spot.y), spot.y.mean, estimate=spot.y)
+        return Entry(str(spot.y), spot.y.mean, estimate=Estimate(spot.y.mean, spot.y.low, spot.y.high, spot.y.n))
     if not spot.fits:
         return Entry("does not fit", mark="bad")
     return Entry(", ".join(dict.fromkeys(STATUSES[run.status] for run in runs)), mark="bad")
 
 
-def _state(runs: Sequence[Run], disturbed: bool) -> Entry:
+def _apart(spot: Spot) -> Entry:
+    if spot.y.n < 2:
+        return Entry(wording.NONE)
+    share = spot.y.apart
+    return Entry(f"{100 * share:.1f} %", share, mark="bad" if share > APART else "")
+
+
+def _state(runs: Sequence[Run], spot: Spot) -> Entry:
     """What is to be said against a cell; an empty state is a good one."""
     told = []
     for run in runs:
@@ -271,7 +281,7 @@ def _state(runs: Sequence[Run], disturbed: bool) -> Entry:
             told.append(_does_not_fit(run))
         elif run.status != "ok":
             told.append(STATUSES[run.status])
-    told += ["disturbed"] * disturbed
+    told += spot.doubts
     reasons = "; ".join(dict.fromkeys(run.reason for run in runs if run.reason))
     return Entry(", ".join(dict.fromkeys(told)), mark="bad" if told else "", hint=reasons)
 

@@ -19,11 +19,53 @@ from zigbench.report.figures.drawing import (
     series_style,
     styled,
 )
-from zigbench.report.statistics import Estimate, PowerLaw, power_law
+from zigbench.report.statistics import PowerLaw, power_law
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+APART = 0.05
+"""Share by which the rounds of a cell may differ."""
+
+DOUBTFUL = f"disturbed, never steady, or with rounds more than {100 * APART:g} % apart"
+"""What can be said against a cell."""
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """A cell's figure in each of its rounds. There are too few of them for an interval: what is told is their range."""
+
+    values: tuple[float, ...]
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        """NaN of none, as are the ends of the range."""
+        return sum(self.values) / self.n if self.values else math.nan
+
+    @property
+    def low(self) -> float:
+        return min(self.values, default=math.nan)
+
+    @property
+    def high(self) -> float:
+        return max(self.values, default=math.nan)
+
+    @property
+    def apart(self) -> float:
+        """Share by which the largest exceeds the least; 0 where there are not two."""
+        return self.high / self.low - 1 if self.n > 1 and self.low > 0 else 0.0
+
+    def __str__(self) -> str:
+        """``302 (280 to 324)``; the figure alone where the rounds agree."""
+        shown = wording.number(self.mean)
+        ends = [wording.number(end) for end in (self.low, self.high)]
+        return shown if self.n < 2 or ends[0] == ends[1] else f"{shown} ({ends[0]} to {ends[1]})"
 
 
 @dataclass(frozen=True)
@@ -32,15 +74,15 @@ class Spot:
 
     Args:
         x: on the horizontal axis.
-        y: mean over rounds; of none where nothing was measured.
+        y: the rounds; of none where nothing was measured.
         fits: False where the run ran out of memory.
-        disturbed: whether any round was disturbed.
+        doubts: why not to build on the figure, in words; none where nothing speaks against it.
     """
 
     x: float
-    y: Estimate
+    y: Rounds
     fits: bool = True
-    disturbed: bool = False
+    doubts: tuple[str, ...] = ()
 
     @property
     def drawable(self) -> bool:
@@ -63,7 +105,8 @@ def panels(
 ) -> Drawing:
     """A panel a title, in each a line a label, its power law's exponent beside it where ``slopes`` are asked for.
 
-    A cross at the foot stands where a run did not fit into the memory; hollow marks were disturbed.
+    A bar spans the rounds. A cross at the foot stands where a run did not fit into the memory; hollow marks are of
+    cells with doubts.
     """
     places = _places(shown)
     figure, every = _layout(len(shown), places, slopes)
@@ -108,13 +151,13 @@ def _line(
         law = power_law([spot.x for spot in drawn], [spot.y.mean for spot in drawn])
     axes.plot([s.x for s in drawn], [s.y.mean for s in drawn], linewidth=1.1, alpha=0.75, **look)
     for index, spot in enumerate(drawn):
-        if math.isfinite(spot.y.half) and spot.y.low > 0:
+        if spot.y.n > 1:
             axes.plot([spot.x, spot.x], [spot.y.low, spot.y.high], color=colour, linewidth=1.1, alpha=0.75)
-        face = PAPER if spot.disturbed else colour
+        face = PAPER if spot.doubts else colour
         (dot,) = axes.plot(spot.x, spot.y.mean, marker, color=colour, markerfacecolor=face, markersize=5)
         dot.set_gid(f"spot-{gid}-{index}")
-        text = f"{label}, {wording.number(spot.x)} {x.lower()}: {wording.plus_minus(spot.y)} {unit}".rstrip()
-        tips[f"spot-{gid}-{index}"] = text + (", disturbed" if spot.disturbed else "")
+        text = f"{label}, {wording.number(spot.x)} {x.lower()}: {spot.y} {unit}".rstrip()
+        tips[f"spot-{gid}-{index}"] = ", ".join((text, *spot.doubts))
     return law
 
 
@@ -176,11 +219,11 @@ def _slope(law: PowerLaw | None) -> str:
 
 def _says(spots: Sequence[Spot], law: PowerLaw | None) -> str:
     words = [
-        f"{wording.number(s.x)} {wording.plus_minus(s.y) if s.drawable else 'no result' if s.fits else 'does not fit'}"
-        + (" (disturbed)" if s.disturbed else "")
+        f"{wording.number(s.x)} {s.y if s.drawable else 'no result' if s.fits else 'does not fit'}"
+        + "".join(f", {doubt}" for doubt in s.doubts)
         for s in spots
     ]
-    return ", ".join(words) + (f", slope {_slope(law)}" if law else "")
+    return "; ".join(words) + (f"; slope {_slope(law)}" if law else "")
 
 
 def _legend(shown: Panels, slopes: bool) -> str:
@@ -188,7 +231,8 @@ def _legend(shown: Panels, slopes: bool) -> str:
     said = ["Both axes logarithmic."]
     if slopes:
         said.append("Beside a line: the exponent of the power law through it, ± half of its 95 % interval.")
-    said += ["Hollow: disturbed by other work on the machine."] * any(spot.disturbed for spot in spots)
+    said += ["Bars: the range of the rounds."] * any(spot.y.n > 1 for spot in spots)
+    said += [f"Hollow: {DOUBTFUL}."] * any(spot.doubts for spot in spots)
     said += ["Cross at the foot: does not fit into the memory."] * any(not spot.fits for spot in spots)
     return " ".join(said)
 
@@ -220,7 +264,7 @@ def roofline(shown: Panels, roofs: Sequence[Roof], name: str = "roofline", *, ca
             drawn = [s for s in of if s.drawable]
             axes.plot([s.x for s in drawn], [s.y.mean / scale for s in drawn], linewidth=0.8, alpha=0.6, **look)
             for index, spot in enumerate(drawn):
-                face = PAPER if spot.disturbed else look["color"]
+                face = PAPER if spot.doubts else look["color"]
                 (dot,) = axes.plot(
                     spot.x, spot.y.mean / scale, marker, color=look["color"], markerfacecolor=face, markersize=5
                 )
@@ -246,7 +290,8 @@ def roofline(shown: Panels, roofs: Sequence[Roof], name: str = "roofline", *, ca
             axes.set_title(title, fontweight="bold")
         end_labels(axes, ends)
     words = "Both axes logarithmic. Grey: what the device was measured to do at best, in the same session."
-    whole = f"{words} {caption}".strip()
+    hollow = f"Hollow: {DOUBTFUL}." if any(spot.doubts for spot in spots) else ""
+    whole = " ".join(part for part in (words, hollow, caption) if part)
     return Drawing(name, figure, "Roofline", whole, f"Roofline. {'; '.join(said)}.", tips)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import FrozenInstanceError
 from itertools import product
 from typing import get_args
@@ -32,6 +33,15 @@ def test_the_spec_names_the_same_members():
 def test_every_combination_of_members_can_be_built():
     built = {Interpolant(*members) for members in product(PATHS, PREDICTIONS, WEIGHTINGS, TIMES, COUPLINGS)}
     assert len(built) == len(PATHS) * len(PREDICTIONS) * len(WEIGHTINGS) * len(TIMES) * len(COUPLINGS)
+
+
+def test_its_facts_tell_it_from_every_other_in_words():
+    combinations = product(PATHS, PREDICTIONS, WEIGHTINGS, TIMES, COUPLINGS)
+    told = {json.dumps(Interpolant(*members).facts) for members in combinations}
+    told |= {json.dumps(Interpolant("polynomial", degree=degree).facts) for degree in (1.5, 3.0)}
+    told |= {json.dumps(Interpolant(cutoff=0.01).facts), json.dumps(Interpolant(weighting=torch.exp).facts)}
+    assert len(told) == len(PATHS) * len(PREDICTIONS) * len(WEIGHTINGS) * len(TIMES) * len(COUPLINGS) + 4
+    assert Interpolant("polynomial").facts == Interpolant("polynomial", degree=2.0).facts
 
 
 def test_it_is_immutable_and_options_that_are_none_are_defaults():

@@ -72,7 +72,7 @@ def train(folder: Path, model: nn.Module | None = None, *, split: Any = None, **
     optimizer = {"lr": 0.01, "schedule": "cosine", "warmup": 3}
     training = {"steps": 20, "batch": 8, "ema": 0.9}
     rest: dict[str, Any] = {"seed": 0, "label_dropout": 0.2}
-    interpolant = Interpolant(coupling=changes.pop("coupling", "independent"))
+    interpolant = Interpolant(**{name: changes.pop(name) for name in ("path", "coupling") if name in changes})
     if changes.pop("poisoned", False):
         split = poisoned_at(step=4)
     for name, value in changes.items():

@@ -153,6 +153,8 @@ def test_what_cannot_go_together_is_one_error_before_the_first_step(tmp_path, ch
         ({"lr": 0.5}, "its optimizer lr is 0.01, here it is 0.5"),
         ({"model": net(width=4)}, r"its architecture label.weight is torch.float32 \(4, 8\), here it is"),
         ({"split": small_split(40)}, "its data is"),
+        ({"coupling": "optimal-transport"}, "its interpolant coupling is independent, here it is optimal-transport"),
+        ({"path": "vp"}, r"its interpolant path is Linear\(\), here it is VariancePreserving\(beta_min=0.1,"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused_and_left_alone(tmp_path, changes, words):

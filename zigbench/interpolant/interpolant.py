@@ -85,6 +85,15 @@ class Interpolant:
         for field, part in zip(fields(self), parts, strict=True):
             object.__setattr__(self, field.name, part)
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """Its parts in words that tell them from others, for what is trained with it; a function by its name."""
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: getattr(part, "__qualname__", type(part).__qualname__) if callable(part) else str(part)
+            for name, part in parts.items()
+        }
+
     def with_cutoff(self, cutoff: float | Cutoff) -> Interpolant:
         """The same interpolant, held elsewhere at its ends."""
         other = copy(self)

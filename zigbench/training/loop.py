@@ -91,7 +91,12 @@ class Loop:
             split, interpolant, seed=seed, batch=training.batch, dropout=label_dropout, world=world, device=device
         )
         self.progress = Progress(training.steps)
-        facts = {"seed": seed, "data": split.content_hash, "label_dropout": label_dropout}
+        facts = {
+            "seed": seed,
+            "data": split.content_hash,
+            "label_dropout": label_dropout,
+            "interpolant": interpolant.facts,
+        }
         self.keeper = Keeper(self.model, self.average, self.stepper, self.progress, folder, training, facts, world)
         self.journal = Journal(folder, training, world)
 

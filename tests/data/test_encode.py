@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -140,6 +142,30 @@ def test_too_many_unreadable_pictures_and_missing_captions_are_refused(photograp
         Image.new("RGB", (SIDE, SIDE)).save(path)
     with pytest.raises(ValueError, match=r"3 samples have no caption, the first being 0\.png"):
         prepare_named("latents", tmp_path / "bare", Choices(resolution=SIDE, to=tmp_path, vae=str(vae), text=str(clip)))
+
+
+def test_what_a_recipe_does_not_take_is_refused_before_anything_is_encoded(photographs, vae, clip, tmp_path):
+    def refused(name, **choices):
+        with pytest.raises(ValueError) as caught:
+            prepare_named(name, photographs, Choices(to=tmp_path / "out", vae=str(vae), **choices))
+        return str(caught.value)
+
+    assert refused("celebahq", classes=3) == "--classes 3: celebahq takes none"
+    assert "celebahq is prepared without any" in refused("celebahq", text=str(clip))
+    assert "latents is prepared without any" in refused("latents", resolution=SIDE, pooled=True)
+    assert "coco has captions of 77×768" in refused("coco", text=str(clip))
+    assert "gives 1×16: leave out --pooled" in refused("coco", text=str(clip), pooled=True)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("load", [Autoencoder.load, TextEncoder.load])
+def test_a_missing_model_is_told_by_its_error_alone(load, tmp_path, capfd):
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with pytest.raises(MissingModelError, match="neither as a folder nor"):
+            load(str(tmp_path))
+    assert not warned
+    assert capfd.readouterr().err == ""
 
 
 def test_pictures_that_a_table_names_and_the_folder_lacks_are_counted(photographs, vae, tmp_path):

@@ -6,7 +6,9 @@ Both are loaded from a folder in their library's own form, or from that library'
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +68,8 @@ class Autoencoder:
         folder = Path(source)
         if (folder / "vae" / "config.json").is_file():
             folder = folder / "vae"
-        model = _load("diffusers", "AutoencoderKL", str(folder) if folder.is_dir() else source)
+        place = str(folder) if folder.is_dir() else source
+        model = _load("diffusers", "AutoencoderKL", place, low_cpu_mem_usage=False)  # True needs one more package.
         config = model.config
         return cls(
             model.to(device or _device()),
@@ -145,20 +148,38 @@ def weights_hash(model: nn.Module) -> str:
     return content_hash(*(state[name].cpu() for name in sorted(state)))
 
 
-def _load(package: str, name: str, source: str) -> Any:
+def _load(package: str, name: str, source: str, **options: Any) -> Any:
     try:
         found = getattr(importlib.import_module(package), name)
     except ImportError as error:
         raise MissingModelError(f"{name} needs {package} ({error}): pip install 'zigbench[latents]'") from None
     try:
-        model = found.from_pretrained(source, local_files_only=True)
+        with _quiet(package):
+            model = found.from_pretrained(source, local_files_only=True, **options)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
         raise MissingModelError(
             f"no {name} in {source!r}, neither as a folder nor in {package}'s cache ({reason}); download it where "
             "there is a network and name its folder"
         ) from None
     return model.float().eval().requires_grad_(False) if isinstance(model, nn.Module) else model
+
+
+@contextmanager
+def _quiet(package: str) -> Iterator[None]:
+    """Without the library's own log, warnings and bars: what a reader must know is in the error that is raised."""
+    log = importlib.import_module(f"{package}.utils.logging")
+    level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity(log.CRITICAL)
+    log.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.set_verbosity(level)
+        if bars:
+            log.enable_progress_bar()
 
 
 def _device() -> str:

@@ -82,11 +82,13 @@ def prepare_named(
         config = None
         out, resolution, with_text = choices.to, choices.resolution, choices.text is not None
     elif issubclass(plugin, LatentsConfig):
-        asked = {key: getattr(choices, key) for key in ("resolution", "frames", "official_split")}
+        asked = {key: getattr(choices, key) for key in ("resolution", "classes", "frames", "official_split")}
         config = _config(name, plugin, {key: value for key, value in asked.items() if value is not None})
         out, resolution, with_text = choices.to or config.folder, config.resolution, config.text
     else:
         raise ValueError(f"{name} is trained on as it is; there is nothing to prepare")
+    if not with_text and (choices.text is not None or choices.pooled):
+        raise ValueError(f"--text and --pooled are of captions, and {name} is prepared without any")
     fewest = choices.frames if config is None else config.geometry(1).frames
     if config is not None:
         samples = config.samples(source)
@@ -115,6 +117,11 @@ def prepare_named(
         text = TextEncoder.load(choices.text or CLIP, pooled=choices.pooled, device="cpu")
         shape = (text.tokens, text.width)
         told |= {"text": text.source, "text_sha256": text.sha256, "pooled": choices.pooled}
+    if with_text and config is not None and shape != config.geometry(1).context:
+        raise ValueError(
+            f"{name} has captions of {_by(config.geometry(1).context)} (tokens × width), and what was asked for gives "
+            f"{_by(shape)}: leave out --pooled, and name {CLIP} or a text encoder of its shape by --text"
+        )
     if shape is not None:
         told["shard"] = WITH_TEXTS
     if fewest is not None and latents is None:
@@ -145,6 +152,10 @@ def _config(name: str, plugin: type[LatentsConfig], asked: dict[str, Any]) -> La
             for fault in error.errors()
         ]
         raise ValueError("; ".join(told)) from None
+
+
+def _by(shape: tuple[int, int] | None) -> str:
+    return "×".join(map(str, shape or ()))
 
 
 def _latents_of(samples: list[Sample], resolution: int, source: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,18 +75,19 @@ def measurements(cell: Cell, noise: float, disturbed: str) -> tuple[Measurement,
 
 
 def record(
-    cell: Cell, root: Path, *, noise: float = 1.0, fits: bool = True, disturbed: str = "", steady: bool = True
-) -> None:
+    cell: Cell, root: Path, *, noise: float = 1.0, fits: bool = True, disturbed: str = "", steady: bool = True,
+    largest: Mapping[str, float] = {"patches": 3136},
+) -> None:  # fmt: skip
     """Write a run's folder; ``parallel`` runs on another kernel than ``zigma``."""
     folder = RunFolder.of(cell.spec, root)
     folder.submit(cell.spec)
     kernel = {"zigma": {"kernel": "numba"}, "parallel": {"kernel": "reference"}, "dit": {}}[cell.labels["arm"]]
-    largest = (Measurement(name="largest_patches", value=3136.0, unit="count"),)
+    known = tuple(Measurement(name=f"largest_{what}", value=most, unit="count") for what, most in largest.items())
     Record(
         id=cell.spec.id,
         status="ok" if fits else "oom",
         spec=cell.spec.resolved(),
-        measurements=measurements(cell, noise, disturbed) if fits else largest,
+        measurements=measurements(cell, noise, disturbed) if fits else known,
         environment=environment(device="cpu", timing={"steady": steady}, **kernel),
         error=None if fits else Failure(kind="DoesNotFitError", message="does not fit, > 8 GiB: no"),
     ).write(folder.record)

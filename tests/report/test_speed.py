@@ -209,11 +209,38 @@ def test_speed_over_directions(tmp_path: Path) -> None:
     found = join(suite, cells, tmp_path)
     (said,) = answer(found)
     assert str(said) == (
-        "From 1 to 4 directions, inference: the speed becomes 1 times that for zigma (numba) "
-        "and 0.250 times that for parallel (reference)."
+        "From 1 to 4 directions, inference: the speed is multiplied by 1 for zigma (numba) "
+        "and 0.250 for parallel (reference)."
     )
     drawn = gallery.draw(found)[0]["throughput_orf"].drawn()
     assert "directions" in drawn.alternative
+
+
+def test_speed_over_the_batch_tells_the_largest_that_fits(tmp_path: Path) -> None:
+    arms, *_ = synthetic.suite().axes
+    batches = grid("efficiency.batch", (1, 4, 16), "batch")
+    suite = synthetic.suite(axes=(arms, batches, grid("seed", [0])), figures=("throughput_batch",))
+    cells = list(expand(suite))
+    for cell in cells:
+        # A call takes the same whatever the batch of zigma, and in proportion for the others.
+        n, arm = int(cell.labels["batch"]), cell.labels["arm"]
+        noise = 1 / n if arm == "zigma" else 1.0
+        fits = n < 16 or arm == "parallel"
+        labelled = replace(cell, labels={**cell.labels, "mode": "inference"})
+        synthetic.record(labelled, tmp_path, noise=noise, fits=fits, largest={"batch": 9})
+    found = join(suite, cells, tmp_path)
+    ratios, most = map(str, answer(found))
+    # Over the batches that all of them fit at.
+    assert ratios.startswith("From a batch of 1 to one of 4, inference: the speed is multiplied by 4 for zigma (numba)")
+    assert most == (
+        "The largest batch that fits, inference: 9 for zigma (numba), at least 16 for parallel (reference) and 9 for "
+        "dit."
+    )
+    table = speed_tables.slope_table(found)
+    assert table is not None
+    exponents = {row[1].text: row[2].text for row in table.rows}
+    assert (exponents["zigma (numba)"], exponents["dit"]) == ("+1.00", "+0.00")
+    assert "0 where the cost is in proportion, +1 where an image more costs nothing" in table.notes[0]
 
 
 def test_speeds_at_one_size_are_ranked(tmp_path: Path) -> None:

@@ -21,11 +21,21 @@ from zigbench.suite import Axis
 
 @dataclass(frozen=True)
 class Dial:
-    """A size that is turned: its name on an axis, its value in a run, and the keys of the spec that move it."""
+    """A size that is turned.
+
+    Args:
+        title: its name on an axis.
+        of: its value in a run.
+        keys: of the spec, that move it.
+        span: from one value to another, in words.
+        law: what the exponent of the speed over it means.
+    """
 
     title: str
     of: Callable[[Run], float | None]
     keys: tuple[str, ...]
+    span: str
+    law: str
 
     def moved_by(self, axis: Axis) -> bool:
         """Whether any point of the axis sets one of the keys."""
@@ -42,11 +52,34 @@ def _batch(run: Run) -> float | None:
 
 
 DIALS: Mapping[str, Dial] = {
-    "throughput": Dial("Patches", lambda run: run.cell.spec.geometry.tokens, ("data", "backbone.patch")),
-    "throughput_orf": Dial("Directions (schemes)", _schemes, ("scan.schemes", "backbone.config.schemes")),
-    "throughput_batch": Dial("Batch", _batch, ("efficiency.batch",)),
+    "throughput": Dial(
+        "Patches",
+        lambda run: run.cell.spec.geometry.tokens,
+        ("data", "backbone.patch"),
+        "From {} to {} patches",
+        "−1 where the cost is in proportion, −2 where it grows with the square; nearer to 0 where the device is not "
+        "yet busy, which the largest sizes alone tell apart",
+    ),
+    "throughput_orf": Dial(
+        "Directions (schemes)",
+        _schemes,
+        ("scan.schemes", "backbone.config.schemes"),
+        "From {} to {} directions",
+        "0 where a direction more costs nothing, −1 where the cost is in proportion",
+    ),
+    "throughput_batch": Dial(
+        "Batch",
+        _batch,
+        ("efficiency.batch",),
+        "From a batch of {} to one of {}",
+        "0 where the cost is in proportion, +1 where an image more costs nothing, as the device is not yet busy",
+    ),
     "throughput_sampling": Dial(
-        "Network evaluations", lambda run: network_evaluations(run.cell.spec.sampler), ("sampler",)
+        "Network evaluations",
+        lambda run: network_evaluations(run.cell.spec.sampler),
+        ("sampler",),
+        "From {} to {} network evaluations",
+        "−1 where the cost is in proportion, nearer to 0 where something else takes the time",
     ),
 }
 """By the name of the figure that draws speed over it."""

@@ -11,7 +11,7 @@ from zigbench.report.results import Results
 from zigbench.report.sentence import Sentence
 from zigbench.report.slopes import fit_slope
 from zigbench.report.speed import MODES, Dial, Line, by_mode, lines
-from zigbench.report.speed_tables import Duel, duels
+from zigbench.report.speed_tables import Duel, duels, largest
 
 NAMED, LISTED = 3, 6
 """Lines that one sentence may speak of in each mode; and where there is but one figure of each."""
@@ -24,10 +24,29 @@ def speed_answer(found: Results, dial: Dial) -> tuple[Sentence, ...]:
     if not made:
         said = tuple(_at_one(mode, of, dial) for mode, of in by_mode(measured).items())
     elif dial.title != "Patches":
-        said = (_ratios({mode: _named(found, of) for mode, of in by_mode(made).items()}, dial),)
+        said = _ratios({mode: _named(found, of) for mode, of in by_mode(made).items()}, dial)
     else:
         said = _over_patches(found, made)
-    return (*said, *_warning(measured))
+    return (*said, *_largest(measured), *_warning(measured))
+
+
+def _largest(measured: Sequence[Line]) -> tuple[Sentence, ...]:
+    """``The largest batch that fits, forward and backward: 34 for zigma and 45 for dit.``; none where all fit."""
+    said = []
+    for mode, of in by_mode(measured).items():
+        known = {line.label: found for line in of[:LISTED] if (found := largest(line))}
+        if not known:
+            continue
+        what = next(iter(known.values()))[0]
+        parts = [f"The largest {what} that fits, {mode.lower()}: "]
+        for index, line in enumerate(of[:LISTED]):
+            most = max(spot.x for spot in line.measured)
+            size = known[line.label][1] if line.label in known else most
+            beyond = "" if line.label in known else "at least "
+            parts += [f"{beyond}{wording.number(size)}", f" for {line.label}{_between(index, len(of[:LISTED]))}"]
+        parts[-1] += "."
+        said.append(Sentence(tuple(parts)))
+    return tuple(said)
 
 
 def _warning(measured: Sequence[Line]) -> tuple[Sentence, ...]:
@@ -106,17 +125,22 @@ def _at_one(mode: str, of: Sequence[Line], dial: Dial) -> Sentence:
     return Sentence(tuple(parts))
 
 
-def _ratios(chosen: dict[str, list[Line]], dial: Dial) -> Sentence:
-    sizes = [spot.x for of in chosen.values() for line in of for spot in line.measured]
-    what = dial.title.partition(" (")[0].lower()
-    parts = [f"From {wording.number(min(sizes))} to {wording.number(max(sizes))} {what}, "]
+def _ratios(chosen: dict[str, list[Line]], dial: Dial) -> tuple[Sentence, ...]:
+    """What becomes of the speed from the smallest to the largest size that all lines were measured at."""
+    each = [{spot.x: spot.y.mean for spot in line.measured} for of in chosen.values() for line in of]
+    shared = set.intersection(*(set(speeds) for speeds in each))
+    if len(shared) < 2:
+        return ()
+    low, high = min(shared), max(shared)
+    parts = [f"{dial.span.format(wording.number(low), wording.number(high))}, "]
     for mode, of in chosen.items():
-        parts[-1] += f"{mode.lower()}: the speed becomes "
+        parts[-1] += f"{mode.lower()}: the speed is multiplied by "
         for index, line in enumerate(of):
-            ratio = line.measured[-1].y.mean / line.measured[0].y.mean
-            parts += [f"{wording.number(ratio, 3)} times", f" that for {line.label}{_between(index, len(of))}"]
+            speeds = {spot.x: spot.y.mean for spot in line.measured}
+            ratio = wording.number(speeds[high] / speeds[low], 3)
+            parts += [ratio, f" for {line.label}{_between(index, len(of))}"]
         parts[-1] += "." if mode == list(chosen)[-1] else "; "
-    return Sentence(tuple(parts))
+    return (Sentence(tuple(parts)),)
 
 
 def _between(index: int, count: int) -> str:

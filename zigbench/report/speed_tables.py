@@ -162,11 +162,7 @@ def slope_table(found: Results) -> Table | None:
     names = {"fps": "FPS", peak(found): "Peak memory"}
     titles = [f"{names[metric]}: {of}" for metric in metrics for of in ("exponent", f"largest {LARGEST} sizes")]
     columns = (Column("Mode"), Column("Line"), *(Column(title, True) for title in titles))
-    note = (
-        f"Exponent of the power law over {dial.title.lower()}, ± half of its 95 % interval. Speed: −1 where the cost "
-        "is in proportion, −2 where it grows with the square; nearer to 0 where the device is not yet busy, which "
-        "the largest sizes alone tell apart."
-    )
+    note = f"Exponent of the power law over {dial.title.lower()}, ± half of its 95 % interval. Speed: {dial.law}."
     return Table("slopes", f"How speed and memory go with {dial.title.lower()}", columns, tuple(rows), (note,))
 
 
@@ -231,8 +227,12 @@ def cell_table(found: Results) -> Table | None:
         "FPS: mean over rounds of each round's median, and in brackets the range of the rounds. The state names cells "
         f"that were {DOUBTFUL}."
     ]
-    notes += [note for line in made for runs in line.runs if (note := _largest(line, runs))]
-    return Table("cells", "Every cell", columns, tuple(rows), tuple(dict.fromkeys(notes)))
+    for line in made:
+        if found_largest := largest(line):
+            what, value = found_largest
+            where = f"{line.label}, {MODES.get(line.mode, line.mode).lower()}"
+            notes.append(f"{where}: the largest {what} that fits is {wording.number(value)}.")
+    return Table("cells", "Every cell", columns, tuple(rows), tuple(notes))
 
 
 def _samples(found: Results) -> dict[str, tuple[float, ...]]:
@@ -291,12 +291,10 @@ def _does_not_fit(run: Run) -> str:
     return message.partition(":")[0] if message.startswith("does not fit") else "does not fit"
 
 
-def _largest(line: Line, runs: Sequence[Run]) -> str:
-    """The largest that does fit where these runs did not, as their records tell; "" where they don't."""
-    for run in runs:
+def largest(line: Line) -> tuple[str, float] | None:
+    """What was searched the largest of where the line no longer fits, and the largest; None where none was found."""
+    for run in (run for runs in line.runs for run in runs):
         for m in run.record.measurements if run.record and run.status == "oom" else ():
             if m.name.startswith("largest_") and m.value:
-                what = m.name.removeprefix("largest_").replace("patches", "number of patches")
-                where = f"{line.label}, {MODES.get(line.mode, line.mode).lower()}"
-                return f"{where}: the largest {what} that fits is {wording.number(m.value)}."
-    return ""
+                return m.name.removeprefix("largest_").replace("patches", "number of patches"), m.value
+    return None

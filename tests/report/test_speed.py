@@ -130,7 +130,9 @@ def test_a_disturbed_machine_is_warned_of(tmp_path: Path) -> None:
             replace(cell, labels={**cell.labels, "mode": "inference"}), tmp_path, disturbed="too hot" * (place % 2)
         )
     said = [str(sentence) for sentence in answer(join(suite, cells, tmp_path))]
-    assert said[-1].startswith("6 of 12 cells were disturbed, never steady, or with rounds more than 5 % apart")
+    assert said[-1].startswith(
+        "6 of 12 cells are in doubt (disturbed, never steady, or with rounds more than 5 % apart"
+    )
 
 
 def test_tables_say_what_does_not_fit_and_what_was_disturbed(found: Results) -> None:
@@ -168,9 +170,9 @@ def test_two_rounds_are_told_as_their_range_and_marked_where_they_disagree(tmp_p
     # 1 / (64 · 1e-5) images a second, and two thirds of that.
     assert cell["zigma (numba)"]["FPS (images/s)"].text == "1,302 (1,042 to 1,562)"
     assert {label: (row["Rounds apart"].text, row["State"].text) for label, row in cell.items()} == {
-        "zigma (numba)": ("50.0 %", "rounds 50 % apart (nothing was noticed)"),
+        "zigma (numba)": ("50.0 %", "rounds 50.0 % apart (nothing was noticed)"),
         "parallel (reference)": ("4.0 %", "never steady"),
-        "dit": ("20.0 %", "disturbed (too hot), rounds 20 % apart"),
+        "dit": ("20.0 %", "disturbed (too hot), rounds 20.0 % apart"),
     }
     drawn = gallery.draw(found)[0]["throughput"].drawn()
     (axes,) = drawn.figure.axes

@@ -204,7 +204,7 @@ def _doubts(records: Sequence[Record], rounds: Rounds) -> tuple[str, ...]:
     if not all(record.environment.get("timing", {}).get("steady", True) for record in records):
         said.append("never steady")
     if rounds.apart > APART:
-        said.append(f"rounds {100 * rounds.apart:.0f} % apart" + ("" if said else " (nothing was noticed)"))
+        said.append(f"rounds {100 * rounds.apart:.1f} % apart" + ("" if said else " (nothing was noticed)"))
     return tuple(said)
 
 

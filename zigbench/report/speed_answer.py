@@ -55,7 +55,7 @@ def _warning(measured: Sequence[Line]) -> tuple[Sentence, ...]:
     doubtful = sum(bool(spot.doubts) for spot in spots)
     if 10 * doubtful <= len(spots):
         return ()
-    rest = f" were {DOUBTFUL}: measure them again before you build on these numbers."
+    rest = f" are in doubt ({DOUBTFUL}): measure them again before you build on these numbers."
     return (Sentence(("", f"{doubtful} of {wording.count(len(spots), 'cell')}", rest), False),)
 
 

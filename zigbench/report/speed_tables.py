@@ -224,8 +224,8 @@ def cell_table(found: Results) -> Table | None:
                 *(Entry(line.conditions.get(name, wording.NONE)) for name in told), _state(runs, spot),
             ))  # fmt: skip
     notes = [
-        "FPS: mean over rounds of each round's median, and in brackets the range of the rounds. The state names cells "
-        f"that were {DOUBTFUL}."
+        "FPS: mean over rounds of each round's median, and in brackets the range of the rounds. The state says why "
+        f"a cell is in doubt: {DOUBTFUL}."
     ]
     for line in made:
         if found_largest := largest(line):

@@ -83,5 +83,5 @@ def test_two_files_are_compared_by_command(tmp_path):
     done = zigbench("collect", "--csv", "all.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     missing = zigbench("compare", "a.json", "none.json", cwd=tmp_path)
-    assert missing.returncode == 1
+    assert missing.returncode == 2
     assert "none.json" in missing.stderr

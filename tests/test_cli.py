@@ -13,8 +13,11 @@ import sys
 import pytest
 
 from zigbench.display import doing_now
+from zigbench.evaluation.protocol import Protocol, write_protocols
 from zigbench.folder import RunFolder
+from zigbench.record import Record
 from zigbench.run import Progress
+from zigbench.spec import spec_id
 
 
 def zigbench(*arguments: str, cwd) -> subprocess.CompletedProcess[str]:
@@ -52,7 +55,7 @@ def one(tmp_path, tiny):
         (["plan", "one.py", "--only", "seed=9"], "no run of one.py matches seed=9"),
         (["plan", "one.py", "--retry", "lost"], "can't retry 'lost'"),
         (["plan", "one.py", "--profile", "mini"], "has no profile 'mini'"),
-        (["launch", "one.py", "--on", "local", "--nodes", "2", "--set", "resources.cpu=2"], "did you mean 'cpus'"),
+        (["launch", "one.py", "--on", "local", "--gpus", "2", "--set", "resources.cpu=2"], "did you mean 'cpus'"),
         (["logs", "0123"], "no run under results/runs with an id that begins with '0123'"),
         (["check", "zigme"], "did you mean 'zigma'"),
         (["--plugin", "none.py", "list"], "none.py can't be imported"),
@@ -172,6 +175,20 @@ def test_a_broken_plugin_is_named_and_takes_no_other_down(one, monkeypatch):
     assert done.returncode == 0, done.stderr
     assert "diagnostic bad" in done.stdout
     assert "scan kernel" in done.stdout
+
+
+def test_runs_are_compared_metric_by_metric_and_what_one_alone_has_is_named(tmp_path):
+    fid, kid, loss = (Protocol(metric=name, estimator="one") for name in ("fid", "kid", "held_out_loss"))
+    runs = {"a": [fid, kid], "b": [fid.model_copy(update={"steps": 25})], "c": [loss]}
+    for seed, (name, protocols) in enumerate(runs.items()):
+        (tmp_path / name).mkdir()
+        Record(id=spec_id({"seed": seed}), status="ok", spec={"seed": seed}).write(tmp_path / name / "record.json")
+        write_protocols(tmp_path / name, protocols)
+    some = zigbench("compare", "a", "b", cwd=tmp_path)
+    assert some.stdout == "fid: \n  the number of solver steps differs: none against 25\na alone has kid\n"
+    none = zigbench("compare", "a", "c", cwd=tmp_path)
+    assert none.stdout == "no metric in common\na alone has fid, kid\nc alone has held_out_loss\n"
+    assert (some.returncode, none.returncode) == (0, 0)
 
 
 def test_curves_are_compared_as_table_csv_and_plot(tmp_path):

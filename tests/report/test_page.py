@@ -163,7 +163,7 @@ def test_failures_damage_and_nan_are_said(tmp_path: Path) -> None:
     (tmp_path / cells[6].spec.id / "record.json").write_text('{"schema_version": 0}')
     page = report.write(suite, cells, root=tmp_path, out=tmp_path / "r", command=COMMAND)
     text = words(page)
-    assert "19 of 21 runs finished, 1 diverged, 1 damaged record" in text
+    assert "19 of 21 runs finished, 1 diverged, 1 damaged" in text
     assert "Diverged: NaN at step 7" in text
     assert "Not used: zigzag-2 · seed 0. " in text
     assert "schema version 0; this zigbench reads 1" in text

@@ -141,21 +141,31 @@ def compare(
         _compare_benchmarks(Path(a), Path(b))
         return
     from zigbench.evaluation import compare as differences
+    from zigbench.evaluation import read_protocols
 
     folders = [Path(run) if Path(run).is_dir() else results / run for run in (a, b)]
     for folder in folders:
         if not (folder / "record.json").exists():
             raise ValueError(f"{folder} holds no finished run")
-    for metric, found in differences(*folders).items():
+    common = differences(*folders)
+    if not common:
+        out.print("no metric in common")
+    for metric, found in common.items():
         out.print(f"[bold]{metric}[/]: " + ("the same protocol" if not found else ""))
         for line in found:
             out.print(f"  {line}", markup=False)
+    for run, folder in zip((a, b), folders, strict=True):
+        if alone := {protocol.metric for protocol in read_protocols(folder).values()} - common.keys():
+            out.print(f"{run} alone has {', '.join(sorted(alone))}", markup=False)
 
 
 def _compare_benchmarks(a: Path, b: Path) -> None:
     from zigbench import benchmarks
     from zigbench.display import changes_table
 
+    for path in (a, b):
+        if not path.is_file():
+            raise ValueError(f"there is no file {path}")
     before, after = benchmarks.read(a), benchmarks.read(b)
     if before.machine != after.machine:
         out.print(f"[yellow]The machines differ:[/] {before.machine} and {after.machine}.")

@@ -19,7 +19,7 @@ Mark = Literal["", "best", "level", "bad", "quiet"]
 
 STATUSES = {
     "failed": "failed", "oom": "out of memory", "diverged": "diverged", "timeout": "out of time",
-    "damaged": "damaged record", "submitted": "submitted", "running": "running", "missing": "missing", "ok": "ok",
+    "damaged": "damaged", "submitted": "submitted", "running": "running", "missing": "missing", "ok": "ok",
 }  # fmt: skip
 
 
@@ -165,8 +165,9 @@ def effect_table(results: Results) -> tuple[Table, tuple[Effect, ...]]:
                 figures[-1] = Entry("unlike protocols ‡", mark="bad")
             rows.append((arm, *([home] if len(homes) > 1 else []), *figures))
     notes = (
-        "Difference: mean over shared seeds of arm − baseline; interval and p from the paired t-test, uncorrected; "
-        "Holm's correction over the arms of each metric. The verdict follows the corrected p at 5 %.",
+        f"Difference: mean over shared {wording.block(results.seeds)}s of arm − baseline; interval and p from the paired "
+        "t-test, uncorrected; Holm's correction over the arms of each metric, where tests of the very same figures count "
+        "once. The verdict follows the corrected p at 5 %.",
     )
     title = f"Every arm against {homes[0] if len(homes) == 1 else 'its baseline'}"
     return Table("effects", title, columns, tuple(rows), notes), first

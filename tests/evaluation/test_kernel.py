@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.evaluation.kernel import kernel_distance, subset_size
+from zigbench.evaluation.kernel import estimator, kernel_distance, subset_size
 
 
 def normal(seed: int, count: int, width: int, shift: float = 0.0) -> torch.Tensor:
@@ -50,6 +50,12 @@ def test_subsets_fit_into_both_sets(samples: int, references: int) -> None:
     assert 2 <= size <= min(1_000, samples, references)
     if min(samples, references) >= 2_000:
         assert size == 1_000
+
+
+def test_the_references_drawn_from_are_told_where_they_are_not_all() -> None:
+    whole = "unbiased squared MMD, kernel (x·y/D + 1)³, 100 subsets of 719, float64"
+    assert estimator(719, 1_438, 1_438) == whole
+    assert estimator(719, 10_000, 28_000) == whole.replace(", float64", ", drawn from 10000 references, float64")
 
 
 def test_too_large_a_subset_is_refused() -> None:

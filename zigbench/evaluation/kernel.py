@@ -73,22 +73,28 @@ def resampled(features: Tensor, reference: Tensor, rows: Tensor) -> list[float]:
     return (within / pairs - 2 * across / len(x)).tolist()
 
 
+def estimator(size: int, known: int, count: int | None) -> str:
+    """The estimator in words; how many reference features it drew from is said where they are not all ``count``."""
+    drawn = "" if known == count else f", drawn from {known} references"
+    return f"unbiased squared MMD, kernel (x·y/D + 1)³, {SUBSETS} subsets of {size}{drawn}, float64"
+
+
 def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
     """The mean over subsets, and the deviation under ``…_deviation``."""
     features = material.features(metric)
     reference = material.reference(metric)
     if reference.features is None:
         raise ValueError(f"{metric.name} compares features, and the reference {reference.name!r} holds statistics only")
-    size = subset_size(len(features), len(reference.features))
-    mean, deviation = kernel_distance(features, reference.features, size=size)
     known = reference.features
+    size = subset_size(len(features), len(known))
+    mean, deviation = kernel_distance(features, known, size=size)
     resamples = material.spec.evaluation.bootstrap
     around = interval(
         mean, lambda rows: resampled(features, known, rows), len(features), resamples, material.together(metric)
     )
     protocol = material.protocol(
         metric,
-        estimator=f"unbiased squared MMD, kernel (x·y/D + 1)³, {SUBSETS} subsets of {size}, float64",
+        estimator=estimator(size, len(known), reference.count),
         against=reference,
     )
     return (

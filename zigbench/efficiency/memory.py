@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import resource
-import sys
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +14,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+from zigbench import resident
+
+CLEAR = Path("/proc/self/clear_refs")
 
 
 def nbytes(tensors: Iterable[Tensor | None]) -> int:
@@ -126,23 +126,9 @@ class ProcessMemory:
     def __init__(self) -> None:
         with contextlib.suppress(OSError):
             CLEAR.write_text("5")
-        self.baseline = _resident("VmRSS") or most_resident()
+        self.baseline = resident.now()
 
     @property
     def above(self) -> int:
         """Bytes so far."""
-        return max(0, (_resident("VmHWM") or most_resident()) - self.baseline)
-
-
-def most_resident() -> int:
-    """Bytes of the host's memory that the process ever took."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
-
-
-def _resident(key: str) -> int | None:
-    try:
-        lines = STATUS.read_text().splitlines()
-    except OSError:
-        return None
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(f"{key}:")), None)
+        return max(0, resident.most() - self.baseline)

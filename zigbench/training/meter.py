@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import torch
+
+from zigbench import resident
 
 T = TypeVar("T")
 
@@ -86,5 +86,4 @@ def peak_memory(device: torch.device) -> int:
     """Bytes: the most that tensors took on a GPU; the most the process took of the host's memory otherwise."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
+    return resident.most()

@@ -51,7 +51,7 @@ class Measurement(Spec):
         higher_is_better: None where neither direction is better (a parameter count).
         step: optimizer step it belongs to; None for the run as a whole.
         samples: raw values behind ``value`` where it was repeated or is a mean.
-        interval: 95 % interval (low, high) where one is known.
+        interval: 95 % interval (low, high) where one is known; of what was timed, the range of 90 % of the calls.
         protocol: hash of the protocol it was measured under, where it has one.
         note: what a reader must know to read the figure.
     """

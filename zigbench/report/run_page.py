@@ -56,8 +56,8 @@ def _measurements(run: Run) -> Table:
             Entry("" if m.step is None else f"{m.step:,}", m.step), Entry(m.protocol or ""), Entry(m.note),
         ))  # fmt: skip
     columns = (
-        Column("Figure"), Column("Value", True), Column("Unit"), Column(run.interval.capitalize()), Column("Step", True),
-        Column("Protocol"), Column("Note"),
+        Column("Figure"), Column("Value", True), Column("Unit"), Column(run.interval.capitalize()),
+        Column("Step", True), Column("Protocol"), Column("Note"),
     )  # fmt: skip
     return Table("measurements", "Measurements", columns, tuple(rows))
 

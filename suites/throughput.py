@@ -96,7 +96,7 @@ suite = Suite(
             base=ON_CPU,
             axes=(arms(SMALL), grids((8, 16, 32, 48, 64)), MODES, ROUNDS),
             resources=CPU,
-            notes=(MINIATURE,),
+            notes=(ROUND, MINIATURE),
         )
     },
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from suites.throughput import CPU, GPU, MATCHED, METRICS, MINIATURE, MODES, ON_CPU, ROUND, ROUNDS
-from suites.throughput_video import BASE, LATENTS, SMALL, clips
+from suites.throughput_video import BASE, LATENT, LATENTS, SMALL, clips
 from zigbench.suite import Profile, Suite
 
 suite = Suite(
@@ -17,13 +17,13 @@ suite = Suite(
     figures=("throughput", "memory", "memory_kinds", "roofline"),
     resources=GPU,
     order=("seed", "clip", "mode", "arm"),
-    notes=(ROUND, "Clips of four latent channels; images a second are clips a second."),
+    notes=(ROUND, LATENT),
     profiles={
         "miniature": Profile(
             base={**ON_CPU, "efficiency.mode": "training"},
             axes=(SMALL, clips([(frames, 8) for frames in (4, 16, 64)]), ROUNDS),
             resources=CPU,
-            notes=(MINIATURE, "Forward and backward pass on clips whose frames have 8×8 patches."),
+            notes=(ROUND, LATENT, MINIATURE, "Forward and backward pass on clips whose frames have 8×8 patches."),
         )
     },
 )

@@ -6,6 +6,7 @@ from suites.throughput import CPU, GPU, METRICS, MINIATURE, MODES, ON_CPU, ON_GP
 from zigbench.suite import Axis, Profile, Suite
 
 DIRECTIONS = (1, 2, 4, 8)
+UNEQUAL = "Width and depth are equal, so that parallel networks have more parameters, the more directions."
 
 
 def arms(width: int, depth: int) -> Axis:
@@ -35,13 +36,13 @@ suite = Suite(
     figures=("throughput_orf", "memory"),
     resources=GPU,
     order=("seed", "mode", "arm"),
-    notes=(ROUND, "Width and depth are equal, so that parallel networks have more parameters, the more directions."),
+    notes=(ROUND, UNEQUAL),
     profiles={
         "miniature": Profile(
             base={**ON_CPU, "data.config.height": 32, "data.config.width": 32},
             axes=(arms(64, 6), MODES, ROUNDS),
             resources=CPU,
-            notes=(MINIATURE,),
+            notes=(ROUND, UNEQUAL, MINIATURE),
         )
     },
 )

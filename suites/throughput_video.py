@@ -42,6 +42,7 @@ SMALL = arms(
     {"width": 64, "depth": 7}, {"width": 64, "depth": 6}, {"width": 64, "depth": 4, "heads": 2, "mlp_ratio": 4.25}
 )
 
+LATENT = "Clips of four latent channels; images a second are clips a second."
 LATENTS: Keys = {**ON_GPU, "backbone.patch": 2}
 
 
@@ -71,13 +72,13 @@ suite = Suite(
     figures=("throughput", "memory", "memory_kinds", "roofline"),
     resources=GPU,
     order=("seed", "clip", "mode", "arm"),
-    notes=(ROUND, "Clips of four latent channels; images a second are clips a second."),
+    notes=(ROUND, LATENT),
     profiles={
         "miniature": Profile(
             base={**ON_CPU, "efficiency.mode": "training"},
             axes=(SMALL, clips([(8, side) for side in (4, 8, 16)]), ROUNDS),
             resources=CPU,
-            notes=(MINIATURE, "Forward and backward pass on clips of 8 frames."),
+            notes=(ROUND, LATENT, MINIATURE, "Forward and backward pass on clips of 8 frames."),
         )
     },
 )

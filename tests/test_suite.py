@@ -95,7 +95,9 @@ def test_profiles_ask_the_same_with_other_numbers():
     small = Profile({"training.steps": 5}, axes=(grid("seed", (9,)),), metrics=("loss",), notes=("small",))
     big = suite(profiles={"miniature": small}, equal={"parameters": 0.1}, notes=("big",))
     chosen = big.profile("miniature")
-    assert (chosen.name, chosen.metrics, chosen.notes) == ("s-miniature", ("loss",), ("big", "small"))
+    assert (chosen.name, chosen.metrics, chosen.notes) == ("s-miniature", ("loss",), ("small",))
+    silent = replace(big, profiles={"miniature": replace(small, notes=None)})
+    assert silent.profile("miniature").notes == ("big",)
     assert chosen.equal == big.equal
     (cell,) = expand(chosen)
     assert (cell.spec.training.steps, cell.spec.seed) == (5, 9)

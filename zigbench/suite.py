@@ -81,7 +81,7 @@ class Profile:
         equal: equalities to hold instead; None keeps the suite's.
         figures: figures to show instead; None keeps the suite's.
         resources: what one run needs; None keeps the suite's.
-        notes: what a reader must know besides.
+        notes: what a reader must know instead; None keeps the suite's.
     """
 
     base: Mapping[str, Any] = field(default_factory=dict)
@@ -90,7 +90,7 @@ class Profile:
     equal: Mapping[str, float] | None = None
     figures: tuple[str, ...] | None = None
     resources: Resources | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class Suite:
         chosen = self.profiles[name]
         given = {
             key: value
-            for key in ("axes", "metrics", "equal", "figures", "resources")
+            for key in ("axes", "metrics", "equal", "figures", "resources", "notes")
             if (value := getattr(chosen, key)) is not None
         }
         axes = {axis.name for axis in given.get("axes", self.axes)}
@@ -159,7 +159,6 @@ class Suite:
             name=f"{self.name}-{name}",
             base=merge(nest(self.base), chosen.base),
             order=tuple(axis for axis in self.order if axis in axes),
-            notes=(*self.notes, *chosen.notes),
             profiles={},
             **given,
         )

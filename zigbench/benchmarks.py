@@ -17,6 +17,9 @@ NOTICEABLE = 0.05
 
 INTERVAL = (0.05, 0.95)
 
+FAULTS = (KeyError, TypeError, AttributeError, ValueError)
+"""What :func:`parse` raises on what is not of its form."""
+
 
 @dataclass(frozen=True)
 class Timed:
@@ -25,6 +28,7 @@ class Timed:
     Args:
         name: of the test, with its file and parameters.
         median, low, high: its middle and quartiles.
+        rounds: how many were timed.
         samples: every round, where the file holds them.
         told: figures that the benchmark told beside.
     """
@@ -33,18 +37,38 @@ class Timed:
     median: float
     low: float
     high: float
+    rounds: int
     samples: tuple[float, ...]
     told: Mapping[str, Any]
+
+    @property
+    def test(self) -> str:
+        """Its name without the file."""
+        return self.name.partition("::")[2]
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A file of benchmarks and the machine that it was made on."""
+    """A file of benchmarks and where it was made.
+
+    Args:
+        path: of the file.
+        machine: name of the processor.
+        cores: it has; None where the file does not say.
+        python: version.
+        day: as ``2026-11-21``.
+        commit: of the code; None outside a checkout.
+        dirty: whether the code differed from it.
+        timed: the benchmarks, in the order in which they ran.
+    """
 
     path: Path
     machine: str
+    cores: int | None
     python: str
+    day: str
     commit: str | None
+    dirty: bool
     timed: tuple[Timed, ...]
 
 
@@ -77,23 +101,37 @@ def read(path: Path) -> Stored:
         OSError: it can't be read.
     """
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-        machine = body["machine_info"]
-        return Stored(
-            path,
-            machine.get("cpu", {}).get("brand_raw") or machine["machine"],
-            machine["python_version"],
-            (body.get("commit_info") or {}).get("id"),
-            tuple(_timed(entry) for entry in body["benchmarks"]),
-        )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        return parse(path, json.loads(path.read_text(encoding="utf-8")))
+    except FAULTS as error:
         raise ValueError(f"{path} is no file of pytest-benchmark ({type(error).__name__}: {error})") from None
+
+
+def parse(path: Path, body: Mapping[str, Any]) -> Stored:
+    """The contents of ``path`` as :class:`Stored`; raises one of :data:`FAULTS` where they are not of that form."""
+    machine, commit = body["machine_info"], body.get("commit_info") or {}
+    cpu = machine.get("cpu", {})
+    return Stored(
+        path,
+        machine=cpu.get("brand_raw") or machine["machine"],
+        cores=cpu.get("count"),
+        python=machine["python_version"],
+        day=body["datetime"][:10],
+        commit=commit.get("id"),
+        dirty=bool(commit.get("dirty")),
+        timed=tuple(_timed(entry) for entry in body["benchmarks"]),
+    )
 
 
 def _timed(entry: Mapping[str, Any]) -> Timed:
     stats = entry["stats"]
     return Timed(
-        entry["fullname"], stats["median"], stats["q1"], stats["q3"], tuple(stats.get("data", ())), entry["extra_info"]
+        entry["fullname"],
+        median=stats["median"],
+        low=stats["q1"],
+        high=stats["q3"],
+        rounds=stats["rounds"],
+        samples=tuple(stats.get("data", ())),
+        told=entry["extra_info"],
     )
 
 

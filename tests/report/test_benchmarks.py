@@ -17,7 +17,7 @@ LENGTHS = (256, 1024, 4096)
 
 def entry(name: str, told: dict[str, Any]) -> dict[str, Any]:
     stats = {"median": 2e-3, "q1": 1e-3, "q3": 3e-3, "rounds": 5}
-    return {"name": f"test_{name}", "stats": stats, "extra_info": told}
+    return {"name": f"test_{name}", "fullname": f"tests/x.py::test_{name}", "stats": stats, "extra_info": told}
 
 
 def of_a_processor() -> dict[str, Any]:
@@ -31,7 +31,7 @@ def of_a_processor() -> dict[str, Any]:
         for n in LENGTHS
     ]  # fmt: skip
     return {
-        "machine_info": {"cpu": {"brand_raw": "Some Processor", "count": 2}},
+        "machine_info": {"python_version": "3.11.7", "cpu": {"brand_raw": "Some Processor", "count": 2}},
         "commit_info": {"id": "0123456789abcdef", "dirty": True},
         "datetime": "2026-11-21T10:47:13",
         "benchmarks": [

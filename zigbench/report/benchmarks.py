@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zigbench.benchmarks import FAULTS, Stored, Timed, parse
+
 OURS = "ours"
 
 
@@ -80,34 +82,32 @@ def read(path: Path) -> Benchmarks:
     """
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
-        return _pytest(path.stem, body) if "benchmarks" in body else _gpu(path.stem, body)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        return _pytest(parse(path, body)) if "benchmarks" in body else _gpu(path.stem, body)
+    except FAULTS as error:
         raise ValueError(f"{path} is no file of benchmarks ({type(error).__name__}: {error})") from None
 
 
-def _pytest(name: str, body: Mapping[str, Any]) -> Benchmarks:
-    info, commit = body["machine_info"], body.get("commit_info") or {}
-    processor = info.get("cpu", {}).get("brand_raw") or info.get("machine", "unknown processor")
-    cores = info.get("cpu", {}).get("count")
-    timings = [timing for entry in body["benchmarks"] for timing in _timings(entry)]
+def _pytest(stored: Stored) -> Benchmarks:
+    timings = [timing for timed in stored.timed for timing in _timings(timed)]
     parts = [
         Part(
-            entry["name"].removeprefix("test_").replace("_", " "),
-            entry["stats"]["median"],
-            entry["stats"]["q1"],
-            entry["stats"]["q3"],
-            entry["stats"]["rounds"],
-            dict(_numbers(entry["extra_info"])),
+            timed.test.removeprefix("test_").replace("_", " "),
+            timed.median,
+            timed.low,
+            timed.high,
+            timed.rounds,
+            dict(_numbers(timed.told)),
         )
-        for entry in body["benchmarks"]
+        for timed in stored.timed
     ]
-    machine = processor + (f", {cores} cores" if cores else "")
-    return Benchmarks(name, machine, body["datetime"][:10], _short(commit), tuple(timings), tuple(parts))
+    machine = stored.machine + (f", {stored.cores} cores" if stored.cores else "")
+    commit = (stored.commit or "")[:10] + (" and changes" if stored.commit and stored.dirty else "")
+    return Benchmarks(stored.path.stem, machine, stored.day, commit, tuple(timings), tuple(parts))
 
 
-def _timings(entry: Mapping[str, Any]) -> Iterator[Timing]:
-    told = entry["extra_info"]
-    op = "convolution" if "conv" in entry["name"] else "scan"
+def _timings(timed: Timed) -> Iterator[Timing]:
+    told = timed.told
+    op = "convolution" if "conv" in timed.test else "scan"
     if "seconds" in told and "shape" in told:
         batch, channels, length = told["shape"]
         for whose, seconds in told["seconds"].items():
@@ -160,8 +160,3 @@ def _numbers(told: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, f
             yield from _numbers(value, f"{prefix}{key}: ")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield f"{prefix}{key}".replace("_", " "), float(value)
-
-
-def _short(commit: Mapping[str, Any]) -> str:
-    identity = str(commit.get("id", ""))[:10]
-    return identity + (" and changes" if identity and commit.get("dirty") else "")

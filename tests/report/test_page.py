@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import synthetic
 
 from zigbench import report
 from zigbench.record import Failure, Measurement
-from zigbench.report import render
+from zigbench.report import render, tables
 from zigbench.report.answer import answer
 from zigbench.report.results import Results, join
 from zigbench.suite import Axis, Cell, Contrast, Suite, grid
@@ -281,6 +282,16 @@ def test_answer_without_contrasts_speaks_of_all_arms(results: Results) -> None:
     (said,) = sentences(results, contrasts=())
     assert said.startswith("5 of 6 arms are separated from their baseline in held-out loss")
     assert "dit − zigzag-8" in said
+
+
+def test_answer_calls_what_is_paired_by_its_axis(results: Results) -> None:
+    runs = tuple(replace(run, seed=f"digits, {run.seed}") for run in results.runs)
+    frame = results.frame.assign(seed_label=[f"digits, {label}" for label in results.frame["seed_label"]])
+    for contrasts in ((), synthetic.suite().contrasts):
+        found = Results(synthetic.suite(contrasts=contrasts), runs, frame)
+        said = [*map(str, answer(found)), *tables.effect_table(found)[0].notes]
+        assert all("seed" not in sentence for sentence in said)
+        assert "3 paired blocks" in said[0]
 
 
 def test_answer_of_one_seed_claims_no_interval(tmp_path: Path) -> None:

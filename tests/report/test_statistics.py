@@ -101,6 +101,17 @@ def test_holm_leaves_out_what_was_not_tested() -> None:
     assert math.isnan(adjusted[1])
 
 
+def test_a_test_that_an_axis_repeats_counts_once() -> None:
+    values = table(a=[1.0, 2.3, 3.1], b=[0.4, 1.9, 2.2], home=[0.3, 1.1, 1.9])
+    once = statistics.effects(values, [("a", "home"), ("b", "home")])
+    # As a loss under another number of sampler steps: the same runs' figures again, baseline included.
+    again = values.rename(index=lambda arm: f"{arm} · 8")
+    pairs = [("a", "home"), ("b", "home"), ("a · 8", "home · 8"), ("b · 8", "home · 8")]
+    every = statistics.effects(pd.concat([values, again]), pairs)
+    assert [effect.p_holm for effect in every] == [effect.p_holm for effect in (*once, *once)]
+    assert min(effect.p_holm for effect in once) == pytest.approx(2 * min(effect.p for effect in once))
+
+
 def test_within_seeds_of_two_arms_is_the_paired_interval() -> None:
     # For k = 2 the Cousineau-Morey half width is that of the paired difference over √2.
     values = table(a=[1.0, 2.3, 3.1], b=[0.4, 1.9, 2.2])

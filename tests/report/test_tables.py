@@ -126,6 +126,16 @@ def test_protocols_that_differ_between_seeds_alone_leave_the_arms_comparable(tmp
     assert not any("unlike" in str(sentence) for sentence in answer(found))
 
 
+def test_chance_is_told_of_the_recognised_class_from_the_data(tmp_path: Path) -> None:
+    suite = synthetic.suite(metrics=("recognised", "held_out_loss"))
+    cells = synthetic.cells(suite)
+    for cell in cells:
+        share = Measurement(name="recognised", value=0.12, higher_is_better=True)
+        synthetic.record(cell, tmp_path, (share, *synthetic.measurements(cell, 0.6)), log=False)
+    notes = tables.result_table(join(suite, cells, tmp_path)).notes
+    assert [note for note in notes if "chance" in note] == ["Recognised class: 0.10 is chance, with 10 classes."]
+
+
 def test_protocols_that_the_folders_lack_are_said_to_be_unknown(tmp_path: Path) -> None:
     suite = synthetic.suite(metrics=("frechet_squares",))
     cells = synthetic.cells(suite)

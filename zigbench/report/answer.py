@@ -32,7 +32,7 @@ def answer(found: Results) -> tuple[Sentence, ...]:
     known = [c for c in found.suite.contrasts if c.a in values.index and c.b in values.index]
     family = effects(values, [(c.a, c.b) for c in known])
     said = [
-        _sentence(c, e, metric, found.direction(metric))
+        _sentence(c, e, metric, found)
         if protocols.alike(found, metric, c.a, c.b)
         else Sentence((f"{_upper(c.says)}: {c.a} and {c.b} were measured under unlike protocols; see the results.",))
         for c, e in zip(known, family, strict=True)
@@ -63,37 +63,39 @@ def completeness(found: Results) -> str:
     return f"{len(found.finished):,} of {wording.count(len(found.runs), 'run')} finished{rest}"
 
 
-def _sentence(contrast: Contrast, effect: Effect, metric: str, higher: bool | None) -> Sentence:
-    says, estimate = contrast.says, effect.estimate
+def _sentence(contrast: Contrast, effect: Effect, metric: str, found: Results) -> Sentence:
+    says, estimate, block = contrast.says, effect.estimate, wording.block(found.seeds)
     if estimate.n == 0:
-        return Sentence((f"{_upper(says)}: no seed has finished in both {effect.a} and {effect.b} yet.",))
+        return Sentence((f"{_upper(says)}: no {block} has finished in both {effect.a} and {effect.b} yet.",))
     name = wording.noun(metric)
     if estimate.n == 1:
         shift = wording.signed(estimate.mean)
-        return Sentence((f"{_upper(says)} changes {name} by ", shift, " in the one seed that both have: no interval."))
-    verdict = wording.verdict(effect, higher)
+        return Sentence(
+            (f"{_upper(says)} changes {name} by ", shift, f" in the one {block} that both have: no interval.")
+        )
+    verdict = wording.verdict(effect, found.direction(metric))
     claim = {"worse": contrast.worse, "better": contrast.better, "not separated": contrast.neither}.get(verdict, "")
     opening = f"{claim}: {says}" if claim else _upper(says)
     places = wording.decimals(estimate.half) if estimate.half > 0 else 4
-    seeds = wording.count(estimate.n, "paired seed")
+    pairs = wording.count(estimate.n, f"paired {block}")
     if not effect.separated:
         shift = f"{wording.signed(estimate.mean, places)} ± {estimate.half:.{places}f}"
-        bounds = f"95 % interval {wording.interval(estimate)}, {seeds}"
+        bounds = f"95 % interval {wording.interval(estimate)}, {pairs}"
         return Sentence((f"{opening} changes {name} by ", shift, f": not separated ({bounds})."), False)
     verb = "raises" if estimate.mean > 0 else "lowers"
     shift = f"{abs(estimate.mean):.{places}f} ± {estimate.half:.{places}f}"
     low, high = sorted((abs(estimate.low), abs(estimate.high)))
-    bounds = f"95 % interval {low:.{places}f} to {high:.{places}f}, {seeds}"
+    bounds = f"95 % interval {low:.{places}f} to {high:.{places}f}, {pairs}"
     return Sentence((f"{opening} {verb} {name} by ", shift, f" ({bounds})."), True)
 
 
 def _overall(found: Results, metric: str) -> Sentence:
     """How many arms are separated from the baseline, and the furthest of them."""
-    higher, name = found.direction(metric), wording.noun(metric)
+    higher, name, block = found.direction(metric), wording.noun(metric), wording.block(found.seeds)
     pairs = found.against_baseline()
     tested = [e for e in effects(found.values(metric), pairs) if e.estimate.n]
     if not tested:
-        return Sentence((f"{wording.title(metric)} was measured, but no arm shares a seed with a baseline.",))
+        return Sentence((f"{wording.title(metric)} was measured, but no arm shares a {block} with a baseline.",))
     apart = [e for e in tested if e.separated]
     furthest = max(apart or tested, key=lambda e: abs(e.estimate.mean))
     estimate = furthest.estimate
@@ -101,15 +103,15 @@ def _overall(found: Results, metric: str) -> Sentence:
     shift = wording.signed(estimate.mean, places)
     shift += f" ± {estimate.half:.{places or 4}f}" if math.isfinite(estimate.half) else ""
     if all(e.estimate.n == 1 for e in tested):
-        opening = f"One seed, so no interval: the largest difference in {name} is {furthest.a} − {furthest.b}, "
+        opening = f"One {block}, so no interval: the largest difference in {name} is {furthest.a} − {furthest.b}, "
         return Sentence((opening, shift, "."))
-    seeds = wording.count(estimate.n, "paired seed")
+    shared = wording.count(estimate.n, f"paired {block}")
     opening = f"{len(apart)} of {wording.count(len(tested), 'arm')} are separated from their baseline in {name}"
     if not apart:
         opening = f"No arm is separated from its baseline in {name}"
     verdict = wording.verdict(furthest, higher)
     return Sentence(
-        (f"{opening}; the largest difference is {furthest.a} − {furthest.b}, ", shift, f" ({verdict}, {seeds})."),
+        (f"{opening}; the largest difference is {furthest.a} − {furthest.b}, ", shift, f" ({verdict}, {shared})."),
         bool(apart),
     )
 

@@ -16,8 +16,6 @@ from zigbench.report.statistics import Estimate, effects, friedman, mean_interva
 from zigbench.spec import RunSpec
 from zigbench.suite import Axis
 
-WITHIN = "Bars: 95 % intervals within seeds (Cousineau–Morey), the seeds' common ups and downs taken out."
-
 
 def estimates(found: Results, metric: str) -> dict[str, Estimate]:
     """Mean over seeds by arm, with the interval over seeds of the arm alone."""
@@ -28,6 +26,12 @@ def estimates(found: Results, metric: str) -> dict[str, Estimate]:
 def paired(found: Results, metric: str) -> dict[str, Estimate]:
     """Mean over seeds by arm, with the interval that is left when the seeds' common ups and downs are out."""
     return within_seeds(found.values(metric))
+
+
+def _within(found: Results) -> str:
+    """What the bars of :func:`paired` are."""
+    block = wording.block(found.seeds)
+    return f"Bars: 95 % intervals within {block}s (Cousineau–Morey), the {block}s' common ups and downs taken out."
 
 
 def forest(found: Results) -> Asked:
@@ -109,7 +113,9 @@ def continuity(found: Results) -> Asked:
         each = [scan.statistics(scan.make_order(spec.scan.curve, walked_grid(spec), v))["continuity"] for v in variants]
         points.append(Point(arm, float(np.mean(each)), scores[arm]))
     _need(points, 2, "scan orders with a score")
-    caption = f"Continuity: mean, over the directions used, of the share of steps that go to a neighbour. {WITHIN}"
+    caption = (
+        f"Continuity: mean, over the directions used, of the share of steps that go to a neighbour. {_within(found)}"
+    )
     return ask(figures.scatter, points, "Continuity", metric, "continuity", caption=caption)
 
 
@@ -123,7 +129,7 @@ def schemes(found: Results) -> Asked:
             label = " · ".join([run.cell.spec.scan.curve, *_others(found, run, "scan")])
             series.setdefault(label, []).append(Point(arm, run.cell.spec.scan.schemes, scores[arm]))
     _need([p for points in series.values() for p in points], 2, "scan orders with a score")
-    return ask(figures.lines, series, "Directions (schemes)", metric, "schemes", caption=WITHIN)
+    return ask(figures.lines, series, "Directions (schemes)", metric, "schemes", caption=_within(found))
 
 
 def position_scan(found: Results) -> Asked:
@@ -159,7 +165,7 @@ def evaluations(found: Results) -> Asked:
             label = " · ".join([sampler.solver, *_others(found, run, "sampler")])
             series.setdefault(label, []).append(Point(arm, float(count), scores[arm]))
     _need([p for points in series.values() for p in points], 2, "samplers with a known number of evaluations")
-    caption = f"Network evaluations for one sample: as recorded, or as the solver's steps imply. {WITHIN}"
+    caption = f"Network evaluations for one sample: as recorded, or as the solver's steps imply. {_within(found)}"
     return ask(figures.lines, series, "Network evaluations", metric, "evaluations", caption=caption)
 
 

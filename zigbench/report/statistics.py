@@ -110,10 +110,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def effects(values: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> tuple[Effect, ...]:
-    """Paired effects of each pair of rows of ``values`` (arm × seed), Holm-corrected together as one family."""
-    raw = [paired_effect(values.loc[a], values.loc[b], (a, b)) for a, b in pairs]
-    corrected = holm([effect.p for effect in raw])
-    return tuple(replace(effect, p_holm=p) for effect, p in zip(raw, corrected, strict=True))
+    """Paired effects of each pair of rows of ``values`` (arm × seed), Holm-corrected together as one family.
+
+    Pairs of the very same values are one test and count once: where an axis has no bearing on a metric, as a
+    sampler's steps have none on a loss, each of its points repeats the test.
+    """
+    found = [paired_effect(values.loc[a], values.loc[b], (a, b)) for a, b in pairs]
+    tests = [(values.loc[a].to_numpy().tobytes(), values.loc[b].to_numpy().tobytes()) for a, b in pairs]
+    family = {test: effect.p for test, effect in zip(tests, found, strict=True)}
+    corrected = dict(zip(family, holm(list(family.values())), strict=True))
+    return tuple(replace(effect, p_holm=corrected[test]) for test, effect in zip(tests, found, strict=True))
 
 
 def within_seeds(values: pd.DataFrame) -> dict[str, Estimate]:

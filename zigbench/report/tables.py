@@ -78,6 +78,7 @@ def result_table(results: Results) -> Table:
     ]
     if any("[" in entry.text for column in entries.values() for entry in column.values()):
         notes.append("In square brackets, where there is one seed: the 95 % interval within that run.")
+    notes += [chance for metric in metrics if (chance := _chance(results, metric))]
     notes += [note for metric in metrics for note in protocols.difference_notes(results, metric)]
     if told := [
         f"{wording.noun(m)} {home[: protocols.SHOWN]}" for m in metrics if (home := protocols.usual(results, m))
@@ -85,6 +86,15 @@ def result_table(results: Results) -> Table:
         notes.append(f"Protocols: {', '.join(told)}; each run's page and protocols.json have them in full.")
     notes += [f"{arm}: {text}." for arm, runs in results.by_arm.items() if (text := _gaps(runs))]
     return Table("results", "Results by arm", tuple(columns), tuple(rows), tuple(notes))
+
+
+def _chance(results: Results, metric: str) -> str:
+    """What a network that ignores its labels reaches in a metric that asks for them; "" for others."""
+    classes = {count for run in results.runs if (count := run.cell.spec.geometry.classes)}
+    if metric != "recognised" or len(classes) != 1:
+        return ""
+    (count,) = classes
+    return f"{wording.title(metric)}: {wording.number(1 / count, 2)} is chance, with {count} classes."
 
 
 def _metric_column(results: Results, metric: str) -> Column:
@@ -165,9 +175,9 @@ def effect_table(results: Results) -> tuple[Table, tuple[Effect, ...]]:
                 figures[-1] = Entry("unlike protocols ‡", mark="bad")
             rows.append((arm, *([home] if len(homes) > 1 else []), *figures))
     notes = (
-        f"Difference: mean over shared {wording.block(results.seeds)}s of arm − baseline; interval and p from the paired "
-        "t-test, uncorrected; Holm's correction over the arms of each metric, where tests of the very same figures count "
-        "once. The verdict follows the corrected p at 5 %.",
+        f"Difference: mean over shared {wording.block(results.seeds)}s of arm − baseline; interval and p from the "
+        "paired t-test, uncorrected; Holm's correction over the arms of each metric, tests of the very same figures "
+        "counting once. The verdict follows the corrected p at 5 %.",
     )
     title = f"Every arm against {homes[0] if len(homes) == 1 else 'its baseline'}"
     return Table("effects", title, columns, tuple(rows), notes), first

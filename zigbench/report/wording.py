@@ -116,9 +116,14 @@ def count(n: int, thing: str, many: str | None = None) -> str:
     return f"{n:,} {thing if n == 1 else many or thing + 's'}"
 
 
+def block(labels: Sequence[str]) -> str:
+    """What arms are paired within: ``seed``, or ``block`` where that axis's labels name more, such as a data set."""
+    return "seed" if all(label.isdigit() for label in labels) else "block"
+
+
 def seeds(labels: Sequence[str]) -> str:
-    """``3 seeds``; ``8 blocks`` where the labels of the seeds' axis name more than a seed, such as a data set."""
-    return count(len(labels), "seed" if all(label.isdigit() for label in labels) else "block")
+    """``3 seeds``, ``8 blocks``: all that there are."""
+    return count(len(labels), block(labels))
 
 
 def listed(items: list[str]) -> str:

@@ -48,7 +48,7 @@ def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None
     axes.text(0, 1.01, f"← {left}", transform=axes.transAxes, fontsize=8, color=MUTED, va="bottom")
     axes.text(1, 1.01, f"{right} →", transform=axes.transAxes, fontsize=8, color=MUTED, va="bottom", ha="right")
     caption = (
-        "Mean paired difference over shared seeds with its 95 % t-interval. "
+        "Mean paired difference with its 95 % t-interval. "
         "Filled and bold: separated after Holm's correction at 5 %. Hollow: not separated."
     )
     alternative = f"Forest plot of {wording.noun(metric)}. " + (

@@ -58,8 +58,8 @@ def loss_curves(frame: pd.DataFrame, arms: tuple[str, ...], name: str = "loss") 
     end_labels(axes, ends)
     caption = (
         f"Training loss, averaged within {POINTS} equal spans of the steps (fewer where fewer steps were logged); "
-        "line: mean over seeds; band: lowest to highest seed. The axis is cut above where every arm has passed the "
-        "first twentieth of its steps."
+        "line: mean of the runs; band: lowest to highest. The axis is cut above where every arm has passed the first "
+        "twentieth of its steps."
     )
     alternative = f"Training loss at the last step: {'; '.join(said) or 'no run has logged any'}."
     return Drawing(name, figure, "Training loss", caption, alternative, tips)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from suites.quickstart import LABELS
 from suites.quickstart import suite as quickstart
 from zigbench.suite import Axis, Contrast, Suite, grid
 
@@ -33,5 +34,6 @@ suite = Suite(
         "A miniature: networks of about 115,000 parameters on 8×8 handwritten digits. Weights, their averages and the "
         "state of the scan are float32 in both arms, and both are measured in float32.",
         "On CPUs bfloat16 is slower than float32, which says nothing of GPUs: the suite asks about quality alone.",
+        LABELS,
     ),
 )

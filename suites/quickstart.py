@@ -33,6 +33,12 @@ ARMS = Axis(
     },
 )
 
+LABELS = (
+    "After 240 steps most scanning networks do not follow their labels yet, so that the recognised class does not rank "
+    "them. They learn to: zigzag-8 of seed 0, trained for 2,400 steps on two CPU cores, is recognised in 0.919."
+)
+"""What a reader of the recognised class must know after so short a training."""
+
 suite = Suite(
     name="quickstart",
     question=(
@@ -98,5 +104,6 @@ suite = Suite(
     notes=(
         "A miniature: networks of about 115,000 parameters on 8×8 handwritten digits. "
         "It shows how such differences are measured; it does not stand in for the published training runs.",
+        LABELS,
     ),
 )

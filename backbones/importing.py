@@ -28,6 +28,7 @@ class Importer:
             config=network.config,
             weights=network.state_dict(),
             interpolant=RELEASES[self.family].interpolant,
+            lacking=released.lacking(network, self.family),
         )
 
     def export(self, network: nn.Module) -> dict[str, Tensor]:
@@ -40,3 +41,4 @@ dit = Importer("dit")
 sit = Importer("sit")
 u_vit = Importer("u-vit")
 dis = Importer("dis")
+vim = Importer("vim")

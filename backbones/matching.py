@@ -35,14 +35,12 @@ def matched(
         config: the family's other keywords.
 
     Raises:
-        ValueError: an unknown family or keyword, a family that does not count its parameters, or no size that is
-            possible on the geometry.
+        ValueError: an unknown family or keyword, a family that does not count its parameters, more or fewer parameters
+            than the largest and the smallest size have, or no size that is possible on the geometry.
     """
     family = registry.backbones.get(name)
     if vary in config:
         raise ValueError(f"matched searches the {vary}: leave {vary}={config[vary]} out, or vary the other")
-    if parameters < 1:
-        raise ValueError(f"parameters = {parameters}: expected at least 1")
 
     def at(value: int) -> tuple[BackboneConfig, int]:
         typed = read(family, {**config, vary: value}, at="backbone.config")
@@ -53,6 +51,12 @@ def matched(
 
     step, last = (multiple, WIDEST) if vary == "width" else (1, DEEPEST)
     low, high = 1, last // step
+    least, most = at(low * step)[1], at(high * step)[1]
+    if not least <= parameters <= most:
+        raise ValueError(
+            f"{name!r} has {least:,} to {most:,} parameters on {geometry} with a {vary} of {low * step} to {last}; "
+            f"{parameters:,} are out of reach"
+        )
     # Parameters grow with the size, so the first size that has enough is found by halving.
     while low < high:
         middle = (low + high) // 2

@@ -6,7 +6,6 @@ one more or a patch's axes unfolded, so a pair of names and a shape say everythi
 
 from __future__ import annotations
 
-import pickle
 import re
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
@@ -37,20 +36,15 @@ def read(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
-    try:
-        if path.suffix == ".safetensors":
+    if path.suffix == ".safetensors":
+        try:
             found: Any = load_file(path)
-        elif path.suffix in (".pt", ".pth"):
-            # DiT and SiT save their command line beside the weights; a Namespace only holds values.
-            with torch.serialization.safe_globals([Namespace]):
-                found = torch.load(path, map_location="cpu", weights_only=True)
-        else:
-            raise ValueError(f"{path} ends in {path.suffix!r}; expected .pt, .pth or .safetensors")
-    except pickle.UnpicklingError:
-        # The message of torch advises to run the file's code, which is what reading tensors only is there to avoid.
-        raise ValueError(f"{path} is torn, or holds more than tensors and plain values; it is not read") from None
-    except (RuntimeError, EOFError, OSError, SafetensorError) as error:
-        raise ValueError(f"{path} can't be read as tensors: {error}") from error
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{path} can't be read as tensors: {error}") from error
+    elif path.suffix in (".pt", ".pth"):
+        found = _unpickle(path)
+    else:
+        raise ValueError(f"{path} ends in {path.suffix!r}; expected .pt, .pth or .safetensors")
     for wrapper in ("ema", "model", "state_dict"):
         if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
             found = found[wrapper]
@@ -58,6 +52,19 @@ def read(path: str | Path) -> dict[str, Tensor]:
     if not tensors or not found:
         raise ValueError(f"{path} holds no state dict: expected names and tensors")
     return {key.removeprefix("module."): value for key, value in found.items()}
+
+
+def _unpickle(path: Path) -> Any:
+    # DiT and SiT save their command line beside the weights; a Namespace only holds values.
+    with path.open("rb") as file, torch.serialization.safe_globals([Namespace]):
+        try:
+            return torch.load(file, map_location="cpu", weights_only=True)
+        except Exception:
+            # A reader of pickles raises anything on what is none, and torch's own message advises to run the file's
+            # code, which is what reading tensors only is there to avoid.
+            raise ValueError(
+                f"{path} is torn, no file of torch, or holds more than tensors and plain values; it is not read"
+            ) from None
 
 
 def load(family: str, state_dict: Weights, geometry: Geometry, **config: Any) -> nn.Module:
@@ -113,6 +120,15 @@ def export(network: nn.Module, family: str) -> dict[str, Tensor]:
     if family == "zigma-parallel":
         written.update(dict(_last_sets(written)))
     return written
+
+
+def lacking(network: Network, family: str) -> tuple[str, ...]:
+    """Names of the network's parameters that ``family`` did not release, and that stay as initialised."""
+    release = RELEASES[family]
+    if not release.partial:
+        return ()
+    told = {key for key, _ in _published(network, release, network.geometry)}
+    return tuple(key for key, _ in network.named_parameters() if key not in told)
 
 
 def registered_name(network: nn.Module) -> str:

@@ -77,6 +77,40 @@ def test_evaluating_a_trained_run_gives_the_figures_of_its_record(tmp_path, tiny
         assert figures[m.name] == m
 
 
+def test_only_the_last_weights_of_a_run_that_ended_well_are_taken(tmp_path, tiny):
+    root = tmp_path / "results/runs"
+    spec = RunSpec.parse({**tiny, "training.checkpoint_every": 3})
+    folder = RunFolder.of(spec, root)
+    folder.submit(spec)
+    with pytest.raises(ValueError, match="is submitted: only the weights"):
+        evaluation_of(folder, root.parent)
+    assert finish(spec, root).status == "ok"
+    assert evaluation_of(folder, root.parent).weights
+    timed = RunFolder.of(spec.override({"task": "efficiency"}), root)
+    timed.submit(spec.override({"task": "efficiency"}))
+    with pytest.raises(ValueError, match="there are no weights to take"):
+        evaluation_of(timed, root.parent)
+    (folder.path / "checkpoints" / f"{4:09}" / "average.safetensors").write_bytes(b"")
+    with pytest.raises(ValueError, match="no sound checkpoint after step 3, and was trained for 4 steps"):
+        evaluation_of(folder, root.parent)
+
+
+def test_the_mixers_of_vim_are_imported_and_what_stays_as_initialised_is_said(tmp_path):
+    network = build("vision-mamba", DIGITS, seed=3, width=16, depth=2)
+    mixers = released.export(network, "vim")
+    save_file(mixers, tmp_path / "vim.safetensors")
+    settings = ["--set=backbone.config.width=16", "--set=backbone.config.depth=2"]
+    command = ["import", "vim.safetensors", "--release", "vim", "--data", "digits", "--patch", "2"]
+    done = zigbench(*command, *settings, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "results/runs").iterdir()
+    loaded = load_network(RunFolder(folder).read_spec(), tmp_path / "results")
+    assert all(torch.equal(tensor, mixers[name]) for name, tensor in released.export(loaded, "vim").items())
+    own, said = dict(loaded.named_parameters()), done.stdout.partition("as initialised: ")[2].splitlines()[0]
+    assert len(said.split(", ")) == len(own) - len(mixers)
+    assert "head.weight" in said.split(", ")
+
+
 def test_weights_are_kept_by_content(tmp_path):
     weights = {"a": torch.arange(3.0), "b": torch.ones(2, 2)}
     digest = keep(weights, tmp_path)
@@ -106,6 +140,10 @@ def test_weights_belong_to_evaluations_alone(tiny):
         (["import", "none.pt", "--release", "dit", "--data", "digits", "--patch", "2"], "no such file"),
         (["import", "none.pt", "--release", "dot", "--data", "digits", "--patch", "2"], "did you mean 'dit'"),
         (["import", "none.pt", "--release", "dit", "--data", "digits", "--patch", "3"], "patches that do"),
+        (
+            ["import", "some.pt", "--release", "dit", "--data", "image-folder", "--patch", "2"],
+            "data.config.path: is required",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line(tmp_path, arguments, words):

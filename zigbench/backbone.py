@@ -64,12 +64,14 @@ class Released:
         config: the family's config that the file fits.
         weights: this project's names to tensors.
         interpolant: keys of the spec's interpolant that the network was trained with.
+        lacking: names of the weights that the file has none of, and that are as initialised.
     """
 
     backbone: str
     config: BackboneConfig
     weights: Mapping[str, Tensor]
     interpolant: Mapping[str, str]
+    lacking: tuple[str, ...] = ()
 
 
 def build(name: str, geometry: Geometry, *, seed: int | None = None, **config: Any) -> nn.Module:

@@ -47,7 +47,7 @@ def fetch(digest: str, results: Path) -> dict[str, Tensor]:
 
 def import_release(
     file: Path, release: str, data: Mapping[str, Any], patch: int, config: Mapping[str, Any], results: Path
-) -> RunSpec:
+) -> tuple[RunSpec, Released]:
     """Read a released file, keep its weights, and say how they are evaluated.
 
     Args:
@@ -58,6 +58,9 @@ def import_release(
         config: the family's keywords that the file does not tell ("size").
         results: folder that holds ``runs`` and ``weights``.
 
+    Returns:
+        the run that measures them, and what the file held.
+
     Raises:
         ValueError: an unknown release or data set, or a file that does not fit; both sides are named.
     """
@@ -66,7 +69,7 @@ def import_release(
     found: Released = registry.releases.get(release)(file, geometry, **config)
     settings = found.config.model_dump(mode="json", exclude_none=True)
     scan = {key: settings[key] for key in ("curve", "schemes") if key in settings}
-    return RunSpec.parse(
+    spec = RunSpec.parse(
         {
             "task": "evaluate",
             "weights": keep(found.weights, results),
@@ -81,20 +84,25 @@ def import_release(
             "data": dict(data),
         }
     )
+    return spec, found
 
 
 def evaluation_of(folder: RunFolder, results: Path) -> RunSpec:
     """How the weights of a finished run are evaluated anew: its own spec, as an evaluation of its averaged weights.
 
     Raises:
-        ValueError: the run is not there, or has no checkpoint.
+        ValueError: the run is not there, did not end well or trained nothing, or its last checkpoint is damaged.
     """
     if not folder.spec.exists():
         raise ValueError(f"there is no run {folder.id} in {folder.path.parent}")
     spec = folder.read_spec()
     if spec.task == "evaluate":
         return spec
-    return spec.override({"task": "evaluate", "weights": keep(_average(folder), results)})
+    if spec.task == "efficiency":
+        raise ValueError(f"run {folder.id} timed a network as it is initialised; there are no weights to take")
+    if (state := folder.state()) != "ok":
+        raise ValueError(f"run {folder.id} is {state}: only the weights of a run that ended well can be taken")
+    return spec.override({"task": "evaluate", "weights": keep(_average(folder, spec.training.steps), results)})
 
 
 def load_network(spec: RunSpec, results: Path) -> nn.Module:
@@ -124,8 +132,11 @@ def export_run(folder: RunFolder, release: str, file: Path, results: Path) -> No
     write_atomically(file, safetensors.torch.save(exporter.export(load_network(spec, results))))
 
 
-def _average(folder: RunFolder) -> Mapping[str, Tensor]:
+def _average(folder: RunFolder, steps: int) -> Mapping[str, Tensor]:
     checkpoint = Shelf(folder.path / "checkpoints").newest()
-    if checkpoint is None:
-        raise ValueError(f"run {folder.id} has no checkpoint to evaluate; run it first")
+    if checkpoint is None or checkpoint.step != steps:
+        sound = "no sound checkpoint" if checkpoint is None else f"no sound checkpoint after step {checkpoint.step}"
+        raise ValueError(
+            f"run {folder.id} has {sound}, and was trained for {steps} steps: delete {folder.record} and run it again"
+        )
     return checkpoint.average

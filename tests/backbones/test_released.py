@@ -165,7 +165,9 @@ class Harmful:
     [
         ("none.pt", None, "no such file"),
         ("weights.bin", b"", "expected .pt, .pth or .safetensors"),
-        ("torn.pt", b"not a file of torch", "torn, or holds more"),
+        ("torn.pt", b"not a file of torch", "torn, no file of torch, or holds more"),
+        ("short.pt", b"hi", "torn, no file of torch, or holds more"),
+        ("empty.pt", b"", "torn, no file of torch, or holds more"),
         ("torn.safetensors", b"not one either", "can't be read as tensors"),
         ("list.pt", [1, 2], "holds no state dict"),
         ("code.pt", Harmful(), "holds more than tensors"),
@@ -179,3 +181,14 @@ def test_bad_files_are_refused(tmp_path: Path, name: str, content: object, words
         torch.save(content, path)
     with pytest.raises(ValueError, match=words):
         released.read(path)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_file_that_ends_too_early_is_refused_wherever_it_ends(tmp_path: Path, zipped: bool) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(filled(published.zigma()), path, _use_new_zipfile_serialization=zipped)
+    whole = path.read_bytes()
+    for part in range(32):
+        path.write_bytes(whole[: part * len(whole) // 32])
+        with pytest.raises(ValueError, match="torn, no file of torch"):
+            released.read(path)

@@ -12,6 +12,8 @@ from backbones import matched
 from backbones.config import DiTConfig, UViTConfig, ZigMaConfig
 from backbones.config.base import usual_heads
 from zigbench import registry
+from zigbench.backbone import build
+from zigbench.settings import SpecError
 from zigbench.spec import Geometry
 
 SIZED = ["zigma", "sweep", "bidirectional", "vision-mamba", "parallel", "dit", "u-vit", "dis", "dim"]
@@ -56,6 +58,20 @@ def test_numbers_that_contradict_a_size_are_refused_with_both_sides() -> None:
 def test_an_unknown_size_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"unknown size 'B' \(known: S, M, L, H\)"):
         UViTConfig(size="B")
+
+
+MAKERS = {
+    "build": lambda **config: build("zigma", DIGITS, **config),
+    "matched": lambda **config: matched("zigma", DIGITS, parameters=10**6, **config),
+}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_keywords_of_a_config_have_their_faults_told_as_a_specs(make: Any) -> None:
+    with pytest.raises(
+        SpecError, match=r"^the spec has a fault:\n  backbone\.config = .*: unknown size 'Q' \(known: S, "
+    ):
+        make(size="Q")
 
 
 @given(width=st.integers(1, 4096))
@@ -103,6 +119,12 @@ def test_published_pairs_are_near_each_other() -> None:
     target = ZigMaConfig(size="B").parameters(image)
     for name, depth in (("dit", 12), ("u-vit", 16), ("sweep", 24), ("parallel", 24)):
         assert matched(name, image, parameters=target, depth=depth).parameters(image) == pytest.approx(target, rel=0.02)
+
+
+@pytest.mark.parametrize(("parameters", "vary"), [(10**13, "width"), (10, "width"), (0, "depth"), (10**10, "depth")])
+def test_parameters_out_of_reach_are_refused(parameters: int, vary: Any) -> None:
+    with pytest.raises(ValueError, match=rf"parameters on .* {parameters:,} are out of reach"):
+        matched("zigma", DIGITS, parameters=parameters, vary=vary, **{"width": 32} if vary == "depth" else {"depth": 2})
 
 
 def test_matching_what_is_given_is_refused() -> None:

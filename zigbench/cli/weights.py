@@ -10,7 +10,9 @@ import typer
 from zigbench.cli.options import RUNS, Results, Set, app, out
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id.")]
-Release = Annotated[str, typer.Option(metavar="NAME", help="Whose file it is: `zigma`, `dit`, `sit`, `u-vit`, `dis`.")]
+Release = Annotated[
+    str, typer.Option(metavar="NAME", help="Whose file it is: `zigma`, `dit`, `sit`, `u-vit`, `dis`, `vim`.")
+]
 
 
 @app.command("import")
@@ -41,10 +43,15 @@ def import_(
         if word in tree:
             config[key] = tree.pop(word)
     told = {"name": data, "config": settings.pop("data", {}).get("config", {})}
-    spec = import_release(file, release, told, patch, config, results.parent)
+    spec, found = import_release(file, release, told, patch, config, results.parent)
     spec = spec.override({f"{part}.{key}": v for part, tree in settings.items() for key, v in tree.items()})
     folder = RunFolder.of(spec, results)
     folder.submit(spec)
+    if found.lacking:
+        out.print(
+            f"{len(found.lacking)} of the network's {len(found.weights)} weights are not in the release and stay as "
+            f"initialised: {', '.join(found.lacking)}"
+        )
     out.print(f"imported as run [bold]{folder.id}[/]; `zigbench evaluate {folder.id}` measures it")
 
 

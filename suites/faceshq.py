@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suites.published import TRAINING
+from suites.published import RELEASED_FDD, TRAINING
 from zigbench.spec import Resources
 from zigbench.suite import Axis, Contrast, Suite, grid
 
@@ -56,5 +56,6 @@ suite = Suite(
     notes=(
         "Published were a batch and its double without saying which; 32 and 64 are the release's four images a GPU on "
         "8 and 16 of them.",
+        RELEASED_FDD,
     ),
 )

@@ -25,6 +25,11 @@ TRAINING: Mapping[str, Any] = {
 
 ZIGMA_B: Mapping[str, Any] = {"backbone.name": "zigma", "backbone.config.size": "B", "backbone.patch": 1}
 
+RELEASED_FDD = (
+    "The published FDD was computed on pixels left at 0 to 255; fdd_released is the column to compare with it."
+)
+"""A note of suites whose published tables have FDD."""
+
 CELEBAHQ: Mapping[str, Any] = {**TRAINING, **ZIGMA_B, "data.name": "celebahq", "data.config.resolution": 256}
 """Unconditional CelebA-HQ at 256 pixels: ZigMa-B/1 on 32×32×4 latents."""
 

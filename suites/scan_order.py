@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from suites.published import PHOTOGRAPHS, TRAINING, ZIGMA_B
+from suites.published import PHOTOGRAPHS, RELEASED_FDD, TRAINING, ZIGMA_B
 from zigbench.suite import Axis, Contrast, Suite, grid
 
 ARMS = Axis(
@@ -60,5 +60,6 @@ suite = Suite(
     ),
     figures=("schemes",),
     published=("scan_scheme",),
+    notes=(RELEASED_FDD,),
     profiles={"miniature": replace(PHOTOGRAPHS, axes=(ARMS, SEEDS))},
 )

@@ -75,7 +75,7 @@ def _opened(content: bytes) -> Image.Image:
     picture = Image.open(io.BytesIO(content))
     picture.load()  # Reads all of it: a file cut short fails here.
     # Only this tag is read: ImageOps.exif_transpose writes all of them anew, and fails where one of them is broken.
-    turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+    turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
     return picture if turn is None else picture.transpose(turn)
 
 

@@ -77,7 +77,8 @@ def result_table(results: Results) -> Table:
         "Underlined: the best mean and whatever is not separated from it.",
     ]
     if any("[" in entry.text for column in entries.values() for entry in column.values()):
-        notes.append("In square brackets, where there is one seed: the 95 % interval within that run.")
+        kinds = wording.listed(list(dict.fromkeys(run.interval for run in results.finished)))
+        notes.append(f"In square brackets, where there is one seed: the {kinds} within that run.")
     notes += [chance for metric in metrics if (chance := _chance(results, metric))]
     notes += [note for metric in metrics for note in protocols.difference_notes(results, metric)]
     if told := [

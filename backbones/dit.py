@@ -64,6 +64,7 @@ class DiT(Network):
     """
 
     config: DiTConfig
+    calls_fused = True
 
     def __init__(self, config: DiTConfig, geometry: Geometry) -> None:
         super().__init__(config, geometry)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from backbones.config.base import ScanConfig, SizedConfig
+from backbones.layers import fused
 from backbones.layers.patches import check_input, to_image
 from backbones.ops import backends
 from backbones.ops.self_check import FAILED
@@ -20,8 +22,11 @@ class Network(nn.Module):
     """Base of the backbones.
 
     Attributes:
+        calls_fused: whether it calls what is in :mod:`backbones.layers.fused`.
         blocks: the repeated parts, in the order they run.
     """
+
+    calls_fused: ClassVar[bool] = False
 
     config: SizedConfig
     geometry: Geometry
@@ -40,9 +45,14 @@ class Network(nn.Module):
             return f"scaled_dot_product_attention (torch {torch.__version__})"
         return next(f"{found.name} ({found.version})" for found in backends(device) if found.chosen)
 
-    @staticmethod
-    def kernel_faults(config: SizedConfig, device: torch.device) -> list[str]:
-        """Kernels that should serve ``device`` and gave wrong results in their comparison with the reference."""
+    @classmethod
+    def kernel_faults(cls, config: SizedConfig, device: torch.device) -> list[str]:
+        """Kernels that should serve ``device`` and gave wrong results in their comparison with the reference.
+
+        All that such a network calls are loaded by this, compiled first where no process has before.
+        """
+        if cls.calls_fused:
+            fused.load(device)
         if not isinstance(config, ScanConfig):
             return []
         return [f"{found.name}: {found.reason}" for found in backends(device) if found.reason.startswith(FAILED)]

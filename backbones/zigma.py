@@ -92,6 +92,7 @@ class ZigMa(Network):
     """
 
     config: ZigMaConfig
+    calls_fused = True
 
     def __init__(self, config: ZigMaConfig, geometry: Geometry) -> None:
         super().__init__(config, geometry)

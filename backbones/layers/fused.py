@@ -52,6 +52,12 @@ def gated(x: Tensor, gate: Tensor, branch: Tensor) -> Tensor:
     return modulation.gated(x, gate, branch)
 
 
+def load(device: torch.device) -> None:
+    """Load the kernels for ``device``, compiling them first where no process has before."""
+    if device.type == "cpu":
+        from backbones.layers import cpu_norm  # noqa: F401
+
+
 def _fusible(tokens: Tensor, *rest: Tensor | None) -> bool:
     given = [tokens, *(tensor for tensor in rest if tensor is not None)]
     return (

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+import torch
 
-from zigbench.efficiency.conditions import QUERY, Reading, disturbances, drift, parse_gpu, read
+from zigbench.efficiency import conditions
+from zigbench.efficiency.conditions import QUERY, Reading, disturbances, drift, parse_gpu, read, read_gpu
 
 QUIET = Reading(time=100.0, busy=50.0, stolen=1.0, own=20.0, cores=2, throttled=3)
 
@@ -76,6 +80,40 @@ def test_a_gpu_s_state_is_read_off_what_its_tool_says(reasons, running, words):
     said = found.disturbances
     assert len(said) == len(words)
     assert all(word in line for word, line in zip(words, said, strict=True))
+
+
+def test_a_gpu_is_asked_while_it_works(tmp_path, monkeypatch):
+    """The stand-in answers once it has seen three calls, and each question anew."""
+    tool, calls = tmp_path / "nvidia-smi", tmp_path / "calls"
+    tool.write_text(
+        f"#!/bin/sh\n: > {calls}\n"
+        f"while [ $(wc -c < {calls}) -lt 3 ]; do sleep 0.01; done\n"
+        'case "$*" in *gpu=*) echo "570.1, 1980, 1980, 3201, 0x20, 40, 120.5, $1" ;; *) echo 41 ;; esac\n'
+    )
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid="7"))
+    calls.touch()
+
+    def call() -> None:
+        with calls.open("a") as file:
+            file.write(".")
+
+    found = read_gpu(torch.device("cuda"), call)
+    assert found.facts["uuid"] == "--id=GPU-7"
+    assert (found.disturbances, found.processes) == (["the GPU's clock was held back: too hot"], 1)
+    assert read_gpu(torch.device("cpu"), call).facts == {}
+
+
+@pytest.mark.parametrize("script", ["exit 3", "exec sleep 60"])
+def test_a_tool_that_fails_or_hangs_says_nothing(tmp_path, monkeypatch, script):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n{script}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(conditions, "PATIENCE", 0.1)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace())
+    assert read_gpu(torch.device("cuda"), lambda: None).facts == {}
 
 
 def test_no_tool_says_nothing():

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
+from torch import nn
 
 from zigbench.backbone import Geometry, build_from, count_parameters
 from zigbench.efficiency import DoesNotFitError, measure
 from zigbench.efficiency.counting import counted_flops
-from zigbench.efficiency.measure import scaled
+from zigbench.efficiency.measure import load_kernels, scaled
 from zigbench.efficiency.subject import Subject
 from zigbench.folder import RunFolder
 from zigbench.registry import backbones, load_object
@@ -41,6 +44,7 @@ def test_the_figures_of_a_cell_hang_together(mode):
     value = {name: m.value for name, m in found.items()}
     network = build_from(asked.backbone.config, asked.geometry)
     assert value["patches"] == 24
+    assert value["kernel_load"] >= 0
     assert value["parameters"] == count_parameters(network)
     assert value["memory_parameters"] == 4 * value["parameters"]
     assert value["fps"] * value["latency"] == pytest.approx(2)
@@ -134,6 +138,43 @@ def test_a_wrong_kernel_has_no_speed(tmp_path, monkeypatch):
     record = execute(folder, cache=tmp_path / "cache", device="cpu")
     assert (record.status, record.measurements) == ("failed", ())
     assert "no speed is reported of a wrong kernel: fast: is off by 3" in record.error.message
+
+
+class Askew(nn.Module):
+    """A network as a faulty compiler might leave it: right forward, and its gradients too large by a share."""
+
+    def __init__(self, network: nn.Module, share: float) -> None:
+        super().__init__()
+        self.network, self.share = network, share
+
+    def forward(self, **inputs: torch.Tensor) -> torch.Tensor:
+        out = self.network(**inputs)
+        return out + self.share * (out - out.detach())
+
+
+@pytest.mark.parametrize(("mode", "share"), [("inference", 0.5), ("training", 0.0), ("training", 0.5)])
+def test_what_is_compiled_is_held_against_the_plain_network(monkeypatch, mode, share):
+    def compile_it(subject: Subject) -> None:
+        subject.forward = torch.compile(Askew(subject.network, share), backend="eager")
+
+    monkeypatch.setattr(Subject, "compile", compile_it)
+    asked = spec(efficiency__mode=mode, efficiency__compile=True)
+    if mode == "training" and share:
+        with pytest.raises(RuntimeError, match="no speed is reported: compiled or captured, the gradients differ"):
+            figures(asked)
+    else:
+        found, _ = figures(asked)
+        assert found["compile_time"].value > 0
+
+
+@pytest.mark.parametrize("name", ["zigma", "dit"])
+def test_every_kernel_is_loaded_before_the_first_call(monkeypatch, name):
+    loaded_late = "backbones.layers.cpu_norm"  # By the first call of the blocks, where nothing else does it.
+    monkeypatch.delitem(sys.modules, loaded_late, raising=False)
+    monkeypatch.delattr(loaded_late, raising=False)
+    (load,) = load_kernels(spec(backbone__name=name), CPU)
+    assert (load.name, load.unit) == ("kernel_load", "s")
+    assert loaded_late in sys.modules
 
 
 def test_equal_seeds_make_equal_networks_whose_every_part_is_off_zero():

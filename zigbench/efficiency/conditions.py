@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,10 @@ QUERY = (
     "driver_version", "clocks.sm", "clocks.max.sm", "clocks.mem", "clocks_event_reasons.active", "temperature.gpu",
     "power.draw", "uuid",
 )  # fmt: skip
+
+
+PATIENCE = 10.0
+"""Seconds that nvidia-smi is waited for."""
 
 
 @dataclass(frozen=True)
@@ -105,15 +109,15 @@ class Gpu:
         return found
 
 
-def read_gpu(device: torch.device) -> Gpu:
-    """The state of a CUDA device."""
+def read_gpu(device: torch.device, meanwhile: Callable[[], object]) -> Gpu:
+    """The state of a CUDA device while it does ``meanwhile`` again and again: an idle one lets its clock fall."""
     program = shutil.which("nvidia-smi")
     if device.type != "cuda" or program is None:
         return Gpu()
     uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
     chosen = [f"--id=GPU-{uuid}"] if uuid else []
-    facts = _ask([program, *chosen, f"--query-gpu={','.join(QUERY)}", "--format=csv,noheader,nounits"])
-    running = _ask([program, *chosen, "--query-compute-apps=pid", "--format=csv,noheader"])
+    facts = _ask([program, *chosen, f"--query-gpu={','.join(QUERY)}", "--format=csv,noheader,nounits"], meanwhile)
+    running = _ask([program, *chosen, "--query-compute-apps=pid", "--format=csv,noheader"], meanwhile)
     return parse_gpu(facts, running)
 
 
@@ -124,8 +128,17 @@ def parse_gpu(facts: str, running: str) -> Gpu:
     return Gpu(dict(zip(QUERY, values, strict=False)), len(processes))
 
 
-def _ask(command: Sequence[str]) -> str:
+def _ask(command: Sequence[str], meanwhile: Callable[[], object]) -> str:
+    """What a program prints, ``meanwhile`` being called until it ends; "" of one that fails or takes too long."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
+        asked = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    except OSError:
         return ""
+    deadline = time.monotonic() + PATIENCE
+    with asked:
+        while asked.poll() is None and time.monotonic() < deadline:
+            meanwhile()
+        if asked.poll() is None:
+            asked.kill()
+        said, _ = asked.communicate()
+    return said if asked.returncode == 0 else ""

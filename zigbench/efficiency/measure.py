@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from zigbench.backbone import count_parameters
 from zigbench.efficiency import conditions, memory, roofline
@@ -28,7 +30,7 @@ PERCENTILES = (5, 95)
 ABOVE = "faster than the ceilings allow: something disturbed their own measurement, or the work fits into caches"
 
 AGREEMENT = {"float32": 1e-3, "bfloat16": 5e-2, "float16": 5e-2}
-"""Share of the largest output by which a compiled or captured network may differ from the plain one."""
+"""Share of the largest output, loss or gradient by which a compiled or captured network may differ from the plain."""
 
 UNITS = {"copy": "byte/s", "matmul_float32": "FLOP/s", "matmul_bfloat16": "FLOP/s", "exp": "1/s"}
 
@@ -51,6 +53,7 @@ def measure(
     """
     asked = _asked(spec)
     refuse(spec, device)
+    kernel_load = load_kernels(spec, device)
     timing = facts["timing"] = {
         "mode": asked.mode, "precision": asked.precision, "compile": asked.compile, "cuda_graphs": asked.cuda_graphs,
         "threads": torch.get_num_threads(), "load": _load(), "device_type": device.type,
@@ -58,7 +61,7 @@ def measure(
     tell("measuring ceilings", 0, 3)
     ceilings = measure_ceilings(device)
     release(device)
-    known = (_figure("patches", spec.geometry.tokens, "count"), *_ceilings(ceilings))
+    known = (_figure("patches", spec.geometry.tokens, "count"), *kernel_load, *_ceilings(ceilings))
     with limited(device, asked.memory_gb) as capacity:
         tell("timing", 1, 3)
         figures, why = _unless_too_large(lambda: _measured(spec, device, ceilings, capacity, timing))
@@ -76,16 +79,29 @@ def measure(
 
 
 def refuse(spec: RunSpec, device: torch.device) -> None:
-    """Raise where a speed could not be had, or would say nothing; see :func:`measure`."""
+    """Raise where a speed could not be had; see :func:`measure`."""
     asked = _asked(spec)
     if asked.device not in (None, device.type):
         raise ValueError(f"efficiency.device is {asked.device}, and this run computes on {device.type}")
     if asked.cuda_graphs and device.type != "cuda":
         raise ValueError(f"efficiency.cuda_graphs needs a CUDA device, and this run computes on {device.type}")
+
+
+def load_kernels(spec: RunSpec, device: torch.device) -> Figures:
+    """Seconds until the network's kernels are loaded, compiled where no process has before, and found right.
+
+    Nothing for a network that says nothing of its kernels.
+
+    Raises:
+        RuntimeError: one gives wrong results.
+    """
     check = getattr(load_object(spec.backbone.config.network), "kernel_faults", None)
-    faults = check(spec.backbone.config, device) if check is not None else []
-    if faults:
+    if check is None:
+        return ()
+    begun = time.perf_counter()
+    if faults := check(spec.backbone.config, device):
         raise RuntimeError(f"no speed is reported of a wrong kernel: {'; '.join(faults)}")
+    return (_figure("kernel_load", time.perf_counter() - begun, "s", better=False),)
 
 
 def _measured(
@@ -100,7 +116,8 @@ def _measured(
         torch.cuda.reset_peak_memory_stats(device)
     before = conditions.read()
     taken = measure_times(subject.call, device, seconds=asked.seconds)
-    after, gpu = conditions.read(), conditions.read_gpu(device)
+    after = conditions.read()
+    gpu = conditions.read_gpu(device, lambda: once(subject.call, device))
     disturbed = [*conditions.disturbances(before, after), *gpu.disturbances]
     timing |= {"steady": taken.steady, "warm_up": len(taken.warm_up), "repeats": len(taken.samples)}
     timing |= {"disturbed": disturbed, "gpu": dict(gpu.facts)}
@@ -131,7 +148,11 @@ def _first_call(subject: Subject, capacity: float) -> tuple[float, memory.Alloca
 
 def _prepare(subject: Subject, asked: EfficiencySpec) -> float | None:
     """Compile and capture as asked, check that the results are right; seconds of the compilation."""
-    plain = subject.output(subject.network)
+    if not subject.output().isfinite().all():
+        raise RuntimeError("no speed is reported: the network's output is not finite")
+    if not asked.compile and not asked.cuda_graphs:
+        return None
+    plain, again = subject.results(), subject.results()
     compile_time = None
     if asked.compile:
         from torch._inductor import config
@@ -142,19 +163,24 @@ def _prepare(subject: Subject, asked: EfficiencySpec) -> float | None:
             compile_time = once(subject.call, subject.device)
     if asked.cuda_graphs:
         subject.capture()
-    if not plain.isfinite().all():
-        raise RuntimeError("no speed is reported: the network's output is not finite")
-    if subject.forward is not subject.network and asked.mode != "training":
-        error = float((subject.output() - plain).abs().max() / plain.abs().max())
-        if not error <= AGREEMENT[asked.precision]:
-            raise RuntimeError(f"no speed is reported: compiled or captured, the output is off by {error:.2g}")
+    for what, found in subject.results().items():
+        # What is drawn anew in each call, such as a dropped path, can't be told from an error.
+        error, drawn = _off(found, plain[what]), _off(again[what], plain[what])
+        if not error <= AGREEMENT[asked.precision] + drawn:
+            raise RuntimeError(f"no speed is reported: compiled or captured, the {what} differ by {error:.2g}")
     return compile_time
+
+
+def _off(found: list[Tensor], wanted: list[Tensor]) -> float:
+    """The largest difference as a share of the largest entry wanted; NaN where any is."""
+    apart = [(a - b).abs().max() for a, b in zip(found, wanted, strict=True)]
+    return float(torch.stack(apart).max() / torch.stack([x.abs().max() for x in wanted]).max())
 
 
 def _speed(taken: Times, batch: int) -> Figures:
     seconds = np.asarray(taken.samples)
     rates = batch / seconds
-    words = f"median of {len(seconds)} calls; the interval holds nine tenths of them"
+    words = "median of the calls; the interval holds nine tenths of them"
     return (
         _figure("fps", batch / taken.median, "image/s", better=True, samples=rates, note=words),
         _figure("latency", taken.median, "s", better=False, samples=seconds, note=words),

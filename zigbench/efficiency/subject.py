@@ -84,10 +84,21 @@ class Subject:
         """Replay the network as a CUDA graph from now on."""
         self.forward = Graphed(self.forward, **self.inputs)
 
-    def output(self, network: nn.Module | None = None) -> Tensor:
-        """One forward pass without gradients, of the network that is called unless another is given."""
+    def output(self) -> Tensor:
+        """One forward pass without gradients."""
         with torch.no_grad(), self._arithmetic():
-            return (network or self.forward)(**self.inputs)
+            return self.forward(**self.inputs)
+
+    def results(self) -> dict[str, list[Tensor]]:
+        """What is computed, by name: in training the loss and every gradient, else the outputs of one forward pass."""
+        assert self.spec.efficiency is not None
+        if self.spec.efficiency.mode != "training":
+            return {"outputs": [self.output()]}
+        loss = self.loss()
+        loss.backward()
+        trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
+        return {"losses": [loss.detach()], "gradients": gradients}
 
     def call(self) -> None:
         """Once what is measured."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -36,6 +37,7 @@ def options(
 
 def main() -> None:
     """Entry point: one clear line and an exit code for what went wrong (2: what was asked; 1: what happened)."""
+    warnings.formatwarning = _warning
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # The parser's own answer to an interrupt is this code, without a word.
@@ -63,6 +65,18 @@ def main() -> None:
             raise
         show()
         _leave(error.exit_code)  # type: ignore[attr-defined]
+
+
+_usual_warning = warnings.formatwarning
+
+
+def _warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """One of this project's own says something of what was asked: the line of code that it came from does not."""
+    if category.__module__.startswith("zigbench."):
+        return f"zigbench: {message}\n"
+    return _usual_warning(message, category, filename, lineno, line)
 
 
 def _leave(code: int) -> None:

@@ -20,6 +20,9 @@ def curves_compare(
     curves: Curves = None,
     grid: Grid = "32x32",
     csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file.")] = None,
+    locality: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the mean distance at 1, 2, … steps to this CSV file.")
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw locality and reach as a .png or .svg.")
     ] = None,
@@ -32,6 +35,8 @@ def curves_compare(
     rows = scan.compare(names, sides)
     if csv:
         csv.write_text(scan.to_csv(rows))
+    if locality:
+        locality.write_text(scan.to_csv(scan.localities(names, sides)))
     if plot:
         from zigbench.scan import pictures
 

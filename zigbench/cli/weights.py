@@ -49,8 +49,8 @@ def import_(
     folder.submit(spec)
     if found.lacking:
         out.print(
-            f"{len(found.lacking)} of the network's {len(found.weights)} weights are not in the release and stay as "
-            f"initialised: {', '.join(found.lacking)}"
+            f"{len(found.lacking)} of the network's parameters are not in the release and stay as initialised: "
+            f"{', '.join(found.lacking)}"
         )
     out.print(f"imported as run [bold]{folder.id}[/]; `zigbench evaluate {folder.id}` measures it")
 

@@ -70,7 +70,10 @@ def reason(item: Item) -> str:
         record = Record.read(item.folder.record)
     except DamagedRecordError as error:
         return str(error)
-    return f"{record.error.kind}: {record.error.message.splitlines()[0]}" if record.error else ""
+    if record.error is None:
+        return ""
+    first, _, _ = record.error.message.partition("\n")
+    return f"{record.error.kind}: {first}" if first else record.error.kind
 
 
 def doing_now(folder: RunFolder) -> str:

@@ -17,7 +17,7 @@ from zigbench.report.speed_figures import peak
 from zigbench.report.statistics import Estimate, mean_interval
 from zigbench.report.tables import STATUSES, Column, Entry, Table
 
-SHOWN = ("latency", "first_call", "compile_time", "parameters", "roofline_share")
+TIMES, WORK = ("latency", "kernel_load", "first_call", "compile_time"), ("parameters", "roofline_share")
 """Measurements beside speed and memory, where any run has them."""
 
 
@@ -200,7 +200,7 @@ def cell_table(found: Results) -> Table | None:
     if dial is None:
         return None
     made = lines(found, dial, "fps")
-    metrics = [m for m in (*SHOWN[:3], peak(found), *SHOWN[3:]) if m and len(found.rows(m))]
+    metrics = [m for m in (*TIMES, peak(found), *WORK) if m and len(found.rows(m))]
     told = list(dict.fromkeys(name for line in made for name in line.conditions))
     columns = (
         Column("Mode"), Column("Line"), Column(dial.title, True), Column("FPS (images/s)", True),
@@ -255,6 +255,8 @@ def _figure(metric: str, value: float) -> Entry:
         return Entry(wording.number(value / 2**20), value)
     if metric == "roofline_share":
         return Entry(f"{100 * value:.0f} %" if value >= 0.095 else f"{100 * value:.1f} %", value)
+    if metric == "kernel_load":  # Where there is nothing to load, asking takes no time worth naming.
+        return Entry(f"{value:.2f}", value)
     return Entry(wording.number(1e3 * value if metric == "latency" else value), value)
 
 

@@ -197,7 +197,7 @@ def _spot(x: float, runs: Sequence[Run], values: pd.DataFrame) -> Spot:
 def _doubts(records: Sequence[Record], rounds: Rounds) -> tuple[str, ...]:
     """Why not to build on a cell's speed: what disturbed it, that it was never steady, that its rounds disagree."""
     said = []
-    disturbed = [m for record in records for m in record.measurements if m.name == "disturbed" and m.value > 0]
+    disturbed = [m for record in records for m in record.measurements if m.name == "disturbed" and m.value]
     if disturbed:
         why = "; ".join(dict.fromkeys(m.note for m in disturbed if m.note))
         said.append(f"disturbed ({why})" if why else "disturbed")

@@ -21,11 +21,6 @@ def _epoch(seed: int, epoch: int, count: int) -> Tensor:
     return torch.randperm(count, generator=generator)
 
 
-def epoch_order(seed: int, epoch: int, count: int) -> Tensor:
-    """Permutation of ``count`` samples for one epoch, int64 (count,)."""
-    return _epoch(seed, epoch, count).clone()
-
-
 def positions(seed: int, start: int, stop: int, count: int) -> Tensor:
     """Samples at positions ``start`` to ``stop`` (exclusive) of the stream, int64 (stop - start,).
 

@@ -16,11 +16,12 @@ from rich.text import Text
 
 from zigbench.benchmarks import Change
 from zigbench.folder import RunFolder
-from zigbench.launch import Event, Item, Plan
+from zigbench.launch import Event, Item, Plan, named
 
 STYLES = {
-    "ok": "green", "running": "cyan", "missing": "dim", "submitted": "yellow", "pending": "blue", "failed": "red",
-    "oom": "red", "diverged": "red", "timeout": "red", "damaged": "bold red", "busy": "yellow", "error": "bold red",
+    "ok": "green", "running": "cyan", "missing": "dim", "submitted": "yellow", "pending": "blue",
+    "elsewhere": "blue", "failed": "red", "oom": "red", "diverged": "red", "timeout": "red", "damaged": "bold red",
+    "busy": "yellow", "error": "bold red",
 }  # fmt: skip
 
 
@@ -44,16 +45,19 @@ def plain_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     return table
 
 
-def state_table(items: Sequence[Item], title: str = "") -> Table:
-    """Runs with their labels, state and, while one works, what it is doing."""
+def state_table(items: Sequence[Item], title: str = "", *, one_line: bool = False) -> Table:
+    """Runs with their labels, state and, while one works, what it is doing; ``one_line`` cuts what would take more."""
     axes = list(items[0].cell.labels) if items else []
     table = Table(box=None, pad_edge=False, header_style="bold", title=title or None, title_justify="left")
     for column in (*axes, "run", "state", ""):
-        table.add_column(column)
+        table.add_column(column, no_wrap=one_line)
     for item in items:
         doing = ""
         if item.state == "running":
             doing = doing_now(item.folder)
+        elif item.state == "elsewhere":
+            job = item.folder.read_job()
+            doing = named(job) if job else ""
         elif item.state not in ("ok", "missing", "submitted", "pending"):
             doing = reason(item)
         style = STYLES.get(item.state, "")

@@ -19,8 +19,11 @@ from zigbench.spec import RunSpec, spec_id
 
 __all__ = ["SILENCE", "BusyError", "RunFolder", "State"]
 
-State = Literal["missing", "submitted", "pending", "running", "ok", "failed", "oom", "diverged", "timeout", "damaged"]
-"""What is known of a run. "submitted": begun, and nobody works on it; "pending": its job waits in a queue."""
+State = Literal[
+    "missing", "submitted", "pending", "elsewhere", "running", "ok", "failed", "oom", "diverged", "timeout", "damaged"
+]  # fmt: skip
+"""What is known of a run. "submitted": begun, and nobody works on it; "pending": its job waits in a queue; "elsewhere":
+its job is another user's or of another cluster, and what became of it can't be asked from here."""
 
 
 @dataclass(frozen=True)
@@ -122,14 +125,12 @@ class RunFolder:
         return _read_object(self.progress)
 
     def read_job(self) -> dict[str, Any]:
-        """The job that was asked to do the run (cluster, job, commit); empty where there is none."""
+        """The job that was asked to do the run (cluster, site, user, job, code); empty where there is none."""
         return _read_object(self.job)
 
     def log_tail(self, lines: int = 20) -> str:
         """The end of what the run's process printed."""
-        if not self.output.exists():
-            return ""
-        return "\n".join(self.output.read_text(errors="replace").splitlines()[-lines:])
+        return tail(self.output, lines)
 
     def holder(self) -> dict[str, Any] | None:
         """Who works on the run now (host, pid, job), or None."""
@@ -146,6 +147,13 @@ class RunFolder:
     @property
     def _claims(self) -> Claims:
         return Claims(self.path, what=f"run {self.id}")
+
+
+def tail(path: Path, lines: int = 20) -> str:
+    """The last lines of a text; "" of one that is not there."""
+    if not path.exists():
+        return ""
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
 
 
 def is_run(root: Path, name: str) -> bool:

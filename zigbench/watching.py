@@ -14,7 +14,7 @@ from rich.text import Text
 
 from zigbench.display import plain_table, state_table
 from zigbench.folder import RunFolder, State
-from zigbench.launch import Item, describe, states
+from zigbench.launch import Item, describe, last_log, states
 
 INTERVAL = 2.0
 """Seconds between two looks."""
@@ -22,16 +22,31 @@ INTERVAL = 2.0
 ROWS = 40
 """Rows beyond which a table shows only the runs that there is something to say of."""
 
-OPEN: tuple[State, ...] = ("submitted", "pending", "running")
+OPEN: tuple[State, ...] = ("submitted", "pending", "elsewhere", "running")
+SILENT: tuple[State, ...] = ("ok", "missing", "submitted", "pending", "elsewhere")
 
 
-def suite_status(items: Sequence[Item]) -> tuple[RenderableType, bool]:
-    """A suite's runs as a table, and whether one of them may still change."""
+def suite_status(items: Sequence[Item], *, room: int | None = None) -> tuple[RenderableType, bool]:
+    """A suite's runs as a table, and whether one of them may still change.
+
+    Args:
+        items: the runs.
+        room: lines that there are; None for as many as it takes.
+    """
+    said = [f"{describe(items)}.", *_remarks(items)]
+    # The header, the line between, and the one that the cursor is left on.
+    rows = ROWS if room is None else max(0, min(ROWS, room - len(said) - 3))
     shown = list(items)
-    if len(shown) > ROWS:
-        shown = [item for item in shown if item.state not in ("ok", "missing", "submitted", "pending")][:ROWS]
-    parts: list[RenderableType] = [state_table(shown), Text()] if shown else []
-    return Group(*parts, Text(f"{describe(items)}.")), any(item.state in OPEN for item in items)
+    if len(shown) > rows:
+        shown = [item for item in shown if item.state not in SILENT][:rows]
+    parts: list[RenderableType] = [state_table(shown, one_line=room is not None), Text()] if shown else []
+    return Group(*parts, *map(Text, said)), any(item.state in OPEN for item in items)
+
+
+def _remarks(items: Sequence[Item]) -> Iterator[str]:
+    """What a reader of the counts must know."""
+    if any(item.state == "elsewhere" for item in items):
+        yield "elsewhere: another user's or cluster's job; `--retry elsewhere` does it here."
 
 
 def total_status(root: Path) -> tuple[RenderableType, bool]:
@@ -55,7 +70,10 @@ def show(look: Callable[[], tuple[RenderableType, bool]], console: Console, watc
 
 
 def log_lines(folder: RunFolder, *, follow: bool) -> Iterator[str]:
-    """What a run has printed, then what it has logged; with ``follow`` what comes, until its record is there."""
+    """What a run has printed, then what it has logged; with ``follow`` what comes, until its record is there.
+
+    Of a run that never came to print anything, what its last job printed before it.
+    """
     ends = dict.fromkeys((folder.output, folder.log), 0)
     while True:
         finished = folder.record.exists()
@@ -63,6 +81,9 @@ def log_lines(folder: RunFolder, *, follow: bool) -> Iterator[str]:
             whole, ends[path] = _new_lines(path, ends[path])
             yield from (_said(line) if path == folder.log else line for line in whole)
         if not follow or finished:
+            log = last_log(folder)
+            if log and log.exists() and not any(ends.values()):
+                yield from log.read_text(errors="replace").splitlines()
             return
         time.sleep(INTERVAL / 4)
 

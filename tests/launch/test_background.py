@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 from zigbench.folder import RunFolder
@@ -40,3 +41,20 @@ def test_runs_are_done_pending_ones_seen_and_unwanted_ones_left(tmp_path, tiny):
     assert lines[-1].startswith("step 4  loss ")
     assert launch_background(plan(wanted, root), root).runs == 1
     wait_until(folders[2].record.exists)
+
+
+def test_classes_of_resources_are_done_one_after_another(tmp_path, tiny):
+    root = tmp_path / "runs"
+    wanted = [
+        Cell({"seed": str(seed)}, RunSpec.parse({**tiny, "seed": seed}), resources)
+        for seed, resources in enumerate((SMALL, Resources(cpus=1, memory_gb=0.5)))
+    ]
+    sent = launch_background(plan(wanted, root), root, workers=2)
+    assert (len(sent.jobs), sent.runs) == (1, 2)
+    folders = [RunFolder.of(cell.spec, root) for cell in wanted]
+    assert {folder.read_job()["job"] for folder in folders} == set(sent.jobs)
+    said = tmp_path / "jobs" / sent.jobs[0] / "output.txt"
+    wait_until(lambda: said.read_text().count('"finished"') == 2)
+    lines = [line for line in said.read_text().splitlines() if line.startswith("{")]
+    events = [(event["run"], event["kind"]) for event in map(json.loads, lines)]
+    assert events == [(folder.id, kind) for folder in folders for kind in ("started", "finished")]

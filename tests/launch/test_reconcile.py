@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
+import subprocess
+import sys
 
 import pytest
+from rich.console import Console
 
 from zigbench.folder import RunFolder
-from zigbench.launch import cancel, states
+from zigbench.launch import cancel, plan, states
+from zigbench.launch.whose import user
+from zigbench.record import Record
 from zigbench.spec import RunSpec
+from zigbench.suite import Cell
+from zigbench.watching import log_lines, suite_status
 
 
 @pytest.fixture
@@ -20,18 +26,15 @@ def run(tmp_path, tiny) -> RunFolder:
     return folder
 
 
-def note(run: RunFolder, cluster: str, job: str) -> None:
-    run.job.write_text(json.dumps({"cluster": cluster, "job": job, "folder": str(run.path.parent), "code": {}}))
+def note(run: RunFolder, cluster: str, job: str, **whose: str) -> None:
+    run.job.write_text(
+        json.dumps({"cluster": cluster, "job": job, "folder": str(run.path.parent), "code": {}, **whose})
+    )
 
 
 @pytest.fixture
 def without_slurm(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-
-
-def program(folder, name: str, script: str) -> None:
-    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
-    (folder / name).chmod(0o755)
 
 
 def test_a_run_copied_to_a_machine_without_slurm_can_be_launched_there(run, without_slurm):
@@ -46,9 +49,8 @@ def test_a_background_launch_that_is_gone_frees_its_runs(run):
     assert not run.job.exists()
 
 
-def test_a_slurm_that_does_not_answer_is_waited_for(run, tmp_path, monkeypatch):
-    program(tmp_path, "squeue", "exit 1")
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+def test_a_slurm_that_does_not_answer_is_waited_for(run, programs):
+    programs(squeue="exit 1")
     note(run, "slurm", "7")
     assert states([run]) == ["pending"]
 
@@ -64,10 +66,8 @@ def test_a_slurm_that_does_not_answer_is_waited_for(run, tmp_path, monkeypatch):
         ("COMPLETED", 1, "submitted"),
     ],
 )
-def test_a_job_that_is_gone_without_a_record_is_noticed(run, tmp_path, monkeypatch, end, deaths, expected):
-    program(tmp_path, "squeue", "echo '8|RUNNING'")
-    program(tmp_path, "sacct", f"echo '7|{end}'")
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+def test_a_job_that_is_gone_without_a_record_is_noticed(run, programs, end, deaths, expected):
+    programs(squeue="echo '8|RUNNING'", sacct=f"echo '7|{end}'")
     if deaths:
         run.deaths.write_text(json.dumps({"checkpoint": 0, "how": "killed"}) + "\n")
     note(run, "slurm", "7")
@@ -76,7 +76,73 @@ def test_a_job_that_is_gone_without_a_record_is_noticed(run, tmp_path, monkeypat
     assert run.record.exists() == (expected != "submitted")
 
 
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING", "REQUEUED", "SUSPENDED", "COMPLETING"])
+def test_what_the_accounts_call_alive_is_not_buried(run, programs, state):
+    programs(squeue="exit 0", sacct=f"echo '12_3|{state}'; echo '12_3.0|OUT_OF_MEMORY'")
+    note(run, "slurm", "12_3")
+    for _ in range(2):
+        assert states([run]) == ["pending"]
+    assert run.job.exists()
+    assert not run.deaths.exists()
+
+
+@pytest.mark.parametrize("whose", [{"user": "somebody else", "site": "here"}, {"user": user(), "site": "there"}])
+def test_jobs_of_other_users_and_clusters_are_left_alone_until_asked_for(run, programs, whose):
+    programs(
+        squeue="exit 0", sacct="echo '7|NODE_FAIL'", scontrol="echo 'ClusterName             = here'", scancel="exit 1"
+    )
+    note(run, "slurm", "7", **whose)
+    said = run.job.read_bytes()
+    assert states([run]) == ["elsewhere"]
+    assert cancel([run]) == []
+    assert run.job.read_bytes() == said
+    assert not run.deaths.exists()
+    cell = Cell({}, run.read_spec())
+    assert plan([cell], run.path.parent).todo == ()
+    assert len(plan([cell], run.path.parent, ["elsewhere"]).todo) == 1
+    text = Console(width=120)
+    with text.capture() as captured:
+        text.print(suite_status(plan([cell], run.path.parent).items)[0])
+    assert f"job 7 of {whose['user']} on {whose['site']}" in captured.get()
+    assert "1 run: 1 elsewhere" in captured.get()
+
+
+def test_my_own_job_on_this_cluster_is_seen_to(run, programs):
+    programs(squeue="exit 0", sacct="echo '7|NODE_FAIL'", scontrol="echo 'ClusterName = here'")
+    note(run, "slurm", "7", user=user(), site="here")
+    assert states([run]) == ["submitted"]
+    assert "NODE_FAIL" in run.deaths.read_text()
+
+
 def test_nothing_is_called_off_twice(run):
     note(run, "local", "local-1")
     assert cancel([run]) == [run]
     assert cancel([run]) == []
+
+
+def test_a_job_that_could_not_be_called_off_is_not_forgotten(run, programs):
+    programs(scancel="echo 'Unable to contact slurm controller' >&2; exit 1")
+    note(run, "slurm", "7")
+    command = [sys.executable, "-m", "zigbench.cli", "cancel", run.id, "--results", str(run.path.parent)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "zigbench: scancel says: Unable to contact slurm controller\n"
+    assert run.job.exists()
+    programs(scancel="exit 0")
+    assert cancel([run]) == [run]
+    assert not run.job.exists()
+
+
+def test_what_a_job_said_before_the_run_could_is_kept(run, programs):
+    programs(squeue="exit 0", sacct="echo '7_1|FAILED'")
+    log = run.path.parent / "7_1_0_log.err"
+    log.write_text("module: command not found\nno such interpreter")
+    note(run, "slurm", "7_1")
+    assert list(log_lines(run, follow=False)) == log.read_text().splitlines()
+    assert states([run]) == ["submitted"]
+    assert list(log_lines(run, follow=False)) == log.read_text().splitlines()
+    note(run, "slurm", "7_1")
+    assert states([run]) == ["failed"]
+    assert Record.read(run.record).error.log_tail == log.read_text()
+    run.output.write_text("its own words\n")
+    assert list(log_lines(run, follow=False)) == ["its own words"]

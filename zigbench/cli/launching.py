@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from typing import Annotated
 
 import typer
+from rich.console import RenderableType
 
 from zigbench.cli.options import RUNS, Only, Profile, Results, Retry, Set, SuiteName, app, out
 from zigbench.cli.planning import command, make_plan
@@ -49,8 +51,14 @@ def launch(
     from zigbench.launch import cluster as find_cluster
     from zigbench.launch import describe, launch_background, launch_slurm
 
+    for_slurm = {"cluster": cluster, "partition": partition, "nodes": nodes, "snapshot": snapshot or None}
+    given = [f"--{name}" for name, value in for_slurm.items() if value is not None]
+    if on is Where.local and given:
+        raise ValueError(f"{', '.join(given)} can't be had --on local: it is for --on slurm")
     needs = {"partition": partition, "gpus": gpus, "nodes": nodes, "hours": hours}
-    settings = [*(set_ or ()), *(f"resources.{key}={value}" for key, value in needs.items() if value is not None)]
+    # As JSON, which a setting is read as: a partition may be called 2080.
+    typed = (f"resources.{key}={json.dumps(value)}" for key, value in needs.items() if value is not None)
+    settings = [*(set_ or ()), *typed]
     chosen, planned = make_plan(suite, profile, only, settings, retry, results)
     site = find_cluster(cluster) if on is Where.slurm else None
     out.print(f"{describe(planned.items)}.")
@@ -83,7 +91,12 @@ def status(
     if suite is None:
         show(lambda: total_status(results), out, watch)
     else:
-        show(lambda: suite_status(make_plan(suite, profile, only, set_, None, results)[1].items), out, watch)
+
+        def look() -> tuple[RenderableType, bool]:
+            items = make_plan(suite, profile, only, set_, None, results)[1].items
+            return suite_status(items, room=out.height if watch else None)
+
+        show(look, out, watch)
 
 
 @app.command()
@@ -118,3 +131,6 @@ def cancel(
         folders = [item.folder for item in make_plan(what, profile, only, set_, None, results)[1].items]
     gone = call_off(folders)
     out.print(f"{len(gone)} of {len(folders)} runs had a job; called off.")
+    left = sum(bool(folder.read_job()) and not folder.record.exists() for folder in folders)
+    if left:
+        out.print(f"{left} have a job of another user or cluster, and keep it.")

@@ -17,19 +17,20 @@ from zigbench.launch import queue
 from zigbench.launch.deaths import Death, goes_on
 from zigbench.launch.job import Job
 from zigbench.leaving import LEFT
+from zigbench.record import Status
 
 MARGIN = 30.0
 """Seconds by which the notice of a time limit may come early."""
 
 
-def settle(job: Job, code: int, notice: float, said: str) -> None:
+def settle(job: Job, code: int, notice: float, log: Path) -> None:
     """Queue the run's job again, or record why not.
 
     Args:
         job: what the task was to do.
         code: it ended with.
         notice: seconds before the time limit at which it was told to leave.
-        said: what SLURM wrote into the job's log.
+        log: what the job printed outside the run, and SLURM of it.
 
     Raises:
         OSError: the run's folder can't be written.
@@ -43,7 +44,8 @@ def settle(job: Job, code: int, notice: float, said: str) -> None:
     if queue.persistently(lambda: queue.own_state(me)) != "RUNNING":
         return
     late = queue.persistently(lambda: queue.seconds_left(me)) <= notice + MARGIN
-    if (code == LEFT and not late) or goes_on(folder, _death(code, me, said)):
+    said = log.read_text(errors="replace") if log.exists() else ""
+    if (code == LEFT and not late) or goes_on(folder, Death(*_cause(code, said), me, log)):
         queue.persistently(lambda: queue.requeue(me))
 
 
@@ -51,15 +53,15 @@ OUT_OF_MEMORY = re.compile(r"oom.kill|exceeded (?:job |step )?memory limit", re.
 """What SLURM writes when it ends a step for its memory, with control groups and without."""
 
 
-def _death(code: int, job: str, said: str) -> Death:
+def _cause(code: int, said: str) -> tuple[Status, str]:
     if code == LEFT:
-        return Death("timeout", "the job reached its time limit", job)
+        return "timeout", "the job reached its time limit"
     # The log of the lives before this one ends with the scheduler's own line.
     if OUT_OF_MEMORY.search(said.rpartition("*** JOB")[2]):
-        return Death("oom", "the job took more memory than it had asked for", job)
+        return "oom", "the job took more memory than it had asked for"
     if code > 128:
-        return Death("failed", f"the task was killed by signal {code - 128}", job)
-    return Death("failed", f"the task exited with {code}", job)
+        return "failed", f"the task was killed by signal {code - 128}"
+    return "failed", f"the task exited with {code}"
 
 
 def main(jobs: Path, code: int, notice: float) -> None:
@@ -70,7 +72,7 @@ def main(jobs: Path, code: int, notice: float) -> None:
     paths = JobEnvironment().paths
     job = DelayedSubmission.load(paths.submitted_pickle).function
     assert isinstance(job, Job)
-    settle(job, code, notice, paths.stderr.read_text(errors="replace") if paths.stderr.exists() else "")
+    settle(job, code, notice, paths.stderr)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zigbench.claim import Claims
@@ -25,13 +26,20 @@ def new_folder(jobs: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix="local-", dir=jobs)).resolve()
 
 
-def start(folder: Path, root: Path, runs: list[str], resources: Resources, workers: int | None) -> None:
-    """Start a process that does ``runs``; when this returns it holds its folder, by which it is known to live.
+def start(folder: Path, root: Path, classes: Mapping[Resources, Sequence[str]], workers: int | None) -> None:
+    """Start a process that does runs; when this returns it holds its folder, by which it is known to live.
+
+    Args:
+        folder: of this launch.
+        root: results folder.
+        classes: ids of runs by the resources that they ask for; one class is done after the other.
+        workers: runs at a time; None for what the machine allows.
 
     Raises:
         MachineError: it did not start; its output is quoted.
     """
-    order = {"root": str(root.resolve()), "runs": runs, "resources": resources.model_dump(), "workers": workers}
+    todo = [{"resources": resources.model_dump(), "runs": list(runs)} for resources, runs in classes.items()]
+    order = {"root": str(root.resolve()), "classes": todo, "workers": workers}
     write_atomically(folder / ORDER, json.dumps(order).encode(), durable=False)
     with (folder / "output.txt").open("ab") as output:
         process = subprocess.Popen(
@@ -52,17 +60,17 @@ def main(folder: Path) -> None:
     """Do what the folder's order says."""
     order = json.loads((folder / ORDER).read_text())
     root = Path(order["root"])
-    runs = [RunFolder(root / run) for run in order["runs"]]
     with Claims(folder, what="this launch").held():
         _ready()
-        for event in run_here(
-            runs,
-            Resources(**order["resources"]),
-            root,
-            workers=order["workers"],
-            wanted=lambda run: run.read_job().get("job") == folder.name,
-        ):
-            sys.stderr.write(json.dumps(event.__dict__) + "\n")
+        for asked in order["classes"]:
+            for event in run_here(
+                [RunFolder(root / run) for run in asked["runs"]],
+                Resources(**asked["resources"]),
+                root,
+                workers=order["workers"],
+                wanted=lambda run: run.read_job().get("job") == folder.name,
+            ):
+                sys.stderr.write(json.dumps(event.__dict__) + "\n")
 
 
 def _ready() -> None:

@@ -9,32 +9,29 @@ from collections.abc import Sequence
 
 from zigbench.folder import RunFolder
 from zigbench.launch import queue
+from zigbench.launch.whose import of_others
 
 
 def cancel(folders: Sequence[RunFolder]) -> list[RunFolder]:
     """Cancel the jobs of runs that wait or run; a run that is begun goes on from its checkpoint when launched again.
 
     Returns:
-        The runs that had a job.
+        The runs that had a job. One of another user's, or of another cluster, is left as it is and is not among them.
 
     Raises:
-        UnreachableError: SLURM refuses.
+        UnreachableError: SLURM refuses, or does not answer; every run keeps its job.
     """
-    cancelled: list[RunFolder] = []
-    slurm: list[str] = []
-    for folder in folders:
-        job = folder.read_job()
-        if not job or folder.record.exists():
-            continue
-        # Gone first: whoever finds the run without a job knows that it is not to be taken up again.
+    found = [(folder, job) for folder in folders if (job := folder.read_job()) and not folder.record.exists()]
+    foreign = of_others([job for _, job in found])
+    mine = [pair for pair, of_another in zip(found, foreign, strict=True) if not of_another]
+    # The scheduler first: only a job that is called off may be forgotten.
+    queue.cancel(job["job"] for _, job in mine if job["cluster"] == "slurm")
+    for folder, job in mine:
+        # Before its worker ends: who lost a run without a job knows that it is not to be taken up again.
         folder.job.unlink(missing_ok=True)
-        cancelled.append(folder)
-        if job["cluster"] == "slurm":
-            slurm.append(job["job"])
-        else:
+        if job["cluster"] == "local":
             _stop_worker(folder)
-    queue.cancel(slurm)
-    return cancelled
+    return [folder for folder, _ in mine]
 
 
 def _stop_worker(folder: RunFolder) -> None:

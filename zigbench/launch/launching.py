@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from zigbench.claim import SILENCE, BusyError, Claims
-from zigbench.launch import background, slurm, snapshot
+from zigbench.folder import RunFolder
+from zigbench.launch import background, queue, slurm, snapshot
 from zigbench.launch.clusters import Cluster
 from zigbench.launch.job import Job
 from zigbench.launch.planning import Item, Plan
 from zigbench.launch.reconcile import states
+from zigbench.launch.whose import user
 from zigbench.record import environment, write_atomically
 from zigbench.registry import PLUGINS_VARIABLE
 from zigbench.spec import Resources
@@ -49,70 +51,101 @@ def launch_slurm(
         frozen: run a copy of the code as it is now, which later edits do not reach.
 
     Raises:
+        UnreachableError: SLURM does not answer.
         ValueError: SLURM refuses, or there is none.
         OSError: the results folder can't be written.
     """
-
-    def send(items: Sequence[Item], resources: Resources) -> list[str]:
-        calls = [Job(item.folder.path.resolve(), resources.cpus, plugins) for item in items]
-        jobs = slurm.submit(calls, resources, cluster, folder, name=name, setup=setup, max_parallel=max_parallel)
-        _note(items, "slurm", jobs, folder)
-        return jobs
-
     plugins = os.environ.get(PLUGINS_VARIABLE, "")
     folder = (root.parent / "jobs").resolve()
     setup = snapshot.setup_lines(snapshot.take(root.parent / "snapshots")) if frozen else ()
-    return _launch(plan, root, send)
+    where = {"cluster": "slurm", **({"site": site} if (site := queue.site()) else {})}
+    sent: list[str] = []
+    runs = 0
+    with _alone(root):
+        for resources, lacking in _lacking(plan).items():
+            for start in range(0, len(lacking), cluster.max_array):
+                items = lacking[start : start + cluster.max_array]
+                calls = [Job(item.folder.path.resolve(), resources.cpus, plugins) for item in items]
+                with _submitted(items, plan.retry):
+                    jobs = slurm.submit(
+                        calls, resources, cluster, folder, name=name, setup=setup, max_parallel=max_parallel
+                    )
+                _note(items, jobs, folder, where)
+                sent += dict.fromkeys(job.partition("_")[0] for job in jobs)
+                runs += len(items)
+    return Submitted(tuple(sent), runs)
 
 
 def launch_background(plan: Plan, root: Path, *, workers: int | None = None) -> Submitted:
-    """Have what the plan lacks done on this machine by a process that outlives this one.
+    """Have what the plan lacks done on this machine by a process that outlives this one, class by class of resources.
 
     Args:
         plan: what is wanted; what another launch has submitted since is left to it.
         root: results folder.
-        workers: runs at a time; None for what cores and memory allow.
+        workers: runs at a time; None for what cores, memory and GPUs allow.
 
     Raises:
+        MachineError: the process does not start.
         OSError: the results folder can't be written.
     """
-
-    def send(items: Sequence[Item], resources: Resources) -> list[str]:
-        folder = background.new_folder(root.parent / "jobs")
-        # First, since what has no such file counts as cancelled.
-        _note(items, "local", [folder.name] * len(items), folder)
-        background.start(folder, root, [item.folder.id for item in items], resources, workers)
-        return [folder.name]
-
-    return _launch(plan, root, send)
-
-
-def _launch(plan: Plan, root: Path, send: Callable[[Sequence[Item], Resources], list[str]]) -> Submitted:
-    if not plan.todo:
-        return Submitted()
-    jobs: list[str] = []
-    runs = 0
     with _alone(root):
-        for resources, asked in plan.classes().items():
-            # The plan was made before this launch had its turn: what another has submitted since is not missing.
-            now = states([item.folder for item in asked])
-            items = [i for i, state in zip(asked, now, strict=True) if state == i.state or state == "submitted"]
-            if not items:
-                continue
-            for item in items:
-                item.folder.submit(item.cell.spec)
-                if item.state in plan.retry:
-                    item.folder.forget()
-            jobs += dict.fromkeys(job.partition("_")[0] for job in send(items, resources))
-            runs += len(items)
-    return Submitted(tuple(jobs), runs)
+        classes = _lacking(plan)
+        items = [item for lacking in classes.values() for item in lacking]
+        if not items:
+            return Submitted()
+        folder = background.new_folder(root.parent / "jobs")
+        with _submitted(items, plan.retry):
+            # First, since what has no such file counts as cancelled.
+            _note(items, [folder.name] * len(items), folder, {"cluster": "local"})
+            background.start(folder, root, {r: [i.folder.id for i in of] for r, of in classes.items()}, workers)
+    return Submitted((folder.name,), len(items))
 
 
-def _note(items: Sequence[Item], cluster: str, jobs: Sequence[str], folder: Path) -> None:
-    """Write down in each run's folder which job does it, and with what code it was submitted."""
+def _lacking(plan: Plan) -> dict[Resources, list[Item]]:
+    """What a launch that has its turn submits: the plan was made before, and another may have submitted some since."""
+    found: dict[Resources, list[Item]] = {}
+    now = states([item.folder for item in plan.todo])
+    for item, state in zip(plan.todo, now, strict=True):
+        if state in (item.state, "submitted"):
+            found.setdefault(item.cell.resources, []).append(item)
+    return found
+
+
+@contextmanager
+def _submitted(items: Sequence[Item], retry: frozenset[str]) -> Iterator[None]:
+    """Write the specs of runs that are sent off within; a refusal leaves every folder as it was before."""
+    before = [{path: path.read_bytes() for path in _files(item.folder) if path.exists()} for item in items]
+    try:
+        for item in items:
+            item.folder.submit(item.cell.spec)
+            if item.state in retry:
+                item.folder.forget()
+        yield
+    except Exception:
+        for item, kept in zip(items, before, strict=True):
+            if item.folder.holder():
+                continue  # Somebody has begun it meanwhile.
+            for path in _files(item.folder):
+                if path in kept:
+                    write_atomically(path, kept[path], durable=False)
+                else:
+                    path.unlink(missing_ok=True)
+            if not kept:
+                with suppress(OSError):  # It holds what an earlier life of the run has left.
+                    item.folder.path.rmdir()
+        raise
+
+
+def _files(folder: RunFolder) -> tuple[Path, ...]:
+    """What a submission may write or remove."""
+    return folder.spec, folder.job, folder.deaths, folder.record
+
+
+def _note(items: Sequence[Item], jobs: Sequence[str], folder: Path, where: Mapping[str, str]) -> None:
+    """Write down in each run's folder which job does it, whose that is, and with what code it was submitted."""
     code = environment()["code"]
     for item, job in zip(items, jobs, strict=True):
-        said = {"cluster": cluster, "job": job, "folder": str(folder), "code": code}
+        said = {**where, "user": user(), "job": job, "folder": str(folder), "code": code}
         write_atomically(item.folder.job, (json.dumps(said) + "\n").encode(), durable=False)
 
 

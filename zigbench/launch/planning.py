@@ -13,7 +13,7 @@ from zigbench.launch.reconcile import states
 from zigbench.spec import Resources
 from zigbench.suite import Cell
 
-RETRIABLE = ("failed", "oom", "diverged", "timeout", "damaged")
+RETRIABLE = ("failed", "oom", "diverged", "timeout", "damaged", "elsewhere")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def plan(cells: Iterable[Cell], root: Path, retry: Iterable[str] = ()) -> Plan:
     Args:
         cells: the runs that are wanted.
         root: results folder.
-        retry: states to run again ("failed", "oom", "diverged", "timeout", "damaged").
+        retry: states to run again, of :data:`RETRIABLE`.
 
     Raises:
         ValueError: a state that can't be retried.

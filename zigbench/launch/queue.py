@@ -49,8 +49,29 @@ def read_queue() -> Queue | None:
     return Queue(dict(line.strip().split("|", 1) for line in lines if "|" in line))
 
 
+def site() -> str | None:
+    """The name of the cluster that answers here; None where there is no SLURM.
+
+    Raises:
+        UnreachableError: it does not answer.
+    """
+    if shutil.which("scontrol") is None:
+        return None
+    found = re.search(r"^ClusterName\s*=\s*(\S+)", _ask("scontrol", "show", "config"), re.MULTILINE)
+    return found.group(1) if found else None
+
+
+ENDED = frozenset(
+    {
+        "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
+        "REVOKED", "TIMEOUT",
+    }
+)  # fmt: skip
+"""The states in SLURM's accounts of a job that will not run again."""
+
+
 def ends(jobs: Iterable[str]) -> dict[str, str]:
-    """How jobs ended, in SLURM's words ("OUT_OF_MEMORY"), by id; those that no account is kept of are absent."""
+    """The states of jobs in SLURM's accounts ("OUT_OF_MEMORY"), by id; those that no account is kept of are absent."""
     asked = sorted(set(jobs))
     if not asked or shutil.which("sacct") is None:
         return {}
@@ -63,8 +84,8 @@ def ends(jobs: Iterable[str]) -> dict[str, str]:
         name, _, state = line.partition("|")
         job, _, step = name.partition(".")
         word = state.split(" ")[0]
-        # A step knows better than its job why it died.
-        if not step or word == "OUT_OF_MEMORY":
+        # A step knows better than its job why it died, if it did.
+        if not step or (word == "OUT_OF_MEMORY" and found.get(job) in ENDED):
             found[job] = word
     return found
 

@@ -11,7 +11,8 @@ from zigbench import archive
 from zigbench.claim import Claims
 from zigbench.folder import RunFolder, State
 from zigbench.launch import queue
-from zigbench.launch.deaths import Death, goes_on
+from zigbench.launch.deaths import Death, goes_on, job_log
+from zigbench.launch.whose import of_others
 from zigbench.record import Status
 
 OOM, LATE = ("OUT_OF_MEMORY",), ("TIMEOUT", "DEADLINE")
@@ -23,27 +24,26 @@ def states(folders: Sequence[RunFolder]) -> list[State]:
     """The state of each run; asks the scheduler once for all runs that say they have a job.
 
     A job that is gone without a record is noticed here: its run is recorded where it can't go on, and otherwise
-    "submitted", which a launch takes up.
+    "submitted", which a launch takes up. Others' jobs are left alone, and so are those that the accounts call alive.
 
     Raises:
         OSError: a record can't be written.
     """
     found = _from_files(folders)
     jobs = {i: job for i, state in enumerate(found) if state == "submitted" and (job := folders[i].read_job())}
-    if not jobs:
-        return found
-    waiting = _waiting(list(jobs.values()))
-    gone = {i: job for i, job in jobs.items() if waiting.get(job["job"]) is False}
-    for i, job in jobs.items():
-        if waiting.get(job["job"]):
-            found[i] = "pending"
-    if gone:
-        ends = queue.ends(job["job"] for job in gone.values() if job["cluster"] == "slurm")
-        for i, job in gone.items():
-            # It may have finished between the look at its files and the look at the queue.
-            found[i] = folders[i].state()
-            if found[i] == "submitted":
-                found[i] = _bury(folders[i], job["job"], ends.get(job["job"], ""))
+    gone: dict[int, Mapping[str, Any]] = {}
+    for (i, job), seen in zip(jobs.items(), _seen(list(jobs.values())), strict=True):
+        if seen is None:
+            gone[i] = job
+        else:
+            found[i] = seen
+    ends = queue.ends(job["job"] for job in gone.values() if job["cluster"] == "slurm")
+    for i, job in gone.items():
+        # It may have finished between the look at its files and the look at the queue.
+        found[i] = folders[i].state()
+        if found[i] == "submitted":
+            end = ends.get(job["job"], "")
+            found[i] = _bury(folders[i], job, end) if not end or end in queue.ENDED else "pending"
     return found
 
 
@@ -60,24 +60,33 @@ def _from_files(folders: Sequence[RunFolder]) -> list[State]:
     return found
 
 
-def _waiting(jobs: Sequence[Mapping[str, Any]]) -> dict[str, bool | None]:
-    """Whether each job waits or runs, by id; None for one that nobody here can know of."""
-    answers: dict[str, bool | None] = {}
-    slurm = {job["job"] for job in jobs if job["cluster"] == "slurm"}
-    if slurm:
-        try:
-            found = queue.read_queue()
-        except queue.UnreachableError:
-            answers |= dict.fromkeys(slurm, True)  # Better to wait for what may be lost than to do it twice.
-        else:
-            answers |= {job: None if found is None else found.holds(job) for job in slurm}
-    for job in jobs:
-        if job["cluster"] == "local" and job["job"] not in answers:
-            answers[job["job"]] = Claims(Path(job["folder"])).holder() is not None
-    return answers
+def _seen(jobs: Sequence[Mapping[str, Any]]) -> list[State | None]:
+    """The state of each job's run as far as others than its files can tell; None where the job is gone."""
+    seen: list[State | None] = [None] * len(jobs)
+    slurm = [i for i, job in enumerate(jobs) if job["cluster"] == "slurm"]
+    try:
+        foreign = of_others([jobs[i] for i in slurm])
+        waiting = queue.read_queue() if slurm else None
+    except queue.UnreachableError:
+        for i in slurm:
+            seen[i] = "pending"  # Better to wait for what may be lost than to do it twice.
+    else:
+        for i, of_another in zip(slurm, foreign, strict=True):
+            if of_another:
+                seen[i] = "elsewhere"
+            elif waiting is None:
+                seen[i] = "submitted"
+            elif waiting.holds(jobs[i]["job"]):
+                seen[i] = "pending"
+    here = {job["folder"] for job in jobs if job["cluster"] == "local"}
+    alive = {folder for folder in here if Claims(Path(folder)).holder()}
+    for i, job in enumerate(jobs):
+        if job["cluster"] == "local" and job["folder"] in alive:
+            seen[i] = "pending"
+    return seen
 
 
-def _bury(folder: RunFolder, job: str, end: str) -> State:
+def _bury(folder: RunFolder, job: Mapping[str, Any], end: str) -> State:
     """What a run is at whose job is gone and left no record."""
     grave = folder.path / f".job.{os.getpid()}"
     try:
@@ -85,9 +94,9 @@ def _bury(folder: RunFolder, job: str, end: str) -> State:
     except FileNotFoundError:
         return "submitted"  # Somebody else noticed at this moment, and sees to it.
     grave.unlink()
-    if not end or end.startswith(GIVEN_UP):
+    if not end or end in GIVEN_UP:
         return "submitted"
     status: Status = "oom" if end in OOM else "timeout" if end in LATE else "failed"
-    if goes_on(folder, Death(status, f"the job ended as {end}", job)):
+    if goes_on(folder, Death(status, f"the job ended as {end}", job["job"], job_log(job))):
         return "submitted"
     return status

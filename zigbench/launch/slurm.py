@@ -1,4 +1,4 @@
-"""Submit runs to SLURM: one array for each class of resources."""
+"""Submit runs to SLURM: an array of those with equal resources."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def submit(
     setup: Sequence[str] = (),
     max_parallel: int | None = None,
 ) -> list[str]:
-    """Submit picklable calls as one array with equal resources, or as several where it would be too long.
+    """Submit picklable calls as one array with equal resources.
 
     Args:
-        calls: what the jobs call.
+        calls: what the jobs call; at most ``cluster.max_array``.
         resources: what each may use.
         cluster: profile of the site.
         folder: for submitit's files, on the shared file system.
@@ -56,15 +56,12 @@ def submit(
     executor.update_parameters(
         name=name, **_parameters(resources, cluster, folder, setup, max_parallel or cluster.max_parallel)
     )
-    ids = []
     try:
-        for start in range(0, len(calls), cluster.max_array):
-            with executor.batch():
-                jobs = [executor.submit(call) for call in calls[start : start + cluster.max_array]]
-            ids += [job.job_id for job in jobs]
+        with executor.batch():
+            jobs = [executor.submit(call) for call in calls]
     except FailedJobError as error:
         raise ValueError(f"SLURM refuses the submission: {str(error).strip()}") from None
-    return ids
+    return [job.job_id for job in jobs]
 
 
 def _parameters(

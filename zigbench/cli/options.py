@@ -16,6 +16,7 @@ app = typer.Typer(
     "(3 minutes on two CPU cores, no download).",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
@@ -38,7 +39,9 @@ Only = Annotated[
 ]
 Retry = Annotated[
     list[str] | None,
-    typer.Option(metavar="STATE", help="Run again what is `failed`, `oom`, `diverged`, `timeout` or `damaged`."),
+    typer.Option(
+        metavar="STATE", help="Run again what is `failed`, `oom`, `diverged`, `timeout`, `damaged` or `elsewhere`."
+    ),
 ]
 Results = Annotated[Path, typer.Option(help="Folder of the runs.", envvar="ZIGBENCH_RESULTS")]
 Reports = Annotated[Path, typer.Option(help="Folder of the reports.")]

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from zigbench.errors import MachineError
 from zigbench.folder import RunFolder
+from zigbench.launch import gpus
 from zigbench.launch.deaths import Death, goes_on
 from zigbench.launch.planning import Plan
 from zigbench.spec import Resources
@@ -34,12 +35,17 @@ class Event:
 
 
 def available_workers(resources: Resources, runs: int) -> int:
-    """How many runs this machine can hold at once, by its cores and free memory; one that is to have it alone."""
+    """How many runs this machine can hold at once, by cores, free memory and GPUs; one that is to have it alone.
+
+    On a machine without GPUs, runs that ask for some are computed without.
+    """
     if resources.exclusive:
         return 1
+    devices = gpus.visible() if resources.gpus else ()
+    by_devices = len(devices) // resources.gpus if devices else runs
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     by_memory = int(_free_memory_gb() / resources.memory_gb)
-    return max(1, min(cores // (resources.cpus * resources.processes), by_memory, runs))
+    return max(1, min(cores // (resources.cpus * resources.processes), by_memory, by_devices, runs))
 
 
 def launch_local(plan: Plan, resources: Resources | None, root: Path, *, workers: int | None = None) -> Iterator[Event]:
@@ -53,7 +59,7 @@ def launch_local(plan: Plan, resources: Resources | None, root: Path, *, workers
         plan: what is wanted.
         resources: what a run may use; None for what each asks for.
         root: results folder.
-        workers: runs at a time; None for what cores and memory allow.
+        workers: runs at a time; None for what cores, memory and GPUs allow.
 
     Raises:
         OSError: the results folder can't be written.
@@ -87,7 +93,8 @@ def run_here(
     most = available_workers(resources, len(waiting))
     count = most if resources.exclusive else workers or most
     limit = 3600 * resources.hours if resources.exclusive else None
-    pool = _Pool(root, resources, min(count, len(waiting)), limit)
+    devices = gpus.visible() if resources.gpus else ()
+    pool = _Pool(root, resources, min(count, len(waiting)), devices, limit)
     try:
         while waiting or pool.busy:
             message = pool.next()
@@ -138,6 +145,7 @@ class _Pool:
     root: Path
     resources: Resources
     count: int
+    devices: tuple[str, ...] = ()
     limit: float | None = None
     processes: dict[int, subprocess.Popen[str]] = field(default_factory=dict)
     runs: dict[int, RunFolder] = field(default_factory=dict)
@@ -155,6 +163,7 @@ class _Pool:
     def start(self, worker: int) -> None:
         may = self.resources
         limits = [may.cpus, may.tasks or 0, may.gpus, *([] if self.limit is None else [self.limit])]
+        mine = gpus.share(self.devices, may.gpus, worker)
         # Its own session: an interrupt at the terminal reaches this process alone, which then closes the pipes.
         process = subprocess.Popen(
             [sys.executable, "-m", "zigbench.worker", str(self.root), *map(str, limits)],
@@ -162,6 +171,7 @@ class _Pool:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, **({gpus.VISIBLE: ",".join(mine)} if mine else {})},
             start_new_session=True,
         )
         self.processes[worker] = process

@@ -37,6 +37,10 @@ def test_all_faults_of_a_file_are_listed(file):
         cluster("lab", file)
     assert len(caught.value.faults) == 3
     assert "did you mean 'partition'" in str(caught.value)
+    file.write_text('default = ["lab"]\n[clusters]\nlab = 3\n')
+    with pytest.raises(SpecError) as caught:
+        cluster(None, file)
+    assert [fault.path.removeprefix(f"{file}: ") for fault in caught.value.faults] == ["default", "clusters.lab"]
     file.write_text("[clusters")
     with pytest.raises(ValueError, match="is not TOML"):
         cluster("lab", file)

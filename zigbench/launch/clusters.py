@@ -96,11 +96,17 @@ def _profiles(content: dict[str, object], path: Path) -> dict[str, Cluster]:
         for key in content
         if key not in ("default", "clusters")
     ]
+    default = content.get("default")
+    if default is not None and not isinstance(default, str):
+        faults.append(Fault(f"{path}: default", repr(default), "must be a profile's name, in quotes"))
     profiles = {}
     tables = content.get("clusters", {})
     if not isinstance(tables, dict):
         raise SpecError([*faults, Fault(f"{path}: clusters", repr(tables), "must be tables, [clusters.NAME]")])
     for name, table in tables.items():
+        if not isinstance(table, dict):
+            faults.append(Fault(f"{path}: clusters.{name}", repr(table), f"must be a table, [clusters.{name}]"))
+            continue
         try:
             profiles[name] = Cluster.model_validate(table)
         except ValidationError as error:

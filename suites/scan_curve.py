@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from suites.published import CELEBAHQ, PHOTOGRAPHS
 from suites.quickstart import suite as quickstart
-from zigbench.settings import nest
 from zigbench.suite import Axis, Contrast, Suite, grid
 
 STRATEGIES = (
@@ -31,7 +30,7 @@ CORE = (
 
 SEEDS = grid("seed", (0, 1, 2, 3, 4))
 
-DIGITS = {key: value for key, value in nest(quickstart.base).items() if key != "backbone"}
+DIGITS = {key: value for key, value in quickstart.base.items() if not key.startswith("backbone.")}
 BLOCKS = Axis(
     "seed",
     {f"photographs, {seed}": {"seed": seed} for seed in range(5)}

@@ -31,8 +31,12 @@ def copy(tmp_path):
         ("zigbench/run.py", "from backbones import zigma", "The engine knows no concrete backbone"),
         ("zigbench/spec/base.py", "from zigbench import suite", "Floors"),
         ("zigbench/collect.py", "import torch", "never import torch"),
-        ("backbones/zigma.py", "from zigbench import training", "Backbones stand on the lower floors"),
+        ("backbones/zigma.py", "from zigbench import training", "Floors"),
+        ("backbones/zigma.py", "from zigbench import check", "Floors"),
+        ("backbones/zigma.py", "from suites import quickstart", "Backbones know no suite"),
         ("suites/quickstart.py", "import torch", "Suites are data"),
+        ("suites/quickstart.py", "from zigbench import scan", "Suites are data"),
+        ("suites/quickstart.py", "from backbones import matched", "Suites are data"),
     ],
 )
 def test_an_import_that_goes_up_is_caught(copy, file, line, broken):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.record import DamagedRecordError, Failure, Measurement, Record, environment, write_atomically
+from zigbench.record import DamagedRecordError, Failure, Measurement, Record, code_of, environment, write_atomically
 from zigbench.spec import spec_id
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -95,6 +97,40 @@ def test_the_environment_names_code_and_machine():
     found = environment(device="cpu")
     assert found["packages"]["torch"]
     assert found["machine"]["cores"] >= 1
-    assert set(found["code"]) == {"commit", "dirty"}
+    assert {"commit", "dirty"} <= set(found["code"]) <= {"commit", "dirty", "changes"}
     assert found["device"] == "cpu"
     json.dumps(found)
+
+
+def test_two_states_of_one_commit_are_told_apart(tmp_path):
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True, capture_output=True)
+
+    assert code_of(tmp_path) == {"commit": None, "dirty": None}
+    source, unrelated = tmp_path / "checkout/zigbench/a.py", tmp_path / "checkout/notes"
+    source.parent.mkdir(parents=True)
+    source.write_text("a = 1\n")
+    git("init", "--quiet")
+    git("add", ".")
+    git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message=one")
+    clean = code_of(source.parents[1])
+    assert clean["dirty"] is False
+    unrelated.write_text("not a source")
+    assert code_of(source.parents[1]) == clean
+
+    def changes(text: str, path: Path = source) -> str:
+        path.write_text(text)
+        found = code_of(source.parents[1])
+        assert (found["commit"], found["dirty"]) == (clean["commit"], True)
+        return str(found["changes"])
+
+    two, three = changes("a = 2\n"), changes("a = 3\n")
+    git("add", "checkout/zigbench")
+    assert changes("a = 3\n") == three
+    added = changes("b = 1\n", source.with_name("b.py"))
+    source.unlink()
+    gone = changes("b = 1\n", source.with_name("b.py"))
+    assert len({two, three, added, gone}) == 4
+    source.write_text("a = 1\n")
+    source.with_name("b.py").unlink()
+    assert code_of(source.parents[1]) == clean

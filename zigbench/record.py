@@ -15,7 +15,7 @@ import os
 import platform
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -215,10 +215,17 @@ def _versions() -> tuple[tuple[str, str], ...]:
 
 @lru_cache(maxsize=1)
 def _code() -> tuple[tuple[str, Any], ...]:
-    """Commit of the checkout this package lies in, and whether its sources differ from it; None outside one."""
     root = Path(__file__).resolve().parents[1]
     if (root / SNAPSHOT).exists():
         return tuple(json.loads((root / SNAPSHOT).read_text()).items())
+    return tuple(code_of(root).items())
+
+
+def code_of(root: Path) -> dict[str, Any]:
+    """Which code lies in a checkout: its commit, whether its sources differ from that, and a digest of those that do.
+
+    Two checkouts with equal answers hold equal code. Outside of a checkout commit and "dirty" are None.
+    """
     sources = [name for name in ("zigbench", "backbones", "suites", "pyproject.toml") if (root / name).exists()]
 
     def git(*arguments: str) -> str | None:
@@ -231,8 +238,22 @@ def _code() -> tuple[tuple[str, Any], ...]:
         return done.stdout.strip()
 
     commit = git("rev-parse", "HEAD")
-    changed = git("status", "--porcelain", "--", *sources) if commit else None
-    return (("commit", commit), ("dirty", None if changed is None else bool(changed)))
+    # Relative names: the repository's top may lie above.
+    changed = git("diff", "HEAD", "--name-only", "-z", "--relative", "--no-renames", "--", *sources)
+    added = git("ls-files", "-z", "--others", "--exclude-standard", "--", *sources)
+    if commit is None or changed is None or added is None:
+        return {"commit": commit, "dirty": None}
+    names = sorted(filter(None, f"{changed}\0{added}".split("\0")))
+    return {"commit": commit, "dirty": bool(names), **({"changes": digest_of(root, names)} if names else {})}
+
+
+def digest_of(root: Path, names: Iterable[str]) -> str:
+    """16 digits that stand for the names and contents of files under ``root``, absent ones included."""
+    digest = hashlib.sha256()
+    for name in names:
+        content = (root / name).read_bytes() if (root / name).is_file() else b""
+        digest.update(f"{name}\0".encode() + hashlib.sha256(content).digest())
+    return digest.hexdigest()[:16]
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from zigbench import archive
 from zigbench.display import plain_table, state_table
 from zigbench.folder import RunFolder, State
 from zigbench.launch import Item, describe, last_log, states
@@ -47,6 +48,14 @@ def _remarks(items: Sequence[Item]) -> Iterator[str]:
     """What a reader of the counts must know."""
     if any(item.state == "elsewhere" for item in items):
         yield "elsewhere: another user's or cluster's job; `--retry elsewhere` does it here."
+    done = [
+        record
+        for root in {item.folder.path.parent for item in items}
+        for _, record in archive.read(root, [item.folder.id for item in items])[0]
+    ]
+    other = sum("submitted_code" in record.environment for record in done)
+    if other:
+        yield f"{other} done with other code than submitted; `--snapshot` keeps the code of a launch."
 
 
 def total_status(root: Path) -> tuple[RenderableType, bool]:

@@ -31,7 +31,7 @@ def states(folders: Sequence[RunFolder]) -> list[State]:
     """
     found = _from_files(folders)
     jobs = {i: job for i, state in enumerate(found) if state == "submitted" and (job := folders[i].read_job())}
-    gone: dict[int, Mapping[str, Any]] = {}
+    gone: dict[int, dict[str, Any]] = {}
     for (i, job), seen in zip(jobs.items(), _seen(list(jobs.values())), strict=True):
         if seen is None:
             gone[i] = job

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 import shutil
@@ -10,7 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from zigbench.record import SNAPSHOT, environment
+from zigbench.record import SNAPSHOT, digest_of, environment
 
 PACKAGES = ("zigbench", "backbones", "suites")
 
@@ -27,10 +26,7 @@ def take(folder: Path) -> Path:
     """
     source = Path(__file__).resolve().parents[2]
     files = _files(source)
-    digest = hashlib.sha256()
-    for name in files:
-        digest.update(f"{name}\0".encode() + hashlib.sha256((source / name).read_bytes()).digest())
-    target = folder.resolve() / digest.hexdigest()[:16]
+    target = folder.resolve() / digest_of(source, files)
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)

@@ -70,6 +70,7 @@ def write(
     problems += [fault] if fault else []
 
     asked, undrawn = gallery.draw(found)
+    problems += provenance.other_code(found)
     problems += [*undrawn, *provenance.mixed(found)] if found.finished else []
     # Files travel alone: each says itself how much of the suite it stands on.
     tally = f"{completeness(found)}."

@@ -102,6 +102,18 @@ def mixed(found: Results) -> tuple[str, ...]:
     return tuple(said)
 
 
+def other_code(found: Results) -> tuple[str, ...]:
+    """Which runs were done with other code than they were submitted with."""
+    names = [run.cell.name for run in found.runs if run.record and "submitted_code" in run.record.environment]
+    if not names:
+        return ()
+    which = wording.listed(names[:4]) + (f" and {wording.count(len(names) - 4, 'other')}" if len(names) > 4 else "")
+    return (
+        f"{wording.count(len(names), 'run was', 'runs were')} done with other code than submitted with: {which}. "
+        "The table of the environment names both.",
+    )
+
+
 def settings(found: Results) -> tuple[dict[str, str], tuple[str, ...]]:
     """Settings that all cells share, dotted; and the paths of those that vary."""
     flats = [flatten(run.cell.spec.resolved()) for run in found.runs]

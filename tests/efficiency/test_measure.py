@@ -50,6 +50,7 @@ def test_the_figures_of_a_cell_hang_together(mode):
     assert value["fps"] * value["latency"] == pytest.approx(2)
     low, high = found["fps"].interval
     assert low <= value["fps"] <= high
+    assert not any(c.isdigit() for c in found["fps"].note)  # A page tells a note once, of however many calls.
     assert len(found["fps"].samples) == facts["timing"]["repeats"] >= 3
     training = mode == "training"
     # A kernel may leave its gradients in a little more than they need.

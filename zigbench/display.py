@@ -49,8 +49,9 @@ def state_table(items: Sequence[Item], title: str = "", *, one_line: bool = Fals
     """Runs with their labels, state and, while one works, what it is doing; ``one_line`` cuts what would take more."""
     axes = list(items[0].cell.labels) if items else []
     table = Table(box=None, pad_edge=False, header_style="bold", title=title or None, title_justify="left")
-    for column in (*axes, "run", "state", ""):
+    for column in (*axes, "run", "state"):
         table.add_column(column, no_wrap=one_line)
+    table.add_column("")
     for item in items:
         doing = ""
         if item.state == "running":
@@ -62,7 +63,12 @@ def state_table(items: Sequence[Item], title: str = "", *, one_line: bool = Fals
             doing = reason(item)
         style = STYLES.get(item.state, "")
         labels = (Text(item.cell.labels[axis]) for axis in axes)
-        table.add_row(*labels, item.folder.id, Text(item.state, style=style), Text(doing, style="dim"))
+        table.add_row(
+            *labels,
+            item.folder.id,
+            Text(item.state, style=style),
+            Text(doing, style="dim", no_wrap=one_line, overflow="ellipsis"),
+        )
     return table
 
 

@@ -18,7 +18,7 @@ import synthetic
 
 from zigbench import report
 from zigbench.record import Failure, Measurement
-from zigbench.report import render, tables
+from zigbench.report import provenance, render, tables
 from zigbench.report.answer import answer
 from zigbench.report.results import Results, join
 from zigbench.suite import Axis, Cell, Contrast, Suite, grid
@@ -338,3 +338,13 @@ def test_every_ink_can_be_read_on_every_ground(mode: int) -> None:
             for ground in grounds[: 2 if name.startswith("series") else 3]:
                 light, dark = sorted((luminance(pair[mode]), luminance(render.COLOURS[ground][mode])), reverse=True)
                 assert (light + 0.05) / (dark + 0.05) >= 4.5, (name, ground)
+
+
+def test_runs_done_with_other_code_than_submitted_are_named(root, suite, cells):
+    found = join(suite, cells, root)
+    assert provenance.other_code(found) == ()
+    first, *others = found.runs
+    facts = {**first.record.environment, "submitted_code": {"commit": "another"}}
+    strayed = replace(first, record=first.record.model_copy(update={"environment": facts}))
+    (said,) = provenance.other_code(replace(found, runs=(strayed, *others)))
+    assert said.startswith(f"1 run was done with other code than submitted with: {first.cell.name}.")

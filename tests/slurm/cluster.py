@@ -204,7 +204,7 @@ class LocalSlurm:
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
         ]
-        subprocess.run(install, check=True, capture_output=True, timeout=120)
+        subprocess.run(install, check=True, capture_output=True, timeout=600)
         sock = self.base / "mysql.sock"
         # Nothing here outlives the tests, so nothing waits for the disk.
         quick = ["--innodb-flush-log-at-trx-commit=0", "--skip-innodb-doublewrite", "--bind-address=127.0.0.1"]

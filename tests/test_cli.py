@@ -198,6 +198,27 @@ def test_curves_are_compared_as_table_csv_and_plot(tmp_path):
     assert [line.split()[0] for line in done.stdout.splitlines()[-2:]] == ["zigzag", "hilbert"]
     assert (tmp_path / "c.csv").read_text().count("\n") == 3
     assert "6x8" in (tmp_path / "deep/p.svg").read_text()
+    zigbench("curves", "compare", "zigzag", "hilbert", "--grid", "6x8", "--locality", "l.csv", cwd=tmp_path)
+    lines = (tmp_path / "l.csv").read_text().splitlines()
+    assert lines[:2] == ["curve,grid,lag,distance", "zigzag,6x8,1,1.0"]
+    assert len(lines) == 1 + 2 * 47
+
+
+def test_a_warning_of_ours_is_its_sentence_alone(tmp_path):
+    (tmp_path / "order.json").write_text(
+        json.dumps({"grid": [2, 3], "order": [0, 5, 1, 4, 2, 3], "space_filling": True})
+    )
+    done = zigbench("curves", "show", "file[path=order.json]", "--grid", "2x3", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("zigbench: curve ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["plan", "-h"], ["curves", "show", "-h"]])
+def test_help_has_its_short_name_too(arguments, tmp_path):
+    done = zigbench(*arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == zigbench(*arguments[:-1], "--help", cwd=tmp_path).stdout
 
 
 @pytest.mark.parametrize(

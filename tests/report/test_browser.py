@@ -101,7 +101,7 @@ def test_the_page_of_speeds_shows_its_figure_first(browser: Browser, site: Path,
     assert box["y"] < 600
     marks = page.locator("#answer svg title").all_text_contents()
     assert any("dit, 4,096 patches: does not fit" in mark for mark in marks)
-    assert any(mark.endswith("disturbed") for mark in marks)
+    assert any(mark.endswith("disturbed (too hot)") for mark in marks)
     page.locator("#table-cells thead th").nth(2).get_by_role("button").click()
     patches = [int(text.replace(",", "")) for text in column(page, "table-cells", 3)]
     assert patches == sorted(patches)

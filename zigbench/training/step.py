@@ -107,7 +107,9 @@ class Stepper:
         A gradient that float16's scaled loss overflowed is skipped, and the scale lowered.
         """
         if gradient.norm > self.spec.clip:
-            torch._foreach_mul_(self._gradients, self.spec.clip / gradient.norm)
+            # As a tensor, which each gradient's product takes as it is; a number would be made into one each time.
+            factor = self._gradients[0].new_tensor(self.spec.clip / gradient.norm)
+            torch._foreach_mul_(self._gradients, factor)
         self.optimizer.lr = rate
         if self.scaler.is_enabled():
             self.scaler.step(self.optimizer)  # type: ignore[arg-type]

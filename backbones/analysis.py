@@ -19,7 +19,7 @@ from backbones.layers.mamba import MambaMixer
 from backbones.layers.modulation import Modulation
 from backbones.network import Network
 from backbones.video import AxialAttention
-from zigbench.backbone import Geometry, build, count_parameters, recomputed
+from zigbench.backbone import Geometry, blocks, build, count_parameters, recomputed
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def mixing(network: Network, *, backward: bool = False) -> list[Step]:
     Args:
         backward: each step marks what a marked token hears instead, for walking from the output to the input.
     """
-    steps = [_step(block, network.geometry, backward) for block in network.blocks]
+    steps = [_step(block, network.geometry, backward) for block in blocks(network)]
     if isinstance(network, DiM) and network.config.smooth:
         neighbours = partial(_neighbours, patches=_patches(network), grid=network.geometry.grid)
         return [neighbours, *steps, neighbours]

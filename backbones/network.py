@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from importlib import import_module
 from typing import ClassVar
 
@@ -23,14 +22,12 @@ class Network(nn.Module):
 
     Attributes:
         calls_fused: whether it calls what is in :mod:`backbones.layers.fused`.
-        blocks: the repeated parts, in the order they run.
     """
 
     calls_fused: ClassVar[bool] = False
 
     config: SizedConfig
     geometry: Geometry
-    blocks: Iterable[nn.Module]
 
     def __init__(self, config: SizedConfig, geometry: Geometry) -> None:
         super().__init__()

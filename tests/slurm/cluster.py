@@ -141,15 +141,15 @@ class LocalSlurm:
     def lose_node(self) -> None:
         """The node fails, and is back once nothing of what ran on it is left.
 
-        A node that fails loses its processes. This one's still have to end: a job that started again beside its first
-        copy would be refused and held.
+        A node that fails loses its processes. This one's steps still have to end: a job that started again beside its
+        first copy would be refused and held.
 
         Raises:
             TimeoutError: it stays away.
         """
         host = socket.gethostname().split(".")[0]
         self.ask("scontrol", "update", f"nodename={host}", "state=down", "reason=test")
-        _wait(lambda: not self._processes(), "the end of what ran on the lost node")
+        _wait(lambda: not self._steps(), "the end of what ran on the lost node")
         self.ask("scontrol", "update", f"nodename={host}", "state=resume")
         _wait(self._at_service, "the lost node")
 
@@ -234,10 +234,9 @@ class LocalSlurm:
         done = subprocess.run(["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True, timeout=30)
         return done.stdout.split()[:1]
 
-    def _processes(self) -> list[str]:
-        """What runs on the node, a line each, by its daemon's word; it says so on standard error if it is nothing."""
-        done = subprocess.run(["scontrol", "listpids"], capture_output=True, text=True, timeout=30)
-        return done.stdout.splitlines()[1:]
+    def _steps(self) -> list[Path]:
+        """The sockets of the steps on the node, by which its daemon knows them; they outlive their processes a little."""
+        return [path for path in (self.base / "spool").glob("*_*.*") if path.is_socket()]
 
     def _write(self, name: str, text: str) -> None:
         path = self.base / name
@@ -266,7 +265,7 @@ def _wait(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not come up within {seconds:.0f} s")
+            raise TimeoutError(f"{what} has not come within {seconds:.0f} s")
         time.sleep(0.1)
 
 

@@ -8,10 +8,12 @@ from numba import int64
 
 from backbones.ops.cpu_vector import (
     BYTES,
+    EXP2_LOWEST,
     LANES,
     LOG2_E,
+    any_below,
     decay,
-    exp2,
+    exp2_product,
     fill,
     fma,
     load,
@@ -42,6 +44,8 @@ FORWARD_ARGUMENTS = 31
 
 _LOG2_E = np.float32(LOG2_E)
 _LINE = 64
+LOWEST = np.float32(EXP2_LOWEST)
+_TINY = np.float32(1e-30)
 _AHEAD = 8  # rows between a prefetch and its use
 
 
@@ -82,12 +86,18 @@ def step_and_slope(raw, softplus, floor):
 
 
 @numba.njit(nogil=True, forceinline=True)
-def step_floor(rates, states):
-    """Smallest Δ for which no state overflows within one step; only negative Δ can be below it."""
-    fastest = fill(np.float32(-1e-30))
+def fastest(rates, states):
+    """The most negative of the states' rates."""
+    least = fill(np.float32(-1e-30))
     for n in range(states):
-        fastest = where_negative(load(rates + n * BYTES) - fastest, load(rates + n * BYTES), fastest)
-    return fill(np.float32(126.0)) / fastest
+        least = where_negative(load(rates + n * BYTES) - least, load(rates + n * BYTES), least)
+    return least
+
+
+@numba.njit(nogil=True, forceinline=True)
+def held(rate, dt):
+    """The rate, less steep where exp2(dt rate) would fall below 2^EXP2_LOWEST."""
+    return lower_bound(rate, fill(LOWEST) / lower_bound(dt, fill(_TINY)))
 
 
 @numba.njit(nogil=True, forceinline=True)
@@ -120,8 +130,9 @@ def scan(arguments):
     size = 2 if half != 0 else 4
     groups = (channels + LANES - 1) // LANES
     tiles = length // steps * ((steps + CHECKPOINT - 1) // CHECKPOINT)
-    scratch = np.empty(states * LANES + 16, np.float32)
+    scratch = np.empty(2 * states * LANES + 16, np.float32)
     hidden = (scratch.ctypes.data + 63) // 64 * 64
+    bounded = hidden + states * BYTES
     zero = fill(np.float32(0.0))
     tasks = p[1]
     task = next_ticket(p.ctypes.data)
@@ -132,7 +143,8 @@ def scan(arguments):
         rates = p[RATE] + group * states * BYTES
         bias = load_row(p[BIAS] + 4 * offset, width, 0) if p[BIAS] != 0 else zero
         skip = load_row(p[SKIP] + 4 * offset, width, 0) if p[SKIP] != 0 else zero
-        floor = step_floor(rates, states)
+        least = fastest(rates, states)
+        floor = fill(np.float32(126.0)) / least  # smallest Δ for which no state overflows within one step
         u_base = p[U] + batch * p[U + 1] + offset * size
         d_base = p[DELTA] + batch * p[DELTA + 1] + offset * size
         z_base = z + batch * p[Z + 1] + offset * size
@@ -164,9 +176,15 @@ def scan(arguments):
             dt = step_size(raw, p[SOFTPLUS], floor)
             dx = dt * x
             y = skip * x
+            used = rates
+            if any_below(dt * least, LOWEST):
+                used = bounded
+                for n in range(states):
+                    store(bounded + n * BYTES, held(load(rates + n * BYTES), dt))
             b_row, c_row = b_base + row * p[B + 2], c_base + row * p[C + 2]
             for n in range(states):
-                h = fma(exp2(dt * load(rates + n * BYTES)), load(hidden + n * BYTES), dx * spread(b_row + 4 * n))
+                e = exp2_product(dt, load(used + n * BYTES))
+                h = fma(e, load(hidden + n * BYTES), dx * spread(b_row + 4 * n))
                 store(hidden + n * BYTES, h)
                 y = fma(spread(c_row + 4 * n), h, y)
             if z != 0:

@@ -7,8 +7,8 @@ reaches h_k, going backwards along the visiting order:
     dA += g_k e_k h_{k-1} Δ_k,  dB_k = Σ_channels g_k Δ_k u_k,  dC_k = Σ_channels dy_k h_k
     dΔ_k = Σ_n g_k e_k h_{k-1} A + u_k Σ_n g_k B_k,  du_k = Δ_k Σ_n g_k B_k + D dy_k
 
-States are recomputed from a checkpoint every CHECKPOINT steps, a few states n at a time, so that e and
-e h of one tile stay in the first-level cache.
+States are recomputed from a checkpoint every CHECKPOINT steps, one state n at a time, so that its e and h of a
+tile stay in the first-level cache.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from backbones.ops.cpu_scan import (
     FORWARD_ARGUMENTS,
     HALF,
     LENGTH,
+    LOWEST,
     ORDER,
     RATE,
     SKIP,
@@ -35,25 +36,29 @@ from backbones.ops.cpu_scan import (
     C,
     U,
     Z,
+    fastest,
     fetch,
+    held,
     sigmoid,
     step_and_slope,
-    step_floor,
     visited,
 )
-from backbones.ops.cpu_sums import add_sums
+from backbones.ops.cpu_sums import PARTIAL, add_sums, store_dot
 from backbones.ops.cpu_vector import (
     BYTES,
     LANES,
     LN_2,
-    exp2,
+    any_below,
+    exp2_product,
     fill,
     fma,
     load,
+    load_int,
     load_row,
     next_ticket,
     spread,
     store,
+    store_int,
     store_row,
 )
 
@@ -63,20 +68,24 @@ from backbones.ops.cpu_vector import (
 (DRATE, DB, DC, DBIAS, DSKIP, BATCHES, PARTS) = range(FORWARD_ARGUMENTS + 12, FORWARD_ARGUMENTS + 19)
 BACKWARD_ARGUMENTS = FORWARD_ARGUMENTS + 19
 
-STATES_STEP = 4  # states recomputed together; their number is a multiple of it
-_PAIR = STATES_STEP * CHECKPOINT * BYTES  # from e to e h in a tile's history
-_ROWS = 8  # kept for every step of a tile
+STATES_STEP = 4  # states whose sums are taken together; their number is a multiple of it
+# Rows kept for every step of a tile, side by side.
+(_DT, _FLOW, _DY, _READ, _ALONG_RATE, _ALONG_B, _SLOPE, _OPENING) = range(0, 8 * BYTES, BYTES)
+_STEP = 8 * BYTES
+_PAIR = 2 * BYTES  # e of a step and h before it; of one step more than the tile has
 _LN_2 = np.float32(LN_2)
 
 
 @numba.njit(nogil=True, forceinline=True)
-def _prepare(p, start, stop, offset, batch, width, tile, bias, floor):
-    """Fill the tile's Δ, Δu, gated dy and Σ C h rows; ask for the rows of the tile before it."""
+def _prepare(p, start, stop, offset, batch, width, tile, rows, bias, least):
+    """Fill the tile's rows and the addresses of its B and C; whether a factor of it has to be `held`."""
     half, order, z = p[HALF], p[ORDER], p[Z]
     size = 2 if half != 0 else 4
+    floor = fill(np.float32(126.0)) / least
+    steep = 0
     for k in range(start, stop):
         row = visited(order, k)
-        at = tile + (k - start) * BYTES
+        at = tile + (k - start) * _STEP
         x = load_row(p[U] + batch * p[U + 1] + row * p[U + 2] + offset * size, width, half)
         raw = load_row(p[DELTA] + batch * p[DELTA + 1] + row * p[DELTA + 2] + offset * size, width, half) + bias
         dt, slope = step_and_slope(raw, p[SOFTPLUS], floor)
@@ -85,93 +94,82 @@ def _prepare(p, start, stop, offset, batch, width, tile, bias, floor):
             gate = load_row(z + batch * p[Z + 1] + row * p[Z + 2] + offset * size, width, half)
             opening = sigmoid(gate)
             dy = dy * gate * opening
-            store(at + 7 * CHECKPOINT * BYTES, opening)
+            store(at + _OPENING, opening)
         zero = fill(np.float32(0.0))
-        store(at, dt)
-        store(at + CHECKPOINT * BYTES, dt * x)
-        store(at + 2 * CHECKPOINT * BYTES, dy)
-        store(at + 3 * CHECKPOINT * BYTES, zero)  # Σ_n C h, wanted for dz
-        store(at + 4 * CHECKPOINT * BYTES, zero)  # Σ_n g e h A
-        store(at + 5 * CHECKPOINT * BYTES, zero)  # Σ_n g B
-        store(at + 6 * CHECKPOINT * BYTES, slope)  # of Δ against delta
-        if k >= CHECKPOINT:
-            before = visited(order, k - CHECKPOINT)
-            fetch(p[U] + batch * p[U + 1] + before * p[U + 2] + offset * size, width * size)
-            fetch(p[DELTA] + batch * p[DELTA + 1] + before * p[DELTA + 2] + offset * size, width * size)
-            fetch(p[DY] + batch * p[DY + 1] + before * p[DY + 2] + offset * size, width * size)
-            fetch(p[DU] + batch * p[DU + 1] + before * p[DU + 2] + offset * size, width * size)
-            fetch(p[DDELTA] + batch * p[DDELTA + 1] + before * p[DDELTA + 2] + offset * size, width * size)
-            fetch(p[B] + batch * p[B + 1] + before * p[B + 2], 4 * p[STATES])
-            fetch(p[C] + batch * p[C + 1] + before * p[C + 2], 4 * p[STATES])
-            if z != 0:
-                fetch(z + batch * p[Z + 1] + before * p[Z + 2] + offset * size, width * size)
-                fetch(p[DZ] + batch * p[DZ + 1] + before * p[DZ + 2] + offset * size, width * size)
+        store(at + _DT, dt)
+        store(at + _FLOW, dt * x)
+        store(at + _DY, dy)
+        store(at + _READ, zero)  # Σ_n C h, wanted for dz
+        store(at + _ALONG_RATE, zero)  # Σ_n g e h A
+        store(at + _ALONG_B, zero)  # Σ_n g B
+        store(at + _SLOPE, slope)  # of Δ against delta
+        store_int(rows + 16 * (k - start), p[B] + batch * p[B + 1] + row * p[B + 2])
+        store_int(rows + 16 * (k - start) + 8, p[C] + batch * p[C + 1] + row * p[C + 2])
+        steep |= any_below(dt * least, LOWEST)
+    return steep
 
 
 @numba.njit(nogil=True, forceinline=True)
-def _recompute(p, start, stop, batch, low, tile, history, rates, saved):
-    """e and e h of the tile's steps, for STATES_STEP states from `low` on."""
-    for n in range(low, low + STATES_STEP):
-        h = load(saved + n * BYTES)
-        rate = load(rates + n * BYTES)
-        for k in range(start, stop):
-            b = spread(p[B] + batch * p[B + 1] + visited(p[ORDER], k) * p[B + 2] + 4 * n)
-            at = tile + (k - start) * BYTES
-            slot = history + ((k - start) * STATES_STEP + n - low) * BYTES
-            e = exp2(load(at) * rate)
-            decayed = e * h
-            store(slot, e)
-            store(slot + _PAIR, decayed)
-            h = fma(load(at + CHECKPOINT * BYTES), b, decayed)
+def _ask(p, k, offset, batch, width):
+    """Ask for the rows that step k needs."""
+    if k < 0:
+        return
+    row, size, z = visited(p[ORDER], k), 2 if p[HALF] != 0 else 4, p[Z]
+    fetch(p[U] + batch * p[U + 1] + row * p[U + 2] + offset * size, width * size)
+    fetch(p[DELTA] + batch * p[DELTA + 1] + row * p[DELTA + 2] + offset * size, width * size)
+    fetch(p[DY] + batch * p[DY + 1] + row * p[DY + 2] + offset * size, width * size)
+    fetch(p[DU] + batch * p[DU + 1] + row * p[DU + 2] + offset * size, width * size)
+    fetch(p[DDELTA] + batch * p[DDELTA + 1] + row * p[DDELTA + 2] + offset * size, width * size)
+    fetch(p[B] + batch * p[B + 1] + row * p[B + 2], 4 * p[STATES])
+    fetch(p[C] + batch * p[C + 1] + row * p[C + 2], 4 * p[STATES])
+    if z != 0:
+        fetch(z + batch * p[Z + 1] + row * p[Z + 2] + offset * size, width * size)
+        fetch(p[DZ] + batch * p[DZ + 1] + row * p[DZ + 2] + offset * size, width * size)
 
 
 @numba.njit(nogil=True, forceinline=True)
-def _step_back(at, slot, carry, rate, drate, b, c, read, along_rate, along_b):
-    """One step of one state; the tile's rows are read where they are used, which spares registers."""
-    decayed = load(slot + _PAIR)
-    g = fma(c, load(at + 2 * CHECKPOINT * BYTES), load(carry))
-    h = fma(b, load(at + CHECKPOINT * BYTES), decayed)
-    store(carry, g * load(slot))
-    through = g * decayed
-    store(drate, fma(through, load(at), load(drate)))
-    to_b, to_c = g * load(at + CHECKPOINT * BYTES), h * load(at + 2 * CHECKPOINT * BYTES)
-    return to_b, to_c, fma(c, h, read), fma(through, load(rate), along_rate), fma(g, b, along_b)
+def _recompute(steps, n, tile, history, rows, rate, h, steep):
+    """Keep e and h of the tile's steps, for state n; the slot before the first holds h at its start."""
+    store(history + BYTES, h)
+    for k in range(steps):
+        at, slot = tile + k * _STEP, history + k * _PAIR
+        dt = load(at + _DT)
+        e = exp2_product(dt, held(rate, dt) if steep else rate)
+        h = fma(e, h, load(at + _FLOW) * spread(load_int(rows + 16 * k) + 4 * n))
+        store(slot, e)
+        store(slot + _PAIR + BYTES, h)
 
 
 @numba.njit(nogil=True, forceinline=True)
-def _sweep(p, start, stop, batch, part, tile, history, rates, saved, carry, drate):
-    """Recompute the tile's states and sweep back over them, STATES_STEP states at a time."""
-    order, states = p[ORDER], p[STATES]
-    for low in range(0, states, STATES_STEP):
-        _recompute(p, start, stop, batch, low, tile, history, rates, saved)
-        i0 = low * BYTES
-        i1, i2, i3 = i0 + BYTES, i0 + 2 * BYTES, i0 + 3 * BYTES
-        for k in range(stop - 1, start - 1, -1):
-            row = visited(order, k)
-            at = tile + (k - start) * BYTES
-            s = history + (k - start) * STATES_STEP * BYTES
-            b = p[B] + batch * p[B + 1] + row * p[B + 2] + 4 * low
-            c = p[C] + batch * p[C + 1] + row * p[C + 2] + 4 * low
-            r, x, y = (
-                load(at + 3 * CHECKPOINT * BYTES),
-                load(at + 4 * CHECKPOINT * BYTES),
-                load(at + 5 * CHECKPOINT * BYTES),
-            )
-            b0, c0, r, x, y = _step_back(at, s, carry + i0, rates + i0, drate + i0, spread(b), spread(c), r, x, y)
-            b1, c1, r, x, y = _step_back(
-                at, s + BYTES, carry + i1, rates + i1, drate + i1, spread(b + 4), spread(c + 4), r, x, y
-            )
-            b2, c2, r, x, y = _step_back(
-                at, s + 2 * BYTES, carry + i2, rates + i2, drate + i2, spread(b + 8), spread(c + 8), r, x, y
-            )
-            b3, c3, r, x, y = _step_back(
-                at, s + 3 * BYTES, carry + i3, rates + i3, drate + i3, spread(b + 12), spread(c + 12), r, x, y
-            )
+def _sweep(steps, n, states, tile, history, rows, partial, rate, g, drate):
+    """Walk back over the tile's steps for state n; the gradients that reach the state before it, and its rate."""
+    for k in range(steps - 1, -1, -1):
+        at, slot = tile + k * _STEP, history + k * _PAIR
+        b, c = spread(load_int(rows + 16 * k) + 4 * n), spread(load_int(rows + 16 * k + 8) + 4 * n)
+        dy, h = load(at + _DY), load(slot + _PAIR + BYTES)
+        g = fma(c, dy, g)
+        store(at + _READ, fma(c, h, load(at + _READ)))
+        store(at + _ALONG_B, fma(g, b, load(at + _ALONG_B)))
+        sums = partial + (k * states + n) * 4 * PARTIAL
+        store_dot(sums, g, load(at + _FLOW))
+        store_dot(sums + CHECKPOINT * states * 4 * PARTIAL, h, dy)
+        g = g * load(slot)
+        through = g * load(slot + BYTES)
+        drate = fma(through, load(at + _DT), drate)
+        store(at + _ALONG_RATE, fma(through, rate, load(at + _ALONG_RATE)))
+    return g, drate
+
+
+@numba.njit(nogil=True, forceinline=True)
+def _add(p, start, stop, batch, part, partial):
+    """Add the tile's partial sums into the rows of dB and dC."""
+    states = p[STATES]
+    for k in range(start, stop):
+        row = visited(p[ORDER], k)
+        for low in range(0, states, STATES_STEP):
             sums = 4 * (((part * p[BATCHES] + batch) * p[LENGTH] + row) * states + low)
-            add_sums(p[DB] + sums, p[DC] + sums, b0, b1, b2, b3, c0, c1, c2, c3)
-            store(at + 3 * CHECKPOINT * BYTES, r)
-            store(at + 4 * CHECKPOINT * BYTES, x)
-            store(at + 5 * CHECKPOINT * BYTES, y)
+            first = partial + ((k - start) * states + low) * 4 * PARTIAL
+            add_sums(p[DB] + sums, p[DC] + sums, first, first + CHECKPOINT * states * 4 * PARTIAL)
 
 
 @numba.njit(nogil=True, forceinline=True)
@@ -181,23 +179,23 @@ def _finish(p, start, stop, offset, batch, width, tile, skip, dbias, dskip):
     size = 2 if half != 0 else 4
     for k in range(start, stop):
         row = visited(order, k)
-        at = tile + (k - start) * BYTES
+        at = tile + (k - start) * _STEP
         x = load_row(p[U] + batch * p[U + 1] + row * p[U + 2] + offset * size, width, half)
-        dy, along_b = load(at + 2 * CHECKPOINT * BYTES), load(at + 5 * CHECKPOINT * BYTES)
-        du = fma(load(at), along_b, skip * dy)
+        dy, along_b = load(at + _DY), load(at + _ALONG_B)
+        du = fma(load(at + _DT), along_b, skip * dy)
         store_row(p[DU] + batch * p[DU + 1] + row * p[DU + 2] + offset * size, du, width, half)
-        ddelta = fma(x, along_b, load(at + 4 * CHECKPOINT * BYTES) * fill(_LN_2))
-        ddelta = ddelta * load(at + 6 * CHECKPOINT * BYTES)
+        ddelta = fma(x, along_b, load(at + _ALONG_RATE) * fill(_LN_2))
+        ddelta = ddelta * load(at + _SLOPE)
         store_row(p[DDELTA] + batch * p[DDELTA + 1] + row * p[DDELTA + 2] + offset * size, ddelta, width, half)
         dbias = dbias + ddelta
         dskip = fma(dy, x, dskip)
         if z != 0:
             out = load_row(p[DY] + batch * p[DY + 1] + row * p[DY + 2] + offset * size, width, half)
             gate = load_row(z + batch * p[Z + 1] + row * p[Z + 2] + offset * size, width, half)
-            s = load(at + 7 * CHECKPOINT * BYTES)
+            s = load(at + _OPENING)
             one = fill(np.float32(1.0))
             slope = s * fma(gate, one - s, one)
-            y = fma(skip, x, load(at + 3 * CHECKPOINT * BYTES))
+            y = fma(skip, x, load(at + _READ))
             dz = out * y * slope
             store_row(p[DZ] + batch * p[DZ + 1] + row * p[DZ + 2] + offset * size, dz, width, half)
     return dbias, dskip
@@ -211,10 +209,14 @@ def scan_gradient(arguments):
     groups = (channels + LANES - 1) // LANES
     run_tiles = (steps + CHECKPOINT - 1) // CHECKPOINT
     tiles = p[LENGTH] // steps * run_tiles
-    scratch = np.empty((_ROWS * CHECKPOINT + 2 * STATES_STEP * CHECKPOINT + states) * LANES + 16, np.float32)
+    sums = CHECKPOINT * states * 4 * PARTIAL  # bytes of a tile's partial sums for dB, and for dC
+    taken = CHECKPOINT * (_STEP + 16) + (CHECKPOINT + 1) * _PAIR + states * BYTES + 2 * sums
+    scratch = np.empty(taken // 4 + 16, np.float32)
     tile = (scratch.ctypes.data + 63) // 64 * 64
-    history = tile + _ROWS * CHECKPOINT * BYTES
-    carry = history + 2 * STATES_STEP * CHECKPOINT * BYTES
+    history = tile + CHECKPOINT * _STEP
+    carry = history + (CHECKPOINT + 1) * _PAIR
+    partial = carry + states * BYTES
+    rows = partial + 2 * sums
     zero = fill(np.float32(0.0))
     tasks = p[1]
     task = next_ticket(p.ctypes.data)
@@ -229,7 +231,7 @@ def scan_gradient(arguments):
             drate = p[DRATE] + block * states * BYTES
             bias = load_row(p[BIAS] + 4 * offset, width, 0) if p[BIAS] != 0 else zero
             skip = load_row(p[SKIP] + 4 * offset, width, 0) if p[SKIP] != 0 else zero
-            floor = step_floor(rates, states)
+            least = fastest(rates, states)
             dbias, dskip = zero, zero
             for n in range(states):
                 store(drate + n * BYTES, zero)
@@ -241,8 +243,19 @@ def scan_gradient(arguments):
                     for n in range(states):
                         store(carry + n * BYTES, zero)
                 saved = p[STATE] + (block * tiles + index) * states * BYTES
-                _prepare(p, start, stop, offset, batch, width, tile, bias, floor)
-                _sweep(p, start, stop, batch, part, tile, history, rates, saved, carry, drate)
+                steep = _prepare(p, start, stop, offset, batch, width, tile, rows, bias, least)
+                for n in range(states):
+                    i, rate = n * BYTES, load(rates + n * BYTES)
+                    # The tile before, a little with every state: all at once the core would wait for the memory.
+                    fetch(saved + i - states * BYTES, BYTES)
+                    for k in range(n * CHECKPOINT // states, (n + 1) * CHECKPOINT // states):
+                        _ask(p, start - CHECKPOINT + k, offset, batch, width)
+                    _recompute(stop - start, n, tile, history, rows, rate, load(saved + i), steep)
+                    g, d = load(carry + i), load(drate + i)
+                    g, d = _sweep(stop - start, n, states, tile, history, rows, partial, rate, g, d)
+                    store(carry + i, g)
+                    store(drate + i, d)
+                _add(p, start, stop, batch, part, partial)
                 dbias, dskip = _finish(p, start, stop, offset, batch, width, tile, skip, dbias, dskip)
             store(p[DBIAS] + block * BYTES, dbias)
             store(p[DSKIP] + block * BYTES, dskip)

@@ -1,4 +1,4 @@
-"""Eight sums over lanes at once: the only place where the kernels add across channels."""
+"""Sums over lanes, eight at once: the only place where the kernels add across channels."""
 
 from __future__ import annotations
 
@@ -9,16 +9,9 @@ from llvmlite import ir
 from numba.core import types
 from numba.core.extending import intrinsic
 
-from backbones.ops.cpu_vector import I32, LANES, pointer_to, vector
+from backbones.ops.cpu_vector import F32, I32, LANES, fma_of, pointer_to, vector
 
-
-def _fold(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
-    """The upper half of the lanes added onto the lower, until 16 are left."""
-    while lanes > 16:
-        lanes //= 2
-        halves = [_pick(builder, value, value, range(i * lanes, (i + 1) * lanes)) for i in (0, 1)]
-        value = builder.fadd(*halves)
-    return value
+PARTIAL = 16  # lanes of a partial sum
 
 
 def _pick(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, lanes: Sequence[int]) -> ir.Value:
@@ -35,16 +28,36 @@ def _merge(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, run: int) -> ir.Valu
 
 
 @intrinsic
-def add_sums(
-    typingctx: Any, one: Any, other: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any
-) -> Any:
-    """Add Σ a … Σ d to the four float32 at `one`, Σ e … Σ h to those at `other`, in a fixed tree order.
+def store_dot(typingctx: Any, address: Any, a: Any, b: Any) -> Any:
+    """Write sixteen partial sums of a b at `address`."""
 
-    Eight sums at once take 7 merges where eight single ones take 32 half-empty steps.
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
+        address, *factors = args
+        parts = [[_pick(builder, x, x, range(i, i + PARTIAL)) for x in factors] for i in range(0, LANES, PARTIAL)]
+        total = builder.fmul(*parts[0])
+        for a, b in parts[1:]:
+            total = fma_of(builder, a, b, total)
+        builder.store(total, pointer_to(builder, address, total.type), align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, vector, vector), emit
+
+
+@intrinsic
+def add_sums(typingctx: Any, one: Any, other: Any, first: Any, second: Any) -> Any:
+    """Add four sums to the float32 at `one`, four to those at `other`, in a fixed tree order.
+
+    `first` and `second` are the addresses of four times sixteen partial sums each. Eight sums at once take 7
+    merges where eight single ones take 32 half-empty steps.
     """
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
-        parts = [_fold(builder, value, LANES) for value in args[2:]]
+        kind = ir.VectorType(F32, PARTIAL)
+        parts = []
+        for address in args[2:]:
+            for i in range(4):
+                at = builder.add(address, ir.Constant(address.type, 4 * PARTIAL * i))
+                parts.append(builder.load(pointer_to(builder, at, kind), align=4))
         for run in (8, 4, 2):
             parts = [_merge(builder, x, y, run) for x, y in zip(parts[::2], parts[1::2], strict=True)]
         sums = _merge(builder, parts[0], parts[0], 1)
@@ -54,4 +67,4 @@ def add_sums(
             builder.store(builder.fadd(builder.load(pointer, align=4), four), pointer, align=4)
         return context.get_dummy_value()
 
-    return types.void(types.int64, types.int64, *[vector] * 8), emit
+    return types.void(types.int64, types.int64, types.int64, types.int64), emit

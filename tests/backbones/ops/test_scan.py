@@ -228,6 +228,17 @@ def test_extreme_steps_neither_overflow_nor_lose_the_input(level: float) -> None
     torch.testing.assert_close(x.call(delta=delta, backend="cpu").double(), exact, rtol=1e-5, atol=1e-20)
 
 
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_a_channel_does_not_feel_how_fast_its_neighbours_decay(backend: str) -> None:
+    inputs = scan_inputs(2, 37, 8, 16)
+    alone = _gradients(inputs.to(torch.float32), torch.ones_like(inputs.u), backend=backend)
+    inputs.delta[..., 5] += 90.0  # states are forgotten within the step
+    beside = _gradients(inputs.to(torch.float32), torch.ones_like(inputs.u), backend=backend)
+    for kept, found in zip(alone[:3], beside[:3], strict=True):  # y, du, ddelta
+        assert torch.equal(kept[..., :5], found[..., :5])
+        assert torch.equal(kept[..., 6:], found[..., 6:])
+
+
 def test_a_negative_step_without_softplus_grows_as_the_equation_says() -> None:
     x = scan_inputs(1, 6, 4, 3, optional=False)
     steps = torch.full_like(x.delta, -0.5)

@@ -115,6 +115,7 @@ class LocalSlurm:
     base: Path
     cpus: int = 2
     _daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _node: subprocess.Popen[bytes] = field(init=False)
     _before: dict[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> LocalSlurm:
@@ -139,17 +140,21 @@ class LocalSlurm:
         return done.stdout
 
     def lose_node(self) -> None:
-        """The node fails, and is back once nothing of what ran on it is left.
-
-        A node that fails loses its processes. This one's steps still have to end: a job that started again beside its
-        first copy would be refused and held.
+        """The node fails with all that runs on it, and comes up again.
 
         Raises:
             TimeoutError: it stays away.
         """
         host = socket.gethostname().split(".")[0]
+        steps = self._steps()
+        self._node.kill()
+        for process in steps:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self._node.wait()
+        self._daemons.remove(self._node)
         self.ask("scontrol", "update", f"nodename={host}", "state=down", "reason=test")
-        _wait(lambda: not self._steps(), "the end of what ran on the lost node")
+        self._start_node()
         self.ask("scontrol", "update", f"nodename={host}", "state=resume")
         _wait(self._at_service, "the lost node")
 
@@ -184,7 +189,7 @@ class LocalSlurm:
         self._write("slurm.conf", CONFIGURATION.format(**facts))
         self.ask("sacctmgr", "--immediate", "add", "cluster", "zigbench")
         self._daemon("slurmctld", "-D", "-f", str(self.base / "slurm.conf"))
-        self._daemon("slurmd", "-D", "-f", str(self.base / "slurm.conf"))
+        self._start_node()
         _wait(self._idle, "the node")
 
     def _munge(self) -> None:
@@ -216,13 +221,15 @@ class LocalSlurm:
 
         _wait(grants, "mariadbd")
 
-    def _daemon(self, name: str, *options: str) -> None:
+    def _daemon(self, name: str, *options: str) -> subprocess.Popen[bytes]:
         program = _program(name)
         assert program is not None
         with (self.base / f"{name}.out").open("wb") as output:
             # With the parent's death as a signal nothing is left behind, however the tests end.
             command = ["setpriv", "--pdeathsig", "TERM", program, *options]
-            self._daemons.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output))
+            daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        self._daemons.append(daemon)
+        return daemon
 
     def _idle(self) -> bool:
         return self._state() == ["idle"]
@@ -234,9 +241,19 @@ class LocalSlurm:
         done = subprocess.run(["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True, timeout=30)
         return done.stdout.split()[:1]
 
-    def _steps(self) -> list[Path]:
-        """The sockets of the steps on the node, by which its daemon knows them; they outlive their processes a little."""
+    def _steps(self) -> list[int]:
+        """What runs on the node: the steps' own daemons, by the sockets that they listen on, then what they watch."""
+        sockets = Path("/proc/net/unix").read_text().splitlines()
+        ours = {f"socket:[{line.split()[6]}]" for line in sockets if line.endswith(tuple(map(str, self._sockets())))}
+        daemons = [int(link.parts[2]) for link in Path("/proc").glob("[0-9]*/fd/*") if _target(link) in ours]
+        watched = subprocess.run(["scontrol", "listpids"], capture_output=True, text=True, timeout=30).stdout
+        return [*sorted(set(daemons)), *(int(line.split()[0]) for line in watched.splitlines()[1:])]
+
+    def _sockets(self) -> list[Path]:
         return [path for path in (self.base / "spool").glob("*_*.*") if path.is_socket()]
+
+    def _start_node(self) -> None:
+        self._node = self._daemon("slurmd", "-D", "-f", str(self.base / "slurm.conf"))
 
     def _write(self, name: str, text: str) -> None:
         path = self.base / name
@@ -246,6 +263,14 @@ class LocalSlurm:
 
 def _program(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
+
+
+def _target(link: Path) -> str:
+    """Where a link leads; "" once it is gone."""
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""
 
 
 def _free_ports(count: int) -> list[int]:

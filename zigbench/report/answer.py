@@ -81,7 +81,9 @@ def _sentence(contrast: Contrast, effect: Effect, metric: str, found: Results) -
     if not effect.separated:
         shift = f"{wording.signed(estimate.mean, places)} ± {estimate.half:.{places}f}"
         bounds = f"95 % interval {wording.interval(estimate)}, {pairs}"
-        return Sentence((f"{opening} changes {name} by ", shift, f": not separated ({bounds})."), False)
+        # The interval is of this difference alone; Holm's correction is for all that are tested beside it.
+        corrected = "" if estimate.low <= 0 <= estimate.high else " once all tests are counted"
+        return Sentence((f"{opening} changes {name} by ", shift, f": not separated{corrected} ({bounds})."), False)
     verb = "raises" if estimate.mean > 0 else "lowers"
     shift = f"{abs(estimate.mean):.{places}f} ± {estimate.half:.{places}f}"
     low, high = sorted((abs(estimate.low), abs(estimate.high)))

@@ -37,8 +37,8 @@ PACE = 0.05
 """Seconds that a step takes at least, under fault."""
 
 STEPS = 200
-CHAINED_STEPS = 1000
-"""At that pace longer than two jobs of a minute can do: SLURM signals early, and starting takes its share."""
+CHAINED_STEPS = 2500
+"""At that pace longer than a job of two minutes can do: SLURM signals early, and starting takes its share."""
 
 NOTICE = 10
 """Seconds before the time limit at which a run is told to leave; SLURM says it up to half a minute early."""
@@ -281,9 +281,9 @@ def full_disk(campaign: Campaign) -> None:
 
 
 def time_limit(campaign: Campaign) -> None:
-    """A run that needs several times its limit of a minute."""
+    """A run that needs more than its limit of two minutes: in less, a busy machine may not reach its first step."""
     begun = time.monotonic()
-    short = Resources(cpus=1, memory_gb=3.0, hours=1 / 60)
+    short = Resources(cpus=1, memory_gb=3.0, hours=2 / 60)
     folders = campaign.launch(campaign.cells(1, short, **{"training.steps": CHAINED_STEPS}))
     wait_for(folders[0].record.exists, "the end of a chain", 2 * PATIENCE)
     limits = [json.loads(line) for line in folders[0].deaths.read_text().splitlines()]
@@ -317,7 +317,7 @@ def run(slurm: LocalSlurm, base: Path) -> list[Outcome]:
             errors.append(f"{fault.__name__}: {type(error).__name__}: {error}")
 
     inject(preemption_and_node_failure)
-    # Not before: eight programs that start at once leave a job of a minute no time to take a first step.
+    # Not before: eight programs that start at once leave a job with a limit too little of it.
     threads = [threading.Thread(target=inject, args=(fault,)) for fault in (time_limit, *SINGLE)]
     for thread in threads:
         thread.start()

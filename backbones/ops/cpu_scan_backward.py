@@ -110,7 +110,7 @@ def _prepare(p, start, stop, offset, batch, width, tile, rows, bias, least):
 
 
 @numba.njit(nogil=True, forceinline=True)
-def _ask(p, k, offset, batch, width):
+def _ask(p, k, offset, batch, width, part):
     """Ask for the rows that step k needs."""
     if k < 0:
         return
@@ -122,6 +122,9 @@ def _ask(p, k, offset, batch, width):
     fetch(p[DDELTA] + batch * p[DDELTA + 1] + row * p[DDELTA + 2] + offset * size, width * size)
     fetch(p[B] + batch * p[B + 1] + row * p[B + 2], 4 * p[STATES])
     fetch(p[C] + batch * p[C + 1] + row * p[C + 2], 4 * p[STATES])
+    sums = 4 * ((part * p[BATCHES] + batch) * p[LENGTH] + row) * p[STATES]
+    fetch(p[DB] + sums, 4 * p[STATES])
+    fetch(p[DC] + sums, 4 * p[STATES])
     if z != 0:
         fetch(z + batch * p[Z + 1] + row * p[Z + 2] + offset * size, width * size)
         fetch(p[DZ] + batch * p[DZ + 1] + row * p[DZ + 2] + offset * size, width * size)
@@ -249,7 +252,7 @@ def scan_gradient(arguments):
                     # The tile before, a little with every state: all at once the core would wait for the memory.
                     fetch(saved + i - states * BYTES, BYTES)
                     for k in range(n * CHECKPOINT // states, (n + 1) * CHECKPOINT // states):
-                        _ask(p, start - CHECKPOINT + k, offset, batch, width)
+                        _ask(p, start - CHECKPOINT + k, offset, batch, width, part)
                     _recompute(stop - start, n, tile, history, rows, rate, load(saved + i), steep)
                     g, d = load(carry + i), load(drate + i)
                     g, d = _sweep(stop - start, n, states, tile, history, rows, partial, rate, g, d)

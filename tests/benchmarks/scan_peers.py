@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,25 +56,33 @@ def torch_conv1d(x: Tensor, weight: Tensor, bias: Tensor, order: Tensor, rank: T
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds a call: the least wall time of several, and the mean processor time of all threads together.
+    """Seconds a call: the least wall time of all, and the least mean processor time of a round, threads added up.
 
     The least, because whatever else runs on the machine only ever adds. Processor time hardly feels a
-    neighbour; it is a mean because the clock lags behind for threads that are still running.
+    neighbour; within a round it is a mean because the clock lags behind for threads that are still running.
     """
 
     wall: float
     cpu: float
 
 
-def timing(call: Callable[[], Any], rounds: int) -> Timing:
-    """Time `rounds` calls; call it once before, if that has not been done to check it."""
-    walls = []
-    cpu = time.process_time()
+def timings(calls: Mapping[str, Callable[[], Any]], often: Collection[str] = (), rounds: int = 5) -> dict[str, Timing]:
+    """Time each of `calls`, once a round, or six times where its name is in `often`; each was called before.
+
+    The calls take turns, so that a slow minute of the machine hits all alike and never one side of a ratio.
+    """
+    walls: dict[str, list[float]] = {name: [] for name in calls}
+    cpus: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
-        wall = time.perf_counter()
-        call()
-        walls.append(time.perf_counter() - wall)
-    return Timing(min(walls), (time.process_time() - cpu) / rounds)
+        for name, call in calls.items():
+            times = 6 if name in often else 1
+            cpu = time.process_time()
+            for _ in range(times):
+                wall = time.perf_counter()
+                call()
+                walls[name].append(time.perf_counter() - wall)
+            cpus[name].append((time.process_time() - cpu) / times)
+    return {name: Timing(min(walls[name]), min(cpus[name])) for name in calls}
 
 
 @numba.cfunc(numba.void(numba.types.voidptr), nopython=True)
@@ -97,7 +105,7 @@ def updates_per_second() -> float:
     """Roof of the arithmetic: one exp2, two FMA and two products per state and step, on all threads."""
     sweeps = 20000
     run(_updates, [sweeps], 1, 0)
-    each = timing(lambda: run(_updates, [sweeps], 1, 0), 9)
+    each = timings({"updates": lambda: run(_updates, [sweeps], 1, 0)}, rounds=9)["updates"]
     return THREADS * sweeps * 16 * (BYTES // 4) / each.wall
 
 
@@ -105,7 +113,7 @@ def copy_bytes_per_second() -> float:
     """Roof of the memory: bytes read plus written by a copy of 256 MiB."""
     source = torch.ones(64 * 2**20)
     target = torch.empty_like(source)
-    return 2 * source.numel() * 4 / timing(lambda: target.copy_(source), 5).wall
+    return 2 * source.numel() * 4 / timings({"copy": lambda: target.copy_(source)})["copy"].wall
 
 
 def in_new_process(script: str) -> float:

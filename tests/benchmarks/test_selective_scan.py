@@ -90,7 +90,7 @@ def test_scan_against_peers(benchmark: Any, shape: tuple[int, int, int], mode: s
         _close(calls[name](), right)
     del right
     benchmark.pedantic(calls["ours"], rounds=15, warmup_rounds=3)
-    times = {name: peers.timing(call, 30 if "ours" in name else 3) for name, call in calls.items()}
+    times = peers.timings(calls, often=("ours", "ours, natural order"))
     best = times["ours"]
     updates = shape[0] * shape[1] * shape[2] * STATES * (1 if mode == "inference" else 3)
     benchmark.extra_info |= {
@@ -115,9 +115,11 @@ def test_scan_against_length(benchmark: Any, length: int, dtype: torch.dtype, ro
     x = _inputs(1, 384, length, dtype)
     with torch.no_grad():
         benchmark.pedantic(lambda: _ours(x, x["order"]), rounds=9, warmup_rounds=2)
-        best, natural = (peers.timing(lambda order=o: _ours(x, order), 20) for o in (x["order"], None))
+        orders = {"random": lambda: _ours(x, x["order"]), "natural": lambda: _ours(x, None)}
+        best, natural = peers.timings(orders, often=orders).values()
     leaves = [x[k].requires_grad_() for k in ("u", "delta", "A", "B", "C", "D", "bias")]
-    both = peers.timing(_both(lambda: _ours(x, x["order"]), leaves, torch.ones_like(x["u"])), 10)
+    step = _both(lambda: _ours(x, x["order"]), leaves, torch.ones_like(x["u"]))
+    both = peers.timings({"both": step}, often=("both",), rounds=2)["both"]
     benchmark.extra_info |= {
         "L": length,
         "dtype": str(dtype),
@@ -153,7 +155,7 @@ def test_conv_against_conv1d(benchmark: Any, shape: tuple[int, int, int], mode: 
         ours, peer = _both(ours, leaves, dy), _both(peer, leaves, dy)
     _close(ours(), peer())
     benchmark.pedantic(ours, rounds=15, warmup_rounds=3)
-    best, other = peers.timing(ours, 30), peers.timing(peer, 7)
+    best, other = peers.timings({"ours": ours, "torch": peer}, often=("ours", "torch")).values()
     benchmark.extra_info |= {
         "shape": shape,
         "mode": mode,

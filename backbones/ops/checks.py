@@ -85,17 +85,18 @@ def order_values(order: Tensor | None) -> None:
 def negative(A: Tensor) -> None:
     """Refuse an A with an entry that is not negative.
 
-    Off the CPU, reading a value back stalls the device: there, only the first A of each shape is read.
+    Off the CPU, reading values back stalls the device: there, one good A of each shape stands for all others.
     """
     if A.is_meta:
         return
-    if A.device.type != "cpu":
-        key = (A.device, A.shape)
-        if key in _negative_on_device or (A.is_cuda and torch.cuda.is_current_stream_capturing()):
-            return
-        _negative_on_device.add(key)
+    key = (A.device, A.shape)
+    elsewhere = A.device.type != "cpu"
+    if elsewhere and (key in _negative_on_device or (A.is_cuda and torch.cuda.is_current_stream_capturing())):
+        return
     if faults := int((A.detach() >= 0).sum()):
         raise not_negative(A, faults)
+    if elsewhere:
+        _negative_on_device.add(key)
 
 
 def not_negative(A: Tensor, faults: int) -> ValueError:

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backbones.ops import causal_conv
+from backbones.ops import causal_conv, checks
 from tests.backbones.ops.cases import scan_inputs
 
 SCAN_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
@@ -90,6 +90,19 @@ def test_compiled_code_checks_the_order_too() -> None:
     assert compiled(x, torch.arange(4)).shape == x.shape
     with pytest.raises(ValueError, match="exactly once"):
         compiled(x, torch.tensor([0, 0, 1, 2]))
+
+
+def test_off_the_cpu_a_bad_a_is_refused_again_and_a_good_one_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Elsewhere(torch.Tensor):
+        device = torch.device("xpu", 0)
+
+    monkeypatch.setattr(checks, "_negative_on_device", set())
+    bad, good = torch.ones(3, 2).as_subclass(Elsewhere), -torch.ones(3, 2).as_subclass(Elsewhere)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="6 of 6 entries are not negative"):
+            checks.negative(bad)
+    checks.negative(good)
+    checks.negative(bad)  # Reading it would stall the device for every call.
 
 
 sizes = st.integers(0, 4)

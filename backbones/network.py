@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from backbones.config.base import ScanConfig, SizedConfig
 from backbones.layers import fused
 from backbones.layers.patches import check_input, to_image
-from backbones.ops import backends
+from backbones.ops.choice import tried
 from backbones.ops.self_check import FAILED
 from zigbench.backbone import Geometry
 from zigbench.scan import layer_orders
@@ -40,7 +40,8 @@ class Network(nn.Module):
         """What mixes the tokens of such a network on ``device``, for its record: "cpu (numba 0.60)"."""
         if not isinstance(config, ScanConfig):
             return f"scaled_dot_product_attention (torch {torch.__version__})"
-        return next(f"{found.name} ({found.version})" for found in backends(device) if found.chosen)
+        chosen = tried(device)[-1]
+        return f"{chosen.name} ({chosen.version})"
 
     @classmethod
     def kernel_faults(cls, config: SizedConfig, device: torch.device) -> list[str]:
@@ -52,7 +53,7 @@ class Network(nn.Module):
             fused.load(device)
         if not isinstance(config, ScanConfig):
             return []
-        return [f"{found.name}: {found.reason}" for found in backends(device) if found.reason.startswith(FAILED)]
+        return [f"{found.name}: {found.reason}" for found in tried(device) if found.reason.startswith(FAILED)]
 
     @staticmethod
     def teach_counter() -> None:

@@ -20,6 +20,7 @@ import functools
 import importlib
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from types import ModuleType
@@ -71,10 +72,26 @@ def backends(device: torch.device | str | None = None) -> tuple[BackendStatus, .
     """Status of every backend for float32 tensors on `device` (default: the accelerator, else the CPU)."""
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(device)
+    return _statuses(_indexed(torch.device(device)), list(_BACKENDS))
+
+
+def tried(device: torch.device | str) -> tuple[BackendStatus, ...]:
+    """Status of the backends up to the one that `auto` takes on `device`, which is the last; no other is loaded."""
+    device = _indexed(torch.device(device))
+    names = list(_BACKENDS)
+    return _statuses(device, names[: names.index(_first_usable(device)) + 1])
+
+
+@functools.cache
+def _indexed(device: torch.device) -> torch.device:
+    """The device by the name that its tensors give it, so that none is checked twice: "cuda" is "cuda:0"."""
+    return torch.empty(0, device=device).device
+
+
+def _statuses(device: torch.device, names: Sequence[str]) -> tuple[BackendStatus, ...]:
     chosen = _first_usable(device)
     found = []
-    for backend in _BACKENDS.values():
+    for backend in map(_BACKENDS.__getitem__, names):
         fault = _fault(backend.name, device)
         if backend.name == chosen:
             reason = f"chosen on {device.type}: the first that works, in the order {', '.join(_BACKENDS)}"
@@ -124,7 +141,8 @@ def _fault(name: str, device: torch.device) -> str:
 @functools.cache
 def _first_usable(device: torch.device) -> str:
     name = next(name for name in _BACKENDS if not _fault(name, device))
-    level = logging.INFO if name != "reference" or device.type == "cpu" else logging.WARNING
+    # Shapes alone are computed by nobody; of real tensors, only those on a CPU should end up there.
+    level = logging.INFO if name != "reference" or device.type in ("cpu", "meta") else logging.WARNING
     _log.log(level, "selective scan and causal convolution on %s: backend %s", device, name)
     return name
 

@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from backbones.config import ZigMaConfig
+from backbones.network import Network
 from backbones.ops import backends, choice, mamba_ssm, reference, self_check
 from tests.backbones.ops.cases import error, scan_inputs
 
@@ -80,6 +82,36 @@ def test_first_use_inside_a_compiler_runs_the_self_check_on_real_tensors(fresh: 
     torch._dynamo.reset()
     compiled = torch.compile(lambda: inputs.call(), backend="aot_eager", fullgraph=True)
     assert torch.equal(compiled(), inputs.call(backend="cpu"))
+
+
+def test_a_device_is_checked_once_by_whichever_name(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = []
+    monkeypatch.setattr(self_check, "run", lambda scan, conv, device: checked.append(device) or "")
+    backends("cpu:0")  # As tensors name it: "cpu". A GPU's tensors have a number where its name may have none.
+    scan_inputs(1, 4, 3, 2).call()
+    assert checked == [torch.device("cpu")]
+
+
+def test_only_what_comes_before_the_chosen_one_is_held_against_it(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = {"cpu": "runs on cpu, not on this", "triton": "", "mamba-ssm": f"{self_check.FAILED}: it is off"}
+    asked = []
+    monkeypatch.setattr(choice, "_fault", lambda name, device: asked.append(name) or faults[name])
+    here = torch.device("cpu")
+    assert [found.name for found in choice.tried(here)] == ["cpu", "triton"]
+    assert Network.kernels(ZigMaConfig(), here).startswith("triton (")
+    assert Network.kernel_faults(ZigMaConfig(), here) == []
+    assert "mamba-ssm" not in asked  # It takes seconds to import, and nothing would call it.
+    faults["triton"] = f"{self_check.FAILED}: it is off"
+    faults["mamba-ssm"] = ""
+    choice._first_usable.cache_clear()
+    assert Network.kernel_faults(ZigMaConfig(), here) == [f"triton: {self_check.FAILED}: it is off"]
+
+
+def test_shapes_alone_warn_of_no_slow_kernels(fresh: None, caplog: pytest.LogCaptureFixture) -> None:
+    inputs = scan_inputs(1, 4, 3, 2)
+    shapes = type(inputs)(*(x.to("meta") for x in vars(inputs).values()))
+    shapes.call(u=shapes.u.requires_grad_())
+    assert [r for r in caplog.records if r.levelname == "WARNING"] == []
 
 
 @pytest.fixture

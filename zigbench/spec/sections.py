@@ -204,7 +204,8 @@ class TrainingSpec(Spec):
         checkpoint_every: steps between checkpoints, beside those by time.
         keep_every: checkpoints at multiples of so many steps are never removed.
         log_every: steps a line of the log; None for about a thousand lines in all.
-        sinks: where the log goes beside ``log.jsonl``.
+        sinks: where the log goes beside ``log.jsonl``, with the extra ``track``; what Weights & Biases gets stays on
+            this machine where ``WANDB_MODE=offline`` is set.
     """
 
     steps: Positive = 400_000

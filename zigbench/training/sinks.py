@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from zigbench.folder import RunFolder
+
 log = logging.getLogger(__name__)
+
+LAST_WAIT = 60.0
+"""Seconds that Weights & Biases gets at a run's end to upload what it still holds; the rest stays in its folder."""
 
 
 class Sink(Protocol):
@@ -40,19 +46,39 @@ class TensorBoard:
 
 
 class WeightsAndBiases:
-    """A run named after the folder; with ``WANDB_MODE=offline`` nothing leaves the machine.
+    """A run with the folder's name as its id and the spec as its config.
+
+    With ``WANDB_MODE=offline`` nothing leaves the machine; ``wandb sync`` sends what was kept, all lives to one run.
+
+    A life after the first adds to the same run. Its steps that are done again bring the figures that W&B has already,
+    which it keeps once. After a rewind they bring others: these follow those before, for W&B takes back nothing, and
+    are drawn where they belong, over the metric ``step``.
 
     Raises:
         ModuleNotFoundError: wandb is not installed.
+        wandb.Error: there is no key, or the service can't be reached (within ``WANDB_INIT_TIMEOUT`` seconds).
     """
 
     def __init__(self, folder: Path, step: int) -> None:
         import wandb
 
-        self._run = wandb.init(project="zigbench", id=folder.name, dir=str(folder), resume="allow", reinit=True)
+        spec = RunFolder(folder).spec
+        self._run = wandb.init(
+            project="zigbench",
+            id=folder.name,
+            dir=str(folder),
+            config=json.loads(spec.read_text(encoding="utf-8")) if spec.exists() else {},
+            resume="allow",
+            reinit="create_new",
+            settings=wandb.Settings(console="off", finish_timeout=LAST_WAIT, finish_timeout_raises=True),
+        )
+        self._run.define_metric("step", hidden=True)
+        self._run.define_metric("*", step_metric="step")
+        self._row = step
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
-        self._run.log(dict(figures), step=step)
+        self._row = max(step, self._row + 1)
+        self._run.log({"step": step, **figures}, step=self._row, commit=True)
 
     def close(self) -> None:
         self._run.finish()

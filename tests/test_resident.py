@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -37,3 +38,29 @@ def test_a_process_does_not_inherit_the_peak_of_the_one_that_started_it() -> Non
 def test_where_the_system_tells_no_more_the_inherited_peak_stands_for_both(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resident, "STATUS", Path("/nowhere"))
     assert MIB < resident.now() <= resident.most()
+
+
+AGAIN_AND_AGAIN = """
+from resource import RUSAGE_SELF, getrusage
+from zigbench import resident
+print({keep})
+def use():
+    blocks = [b"x" * (24 << 20) for _ in range(4)]
+use(), use()
+before = getrusage(RUSAGE_SELF).ru_minflt
+use(), use()
+print(getrusage(RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators are left as they are")
+def test_what_is_freed_and_kept_is_used_again_without_a_new_page() -> None:
+    def faults(keep: str) -> int:
+        script = AGAIN_AND_AGAIN.format(keep=keep)
+        said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+        assert said[0] == keep.replace("resident.keep_freed()", "True")
+        return int(said[1])
+
+    pages = 2 * 4 * (24 * MIB // mmap.PAGESIZE)
+    assert faults("None") > pages // 2
+    assert faults("resident.keep_freed()") < pages // 100

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 
+from zigbench import resident
 from zigbench.apart import Apart
 from zigbench.claim import HEARTBEAT, SILENCE, BusyError
 from zigbench.folder import RunFolder
@@ -51,7 +52,7 @@ def main(root: Path, cpus: int, tasks: int, gpus: int, limit: float | None = Non
     _import_torch(cpus)
     from zigbench.run import execute
 
-    together = tasks or (_at_most_one_a_gpu(gpus) if gpus else 1)
+    together = tasks or _at_most_one_a_gpu(gpus)
     if apart is not None:
         for name in LAZY:
             importlib.import_module(name)
@@ -131,9 +132,13 @@ def _import_torch(cpus: int) -> None:
     import torch
 
     torch.set_num_threads(cpus)
+    resident.keep_freed()
 
 
 def _at_most_one_a_gpu(gpus: int) -> int:
+    if gpus < 2:
+        # Not even counted: where torch has to ask CUDA for their number, no process forked from this one may use them.
+        return 1
     import torch
 
     return max(1, min(gpus, torch.cuda.device_count()))

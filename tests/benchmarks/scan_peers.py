@@ -6,13 +6,16 @@ zigzag code does it. None of them fuses the order, the softplus or the gate.
 
 from __future__ import annotations
 
-import importlib
+import ctypes
+import importlib.util
+import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -21,10 +24,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv1d, silu, softplus
 
-from backbones.ops import reference
+from backbones.ops import reference, selective_scan
 from backbones.ops.cpu_vector import BYTES, exp2, fill, fma, load, store
 from backbones.ops.cpu_workers import run
 
+STATES = 16
+OWN = ("ours", "ours, natural order")
+CHECKED = 2e-4
+"""Largest error against a float32 peer, relative to the largest entry."""
 THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -85,6 +92,75 @@ def timings(calls: Mapping[str, Callable[[], Any]], often: Collection[str] = (),
     return {name: Timing(min(walls[name]), min(cpus[name])) for name in calls}
 
 
+def inputs(batch: int, channels: int, length: int, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
+    g = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=g)
+
+    streams = {
+        "u": normal(batch, length, channels),
+        "delta": normal(batch, length, channels) * 0.5 - 2.0,
+        "B": normal(batch, length, STATES),
+        "C": normal(batch, length, STATES),
+    }
+    given = {name: x.to(dtype) for name, x in streams.items()}
+    given["A"] = -torch.exp(torch.rand(channels, STATES, generator=g) * 2.77)
+    given |= {"D": normal(channels), "bias": 0.1 * normal(channels)}
+    order = torch.randperm(length, generator=g)
+    return given | {"order": order, "rank": torch.argsort(order)}
+
+
+def ours(x: dict[str, Tensor], order: Tensor | None) -> Tensor:
+    return selective_scan(
+        x["u"], x["delta"], x["A"], x["B"], x["C"], x["D"], delta_bias=x["bias"], order=order, backend="cpu"
+    )
+
+
+def peer(function: Callable[..., Tensor], x: dict[str, Tensor]) -> Tensor:
+    return function(*(x[k] for k in ("u", "delta", "A", "B", "C", "D", "bias", "order", "rank")))
+
+
+def both(call: Callable[[], Tensor], leaves: list[Tensor], dy: Tensor) -> Callable[[], Any]:
+    return lambda: torch.autograd.grad(call(), leaves, dy)
+
+
+def close(found: Any, right: Any) -> None:
+    found, right = ((x,) if isinstance(x, Tensor) else x for x in (found, right))
+    for a, b in zip(found, right, strict=True):
+        assert float((a - b).abs().max()) <= CHECKED * float(b.abs().max())
+
+
+def checked_calls(shape: tuple[int, int, int], mode: str) -> dict[str, Callable[[], Any]]:
+    """The scan, along both orders, and its peers: all give the same results."""
+    x = inputs(*shape)
+    calls = {"ours": lambda: ours(x, x["order"]), "ours, natural order": lambda: ours(x, None)}
+    if importlib.util.find_spec("mambapy"):
+        calls["mambapy pscan"] = lambda: peer(mambapy_pscan, x)
+    calls["sequential"] = lambda: peer(sequential, x)
+    if mode != "inference":
+        leaves = [x[k].requires_grad_() for k in ("u", "delta", "A", "B", "C", "D", "bias")]
+        dy = torch.randn(x["u"].shape, generator=torch.Generator().manual_seed(1))
+        calls = {name: both(call, leaves, dy) for name, call in calls.items()}
+    right = calls["sequential"]()
+    for name in calls.keys() - {"sequential", "ours, natural order"}:
+        close(calls[name](), right)
+    return calls
+
+
+def times_with_kept_memory(shape: tuple[int, int, int], mode: str) -> dict[str, float]:
+    """Seconds of a call where each finds the memory of those before it again; changes this process for good.
+
+    What a call allocates and frees goes back to the system by default, and new pages must be cleared for the next. How
+    much time that takes depends on the system, not on the algorithm; a scan that holds all states at once pays most.
+    """
+    no_mappings, trim_threshold = -4, -1  # of malloc.h
+    libc = ctypes.CDLL(None)
+    assert libc.mallopt(no_mappings, 0)
+    assert libc.mallopt(trim_threshold, 2**31 - 1)
+    return {name: t.wall for name, t in timings(checked_calls(shape, mode), often=OWN).items()}
+
+
 @numba.cfunc(numba.void(numba.types.voidptr), nopython=True)
 def _updates(arguments):  # type: ignore[no-untyped-def]
     """State updates on sixteen states that never leave the first-level cache; p[2] sweeps over them."""
@@ -116,8 +192,9 @@ def copy_bytes_per_second() -> float:
     return 2 * source.numel() * 4 / timings({"copy": lambda: target.copy_(source)})["copy"].wall
 
 
-def in_new_process(script: str) -> float:
-    """The last number a Python script prints, run on its own with this process's thread count."""
+def in_new_process(script: str) -> Any:
+    """What a Python script prints last, as JSON, run on its own with this process's thread count."""
     command = [sys.executable, "-c", f"import torch\ntorch.set_num_threads({THREADS})\n{script}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(done.stdout.split()[-1])
+    here = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | here)
+    return json.loads(done.stdout.splitlines()[-1])

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable, Iterator
+import platform
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
-from backbones.ops import causal_conv, selective_scan
+from backbones.ops import causal_conv
 from tests.benchmarks import scan_peers as peers
 
-STATES = 16
 SHAPES = [(1, 1536, 1024), (8, 512, 256), (2, 768, 4096)]  # batch, d_inner, L
 LENGTHS = [256, 1024, 4096, 16384, 65536]
-_CHECKED = 2e-4  # largest error against a float32 peer, relative to the largest entry
 
 
 @pytest.fixture(autouse=True)
@@ -34,91 +31,43 @@ def roof() -> dict[str, float]:
     return {"updates_per_s": peers.updates_per_second(), "copy_bytes_per_s": peers.copy_bytes_per_second()}
 
 
-def _inputs(batch: int, channels: int, length: int, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-    g = torch.Generator().manual_seed(0)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=g)
-
-    streams = {
-        "u": normal(batch, length, channels),
-        "delta": normal(batch, length, channels) * 0.5 - 2.0,
-        "B": normal(batch, length, STATES),
-        "C": normal(batch, length, STATES),
-    }
-    given = {name: x.to(dtype) for name, x in streams.items()}
-    given["A"] = -torch.exp(torch.rand(channels, STATES, generator=g) * 2.77)
-    given |= {"D": normal(channels), "bias": 0.1 * normal(channels)}
-    order = torch.randperm(length, generator=g)
-    return given | {"order": order, "rank": torch.argsort(order)}
-
-
-def _ours(x: dict[str, Tensor], order: Tensor | None) -> Tensor:
-    return selective_scan(
-        x["u"], x["delta"], x["A"], x["B"], x["C"], x["D"], delta_bias=x["bias"], order=order, backend="cpu"
-    )
-
-
-def _peer(function: Callable[..., Tensor], x: dict[str, Tensor]) -> Tensor:
-    return function(*(x[k] for k in ("u", "delta", "A", "B", "C", "D", "bias", "order", "rank")))
-
-
-def _both(call: Callable[[], Tensor], leaves: list[Tensor], dy: Tensor) -> Callable[[], Any]:
-    return lambda: torch.autograd.grad(call(), leaves, dy)
-
-
-def _close(found: Any, right: Any) -> None:
-    found, right = ((x,) if isinstance(x, Tensor) else x for x in (found, right))
-    for a, b in zip(found, right, strict=True):
-        assert float((a - b).abs().max()) <= _CHECKED * float(b.abs().max())
-
-
 @pytest.mark.parametrize("mode", ["inference", "forward and backward"])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s[0]}x{s[1]}x{s[2]}")
 def test_scan_against_peers(benchmark: Any, shape: tuple[int, int, int], mode: str, roof: dict[str, float]) -> None:
-    x = _inputs(*shape)
-    calls = {"ours": lambda: _ours(x, x["order"]), "ours, natural order": lambda: _ours(x, None)}
-    if importlib.util.find_spec("mambapy"):
-        calls["mambapy pscan"] = lambda: _peer(peers.mambapy_pscan, x)
-    calls["sequential"] = lambda: _peer(peers.sequential, x)
-    if mode != "inference":
-        leaves = [x[k].requires_grad_() for k in ("u", "delta", "A", "B", "C", "D", "bias")]
-        dy = torch.randn(x["u"].shape, generator=torch.Generator().manual_seed(1))
-        calls = {name: _both(call, leaves, dy) for name, call in calls.items()}
-    right = calls["sequential"]()
-    for name in calls.keys() - {"sequential", "ours, natural order"}:
-        _close(calls[name](), right)
-    del right
+    calls = peers.checked_calls(shape, mode)
     benchmark.pedantic(calls["ours"], rounds=15, warmup_rounds=3)
-    times = peers.timings(calls, often=("ours", "ours, natural order"))
+    times = peers.timings(calls, often=peers.OWN)
     best = times["ours"]
-    updates = shape[0] * shape[1] * shape[2] * STATES * (1 if mode == "inference" else 3)
+    updates = shape[0] * shape[1] * shape[2] * peers.STATES * (1 if mode == "inference" else 3)
     benchmark.extra_info |= {
         "shape": shape,
         "mode": mode,
         "threads": peers.THREADS,
         "seconds": {name: t.wall for name, t in times.items()},
         "processor seconds": {name: t.cpu for name, t in times.items()},
-        "ratio": {name: t.wall / best.wall for name, t in times.items() if "ours" not in name},
-        "ratio of processor time": {name: t.cpu / best.cpu for name, t in times.items() if "ours" not in name},
+        "ratio": {name: t.wall / best.wall for name, t in times.items() if name not in peers.OWN},
+        "ratio of processor time": {name: t.cpu / best.cpu for name, t in times.items() if name not in peers.OWN},
         "random over natural order": best.wall / times["ours, natural order"].wall,
         "random over natural order, processor time": best.cpu / times["ours, natural order"].cpu,
         "roof": roof,
         # A backward pass repeats the forward's updates and does as much again on the way back.
         "share of arithmetic roof": updates / best.wall / roof["updates_per_s"],
     }
+    if platform.libc_ver()[0] == "glibc":
+        script = _KEPT.format(shape=shape, mode=mode)
+        benchmark.extra_info["seconds, memory kept"] = peers.in_new_process(script)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("length", LENGTHS)
 def test_scan_against_length(benchmark: Any, length: int, dtype: torch.dtype, roof: dict[str, float]) -> None:
-    x = _inputs(1, 384, length, dtype)
+    x = peers.inputs(1, 384, length, dtype)
     with torch.no_grad():
-        benchmark.pedantic(lambda: _ours(x, x["order"]), rounds=9, warmup_rounds=2)
-        orders = {"random": lambda: _ours(x, x["order"]), "natural": lambda: _ours(x, None)}
+        benchmark.pedantic(lambda: peers.ours(x, x["order"]), rounds=9, warmup_rounds=2)
+        orders = {"random": lambda: peers.ours(x, x["order"]), "natural": lambda: peers.ours(x, None)}
         best, natural = peers.timings(orders, often=orders).values()
     leaves = [x[k].requires_grad_() for k in ("u", "delta", "A", "B", "C", "D", "bias")]
-    step = _both(lambda: _ours(x, x["order"]), leaves, torch.ones_like(x["u"]))
+    step = peers.both(lambda: peers.ours(x, x["order"]), leaves, torch.ones_like(x["u"]))
     both = peers.timings({"both": step}, often=("both",), rounds=2)["both"]
     benchmark.extra_info |= {
         "L": length,
@@ -129,7 +78,7 @@ def test_scan_against_length(benchmark: Any, length: int, dtype: torch.dtype, ro
         "processor ns per token, forward and backward": both.cpu / length * 1e9,
         "random over natural order": best.wall / natural.wall,
         "random over natural order, processor time": best.cpu / natural.cpu,
-        "share of arithmetic roof": 384 * length * STATES / best.wall / roof["updates_per_s"],
+        "share of arithmetic roof": 384 * length * peers.STATES / best.wall / roof["updates_per_s"],
     }
 
 
@@ -152,8 +101,8 @@ def test_conv_against_conv1d(benchmark: Any, shape: tuple[int, int, int], mode: 
     if mode != "inference":
         leaves = [t.requires_grad_() for t in (x, weight, bias)]
         dy = torch.randn(x.shape, generator=g)
-        ours, peer = _both(ours, leaves, dy), _both(peer, leaves, dy)
-    _close(ours(), peer())
+        ours, peer = peers.both(ours, leaves, dy), peers.both(peer, leaves, dy)
+    peers.close(ours(), peer())
     benchmark.pedantic(ours, rounds=15, warmup_rounds=3)
     best, other = peers.timings({"ours": ours, "torch": peer}, often=("ours", "torch")).values()
     benchmark.extra_info |= {
@@ -165,6 +114,12 @@ def test_conv_against_conv1d(benchmark: Any, shape: tuple[int, int, int], mode: 
         "ratio of processor time": {"torch conv1d": other.cpu / best.cpu},
     }
 
+
+_KEPT = """
+import json
+import scan_peers
+print(json.dumps(scan_peers.times_with_kept_memory({shape}, "{mode}")))
+"""
 
 _PREPARE = """
 from backbones.ops import selective_scan

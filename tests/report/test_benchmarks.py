@@ -23,7 +23,7 @@ def entry(name: str, told: dict[str, Any]) -> dict[str, Any]:
 def of_a_processor() -> dict[str, Any]:
     against = {
         "shape": [1, 1536, 1024], "mode": "inference", "seconds": {"ours": 0.5, "sequential": 16.0, "<pscan>": 7.0},
-        "share of arithmetic roof": 0.6,
+        "seconds, memory kept": {"ours": 0.25, "sequential": 2.0}, "share of arithmetic roof": 0.6,
     }  # fmt: skip
     lengths = [
         {"L": n, "dtype": "torch.float32", "ns per token": 50.0, "ns per token, forward and backward": 200.0,
@@ -66,6 +66,8 @@ def test_a_processors_file(folder: Path) -> None:
     read = benchmarks.read(folder / "laptop.json")
     assert (read.machine, read.day, read.commit) == ("Some Processor, 2 cores", "2026-11-21", "0123456789 and changes")
     assert {t.implementation for t in read.timings if t.channels == 1536} == {"ours", "sequential", "<pscan>"}
+    kept = {t.implementation: t.seconds for t in read.timings if t.kept}
+    assert kept == {"ours": 0.25, "sequential": 2.0}
     per_length = [t for t in read.timings if t.channels == 384 and t.mode == "inference"]
     assert [t.seconds for t in per_length] == pytest.approx([50e-9 * n for n in LENGTHS])
     assert len(read.parts) == 5
@@ -92,6 +94,7 @@ def test_the_page_answers_beside_each_peer_and_names_what_it_could_not_read(fold
     page = report.write_benchmarks(folder, tmp_path / "benchmarks", command="zigbench report --benchmarks")
     text = page.read_text()
     assert "On Some Processor, 2 cores, sequential takes 32 times as long and &lt;pscan&gt; takes 14 times" in text
+    assert "clearing of new pages, sequential takes 8 times as long." in text
     assert "On NVIDIA Some GPU, mamba-ssm takes 1.50 times as long" in text
     assert "odd.json is no file of benchmarks" in text
     drawn = {path.stem for path in (tmp_path / "benchmarks/figures").glob("*.svg")}

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zigbench import resident
 from zigbench.backbone import count_parameters
 from zigbench.efficiency import conditions, memory, roofline
 from zigbench.efficiency.ceilings import Ceilings, matmul, measure_ceilings
@@ -57,6 +58,7 @@ def measure(
     timing = facts["timing"] = {
         "mode": asked.mode, "precision": asked.precision, "compile": asked.compile, "cuda_graphs": asked.cuda_graphs,
         "threads": torch.get_num_threads(), "load": _load(), "device_type": device.type,
+        "keeps_freed": resident.keep_freed(),
     }  # fmt: skip
     tell("measuring ceilings", 0, 3)
     ceilings = measure_ceilings(device)

@@ -28,6 +28,7 @@ class Timing:
         seconds: one call takes.
         share: of the time that the roofline asks for; NaN where it was not told.
         extra: bytes allocated beside the inputs, over the bytes of the input u; NaN where they were not told.
+        kept: whether calls found the memory of those before them again, instead of asking the system for new pages.
     """
 
     op: str
@@ -41,11 +42,17 @@ class Timing:
     seconds: float
     share: float = math.nan
     extra: float = math.nan
+    kept: bool = False
+
+    @property
+    def how(self) -> str:
+        """Its mode, and its memory where that is kept."""
+        return f"{self.mode}, memory kept" if self.kept else self.mode
 
     @property
     def task(self) -> tuple[Any, ...]:
         """What implementations share that may be compared."""
-        return self.op, self.mode, self.batch, self.channels, self.length, self.dtype, self.order
+        return self.op, self.how, self.batch, self.channels, self.length, self.dtype, self.order
 
 
 @dataclass(frozen=True)
@@ -110,13 +117,13 @@ def _timings(timed: Timed) -> Iterator[Timing]:
     op = "convolution" if "conv" in timed.test else "scan"
     if "seconds" in told and "shape" in told:
         batch, channels, length = told["shape"]
-        for whose, seconds in told["seconds"].items():
+        each = [(*timed, False) for timed in told["seconds"].items()]
+        each += [(*timed, True) for timed in told.get("seconds, memory kept", {}).items()]
+        for whose, seconds, kept in each:
             order = "natural" if "natural" in whose else "random"
-            own = whose.startswith(OURS)
-            share = told.get("share of arithmetic roof", math.nan) if whose == OURS else math.nan
-            yield Timing(
-                op, OURS if own else whose, told["mode"], batch, channels, length, "float32", order, seconds, share
-            )
+            own = OURS if whose.startswith(OURS) else whose
+            share = told.get("share of arithmetic roof", math.nan) if whose == OURS and not kept else math.nan
+            yield Timing(op, own, told["mode"], batch, channels, length, "float32", order, seconds, share, kept=kept)
     elif "ns per token" in told:
         length, dtype = told["L"], told["dtype"].removeprefix("torch.")
         share = told.get("share of arithmetic roof", math.nan)

@@ -72,32 +72,42 @@ def write_benchmarks(folder: Path, out: Path, *, command: str) -> Path:
 
 
 def _answer(here: Benchmarks) -> str:
-    """The range of the ratios to each peer, in one sentence; "" where there is no peer."""
+    """The range of the ratios to each peer, in a sentence or two; "" where there is no peer."""
+    said = ""
+    if parts := _ranges(here, kept=False):
+        said = f"On {here.machine}, {wording.listed(parts)} as the kernels of this package."
+    if parts := _ranges(here, kept=True):
+        said += (
+            f" Where all calls find the memory of those before them again, so that no time goes into the system's"
+            f" clearing of new pages, {wording.listed(parts)}."
+        )
+    return said
+
+
+def _ranges(here: Benchmarks, *, kept: bool) -> list[str]:
+    """How many times as long each peer takes, in words."""
     ratios: dict[str, list[float]] = {}
-    for row in _ratios(here).values():
+    for row in _ratios(here, kept).values():
         for peer, ratio in row.items():
             ratios.setdefault(peer, []).append(ratio)
-    if not ratios:
-        return ""
-    parts = []
-    for peer, of in ratios.items():
-        ends = dict.fromkeys(wording.number(ratio, 3) for ratio in (min(of), max(of)))
-        parts.append(f"{peer} takes {' to '.join(ends)} times as long")
-    return f"On {here.machine}, {wording.listed(parts)} as the kernels of this package."
+    ends = {
+        peer: dict.fromkeys(wording.number(ratio, 3) for ratio in (min(of), max(of))) for peer, of in ratios.items()
+    }
+    return [f"{peer} takes {' to '.join(of)} times as long" for peer, of in ends.items()]
 
 
-def _ratios(here: Benchmarks) -> dict[str, dict[str, float]]:
-    """Times of peers over ours by task, along the same visiting order."""
+def _ratios(here: Benchmarks, *which: bool) -> dict[str, dict[str, float]]:
+    """Times of peers over ours by task, along the same visiting order; with memory kept or not, or both."""
     ours = {timing.task: timing.seconds for timing in here.timings if timing.implementation == OURS}
     rows: dict[str, dict[str, float]] = {}
     for timing in here.timings:
-        if timing.implementation != OURS and timing.task in ours:
+        if timing.implementation != OURS and timing.task in ours and (not which or timing.kept in which):
             rows.setdefault(_task(timing, here), {})[timing.implementation] = timing.seconds / ours[timing.task]
     return rows
 
 
 def _task(timing: Timing, here: Benchmarks) -> str:
-    shape = f"{timing.op}, {timing.batch}×{timing.length}×{timing.channels}, {timing.mode}"
+    shape = f"{timing.op}, {timing.batch}×{timing.length}×{timing.channels}, {timing.how}"
     several = len({t.order for t in here.timings if t.implementation != OURS}) > 1
     return f"{shape}, {timing.order} order" if several else shape
 
@@ -133,7 +143,7 @@ def _over_length(here: Benchmarks, figure: Any) -> dict[str, dict[str, tuple[Spo
     lines: dict[tuple[str, tuple[str, ...]], list[Spot]] = {}
     for timing in here.timings:
         value = figure(timing)
-        if timing.op == "scan" and math.isfinite(value):
+        if timing.op == "scan" and not timing.kept and math.isfinite(value):
             spot = Spot(float(timing.length), Rounds((value,)))
             lines.setdefault((timing.mode, _line(timing)), []).append(spot)
     long = {key: spots for key, spots in lines.items() if len({spot.x for spot in spots}) > 1}
@@ -168,7 +178,7 @@ def _kernel_table(here: Benchmarks) -> Table:
     )  # fmt: skip
     rows = [
         (
-            Entry(t.op), Entry(t.implementation), Entry(t.mode), Entry(str(t.batch), t.batch),
+            Entry(t.op), Entry(t.implementation), Entry(t.how), Entry(str(t.batch), t.batch),
             Entry(wording.number(t.length), t.length), Entry(wording.number(t.channels), t.channels),
             Entry(t.dtype), Entry(t.order), _figure(1e3 * t.seconds),
             _figure(t.seconds / ours[t.task] if t.task in ours and t.implementation != OURS else math.nan, 3),

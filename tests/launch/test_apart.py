@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -117,3 +119,20 @@ def test_a_limit_ends_a_cell_and_the_others_go_on(tmp_path, monkeypatch):
     assert all("took longer than 2 s" in event.error for event in finished)
     assert plan(cells, root).todo == ()
     assert len(plan(cells, root, ["timeout"]).todo) == 2
+
+
+def test_a_process_that_forks_runs_asks_nothing_of_cuda(tmp_path):
+    # A forked process can't use a GPU once the one it was forked from has asked CUDA for anything, be it how many.
+    script = f"""
+import os
+from pathlib import Path
+import torch
+from zigbench.worker import main
+torch.cuda.device_count = torch.cuda.is_available = torch._C._cuda_getDeviceCount = lambda: os._exit(3)
+main(Path({str(tmp_path)!r}), 1, 0, 1, 60.0)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+        ready = worker.stdout.readline()
+        worker.stdin.close()
+    assert b"ready" in ready
+    assert worker.returncode == 0

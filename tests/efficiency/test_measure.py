@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from zigbench.backbone import Geometry, build_from, count_parameters
-from zigbench.efficiency import DoesNotFitError, measure
+from zigbench.efficiency import DoesNotFitError, measure, memory
+from zigbench.efficiency.ceilings import Ceilings
 from zigbench.efficiency.counting import counted_flops
-from zigbench.efficiency.measure import load_kernels, scaled
+from zigbench.efficiency.measure import _measured, load_kernels, scaled
 from zigbench.efficiency.subject import Subject
 from zigbench.folder import RunFolder
 from zigbench.registry import backbones, load_object
@@ -166,6 +167,29 @@ def test_what_is_compiled_is_held_against_the_plain_network(monkeypatch, mode, s
     else:
         found, _ = figures(asked)
         assert found["compile_time"].value > 0
+
+
+@pytest.mark.parametrize(
+    ("ways", "expected"),
+    [
+        ({"efficiency__compile": True}, ["evaluations", "compile", "forget_peak"]),
+        # Replaying a graph allocates nothing: its peak is that of the capture.
+        ({"efficiency__cuda_graphs": True}, ["evaluations", "forget_peak", "capture"]),
+        (
+            {"efficiency__compile": True, "efficiency__cuda_graphs": True},
+            ["evaluations", "compile", "forget_peak", "capture"],
+        ),
+    ],
+)
+def test_the_peak_is_that_of_what_is_timed(monkeypatch, ways, expected):
+    done = []
+    evaluations = Subject.evaluations
+    monkeypatch.setattr(Subject, "evaluations", lambda subject: done.append("evaluations") or evaluations(subject))
+    for owner, name in ((Subject, "compile"), (Subject, "capture"), (memory, "forget_peak")):
+        monkeypatch.setattr(owner, name, lambda _, name=name: done.append(name))
+    ceilings = Ceilings(copy=1e9, matmul_float32=1e9, matmul_bfloat16=1e9, exp=1e9)
+    _measured(spec(efficiency__mode="sampling", **ways), CPU, ceilings, 1.0, {})
+    assert done == expected
 
 
 @pytest.mark.parametrize("name", ["zigma", "dit"])

@@ -113,9 +113,11 @@ def _measured(
     process = memory.ProcessMemory()
     subject = Subject.build(spec, device)
     first_call, account = _first_call(subject, capacity)
+    # Counted before the peak is: for this the network itself is called, neither compiled nor captured.
+    calls = subject.evaluations() if asked.mode == "sampling" else 1
     compile_time = _prepare(subject, asked)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    if not asked.cuda_graphs:
+        memory.forget_peak(device)
     before = conditions.read()
     taken = measure_times(subject.call, device, seconds=asked.seconds)
     after = conditions.read()
@@ -123,7 +125,6 @@ def _measured(
     disturbed = [*conditions.disturbances(before, after), *gpu.disturbances]
     timing |= {"steady": taken.steady, "warm_up": len(taken.warm_up), "repeats": len(taken.samples)}
     timing |= {"disturbed": disturbed, "gpu": dict(gpu.facts)}
-    calls = subject.evaluations() if asked.mode == "sampling" else 1
     return (
         *_speed(taken, asked.batch),
         _figure("first_call", first_call, "s", better=False),
@@ -164,6 +165,7 @@ def _prepare(subject: Subject, asked: EfficiencySpec) -> float | None:
         with config.patch(force_disable_caches=True):
             compile_time = once(subject.call, subject.device)
     if asked.cuda_graphs:
+        memory.forget_peak(subject.device)  # What a graph's calls take is taken here, once for all of them.
         subject.capture()
     for what, found in subject.results().items():
         # What is drawn anew in each call, such as a dropped path, can't be told from an error.

@@ -41,6 +41,12 @@ def state_tensors(optimizer: torch.optim.Optimizer | None) -> list[Tensor]:
     return [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
 
 
+def forget_peak(device: torch.device) -> None:
+    """Let the peaks that a GPU's allocator remembers begin anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 class Allocations(TorchDispatchMode):
     """Follows the tensors that are alive while the block runs, on devices whose allocator keeps no account.
 

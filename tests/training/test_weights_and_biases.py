@@ -39,6 +39,7 @@ def offline(tmp_path, monkeypatch):
     monkeypatch.setenv("NETRC", str(tmp_path / "home" / "netrc"))
     monkeypatch.setenv("WANDB_BASE_URL", UNREACHABLE)
     monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_X_SERVICE_WAIT", "120")  # A busy machine may take more than 30 seconds to start it.
     yield
     with contextlib.suppress(ConnectionError):  # One of the tests leaves a service that is gone.
         wandb.teardown()

@@ -35,12 +35,12 @@ def host_times(calls: list[Callable[[], Any]], repeats: int) -> list[float]:
     return samples
 
 
-def device_times(calls: list[Callable[[], Any]], repeats: int) -> list[float]:
-    """Seconds a call, replayed as a CUDA graph of all `calls`; without a GPU, the host's times."""
+def device_times(calls: list[Callable[[], Any]], repeats: int) -> tuple[list[float], str]:
+    """Seconds a call, and their clock: "graph" for a replayed CUDA graph of all `calls`, "host" where there is none."""
     for call in calls:
         call()
     if not CUDA:
-        return host_times(calls, repeats)
+        return host_times(calls, repeats), "host"
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -52,7 +52,7 @@ def device_times(calls: list[Callable[[], Any]], repeats: int) -> list[float]:
             for call in calls:
                 call()
     except RuntimeError:  # a peer that cannot be captured is timed as it is launched
-        return host_times(calls, repeats)
+        return host_times(calls, repeats), "host"
     graph.replay()
     samples = []
     for _ in range(repeats):
@@ -62,7 +62,7 @@ def device_times(calls: list[Callable[[], Any]], repeats: int) -> list[float]:
         end.record()
         end.synchronize()
         samples.append(start.elapsed_time(end) / 1e3 / len(calls))
-    return samples
+    return samples, "graph"
 
 
 @triton.jit
@@ -76,8 +76,8 @@ def _exponentials(out, rounds, BLOCK: tl.constexpr):
 def ceilings(size: int) -> dict[str, float]:
     """Bytes a second of a copy, read and written, and exponentials a second in registers; measured here and now."""
     source, target = torch.randn(size, device=DEVICE), torch.empty(size, device=DEVICE)
-    copy = statistics.median(device_times([lambda: target.copy_(source)], 9))
+    copy = statistics.median(device_times([lambda: target.copy_(source)], 9)[0])
     programs, rounds, block = (16 * triton_scan.warp_schedulers(DEVICE), 4096, 1024) if CUDA else (1, 4, 64)
     out = torch.empty(programs * block, device=DEVICE)
-    exp = statistics.median(device_times([lambda: _exponentials[(programs,)](out, rounds, BLOCK=block)], 5))
+    exp = statistics.median(device_times([lambda: _exponentials[(programs,)](out, rounds, BLOCK=block)], 5)[0])
     return {"copy_bytes_per_second": 8 * size / copy, "exp2_per_second": programs * rounds * block / exp}

@@ -5,7 +5,8 @@
 Three parts, in this order: a gate against the float64 reference (a kernel that fails it is not timed), the
 machine's ceilings (copy bandwidth, exponentials a second), and times of forward and forward + backward over L,
 batch and visiting order. Device time is the median over replays of a captured CUDA graph, each over another
-set of inputs where one set would fit the cache; host time is that of the same calls launched from Python.
+set of inputs where one set would fit the cache; host time is that of the same calls launched from Python. It stands
+for both, and the row says so, where a peer's calls can't be captured.
 Rows are written as they come, so that a run cut short still leaves its record. Exit status 1: the gate failed.
 """
 
@@ -28,6 +29,7 @@ from torch import Tensor
 from backbones.ops import reference, triton_conv, triton_scan
 
 CACHE_BYTES = 3 * 2**27  # input sets rotate until they exceed this: several times a GPU's L2
+TIMED = torch.bfloat16
 GATE = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}
 
 
@@ -83,6 +85,16 @@ def check_scan(shape: Shape) -> dict[str, float]:
     return {n: _error(f, w) for n, f, w in zip(names, found, (wanted.detach(), *grads), strict=True)}
 
 
+@torch.no_grad()
+def check_inference(shape: Shape) -> dict[str, float]:
+    """Relative error of y where no state is saved, which is split otherwise; the gradients need the saved one."""
+    inputs = shape.scan_inputs(seed=9)
+    order = shape.order("random")
+    given = [inputs[name] for name in SCAN_ARGUMENTS]
+    y, _ = triton_scan.scan_forward(*given, True, order, False)
+    return {"y": _error(y, reference.scan(*(x.double() for x in given), True, order))}
+
+
 def check_conv(shape: Shape) -> dict[str, float]:
     inputs = shape.scan_inputs(seed=8)
     order, weight = shape.order("random"), inputs["A"][:, :4].contiguous()
@@ -96,16 +108,23 @@ def check_conv(shape: Shape) -> dict[str, float]:
     return {n: _error(f, w) for n, f, w in zip(names, found, (wanted.detach(), *grads), strict=True)}
 
 
-def gate(channels: int, states: int, lengths: list[int]) -> list[dict[str, Any]]:
-    """One entry a kernel, shape and type: the errors, the limit and whether it passed."""
-    found = []
-    for dtype, limit in GATE.items():
+def gate(channels: int, states: int, lengths: list[int], timed: list[tuple[int, int]]) -> list[dict[str, Any]]:
+    """One entry a kernel, shape and type: the errors, the limit and whether it passed.
+
+    Gradients are compared at `lengths`, since the reference keeps all states for them; inference at each of the
+    (batch, length) that are `timed`, since how many channels a lane has depends on them.
+    """
+    checks: list[tuple[str, Callable[[Shape], dict[str, float]], Shape]] = []
+    for dtype in GATE:
         for batch, length in [(2, lengths[0]), (1, lengths[-1])]:
             shape = Shape(batch, length, channels, states, dtype)
-            for name, check in (("scan", check_scan), ("conv", check_conv)):
-                errors = check(shape)
-                entry = {"op": name, "batch": batch, "length": length, "dtype": str(dtype), "errors": errors}
-                found.append({**entry, "limit": limit, "passed": max(errors.values()) <= limit})
+            checks += [("scan", check_scan, shape), ("conv", check_conv, shape)]
+    checks += [("inference", check_inference, Shape(b, n, channels, states, TIMED)) for b, n in timed]
+    found = []
+    for name, check, shape in checks:
+        errors, limit = check(shape), GATE[shape.dtype]
+        entry = {"op": name, "batch": shape.batch, "length": shape.length, "dtype": str(shape.dtype), "errors": errors}
+        found.append({**entry, "limit": limit, "passed": max(errors.values()) <= limit})
     return found
 
 
@@ -193,14 +212,14 @@ def measure(shape: Shape, limits: dict[str, float], repeats: int) -> list[dict[s
                 calls = [make(shape, inputs, order, backward) for inputs in sets]
                 if calls[0] is None:
                     continue
-                samples = device_times(calls, repeats)
+                samples, clock = device_times(calls, repeats)
                 host = host_times(calls, max(3, repeats // 3))
                 median = statistics.median(samples)
                 rows.append({
                     "op": "selective_scan", "implementation": name, "pass": "both" if backward else "forward",
                     "order": kind, "batch": shape.batch, "length": shape.length, "channels": shape.channels,
                     "states": shape.states, "dtype": str(shape.dtype), "seconds": samples, "median": median,
-                    "host_median": statistics.median(host), "roofline": least, "share": least / median,
+                    "clock": clock, "host_median": statistics.median(host), "roofline": least, "share": least / median,
                     "extra_bytes": extra_memory(calls[0]),
                 })  # fmt: skip
     return rows
@@ -222,17 +241,19 @@ def environment() -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """One line a row; ratio: the same call in mamba-ssm over this one."""
+    """One line a row; ratio: the same call in mamba-ssm over this one, by the same clock."""
 
     def key(r: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(r[k] for k in ("pass", "order", "batch", "length"))
 
-    peers = {key(r): r["median"] for r in rows if r["implementation"] == "mamba-ssm"}
+    peers = {key(r): (r["median"], r["clock"]) for r in rows if r["implementation"] == "mamba-ssm"}
     lines = [
         f"{'implementation':15}{'pass':9}{'order':10}{'batch':>5}{'L':>7}{'ms':>9}{'host ms':>9}{'roof':>6}{'ratio':>7}"
     ]
     for r in sorted(rows, key=lambda r: (r["pass"], r["batch"], r["length"], r["order"])):
-        ratio = f"{peers[key(r)] / r['median']:.2f}" if key(r) in peers else "-"
+        ratio = f"{peers[key(r)][0] / r['median']:.2f}" if key(r) in peers else "-"
+        if key(r) in peers and peers[key(r)][1] != r["clock"]:
+            ratio = "unlike"  # A time with its launches against one without them.
         lines.append(
             f"{r['implementation']:15}{r['pass']:9}{r['order']:10}{r['batch']:5}{r['length']:7}"
             f"{1e3 * r['median']:9.3f}{1e3 * r['host_median']:9.3f}{r['share']:6.0%}{ratio:>7}"
@@ -263,21 +284,21 @@ def main() -> int:
     if reason is not None:
         sys.stderr.write(f"the Triton kernels cannot run here: {reason}\n")
         return 2
-    result["gate"] = gate(options.channels, options.states, options.gate_lengths)
+    timed = [(batch, length) for batch in options.batches for length in options.lengths]
+    result["gate"] = gate(options.channels, options.states, options.gate_lengths, timed)
     save()
     failed = [e for e in result["gate"] if not e["passed"]]
     if failed:
         sys.stderr.write("not timed, because these disagree with float64:\n" + json.dumps(failed, indent=1) + "\n")
         return 1
     result["ceilings"] = ceilings(options.copy)
-    for batch in options.batches:
-        for length in options.lengths:
-            if time.monotonic() - began > options.seconds:
-                result["skipped"].append({"batch": batch, "length": length, "reason": "out of time"})
-                continue
-            shape = Shape(batch, length, options.channels, options.states, torch.bfloat16)
-            result["rows"] += measure(shape, result["ceilings"], options.repeats)
-            save()
+    for batch, length in timed:
+        if time.monotonic() - began > options.seconds:
+            result["skipped"].append({"batch": batch, "length": length, "reason": "out of time"})
+            continue
+        shape = Shape(batch, length, options.channels, options.states, TIMED)
+        result["rows"] += measure(shape, result["ceilings"], options.repeats)
+        save()
     save()
     worst = max(max(e["errors"].values()) / e["limit"] for e in result["gate"])
     sys.stdout.write(json.dumps(result["environment"]) + "\n" + json.dumps(result["ceilings"]) + "\n")

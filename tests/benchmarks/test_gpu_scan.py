@@ -1,0 +1,48 @@
+"""The script for a GPU, as far as it goes without one: what its gate lets through, and which times it compares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from backbones.ops import reference
+
+pytest.importorskip("triton")
+
+
+@pytest.fixture
+def gpu_scan(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    import gpu_scan
+
+    return gpu_scan
+
+
+@pytest.mark.parametrize("wrong_from", [9, 10])
+def test_inference_is_held_against_the_reference_at_every_length_that_is_timed(
+    gpu_scan: ModuleType, monkeypatch: pytest.MonkeyPatch, wrong_from: int
+) -> None:
+    def forward(u: Any, *rest: Any) -> Any:
+        y, state = reference.scan_forward(u, *rest)
+        saved = rest[-1]
+        return (y if saved or u.shape[1] < wrong_from else 1.1 * y), state
+
+    monkeypatch.setattr(gpu_scan, "triton_scan", SimpleNamespace(**{**vars(reference), "scan_forward": forward}))
+    monkeypatch.setattr(gpu_scan, "triton_conv", reference)
+    found = gpu_scan.gate(6, 4, [3, 5], [(1, 7), (2, 9)])
+    failed = [(entry["op"], entry["batch"], entry["length"]) for entry in found if not entry["passed"]]
+    assert failed == ([("inference", 2, 9)] if wrong_from == 9 else [])
+
+
+def test_times_by_unlike_clocks_are_not_divided(gpu_scan: ModuleType) -> None:
+    def row(name: str, median: float, clock: str, length: int) -> dict[str, Any]:
+        same = {"pass": "forward", "order": "identity", "batch": 1, "length": length, "host_median": 1.0, "share": 0.5}
+        return {"implementation": name, "median": median, "clock": clock, **same}
+
+    rows = [row("triton", 1.0, "graph", 8), row("mamba-ssm", 3.0, "graph", 8)]
+    rows += [row("triton", 1.0, "graph", 9), row("mamba-ssm", 3.0, "host", 9)]
+    ratios = [line.split()[-1] for line in gpu_scan.table(rows).splitlines() if line.startswith("triton")]
+    assert ratios == ["3.00", "unlike"]

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from backbones.ops import triton_scan
+from tests.backbones.ops import triton_cases
 
 pytest.importorskip("triton")
 
@@ -77,6 +78,13 @@ def test_without_a_gpu_the_reason_is_in_words() -> None:
     else:
         assert reason is not None
         assert "CUDA" in reason
+
+
+@pytest.mark.parametrize("case", triton_cases.ON_GPU.values(), ids=triton_cases.ON_GPU)
+def test_on_a_gpu_too_some_cases_are_cut_into_chunks(case: triton_cases.Case) -> None:
+    shape = (case.batch * case.sequences, case.length // case.sequences, case.channels, case.states, 528)
+    plans = [triton_scan.split_forward(*shape, save) for save in (False, True)]
+    assert min(plan.chunks for plan in [*plans, triton_scan.split_backward(*shape)]) > 1
 
 
 @pytest.mark.parametrize("batch", [1, 2, 8, 64])

@@ -63,6 +63,13 @@ SCANS = {
     "float16": Case(1, 9, 5, 4, dtype=torch.float16),
 }
 
+# For a GPU, whose chunks have 32 steps at least and are as many as it has room for.
+ON_GPU = {
+    "long": Case(2, 150, 70, 16),
+    "long, bare": Case(1, 99, 40, 3, skip=False, gate=False, bias=False, order=False),
+    "long sequences": Case(1, 130, 66, 16, sequences=2, views=True),
+}
+
 # Too wide for gradients in the interpreter.
 FORWARDS = {
     "four channels a lane": Case(1, 5, 129, 1, schedulers=1),
@@ -256,7 +263,8 @@ def main() -> None:
     if DEVICE == "cpu":
         triton_scan.INTERVAL = 8
         triton_conv.SHORTEST = 8
-    for i, (name, case) in enumerate({**SCANS, **drawn(4, seed=11)}.items()):
+    scans = {**SCANS, **drawn(4, seed=11), **(ON_GPU if DEVICE == "cuda" else {})}
+    for i, (name, case) in enumerate(scans.items()):
         results["scan"][name] = run_scan(case, i)
     for i, (name, case) in enumerate(FORWARDS.items()):
         results["scan"][name] = run_scan(case, i, gradients=False)

@@ -34,6 +34,8 @@ def test_the_largest_is_found_in_as_few_trials_as_halving_needs(limit, data):
         (MemoryError(), True),
         (torch.OutOfMemoryError("CUDA out of memory"), True),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("Triton Error [CUDA]: out of memory"), True),
         (RuntimeError("shapes can't be multiplied"), False),
         (ValueError("can't allocate memory"), False),
     ],

@@ -27,10 +27,14 @@ class DoesNotFitError(MemoryError):
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out; on a CPU torch says so in a plain RuntimeError."""
+    """Whether an exception says that memory ran out.
+
+    In a plain RuntimeError torch says so on a CPU, and CUDA and Triton do of what is not torch's to allocate: a kernel
+    is loaded when it is first called, into what the tensors have left.
+    """
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    return isinstance(error, RuntimeError) and any(w in str(error) for w in ("allocate memory", "out of memory"))
 
 
 def release(device: torch.device) -> None:

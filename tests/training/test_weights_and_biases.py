@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -143,8 +144,9 @@ def test_a_service_that_is_lost_is_reported_once_and_the_training_goes_on(tmp_pa
     with caplog.at_level(logging.WARNING):
         trained = train(tmp_path / "run", sinks=("wandb",), on_step=lose)
     assert trained.step == 20
-    assert caplog.text.count("the sink wandb failed and is used no more") == 1
-    assert "Connection lost" in caplog.text
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "zigbench.training.sinks"]
+    # A connection is lost, reset or broken, as the moment has it.
+    assert re.match(r"the sink wandb failed and is used no more \(\w+: .+\)", told)
     assert same(trained.model, train(tmp_path / "alone").model)
     assert len(logged(tmp_path / "run")) == 20
 

@@ -84,8 +84,8 @@ def conv_backward(
             sequences, steps, channels, blocks, chunk, chunks,
             **_flags(weight, bias, activation, order, block),
         )  # fmt: skip
-    total = sums.sum(0)
-    return dx, total[:-1].t().contiguous(), None if bias is None else total[-1]
+    # Summed up apart: outputs of a custom op may not share their memory.
+    return dx, sums[:, :-1].sum(0).t().contiguous(), None if bias is None else sums[:, -1].sum(0)
 
 
 def _flags(

@@ -48,7 +48,7 @@ SPEED: Mapping[str, Any] = {
 }
 
 ON_GPU: Mapping[str, Any] = {
-    **SPEED, "efficiency.device": "cuda", "efficiency.precision": "bfloat16", "efficiency.seconds": 0.5,
+    **SPEED, "efficiency.device": "cuda", "efficiency.precision": "bfloat16", "efficiency.seconds": 0.25,
 }  # fmt: skip
 ON_CPU: Mapping[str, Any] = {
     "efficiency.device": "cpu", "efficiency.precision": "float32", "efficiency.seconds": 0.2,

@@ -155,7 +155,9 @@ def scan_backward(
     """Gradients of (u, delta, A, B, C, D, z, delta_bias) from dy and the saved states."""
     call = _Call(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
     dy = stream(dy)
-    parts = max(1, min(call.groups, _PARTS // max(1, call.batch)))
+    most = max(1, min(call.groups, _PARTS // max(1, call.batch)))
+    each = -(-call.groups // most)  # the largest part sets the time: no more of them than that one's size asks for
+    parts = -(-call.groups // each)
     du = torch.empty_like(u, dtype=call.u.dtype, memory_format=torch.contiguous_format)
     ddelta = torch.empty_like(u, dtype=call.u.dtype, memory_format=torch.contiguous_format)
     dz = None if z is None else torch.empty_like(u, dtype=call.u.dtype, memory_format=torch.contiguous_format)

@@ -144,14 +144,18 @@ def _recompute(steps, n, tile, history, rows, rate, h, steep):
 
 
 @numba.njit(nogil=True, forceinline=True)
-def _sweep(steps, n, states, tile, history, rows, partial, rate, g, drate):
-    """Walk back over the tile's steps for state n; the gradients that reach the state before it, and its rate."""
+def _sweep(steps, n, states, tile, history, rows, partial, rate, g, drate, gated):
+    """Walk back over the tile's steps for state n; the gradients that reach the state before it, and its rate.
+
+    Σ_n C h is summed up only where there is a gate, whose gradient takes it.
+    """
     for k in range(steps - 1, -1, -1):
         at, slot = tile + k * _STEP, history + k * _PAIR
         b, c = spread(load_int(rows + 16 * k) + 4 * n), spread(load_int(rows + 16 * k + 8) + 4 * n)
         dy, h = load(at + _DY), load(slot + _PAIR + BYTES)
         g = fma(c, dy, g)
-        store(at + _READ, fma(c, h, load(at + _READ)))
+        if gated:
+            store(at + _READ, fma(c, h, load(at + _READ)))
         store(at + _ALONG_B, fma(g, b, load(at + _ALONG_B)))
         sums = partial + (k * states + n) * 4 * PARTIAL
         store_dot(sums, g, load(at + _FLOW))
@@ -255,7 +259,7 @@ def scan_gradient(arguments):
                         _ask(p, start - CHECKPOINT + k, offset, batch, width, part)
                     _recompute(stop - start, n, tile, history, rows, rate, load(saved + i), steep)
                     g, d = load(carry + i), load(drate + i)
-                    g, d = _sweep(stop - start, n, states, tile, history, rows, partial, rate, g, d)
+                    g, d = _sweep(stop - start, n, states, tile, history, rows, partial, rate, g, d, p[Z] != 0)
                     store(carry + i, g)
                     store(drate + i, d)
                 _add(p, start, stop, batch, part, partial)

@@ -16,14 +16,15 @@ MIB = 2**20
 
 
 def test_the_most_is_never_less_than_what_is_there_and_stays() -> None:
+    late = MIB  # Linux counts pages by thread and adds them up late, some dozens at a time.
     here = resident.now()
     before = resident.most()
-    assert 0 < here <= before
+    assert 0 < here <= before + late
     with mmap.mmap(-1, 64 * MIB) as block:
         block.write(bytes([1]) * len(block))
-        assert resident.now() <= resident.most()
+        assert resident.now() <= resident.most() + late
         grown = resident.most()
-    assert resident.most() >= grown >= before
+    assert resident.most() >= grown - late >= before - 2 * late
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system keeps no account of a process")

@@ -82,9 +82,10 @@ def tried(device: torch.device | str) -> tuple[BackendStatus, ...]:
     return _statuses(device, names[: names.index(_first_usable(device)) + 1])
 
 
-@functools.cache
 def _indexed(device: torch.device) -> torch.device:
     """The device by the name that its tensors give it, so that none is checked twice: "cuda" is "cuda:0"."""
+    if device.type == "cuda" and not torch.cuda.is_available():
+        return device  # Its backends say why they can't run there.
     return torch.empty(0, device=device).device
 
 

@@ -45,7 +45,8 @@ def of_a_processor() -> dict[str, Any]:
 def of_a_gpu() -> dict[str, Any]:
     rows = [
         {"implementation": who, "pass": passed, "order": "random", "batch": 1, "length": n, "channels": 8,
-         "states": 16, "dtype": "torch.bfloat16", "median": cost * n, "share": 0.4, "extra_bytes": 2 * 2 * 8 * n}
+         "states": 16, "dtype": "torch.bfloat16", "median": cost * n, "share": 0.4, "extra_bytes": 2 * 2 * 8 * n,
+         "clock": "host" if who == "mamba-ssm" and n == LENGTHS[0] else "graph"}
         for n in LENGTHS
         for passed in ("forward", "both")
         for who, cost in (("triton", 1e-6), ("mamba-ssm", 1.5e-6))
@@ -78,6 +79,9 @@ def test_a_gpus_file(folder: Path) -> None:
     read = benchmarks.read(folder / "gpu.json")
     assert "3 of 3 checks" in read.note
     assert {t.extra for t in read.timings} == {2.0}
+    # A time with its launches is set beside none without them.
+    ours = {t.task for t in read.timings if t.implementation == "ours"}
+    assert {t.length for t in read.timings if t.implementation == "mamba-ssm" and t.task in ours} == set(LENGTHS[1:])
     assert all(math.isclose(t.share, 0.4) for t in read.timings)
     assert {t.mode for t in read.timings} == {"inference", "forward and backward"}
 

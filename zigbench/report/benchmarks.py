@@ -28,6 +28,7 @@ class Timing:
         seconds: one call takes.
         share: of the time that the roofline asks for; NaN where it was not told.
         extra: bytes allocated beside the inputs, over the bytes of the input u; NaN where they were not told.
+        launched: whether the time holds the launches from Python too, where others on the GPU hold none.
         kept: whether calls found the memory of those before them again, instead of asking the system for new pages.
     """
 
@@ -42,12 +43,13 @@ class Timing:
     seconds: float
     share: float = math.nan
     extra: float = math.nan
+    launched: bool = False
     kept: bool = False
 
     @property
     def how(self) -> str:
-        """Its mode, and its memory where that is kept."""
-        return f"{self.mode}, memory kept" if self.kept else self.mode
+        """Its mode, and what sets its time apart from others of that mode."""
+        return self.mode + ", with its launches" * self.launched + ", memory kept" * self.kept
 
     @property
     def task(self) -> tuple[Any, ...]:
@@ -152,6 +154,7 @@ def _gpu(name: str, body: Mapping[str, Any]) -> Benchmarks:
                 row["median"],
                 row["share"],
                 row["extra_bytes"] / u if row["extra_bytes"] else math.nan,
+                launched=row["clock"] == "host",
             )
         )
     passed = sum(entry["passed"] for entry in body["gate"])

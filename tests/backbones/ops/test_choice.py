@@ -153,3 +153,10 @@ def test_the_vendor_is_asked_for_by_name_where_it_is_missing() -> None:
     if mamba_ssm.available() is None:
         pytest.skip("the vendor's kernels are installed")
     assert "optional extra 'cuda'" in str(mamba_ssm.available())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks what is said of a device that is not there")
+def test_a_device_that_is_not_there_is_told_of_and_not_asked() -> None:
+    found = {status.name: status for status in backends("cuda")}
+    assert "no CUDA device" in found["triton"].reason
+    assert not found["triton"].chosen

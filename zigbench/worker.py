@@ -12,6 +12,7 @@ this one, which has imported everything and computed nothing; one that takes lon
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -56,6 +57,8 @@ def main(root: Path, cpus: int, tasks: int, gpus: int, limit: float | None = Non
     if apart is not None:
         for name in LAZY:
             importlib.import_module(name)
+        if gpus:
+            digest_triton()
 
     def do(folder: RunFolder) -> dict[str, str]:
         try:
@@ -133,6 +136,17 @@ def _import_torch(cpus: int) -> None:
 
     torch.set_num_threads(cpus)
     resident.keep_freed()
+
+
+def digest_triton() -> None:
+    """Let Triton digest its own library, part of every compiled kernel's name; no device is touched.
+
+    It takes a second, and each run forked from here would do it again.
+    """
+    with contextlib.suppress(ImportError):  # There is no Triton, or one that does this elsewhere: then runs do it.
+        from triton.runtime.cache import triton_key
+
+        triton_key()
 
 
 def _at_most_one_a_gpu(gpus: int) -> int:

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from zigbench import worker
 from zigbench.apart import Apart
 from zigbench.folder import RunFolder
 from zigbench.launch import available_workers, launch_local, plan
@@ -39,6 +40,17 @@ def test_work_is_done_in_a_process_of_its_own(folder):
     assert answer["run"] == folder.id
     assert answer["pid"] != str(os.getpid())
     assert not os.path.exists(f"/proc/{answer['pid']}")
+
+
+def test_runs_forked_for_a_gpu_inherit_what_tritons_kernels_are_found_by(folder):
+    cache = pytest.importorskip("triton.runtime.cache")
+    worker.digest_triton()
+    known = cache.triton_key.cache_info().misses
+    assert known == 1
+    answer = Apart(60.0).do(
+        folder, lambda _: {"key": cache.triton_key(), "misses": str(cache.triton_key.cache_info().misses)}
+    )
+    assert answer == {"key": cache.triton_key(), "misses": "1"}
 
 
 def test_work_that_hangs_is_ended_and_recorded(folder):

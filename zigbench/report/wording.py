@@ -13,6 +13,7 @@ NONE = "–"
 # Names as the field writes them; any other metric is shown with its underscores as spaces.
 TITLES = {
     "held_out_loss": "Held-out loss",
+    "held_out_loss_token_0": "Held-out loss of token 0",
     "frechet_digits": "Fréchet distance (digits)",
     "kid_digits": "Kernel distance (digits)",
     "frechet_random_3d": "Fréchet distance (random 3D)",

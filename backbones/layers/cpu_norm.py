@@ -14,6 +14,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from backbones.ops.cpu_kernel import kernel
 from backbones.ops.cpu_vector import next_ticket
 
 # Places in the int64 array a kernel is handed; the first is the ticket, the second the number of tasks.
@@ -117,7 +118,7 @@ def _rows_of(p, task):
     return sample, sample * length + part * length // p[PARTS], sample * length + (part + 1) * length // p[PARTS]
 
 
-@numba.cfunc(numba.void(numba.types.voidptr), nopython=True, cache=True)
+@kernel
 def forward(arguments):
     """total, h, m and the rates of every row."""
     p = numba.carray(arguments, (ARGUMENTS,), np.int64)
@@ -145,7 +146,7 @@ def forward(arguments):
         task = next_ticket(p.ctypes.data)
 
 
-@numba.cfunc(numba.void(numba.types.voidptr), nopython=True, cache=True)
+@kernel
 def backward(arguments):
     """dx of every row, and each task's sums for weight, shift and scale."""
     p = numba.carray(arguments, (ARGUMENTS,), np.int64)
@@ -181,7 +182,7 @@ def backward(arguments):
         task = next_ticket(p.ctypes.data)
 
 
-@numba.cfunc(numba.void(numba.types.voidptr), nopython=True, cache=True)
+@kernel
 def gate_backward(arguments):
     """The branch's gradient in every row, and each task's sum for the gate."""
     p = numba.carray(arguments, (ARGUMENTS,), np.int64)

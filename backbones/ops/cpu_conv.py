@@ -9,6 +9,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from backbones.ops.cpu_kernel import kernel
 from backbones.ops.cpu_scan import fetch, sigmoid, visited
 from backbones.ops.cpu_vector import BYTES, LANES, fill, fma, load, load_row, next_ticket, store, store_row
 
@@ -33,7 +34,7 @@ def _window(p, base, k, first, width, half, taps, lanes, bias):
     return value
 
 
-@numba.cfunc(numba.void(numba.types.voidptr), nopython=True, cache=True)
+@kernel
 def conv(arguments):
     """Tasks of the convolution until none is left; task = batch * groups + group of LANES channels."""
     p = numba.carray(arguments, (ARGUMENTS,), np.int64)
@@ -78,7 +79,7 @@ def _slope(p, k, first, x_base, dy_base, taps, lanes, bias):
     return g
 
 
-@numba.cfunc(numba.void(numba.types.voidptr), nopython=True, cache=True)
+@kernel
 def conv_gradient(arguments):
     """Tasks of the gradient until none is left; dweight and dbias are float32 partial sums per batch entry."""
     p = numba.carray(arguments, (ARGUMENTS,), np.int64)

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 from numba import int64
 
+from backbones.ops.cpu_kernel import compiled, kernel
 from backbones.ops.cpu_vector import (
     BYTES,
     EXP2_LOWEST,
@@ -49,7 +50,7 @@ _TINY = np.float32(1e-30)
 _AHEAD = 8  # rows between a prefetch and its use
 
 
-@numba.njit(int64(int64, int64, int64, int64, int64, int64, int64), nogil=True, cache=True)
+@compiled(int64(int64, int64, int64, int64, int64, int64, int64))
 def pack_rates(rates, row, column, channels, states, padded, out):
     """Write A log2(e) as (groups, padded, LANES), zeros beyond A; the number of A >= 0."""
     faults = 0
@@ -121,7 +122,7 @@ def fetch(address, size):
         prefetch(address + offset)
 
 
-@numba.cfunc(numba.void(numba.types.voidptr), nopython=True, cache=True)
+@kernel
 def scan(arguments):
     """Tasks of the forward scan until none is left; task = batch * groups + group of LANES channels."""
     p = numba.carray(arguments, (FORWARD_ARGUMENTS,), np.int64)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from backbones.ops.cpu_kernel import kernel
 from backbones.ops.cpu_scan import (
     BIAS,
     CHANNELS,
@@ -208,7 +209,7 @@ def _finish(p, start, stop, offset, batch, width, tile, skip, dbias, dskip):
     return dbias, dskip
 
 
-@numba.cfunc(numba.void(numba.types.voidptr), nopython=True, cache=True)
+@kernel
 def scan_gradient(arguments):
     """Tasks until none is left; task = batch * parts + part. A part is a fixed run of channel groups."""
     p = numba.carray(arguments, (BACKWARD_ARGUMENTS,), np.int64)

@@ -1,0 +1,71 @@
+"""Kernels kept on disk are those of the sources at hand."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import itertools
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import backbones
+
+cpu_kernel = pytest.importorskip("backbones.ops.cpu_kernel")
+
+ADDS_ONE = """
+import numba
+import numpy as np
+from numba import int64
+from backbones.ops.cpu_kernel import compiled, kernel
+
+@kernel
+def add(arguments):
+    numba.carray(arguments, (1,), np.int64)[0] += 1
+
+@compiled(int64(int64))
+def next_to(x):
+    return x + 1
+"""
+names = itertools.count()
+
+
+def imported(path: Path) -> ModuleType:
+    """The module in ``path``, as a new process would find it."""
+    spec = importlib.util.spec_from_file_location(f"kept_{next(names)}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def hits(module: ModuleType) -> tuple[int, int]:
+    """Times that the kernel, and the function, were loaded and not compiled."""
+    return module.add.cache_hits, sum(module.next_to.stats.cache_hits.values())
+
+
+def test_a_kernel_is_compiled_once_and_again_when_a_source_that_it_takes_from_has_changed(tmp_path, monkeypatch):
+    path = tmp_path / "adds.py"
+    path.write_text(ADDS_ONE)
+    assert hits(imported(path)) == (0, 0)
+    assert hits(imported(path)) == (1, 1)
+    monkeypatch.setattr(cpu_kernel, "SOURCES", "others")
+    assert hits(imported(path)) == (0, 0)
+    assert hits(imported(path)) == (1, 1)
+    monkeypatch.undo()
+    assert hits(imported(path)) == (1, 1)
+    assert imported(path).next_to(41) == 42
+
+
+def taken_from(path: Path) -> set[str]:
+    """Modules of the backbones that this one imports."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return {n.module for n in nodes if isinstance(n, ast.ImportFrom) and (n.module or "").startswith("backbones.")}
+
+
+def test_the_sources_are_all_that_kernels_take_from():
+    root = Path(backbones.__file__).parent
+    with_kernels = [p for p in root.rglob("*.py") if "backbones.ops.cpu_kernel" in taken_from(p)]
+    assert len(with_kernels) >= 4
+    covered = {f"backbones.ops.{path.stem}" for path in cpu_kernel.FILES}
+    assert {module for path in with_kernels for module in taken_from(path)} <= covered

@@ -175,6 +175,18 @@ def test_tensorboard_gets_the_log(tmp_path):
     assert [event.step for event in events.Scalars("loss")] == [1, 2, 3]
 
 
+def test_tensorboard_forgets_what_is_done_again(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    sink = SINKS["tensorboard"](tmp_path, 0)
+    for step, loss in ((2, 1.0), (4, 2.0), (6, 3.0), (4, 4.0), (6, 5.0), (6, 6.0), (8, 7.0)):
+        sink.write(step, {"loss": loss})
+    sink.close()
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("loss")] == [(2, 1), (4, 4), (6, 6), (8, 7)]
+
+
 class Faulty:
     """A sink that takes one line and then breaks."""
 

@@ -32,12 +32,21 @@ class TensorBoard:
     """
 
     def __init__(self, folder: Path, step: int) -> None:
+        self._folder = folder / "tensorboard"
+        self._begin(step + 1)
+
+    def _begin(self, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        # Steps that will be done again are purged from what was written before the run was killed.
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+        # What is there of these steps is purged: it was done before a rewind, or by a process since killed.
+        self._writer = SummaryWriter(str(self._folder), purge_step=step)
+        self._next = step
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
+        if step < self._next:
+            self._writer.close()
+            self._begin(step)
+        self._next = step + 1
         for name, value in figures.items():
             self._writer.add_scalar(name, value, step)
 

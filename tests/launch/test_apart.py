@@ -45,8 +45,7 @@ def test_work_is_done_in_a_process_of_its_own(folder):
 def test_runs_forked_for_a_gpu_inherit_what_tritons_kernels_are_found_by(folder):
     cache = pytest.importorskip("triton.runtime.cache")
     worker.digest_triton()
-    known = cache.triton_key.cache_info().misses
-    assert known == 1
+    assert cache.triton_key.cache_info().misses == 1
     answer = Apart(60.0).do(
         folder, lambda _: {"key": cache.triton_key(), "misses": str(cache.triton_key.cache_info().misses)}
     )

@@ -12,8 +12,7 @@ from types import ModuleType
 import pytest
 
 import backbones
-
-cpu_kernel = pytest.importorskip("backbones.ops.cpu_kernel")
+from backbones.ops import cpu_kernel
 
 ADDS_ONE = """
 import numba

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := zigbench backbones suites tests docs
 # The floors that everything stands on are typed strictly.
-STRICT := -p zigbench.spec $(addprefix -m zigbench.,settings registry rng errors leaving resident suite record claim folder) -p zigbench.scan
+STRICT := -p zigbench.spec -p zigbench.records -p zigbench.scan $(addprefix -m zigbench.,preemption host_memory suite)
 
 .PHONY: help install quickstart test lint docs benchmark faults clean
 

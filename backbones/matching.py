@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from zigbench import registry
-from zigbench.spec import BackboneConfig, Geometry, read
+from zigbench.spec import BackboneConfig, Geometry, read, registry
 
 WIDEST = 16_384
 DEEPEST = 1_024

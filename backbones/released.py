@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from backbones.network import Network
 from backbones.releases import RELEASES, Release
-from zigbench import registry
 from zigbench.backbone import Geometry, build
+from zigbench.spec import registry
 
 Weights = Mapping[str, Tensor]
 

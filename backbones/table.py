@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backbones.config import VisionMambaConfig, count
-from zigbench import registry
-from zigbench.spec import Geometry
+from zigbench.spec import Geometry, registry
 
 
 @dataclass(frozen=True)

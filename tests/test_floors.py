@@ -28,9 +28,9 @@ def copy(tmp_path):
 @pytest.mark.parametrize(
     ("file", "line", "broken"),
     [
-        ("zigbench/run.py", "from backbones import zigma", "The engine knows no concrete backbone"),
+        ("zigbench/runs/execute.py", "from backbones import zigma", "The engine knows no concrete backbone"),
         ("zigbench/spec/base.py", "from zigbench import suite", "Floors"),
-        ("zigbench/collect.py", "import torch", "never import torch"),
+        ("zigbench/records/collect.py", "import torch", "never import torch"),
         ("backbones/zigma.py", "from zigbench import training", "Floors"),
         ("backbones/zigma.py", "from zigbench import check", "Floors"),
         ("backbones/zigma.py", "from suites import quickstart", "Backbones know no suite"),

@@ -16,10 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from zigbench import registry
-from zigbench.registry import load_object
-from zigbench.rng import derive_seed
-from zigbench.spec import BackboneConfig, Geometry, RunSpec, read
+from zigbench.spec import BackboneConfig, Geometry, RunSpec, read, registry
+from zigbench.spec.registry import load_object
+from zigbench.spec.rng import derive_seed
 
 __all__ = [
     "NO_LABEL",

@@ -15,9 +15,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from zigbench import registry
 from zigbench.backbone import NO_LABEL, Geometry, build_from, count_parameters
-from zigbench.spec import BackboneConfig
+from zigbench.spec import BackboneConfig, registry
 
 GEOMETRIES = {
     "non-square": Geometry(channels=2, height=4, width=12, patch=2),

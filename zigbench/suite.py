@@ -13,10 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from zigbench import registry
-from zigbench.registry import load_plugin, nearest
-from zigbench.settings import Fault, SpecError, flatten, merge, nest
-from zigbench.spec import Resources, RunSpec
+from zigbench.spec import Resources, RunSpec, registry
+from zigbench.spec.overrides import Fault, SpecError, flatten, merge, nest
+from zigbench.spec.registry import load_plugin, nearest
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
-from zigbench import registry
 from zigbench.scan import canonical, layer_variants
 from zigbench.scan.catalog import parse
-from zigbench.spec import BackboneConfig, Cost, Geometry, Position, Positive
+from zigbench.spec import BackboneConfig, Cost, Geometry, Position, Positive, registry
 
 TimeInput = Literal["scaled", "unit", "reversed"]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from generate.spec import COLUMNS, rows
 from generate.words import NONE, code, summary, table
-from zigbench import registry
-from zigbench.spec import LIFTED, BackboneConfig, Geometry
+from zigbench.spec import LIFTED, BackboneConfig, Geometry, registry
 
 GEOMETRIES = {
     "32×32×4, patch 1": Geometry(4, 32, 32, 1),

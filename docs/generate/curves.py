@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from generate.words import NONE, code, summary, table
-from zigbench import registry, scan
+from zigbench import scan
 from zigbench.scan import catalog
 from zigbench.scan.svg import svg
+from zigbench.spec import registry
 
 IMAGE, CLIP = (32, 32), (4, 8, 8)
 DRAWN, DRAWN_CLIP = (8, 8), (2, 4, 4)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from generate.spec import COLUMNS, rows
 from generate.words import summary, table
-from zigbench import registry
-from zigbench.spec import DataConfig
+from zigbench.spec import DataConfig, registry
 
 
 def sets() -> str:

@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 from generate.words import code
-from zigbench import registry, scan
+from zigbench import scan
 from zigbench.scan.svg import svg
+from zigbench.spec import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 MEASURED = ROOT / "reports/measured"

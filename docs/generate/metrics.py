@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from generate.words import NONE, code, module_summary, table
-from zigbench import registry
+from zigbench.spec import registry
 
 DIRECTIONS = {True: "higher", False: "lower", None: NONE}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generate.words import code, markdown
-from zigbench import registry
+from zigbench.spec import registry
 from zigbench.suite import Axis, Suite, expand
 
 

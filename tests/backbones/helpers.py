@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from backbones.config import ClipConfig
-from zigbench import registry
 from zigbench.backbone import Geometry, build
+from zigbench.spec import registry
 
 
 def moved(name: str, geometry: Geometry, *, scale: float = 0.1, **config: Any) -> nn.Module:

@@ -13,9 +13,9 @@ import torch
 from backbones.analysis import cost, effective_receptive_field, open_gates, reached, seen
 from backbones.flops import forward_flops, published_layer_cost
 from backbones.receptive_field import figure, fresh_fields
-from zigbench import registry
 from zigbench.backbone import Geometry, build
 from zigbench.scan import layer_orders, reach
+from zigbench.spec import registry
 
 from .helpers import fitting, influence, moved
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from zigbench import registry
 from zigbench.check import CLIPS, GEOMETRIES, Check, check
+from zigbench.spec import registry
 
 
 def failures(results: list[Check]) -> list[Check]:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from backbones import table
 from backbones.config import count
-from zigbench import registry
 from zigbench.backbone import Geometry, build, build_from, count_parameters
+from zigbench.spec import registry
 
 FAMILIES = [
     "zigma",

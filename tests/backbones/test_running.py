@@ -10,8 +10,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from backbones.layers.attention import CrossAttention, SelfAttention
-from zigbench import registry
 from zigbench.backbone import Geometry, blocks, recomputed
+from zigbench.spec import registry
 
 from .helpers import fitting, moved
 

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from backbones import matched
 from backbones.config import DiTConfig, UViTConfig, ZigMaConfig
 from backbones.config.base import usual_heads
-from zigbench import registry
 from zigbench.backbone import build
-from zigbench.settings import SpecError
-from zigbench.spec import Geometry
+from zigbench.spec import Geometry, registry
+from zigbench.spec.overrides import SpecError
 
 SIZED = ["zigma", "sweep", "bidirectional", "vision-mamba", "parallel", "dit", "u-vit", "dis", "dim"]
 DIGITS = Geometry(1, 8, 8, 1, classes=10)

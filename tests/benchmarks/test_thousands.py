@@ -20,13 +20,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "slurm"))
 from cluster import LocalSlurm, missing
 from no_op import NoOp
 
-from zigbench import collect
-from zigbench.archive import FILE
-from zigbench.folder import RunFolder
 from zigbench.launch import Cluster, cancel, launch_slurm, plan
-from zigbench.launch.queue import read_queue
 from zigbench.launch.slurm import submit
-from zigbench.record import Measurement, Record, environment
+from zigbench.launch.slurm_status import read_queue
+from zigbench.records import collect
+from zigbench.records.cache import FILE
+from zigbench.records.folder import RunFolder
+from zigbench.records.record import Measurement, Record, environment
 from zigbench.spec import Resources
 from zigbench.suite import Suite, expand, grid
 

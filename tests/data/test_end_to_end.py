@@ -13,8 +13,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from zigbench.evaluation import read_protocols
-from zigbench.folder import RunFolder
-from zigbench.run import execute
+from zigbench.records.folder import RunFolder
+from zigbench.runs.execute import execute
 from zigbench.spec import RunSpec
 from zigbench.training.logs import read_lines
 

@@ -18,9 +18,9 @@ from zigbench.data.shards import DamagedDataError
 from zigbench.data.split import Visit
 from zigbench.data.ucf101 import UCF101Config
 from zigbench.evaluation import read_protocols
-from zigbench.folder import RunFolder
+from zigbench.records.folder import RunFolder
 from zigbench.report import published
-from zigbench.run import execute
+from zigbench.runs.execute import execute
 from zigbench.spec import RunSpec
 from zigbench.suite import expand, load
 

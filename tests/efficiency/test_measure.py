@@ -14,10 +14,10 @@ from zigbench.efficiency.ceilings import Ceilings
 from zigbench.efficiency.counting import counted_flops
 from zigbench.efficiency.measure import _measured, load_kernels, scaled
 from zigbench.efficiency.subject import Subject
-from zigbench.folder import RunFolder
-from zigbench.registry import backbones, load_object
-from zigbench.run import execute
+from zigbench.records.folder import RunFolder
+from zigbench.runs.execute import execute
 from zigbench.spec import RunSpec
+from zigbench.spec.registry import backbones, load_object
 
 CPU = torch.device("cpu")
 TINY = {

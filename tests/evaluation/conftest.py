@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from zigbench import registry
 from zigbench.data.config import DigitsConfig
 from zigbench.data.digits import Digits
-from zigbench.spec import BackboneConfig, RunSpec
+from zigbench.spec import BackboneConfig, RunSpec, registry
 
 
 class Batch(NamedTuple):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from zigbench import registry
 from zigbench.evaluation import Metric, evaluate
 from zigbench.evaluation.extractors import NAMES
 from zigbench.interpolant import Interpolant
-from zigbench.record import Measurement
-from zigbench.registry import load_object
-from zigbench.settings import SpecError
+from zigbench.records.record import Measurement
+from zigbench.spec import registry
+from zigbench.spec.overrides import SpecError
+from zigbench.spec.registry import load_object
 
 
 @pytest.mark.parametrize("name", registry.metrics.names())

@@ -17,11 +17,11 @@ from zigbench.evaluation.generation import Plan, Samples, generate
 from zigbench.evaluation.images import Real
 from zigbench.evaluation.random_clips import RandomClipFeatures
 from zigbench.evaluation.reference import Reference
-from zigbench.folder import RunFolder
 from zigbench.interpolant import Interpolant
-from zigbench.run import execute
-from zigbench.settings import SpecError
+from zigbench.records.folder import RunFolder
+from zigbench.runs.execute import execute
 from zigbench.spec import RunSpec, SamplerSpec
+from zigbench.spec.overrides import SpecError
 
 from .conftest import Split
 from .image_sets import Images, images

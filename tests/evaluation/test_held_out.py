@@ -10,8 +10,8 @@ from zigbench.evaluation.draws import stratified_times
 from zigbench.evaluation.held_out import SEED, bin_means, held_out_errors
 from zigbench.interpolant import PATHS, PREDICTIONS, Interpolant
 from zigbench.interpolant.cutoff import SAMPLING
-from zigbench.rng import derive_seed
 from zigbench.sampling import starting_noise
+from zigbench.spec.rng import derive_seed
 
 from .conftest import Split
 

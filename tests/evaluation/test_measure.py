@@ -87,7 +87,7 @@ def test_a_network_that_breaks_down_fails_the_evaluation(network, digits, make_s
 
 def test_planning_never_imports_torch():
     code = (
-        "import sys; from zigbench import registry; import zigbench.evaluation;"
+        "import sys; from zigbench.spec import registry; import zigbench.evaluation;"
         "[registry.metrics.get(name) for name in registry.metrics.names()];"
         "sys.exit('torch' in sys.modules)"
     )

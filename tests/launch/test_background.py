@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 
-from zigbench.folder import RunFolder
+from zigbench.cli.logs import log_lines
 from zigbench.launch import cancel, launch_background, plan
-from zigbench.record import Record
+from zigbench.records.folder import RunFolder
+from zigbench.records.record import Record
 from zigbench.spec import Resources, RunSpec
 from zigbench.suite import Cell
-from zigbench.watching import log_lines
 
 SMALL = Resources(cpus=1, memory_gb=1.0)
 

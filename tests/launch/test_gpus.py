@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.folder import RunFolder
 from zigbench.launch import available_workers, gpus, launch_local, plan
-from zigbench.record import Record
+from zigbench.records.folder import RunFolder
+from zigbench.records.record import Record
 from zigbench.spec import Resources, RunSpec
 from zigbench.suite import Cell
 
@@ -60,7 +60,7 @@ def test_a_worker_is_told_its_devices(tmp_path, tiny, monkeypatch):
     monkeypatch.setenv(gpus.VISIBLE, "7,9")
     plugin = tmp_path / "telling.py"
     plugin.write_text(
-        "import os\nfrom zigbench.registry import backbones\nfrom zigbench.spec import BackboneConfig\n"
+        "import os\nfrom zigbench.spec.registry import backbones\nfrom zigbench.spec import BackboneConfig\n"
         "@backbones.register('telling')\nclass Config(BackboneConfig):\n    network = f'{__name__}:tell'\n"
         "def tell(config, geometry):\n    raise ValueError(os.environ['CUDA_VISIBLE_DEVICES'])\n"
     )

@@ -9,13 +9,13 @@ import sys
 import pytest
 from rich.console import Console
 
-from zigbench.folder import RunFolder
+from zigbench.cli.logs import log_lines, suite_status
 from zigbench.launch import cancel, plan, states
-from zigbench.launch.whose import user
-from zigbench.record import Record
+from zigbench.launch.jobs import user
+from zigbench.records.folder import RunFolder
+from zigbench.records.record import Record
 from zigbench.spec import RunSpec
 from zigbench.suite import Cell
-from zigbench.watching import log_lines, suite_status
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from zigbench.folder import RunFolder
-from zigbench.record import Failure, Measurement, Record, environment
+from zigbench.records.folder import RunFolder
+from zigbench.records.record import Failure, Measurement, Record, environment
 from zigbench.suite import Axis, Cell, Suite, expand, grid
 
 SIDES = (8, 16, 32, 64)

@@ -12,8 +12,8 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from zigbench import suite as suites
-from zigbench.folder import RunFolder
-from zigbench.record import Measurement, Record
+from zigbench.records.folder import RunFolder
+from zigbench.records.record import Measurement, Record
 from zigbench.report import figures, page, render
 from zigbench.suite import Axis, Suite, grid
 

@@ -17,7 +17,7 @@ import pytest
 import synthetic
 
 from zigbench import report
-from zigbench.record import Failure, Measurement
+from zigbench.records.record import Failure, Measurement
 from zigbench.report import provenance, render, tables
 from zigbench.report.answer import answer
 from zigbench.report.results import Results, join

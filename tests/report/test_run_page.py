@@ -8,7 +8,7 @@ import pytest
 import synthetic
 import synthetic_speed
 
-from zigbench.record import Measurement
+from zigbench.records.record import Measurement
 from zigbench.report import run_page, tables
 from zigbench.report.results import join
 

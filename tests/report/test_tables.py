@@ -15,14 +15,14 @@ import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench import registry
 from zigbench.evaluation.protocol import Protocol, write_protocols
-from zigbench.record import Failure, Measurement
+from zigbench.records.record import Failure, Measurement
 from zigbench.report import published, tables, writers
 from zigbench.report.answer import answer
 from zigbench.report.results import Results, join
 from zigbench.report.statistics import friedman
 from zigbench.report.tables import Column, Entry, Table
+from zigbench.spec import registry
 from zigbench.suite import Cell, Suite, expand
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from zigbench import registry, scan
+from zigbench import scan
+from zigbench.spec import registry
 
 
 @pytest.fixture

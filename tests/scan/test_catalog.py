@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zigbench import registry, scan
+from zigbench import scan
 from zigbench.scan import catalog
+from zigbench.spec import registry
 
 
 @pytest.mark.usefixtures("own_curves")

@@ -24,11 +24,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from cluster import LocalSlurm, missing
 
-from zigbench.folder import RunFolder
 from zigbench.launch import Cluster, launch_local, launch_slurm, plan
-from zigbench.record import Record
-from zigbench.registry import load_plugin
+from zigbench.records.folder import RunFolder
+from zigbench.records.record import Record
 from zigbench.spec import Resources, RunSpec
+from zigbench.spec.registry import load_plugin
 from zigbench.suite import Cell
 
 PATIENCE = 600.0

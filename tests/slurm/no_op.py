@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from zigbench.folder import RunFolder
-from zigbench.record import Record
+from zigbench.records.folder import RunFolder
+from zigbench.records.record import Record
 
 
 @dataclass(frozen=True)

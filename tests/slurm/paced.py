@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
-from zigbench import registry
 from zigbench.data.config import DigitsConfig
+from zigbench.spec import registry
 
 
 @registry.data.register("paced-digits")

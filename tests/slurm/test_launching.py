@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from faults import PATIENCE, substance, wait_for
 
-from zigbench.folder import RunFolder
 from zigbench.launch import Cluster, cancel, launch_slurm, plan, snapshot
-from zigbench.launch.queue import read_queue
-from zigbench.record import Record
+from zigbench.launch.slurm_status import read_queue
+from zigbench.records.folder import RunFolder
+from zigbench.records.record import Record
 from zigbench.spec import Resources, RunSpec
 from zigbench.suite import Cell
 
@@ -129,7 +129,7 @@ def test_a_thousand_runs_are_one_array(slurm, tmp_path, tiny):
 def test_a_snapshot_is_what_runs(slurm, tmp_path):
     taken = snapshot.take(tmp_path / "snapshots")
     assert snapshot.take(tmp_path / "snapshots") == taken
-    code = "import json, zigbench; from zigbench.record import environment; "
+    code = "import json, zigbench; from zigbench.records.record import environment; "
     code += "print(json.dumps([zigbench.__file__, environment()['code']]))"
     script = "\n".join([*snapshot.setup_lines(taken), f"{sys.executable} -c {json.dumps(code)}"])
     checkout = Path(__file__).parents[2]

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 import torch
 
-from tests.test_cli import zigbench
+from tests.cli.test_cli import zigbench
 from tests.training.conftest import train
 from tests.training.test_divergence import REWIND, fragile
 from tests.training.test_resume import Stop, stop_at
-from zigbench.folder import RunFolder
-from zigbench.record import Record
+from zigbench.records.folder import RunFolder
+from zigbench.records.record import Record
 from zigbench.training.logs import read_lines
 
 wandb = pytest.importorskip("wandb", reason="needs the extra `track`")

@@ -11,9 +11,9 @@ import typer
 # In the order in which the help shows their commands.
 from zigbench.cli import runs, launching, records, weights, plugins, data, curves  # isort: skip
 from zigbench.cli.options import app, err
-from zigbench.errors import MachineError
-from zigbench.registry import load_plugin
-from zigbench.settings import SpecError
+from zigbench.spec.errors import MachineError
+from zigbench.spec.overrides import SpecError
+from zigbench.spec.registry import load_plugin
 
 __all__ = ["app", "curves", "data", "launching", "main", "plugins", "records", "runs", "weights"]
 

@@ -47,7 +47,7 @@ def launch(
     results: Results = RUNS,
 ) -> None:
     """Submit what a suite still lacks and return at once. Launching again submits only what is missing then."""
-    from zigbench.display import classes_table
+    from zigbench.cli.render import classes_table
     from zigbench.launch import cluster as find_cluster
     from zigbench.launch import describe, launch_background, launch_slurm
 
@@ -86,7 +86,7 @@ def status(
     results: Results = RUNS,
 ) -> None:
     """Show how far a suite's runs are, read from their files and the queue."""
-    from zigbench.watching import show, suite_status, total_status
+    from zigbench.cli.logs import show, suite_status, total_status
 
     if suite is None:
         show(lambda: total_status(results), out, watch)
@@ -106,8 +106,8 @@ def logs(
     results: Results = RUNS,
 ) -> None:
     """Print what a run has printed and logged."""
-    from zigbench.folder import find
-    from zigbench.watching import log_lines
+    from zigbench.cli.logs import log_lines
+    from zigbench.records.folder import find
 
     for line in log_lines(find(results, run), follow=follow):
         out.print(line, markup=False)
@@ -122,8 +122,8 @@ def cancel(
     results: Results = RUNS,
 ) -> None:
     """Call off jobs that wait or run. Nothing recorded is lost, and a launch takes the runs up again."""
-    from zigbench.folder import find, is_run
     from zigbench.launch import cancel as call_off
+    from zigbench.records.folder import find, is_run
 
     if is_run(results, what):
         folders = [find(results, what)]

@@ -26,7 +26,7 @@ def make_plan(
     results: Path,
 ) -> tuple[Suite, Plan]:
     from zigbench import launch
-    from zigbench.settings import parse_assignment
+    from zigbench.spec.overrides import parse_assignment
     from zigbench.suite import expand, load
 
     suite = load(name).profile(profile)

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from zigbench import registry
 from zigbench.cli.options import app, out
+from zigbench.spec import registry
 
 
 class Kind(StrEnum):
@@ -25,7 +25,7 @@ class Kind(StrEnum):
 @app.command("list")
 def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.suites) -> None:
     """List what is installed: suites, backbones, curves, data sets, metrics."""
-    from zigbench.display import plain_table
+    from zigbench.cli.render import plain_table
 
     known: registry.Registry[Any] = getattr(registry, kind.value)
     rows = []
@@ -66,6 +66,6 @@ def check(name: Annotated[str, typer.Argument(metavar="BACKBONE", help="A regist
 @app.command()
 def doctor() -> None:
     """Show versions, devices and kernels: what is used and, where something is not, why."""
-    from zigbench.doctor import report as diagnose
+    from zigbench.cli.doctor import report as diagnose
 
     out.print(diagnose())

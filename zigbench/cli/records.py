@@ -19,11 +19,11 @@ def collect(
     csv: Annotated[Path | None, typer.Option(help="Write the long frame to this CSV file.")] = None,
 ) -> None:
     """Gather every record, and what `make benchmark` stored beside, into one long table; name the damaged ones."""
-    from zigbench import benchmarks
-    from zigbench.collect import joined, scan
+    from zigbench.records.collect import joined, scan
+    from zigbench.report import benchmark_files
 
     found = scan(results)
-    table = joined(found.frame(), benchmarks.frame(results.parent / "benchmarks"))
+    table = joined(found.frame(), benchmark_files.frame(results.parent / "benchmarks"))
     if csv:
         table.to_csv(csv, index=False)
     out.print(f"{len(found.records)} records, {len(table)} rows" + (f" written to {csv}" if csv else ""))
@@ -51,7 +51,7 @@ def report(
     reports: Reports = REPORTS,
 ) -> None:
     """Write a suite's page, figures and tables from the records there are."""
-    from zigbench.display import relative
+    from zigbench.cli.render import relative
 
     if (suite is not None) + everything + benchmarks != 1:
         raise ValueError("name one suite to report, or say --all or --benchmarks")
@@ -81,9 +81,9 @@ def _report_benchmarks(results: Path, reports: Path) -> Path:
 
 def _report_all(results: Path, reports: Path) -> tuple[Path, list[str]]:
     """The index, and the suites that it lacks because they are broken, each with what is wrong."""
-    from zigbench import registry
     from zigbench.cli.planning import recorded
     from zigbench.report import write_index
+    from zigbench.spec import registry
 
     command = "zigbench report --all"
     reports.mkdir(parents=True, exist_ok=True)
@@ -116,9 +116,9 @@ def inspect(
     Runs with a checkpoint are inspected with their averaged weights, others as they are initialised; the report says
     which. No record changes.
     """
-    from zigbench import registry
-    from zigbench.folder import RunFolder
-    from zigbench.inspection import inspect as look
+    from zigbench.records.folder import RunFolder
+    from zigbench.runs.inspection import inspect as look
+    from zigbench.spec import registry
 
     _, planned = make_plan(suite, profile, only, set_, None, results)
     folders = [RunFolder.of(item.cell.spec, results) for item in planned.items]
@@ -160,16 +160,16 @@ def compare(
 
 
 def _compare_benchmarks(a: Path, b: Path) -> None:
-    from zigbench import benchmarks
-    from zigbench.display import changes_table
+    from zigbench.cli.render import changes_table
+    from zigbench.report import benchmark_files
 
     for path in (a, b):
         if not path.is_file():
             raise ValueError(f"there is no file {path}")
-    before, after = benchmarks.read(a), benchmarks.read(b)
+    before, after = benchmark_files.read(a), benchmark_files.read(b)
     if before.machine != after.machine:
         out.print(f"[yellow]The machines differ:[/] {before.machine} and {after.machine}.")
-    changes = benchmarks.compare(before, after)
+    changes = benchmark_files.compare(before, after)
     out.print(changes_table(changes))
     counts = Counter(change.verdict for change in changes)
     out.print(", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()) or "no benchmarks")

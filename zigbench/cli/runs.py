@@ -26,8 +26,8 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Show what a suite asks for and what of it is already recorded."""
+    from zigbench.cli.render import classes_table, state_table
     from zigbench.data.missing import missing
-    from zigbench.display import classes_table, state_table
     from zigbench.launch import describe
 
     chosen, planned = make_plan(suite, profile, only, set_, retry, results)
@@ -60,7 +60,7 @@ def run(
     reports: Reports = REPORTS,
 ) -> None:
     """Run what a suite still lacks on this machine, then write its report."""
-    from zigbench.display import relative, show_run
+    from zigbench.cli.render import relative, show_run
     from zigbench.launch import describe, launch_local
 
     chosen, planned = make_plan(suite, profile, only, set_, retry, results)

@@ -29,10 +29,10 @@ def import_(
     `--set` gives what the file does not tell (`backbone.config.size=XL`, `scan.curve=hilbert-released`,
     `data.config.resolution=512`) and how it is evaluated (`evaluation.samples=5000`).
     """
-    from zigbench.folder import RunFolder
-    from zigbench.settings import nest, parse_assignment
+    from zigbench.records.folder import RunFolder
+    from zigbench.runs.weights import import_release
     from zigbench.spec import LIFTED
-    from zigbench.weights import import_release
+    from zigbench.spec.overrides import nest, parse_assignment
 
     settings = nest(dict(map(parse_assignment, set_ or ())))
     config = settings.get("backbone", {}).pop("config", {})
@@ -58,14 +58,14 @@ def import_(
 @app.command()
 def evaluate(run: Run, set_: Set = None, results: Results = RUNS) -> None:
     """Measure the weights of a trained or imported run, with other settings where `--set` gives them."""
-    from zigbench.display import show_run
-    from zigbench.folder import RunFolder
+    from zigbench.cli.render import show_run
     from zigbench.launch import launch_local, plan
-    from zigbench.record import Record
-    from zigbench.settings import parse_assignment
+    from zigbench.records.folder import RunFolder
+    from zigbench.records.record import Record
+    from zigbench.runs.weights import evaluation_of
     from zigbench.spec import Resources
+    from zigbench.spec.overrides import parse_assignment
     from zigbench.suite import Cell
-    from zigbench.weights import evaluation_of
 
     spec = evaluation_of(RunFolder(results / run), results.parent).override(dict(map(parse_assignment, set_ or ())))
     wanted = plan([Cell({"run": run}, spec)], results)
@@ -87,8 +87,8 @@ def export(
     results: Results = RUNS,
 ) -> None:
     """Write a run's averaged weights under the names that a release published."""
-    from zigbench.folder import RunFolder
-    from zigbench.weights import export_run
+    from zigbench.records.folder import RunFolder
+    from zigbench.runs.weights import export_run
 
     export_run(RunFolder(results / run), release, file, results.parent)
     out.print(f"written to {file}")

@@ -15,7 +15,7 @@ from torch import Tensor
 from zigbench.data.split import Batch, Indices, Visit
 from zigbench.data.stretches import starts
 from zigbench.data.words import words
-from zigbench.rng import derive_seed
+from zigbench.spec.rng import derive_seed
 
 
 @dataclass(frozen=True)

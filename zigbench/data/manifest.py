@@ -20,7 +20,7 @@ from PIL import Image
 
 from zigbench.data.pictures import from_array
 from zigbench.data.samples import Content, MissingDataError, Sample, digest_of
-from zigbench.record import write_atomically
+from zigbench.records.record import write_atomically
 
 SAMPLED = 256
 """Pictures whose content is compared."""

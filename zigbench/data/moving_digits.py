@@ -16,7 +16,7 @@ from zigbench.data.config import DIGIT, MovingDigitsConfig
 from zigbench.data.digits import Digits, DigitsConfig
 from zigbench.data.split import Batch, Indices, Split, TensorSplit, choose
 from zigbench.data.words import words
-from zigbench.rng import derive_seed
+from zigbench.spec.rng import derive_seed
 
 VERSION = 1
 """Raised when equal configs come to mean other clips."""

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from zigbench import registry
 from zigbench.data.autoencoder import CLIP, VAE, Autoencoder, TextEncoder
 from zigbench.data.encode import Order
 from zigbench.data.encode_clips import SHARD as CLIPS
@@ -22,6 +21,7 @@ from zigbench.data.preparing import Summary, Wanted, prepare
 from zigbench.data.recipes import LatentsConfig
 from zigbench.data.samples import Sample
 from zigbench.data.sources import samples_of
+from zigbench.spec import registry
 
 WITH_TEXTS = 128
 """Samples in a shard that holds captions' embeddings, which are far larger than latents."""

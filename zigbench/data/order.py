@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from zigbench.rng import derive_seed
+from zigbench.spec.rng import derive_seed
 
 
 @lru_cache(maxsize=4)

@@ -6,7 +6,7 @@ import torch
 
 from zigbench.data.config import ShapeConfig
 from zigbench.data.split import Split, TensorSplit, choose
-from zigbench.rng import derive_seed
+from zigbench.spec.rng import derive_seed
 
 IMAGES = 64
 """Images of a split."""

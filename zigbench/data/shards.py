@@ -28,7 +28,7 @@ import numpy as np
 
 from zigbench.data.missing import INDEX
 from zigbench.data.samples import MissingDataError
-from zigbench.record import write_atomically
+from zigbench.records.record import write_atomically
 
 FORMAT = 1
 

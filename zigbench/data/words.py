@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zigbench.rng import derive_seed
+from zigbench.spec.rng import derive_seed
 
 SPLITMIX = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)
 

@@ -7,8 +7,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from zigbench.backbone import build_from
 from zigbench.efficiency.subject import noise_like
-from zigbench.registry import load_object
 from zigbench.spec import BackboneConfig, Geometry
+from zigbench.spec.registry import load_object
 
 
 def counted_flops(config: BackboneConfig, geometry: Geometry, *, batch: int, backward: bool) -> int | None:

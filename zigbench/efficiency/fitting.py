@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from zigbench.record import Measurement
+from zigbench.records.record import Measurement
 
 GIB = 2**30
 

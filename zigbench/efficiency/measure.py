@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zigbench import resident
+from zigbench import host_memory
 from zigbench.backbone import count_parameters
 from zigbench.efficiency import conditions, memory, roofline
 from zigbench.efficiency.ceilings import Ceilings, matmul, measure_ceilings
@@ -20,9 +20,9 @@ from zigbench.efficiency.counting import counted_flops
 from zigbench.efficiency.fitting import GIB, DoesNotFitError, attempt, largest_fit, limited, out_of_memory, release
 from zigbench.efficiency.subject import DTYPES, Subject
 from zigbench.efficiency.timing import Times, measure_times, once
-from zigbench.record import Measurement
-from zigbench.registry import load_object
+from zigbench.records.record import Measurement
 from zigbench.spec import EfficiencySpec, Geometry, RunSpec
+from zigbench.spec.registry import load_object
 
 Tell = Callable[[str, int, int], None]
 Figures = tuple[Measurement, ...]
@@ -58,7 +58,7 @@ def measure(
     timing = facts["timing"] = {
         "mode": asked.mode, "precision": asked.precision, "compile": asked.compile, "cuda_graphs": asked.cuda_graphs,
         "threads": torch.get_num_threads(), "load": _load(), "device_type": device.type,
-        "keeps_freed": resident.keep_freed(),
+        "keeps_freed": host_memory.keep_freed(),
     }  # fmt: skip
     tell("measuring ceilings", 0, 3)
     ceilings = measure_ceilings(device)

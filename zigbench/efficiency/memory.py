@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from zigbench import resident
+from zigbench import host_memory
 
 CLEAR = Path("/proc/self/clear_refs")
 
@@ -132,9 +132,9 @@ class ProcessMemory:
     def __init__(self) -> None:
         with contextlib.suppress(OSError):
             CLEAR.write_text("5")
-        self.baseline = resident.now()
+        self.baseline = host_memory.now()
 
     @property
     def above(self) -> int:
         """Bytes so far."""
-        return max(0, resident.most() - self.baseline)
+        return max(0, host_memory.most() - self.baseline)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from zigbench.backbone import initialised
 from zigbench.efficiency.graphs import Graphed
 from zigbench.interpolant import Interpolant
-from zigbench.rng import derive_seed
 from zigbench.sampling import Counted, sample
 from zigbench.spec import Geometry, RunSpec
+from zigbench.spec.rng import derive_seed
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 STD = 0.02

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from zigbench.evaluation.draws import single_threaded
 from zigbench.evaluation.images import Real, from_uint8
-from zigbench.record import write_atomically
-from zigbench.rng import derive_seed
+from zigbench.records.record import write_atomically
 from zigbench.spec import canonical_json
+from zigbench.spec.rng import derive_seed
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zigbench.rng import derive_seed
+from zigbench.spec.rng import derive_seed
 
 
 def balanced_labels(indices: Sequence[int], classes: int) -> Tensor:

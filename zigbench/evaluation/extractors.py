@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from zigbench.evaluation.features import Extractor
-from zigbench.registry import nearest
+from zigbench.spec.registry import nearest
 
 NAMES = (
     "digits", "random", "inception", "dinov2-small", "dinov2-base", "dinov2-large", "dinov2-giant",

@@ -17,7 +17,7 @@ from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics
 
 from zigbench.evaluation.bootstrap import interval
 from zigbench.evaluation.reference import Reference
-from zigbench.record import Measurement
+from zigbench.records.record import Measurement
 
 if TYPE_CHECKING:
     from zigbench.evaluation.catalogue import Metric

@@ -22,10 +22,10 @@ from torch import Tensor
 
 from zigbench.evaluation.draws import balanced_labels
 from zigbench.evaluation.images import to_uint8
-from zigbench.record import write_atomically
-from zigbench.rng import derive_seed
+from zigbench.records.record import write_atomically
 from zigbench.sampling import sample, starting_noise
 from zigbench.spec import SamplerSpec
+from zigbench.spec.rng import derive_seed
 
 SHARD = 256
 """Samples in a shard, rounded to a multiple of the batch."""

@@ -24,9 +24,9 @@ from zigbench.interpolant import Interpolant
 from zigbench.interpolant.interpolant import prediction_of, spread
 from zigbench.interpolant.path.linear import Linear
 from zigbench.interpolant.swap import swap
-from zigbench.record import Measurement
-from zigbench.rng import derive_seed
+from zigbench.records.record import Measurement
 from zigbench.sampling import starting_noise
+from zigbench.spec.rng import derive_seed
 
 if TYPE_CHECKING:
     from zigbench.evaluation.catalogue import Metric

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
 
 from zigbench.evaluation.bootstrap import interval
-from zigbench.record import Measurement
+from zigbench.records.record import Measurement
 
 if TYPE_CHECKING:
     from zigbench.evaluation.catalogue import Metric

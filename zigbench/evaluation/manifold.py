@@ -15,7 +15,7 @@ from torch import Tensor
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
 from zigbench.evaluation.bootstrap import interval
-from zigbench.record import Measurement
+from zigbench.records.record import Measurement
 
 if TYPE_CHECKING:
     from zigbench.evaluation.catalogue import Metric

@@ -10,7 +10,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from zigbench import registry
 from zigbench.evaluation.catalogue import Metric
 from zigbench.evaluation.extractors import load_extractor
 from zigbench.evaluation.features import Extractor, features_of, reads_clips, tensors_sha256
@@ -20,7 +19,7 @@ from zigbench.evaluation.images import QUANTISATION, reference_images
 from zigbench.evaluation.protocol import Protocol
 from zigbench.evaluation.reference import Reference, reference_of, shared_reference
 from zigbench.interpolant import Interpolant
-from zigbench.spec import RunSpec
+from zigbench.spec import RunSpec, registry
 
 
 def process() -> tuple[int, int]:

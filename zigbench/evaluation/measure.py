@@ -8,16 +8,15 @@ from typing import Any
 
 import torch
 
-from zigbench import registry
 from zigbench.evaluation.extractors import load_extractor
 from zigbench.evaluation.generation import save_array
 from zigbench.evaluation.images import reference_images
 from zigbench.evaluation.material import Material, process
 from zigbench.evaluation.protocol import write_protocols
 from zigbench.interpolant import Interpolant
-from zigbench.record import Measurement
-from zigbench.registry import load_object
-from zigbench.spec import RunSpec
+from zigbench.records.record import Measurement
+from zigbench.spec import RunSpec, registry
+from zigbench.spec.registry import load_object
 
 PREVIEW = "samples.npy"
 

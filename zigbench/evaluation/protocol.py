@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from zigbench.record import write_atomically
+from zigbench.records.record import write_atomically
 from zigbench.spec import Spec, canonical_json
 
 FILE = "protocols.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zigbench.evaluation.classifier import DigitFeatures
-from zigbench.record import Measurement
+from zigbench.records.record import Measurement
 
 if TYPE_CHECKING:
     from zigbench.evaluation.catalogue import Metric

@@ -17,7 +17,7 @@ from torch_fidelity.metric_fid import fid_features_to_statistics
 
 from zigbench.evaluation.features import Extractor, features_of
 from zigbench.evaluation.images import ReferenceImages
-from zigbench.record import write_atomically
+from zigbench.records.record import write_atomically
 
 KEPT = 10_000
 """Rows of features kept beside mean and covariance, for the metrics that compare samples with samples."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
 
 from zigbench.evaluation.bootstrap import interval
-from zigbench.record import Measurement
+from zigbench.records.record import Measurement
 
 if TYPE_CHECKING:
     from zigbench.evaluation.catalogue import Metric

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from zigbench.registry import nearest
+from zigbench.spec.registry import nearest
 
 T = TypeVar("T")
 

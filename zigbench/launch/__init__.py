@@ -2,13 +2,13 @@
 
 from zigbench.launch.cancelling import cancel
 from zigbench.launch.clusters import Cluster, cluster
-from zigbench.launch.deaths import last_log
-from zigbench.launch.launching import Submitted, launch_background, launch_slurm
+from zigbench.launch.jobs import named
 from zigbench.launch.local import Event, available_workers, launch_local
-from zigbench.launch.planning import RETRIABLE, Item, Plan, describe, plan
-from zigbench.launch.queue import UnreachableError
+from zigbench.launch.plan import RETRIABLE, Item, Plan, describe, plan
 from zigbench.launch.reconcile import states
-from zigbench.launch.whose import named
+from zigbench.launch.retry import last_log
+from zigbench.launch.slurm_status import UnreachableError
+from zigbench.launch.submit import Submitted, launch_background, launch_slurm
 
 __all__ = [
     "RETRIABLE", "Cluster", "Event", "Item", "Plan", "Submitted", "UnreachableError", "available_workers", "cancel",

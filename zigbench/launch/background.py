@@ -10,12 +10,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from zigbench.claim import Claims
-from zigbench.errors import MachineError
-from zigbench.folder import RunFolder
 from zigbench.launch.local import run_here
-from zigbench.record import write_atomically
+from zigbench.records.folder import RunFolder
+from zigbench.records.lock import Claims
+from zigbench.records.record import write_atomically
 from zigbench.spec import Resources
+from zigbench.spec.errors import MachineError
 
 ORDER = "order.json"
 

@@ -7,9 +7,9 @@ import os
 import signal
 from collections.abc import Sequence
 
-from zigbench.folder import RunFolder
-from zigbench.launch import queue
-from zigbench.launch.whose import of_others
+from zigbench.launch import slurm_status
+from zigbench.launch.jobs import of_others
+from zigbench.records.folder import RunFolder
 
 
 def cancel(folders: Sequence[RunFolder]) -> list[RunFolder]:
@@ -25,7 +25,7 @@ def cancel(folders: Sequence[RunFolder]) -> list[RunFolder]:
     foreign = of_others([job for _, job in found])
     mine = [pair for pair, of_another in zip(found, foreign, strict=True) if not of_another]
     # The scheduler first: only a job that is called off may be forgotten.
-    queue.cancel(job["job"] for _, job in mine if job["cluster"] == "slurm")
+    slurm_status.cancel(job["job"] for _, job in mine if job["cluster"] == "slurm")
     for folder, job in mine:
         # Before its worker ends: who lost a run without a job knows that it is not to be taken up again.
         folder.job.unlink(missing_ok=True)

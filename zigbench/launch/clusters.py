@@ -21,9 +21,9 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from zigbench.registry import nearest
-from zigbench.settings import Fault, SpecError
 from zigbench.spec import Positive, Spec
+from zigbench.spec.overrides import Fault, SpecError
+from zigbench.spec.registry import nearest
 
 VARIABLE = "ZIGBENCH_CLUSTERS"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from zigbench.leaving import LEFT
-from zigbench.registry import PLUGINS_VARIABLE, load_object
+from zigbench.preemption import LEFT
+from zigbench.spec.registry import PLUGINS_VARIABLE, load_object
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Job:
         """
         if self.plugins:
             os.environ[PLUGINS_VARIABLE] = self.plugins
-        code = load_object("zigbench.worker:do_one")(self.folder, self.cpus)
+        code = load_object("zigbench.runs.worker:do_one")(self.folder, self.cpus)
         if code:
             raise SystemExit(code)
 
@@ -43,6 +43,6 @@ class Job:
         """What submitit calls on a signal that comes before the run itself listens: leave, there is nothing to save.
 
         Whether the job is queued again is decided in one place, after the task: see
-        :mod:`zigbench.launch.aftermath`.
+        :mod:`zigbench.launch.epilogue`.
         """
         raise SystemExit(LEFT)

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from zigbench.errors import MachineError
-from zigbench.folder import RunFolder
 from zigbench.launch import gpus
-from zigbench.launch.deaths import Death, goes_on
-from zigbench.launch.planning import Plan
+from zigbench.launch.plan import Plan
+from zigbench.launch.retry import Death, goes_on
+from zigbench.records.folder import RunFolder
 from zigbench.spec import Resources
+from zigbench.spec.errors import MachineError
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class _Pool:
         mine = gpus.share(self.devices, may.gpus, worker)
         # Its own session: an interrupt at the terminal reaches this process alone, which then closes the pipes.
         process = subprocess.Popen(
-            [sys.executable, "-m", "zigbench.worker", str(self.root), *map(str, limits)],
+            [sys.executable, "-m", "zigbench.runs.worker", str(self.root), *map(str, limits)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

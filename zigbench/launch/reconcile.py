@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from zigbench import archive
-from zigbench.claim import Claims
-from zigbench.folder import RunFolder, State
-from zigbench.launch import queue
-from zigbench.launch.deaths import Death, goes_on, job_log
-from zigbench.launch.whose import of_others
-from zigbench.record import Status
+from zigbench.launch import slurm_status
+from zigbench.launch.jobs import of_others
+from zigbench.launch.retry import Death, goes_on, job_log
+from zigbench.records import cache
+from zigbench.records.folder import RunFolder, State
+from zigbench.records.lock import Claims
+from zigbench.records.record import Status
 
 OOM, LATE = ("OUT_OF_MEMORY",), ("TIMEOUT", "DEADLINE")
 GIVEN_UP = ("CANCELLED", "COMPLETED")
@@ -37,25 +37,25 @@ def states(folders: Sequence[RunFolder]) -> list[State]:
             gone[i] = job
         else:
             found[i] = seen
-    ends = queue.ends(job["job"] for job in gone.values() if job["cluster"] == "slurm")
+    ends = slurm_status.ends(job["job"] for job in gone.values() if job["cluster"] == "slurm")
     for i, job in gone.items():
         # It may have finished between the look at its files and the look at the queue.
         found[i] = folders[i].state()
         if found[i] == "submitted":
             end = ends.get(job["job"], "")
-            found[i] = _bury(folders[i], job, end) if not end or end in queue.ENDED else "pending"
+            found[i] = _bury(folders[i], job, end) if not end or end in slurm_status.ENDED else "pending"
     return found
 
 
 def _from_files(folders: Sequence[RunFolder]) -> list[State]:
-    if len(folders) < archive.WORTH:
+    if len(folders) < cache.WORTH:
         return [folder.state() for folder in folders]
-    known = {root: archive.statuses(root) for root in {folder.path.parent for folder in folders}}
+    known = {root: cache.statuses(root) for root in {folder.path.parent for folder in folders}}
     found: list[State] = []
     for folder in folders:
         stamp, status = known[folder.path.parent].get(folder.id, (None, None))
         # A record that has not changed since it was found sound need not be read again to know how it ended.
-        sound = status is not None and archive.stamp_of(folder.record) == stamp
+        sound = status is not None and cache.stamp_of(folder.record) == stamp
         found.append(cast(State, status) if sound else folder.state())
     return found
 
@@ -66,8 +66,8 @@ def _seen(jobs: Sequence[Mapping[str, Any]]) -> list[State | None]:
     slurm = [i for i, job in enumerate(jobs) if job["cluster"] == "slurm"]
     try:
         foreign = of_others([jobs[i] for i in slurm])
-        waiting = queue.read_queue() if slurm else None
-    except queue.UnreachableError:
+        waiting = slurm_status.read_queue() if slurm else None
+    except slurm_status.UnreachableError:
         for i in slurm:
             seen[i] = "pending"  # Better to wait for what may be lost than to do it twice.
     else:

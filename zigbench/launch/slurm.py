@@ -69,7 +69,7 @@ def _parameters(
 ) -> dict[str, Any]:
     minutes = max(1, math.ceil(60 * min(resources.hours, cluster.max_hours or math.inf)))
     notice = min(cluster.notice_seconds, 20 * minutes)
-    after = f"{shlex.quote(sys.executable)} -m zigbench.launch.aftermath {shlex.quote(str(folder))} $code {notice}"
+    after = f"{shlex.quote(sys.executable)} -m zigbench.launch.epilogue {shlex.quote(str(folder))} $code {notice}"
     asked: Mapping[str, Any] = {
         "timeout_min": minutes,
         "nodes": resources.nodes,

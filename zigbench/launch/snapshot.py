@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from zigbench.record import SNAPSHOT, digest_of, environment
+from zigbench.records.record import SNAPSHOT, digest_of, environment
 
 PACKAGES = ("zigbench", "backbones", "suites")
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pandas as pd
 
-from zigbench.report import protocols, wording
+from zigbench.report import formatting, protocols
 from zigbench.report.results import SEED, Results
 from zigbench.report.sentence import Sentence
 from zigbench.report.speed import dial_of
@@ -60,27 +60,27 @@ def completeness(found: Results) -> str:
     """``25 of 27 runs finished, 2 failed``."""
     tally = Counter(run.status for run in found.runs if run.status != "ok")
     rest = "".join(f", {n:,} {STATUSES[status]}" for status, n in tally.items())
-    return f"{len(found.finished):,} of {wording.count(len(found.runs), 'run')} finished{rest}"
+    return f"{len(found.finished):,} of {formatting.count(len(found.runs), 'run')} finished{rest}"
 
 
 def _sentence(contrast: Contrast, effect: Effect, metric: str, found: Results) -> Sentence:
-    says, estimate, block = contrast.says, effect.estimate, wording.block(found.seeds)
+    says, estimate, block = contrast.says, effect.estimate, formatting.block(found.seeds)
     if estimate.n == 0:
         return Sentence((f"{_upper(says)}: no {block} has finished in both {effect.a} and {effect.b} yet.",))
-    name = wording.noun(metric)
+    name = formatting.noun(metric)
     if estimate.n == 1:
-        shift = wording.signed(estimate.mean)
+        shift = formatting.signed(estimate.mean)
         return Sentence(
             (f"{_upper(says)} changes {name} by ", shift, f" in the one {block} that both have: no interval.")
         )
-    verdict = wording.verdict(effect, found.direction(metric))
+    verdict = formatting.verdict(effect, found.direction(metric))
     claim = {"worse": contrast.worse, "better": contrast.better, "not separated": contrast.neither}.get(verdict, "")
     opening = f"{claim}: {says}" if claim else _upper(says)
-    places = wording.decimals(estimate.half) if estimate.half > 0 else 4
-    pairs = wording.count(estimate.n, f"paired {block}")
+    places = formatting.decimals(estimate.half) if estimate.half > 0 else 4
+    pairs = formatting.count(estimate.n, f"paired {block}")
     if not effect.separated:
-        shift = f"{wording.signed(estimate.mean, places)} ± {estimate.half:.{places}f}"
-        bounds = f"95 % interval {wording.interval(estimate)}, {pairs}"
+        shift = f"{formatting.signed(estimate.mean, places)} ± {estimate.half:.{places}f}"
+        bounds = f"95 % interval {formatting.interval(estimate)}, {pairs}"
         # The interval is of this difference alone; Holm's correction is for all that are tested beside it.
         corrected = "" if estimate.low <= 0 <= estimate.high else " once all tests are counted"
         return Sentence((f"{opening} changes {name} by ", shift, f": not separated{corrected} ({bounds})."), False)
@@ -93,25 +93,25 @@ def _sentence(contrast: Contrast, effect: Effect, metric: str, found: Results) -
 
 def _overall(found: Results, metric: str) -> Sentence:
     """How many arms are separated from the baseline, and the furthest of them."""
-    higher, name, block = found.direction(metric), wording.noun(metric), wording.block(found.seeds)
+    higher, name, block = found.direction(metric), formatting.noun(metric), formatting.block(found.seeds)
     pairs = found.against_baseline()
     tested = [e for e in effects(found.values(metric), pairs) if e.estimate.n]
     if not tested:
-        return Sentence((f"{wording.title(metric)} was measured, but no arm shares a {block} with a baseline.",))
+        return Sentence((f"{formatting.title(metric)} was measured, but no arm shares a {block} with a baseline.",))
     apart = [e for e in tested if e.separated]
     furthest = max(apart or tested, key=lambda e: abs(e.estimate.mean))
     estimate = furthest.estimate
-    places = wording.decimals(estimate.half) if estimate.half > 0 else None
-    shift = wording.signed(estimate.mean, places)
+    places = formatting.decimals(estimate.half) if estimate.half > 0 else None
+    shift = formatting.signed(estimate.mean, places)
     shift += f" ± {estimate.half:.{places or 4}f}" if math.isfinite(estimate.half) else ""
     if all(e.estimate.n == 1 for e in tested):
         opening = f"One {block}, so no interval: the largest difference in {name} is {furthest.a} − {furthest.b}, "
         return Sentence((opening, shift, "."))
-    shared = wording.count(estimate.n, f"paired {block}")
-    opening = f"{len(apart)} of {wording.count(len(tested), 'arm')} are separated from their baseline in {name}"
+    shared = formatting.count(estimate.n, f"paired {block}")
+    opening = f"{len(apart)} of {formatting.count(len(tested), 'arm')} are separated from their baseline in {name}"
     if not apart:
         opening = f"No arm is separated from its baseline in {name}"
-    verdict = wording.verdict(furthest, higher)
+    verdict = formatting.verdict(furthest, higher)
     return Sentence(
         (f"{opening}; the largest difference is {furthest.a} − {furthest.b}, ", shift, f" ({verdict}, {shared})."),
         bool(apart),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zigbench.benchmarks import FAULTS, Stored, Timed, parse
+from zigbench.report.benchmark_files import FAULTS, Stored, Timed, parse
 
 OURS = "ours"
 

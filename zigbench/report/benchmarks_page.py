@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zigbench.record import write_atomically
-from zigbench.report import benchmarks, figures, render, wording, writers
+from zigbench.records.record import write_atomically
+from zigbench.report import benchmarks, figures, formatting, render, writers
 from zigbench.report.benchmarks import OURS, Benchmarks, Timing
 from zigbench.report.figures import Asked, ask
 from zigbench.report.figures.speed import Rounds, Spot
@@ -49,7 +49,7 @@ def write_benchmarks(folder: Path, out: Path, *, command: str) -> Path:
         for table in tables:
             writers.write(table, out / "tables")
         mine = [render.shown(drawn[name]) for name in _figures(here)]
-        machines.append({"id": wording.slug(here.name), "about": here, "figures": mine, "tables": tables})
+        machines.append({"id": formatting.slug(here.name), "about": here, "figures": mine, "tables": tables})
     said = [sentence for here in found if (sentence := _answer(here))]
     answer = said or ["There is no answer yet: `make benchmark` stores none where it has not run."]
     context: dict[str, Any] = {
@@ -62,7 +62,7 @@ def write_benchmarks(folder: Path, out: Path, *, command: str) -> Path:
         "suite": "benchmarks",
         "question": QUESTION,
         "answer": answer,
-        "completeness": wording.count(len(found), "machine"),
+        "completeness": formatting.count(len(found), "machine"),
         "hardware": ", ".join(dict.fromkeys(here.machine for here in found)),
         "recorded": max((here.day for here in found), default=""),
         "command": command,
@@ -75,11 +75,11 @@ def _answer(here: Benchmarks) -> str:
     """The range of the ratios to each peer, in a sentence or two; "" where there is no peer."""
     said = ""
     if parts := _ranges(here, kept=False):
-        said = f"On {here.machine}, {wording.listed(parts)} as the kernels of this package."
+        said = f"On {here.machine}, {formatting.listed(parts)} as the kernels of this package."
     if parts := _ranges(here, kept=True):
         said += (
             f" Where all calls find the memory of those before them again, so that no time goes into the system's"
-            f" clearing of new pages, {wording.listed(parts)}."
+            f" clearing of new pages, {formatting.listed(parts)}."
         )
     return said
 
@@ -91,7 +91,7 @@ def _ranges(here: Benchmarks, *, kept: bool) -> list[str]:
         for peer, ratio in row.items():
             ratios.setdefault(peer, []).append(ratio)
     ends = {
-        peer: dict.fromkeys(wording.number(ratio, 3) for ratio in (min(of), max(of))) for peer, of in ratios.items()
+        peer: dict.fromkeys(formatting.number(ratio, 3) for ratio in (min(of), max(of))) for peer, of in ratios.items()
     }
     return [f"{peer} takes {' to '.join(of)} times as long" for peer, of in ends.items()]
 
@@ -113,7 +113,7 @@ def _task(timing: Timing, here: Benchmarks) -> str:
 
 
 def _figures(here: Benchmarks) -> dict[str, Asked]:
-    stem, where = wording.slug(here.name), f"{here.machine}."
+    stem, where = formatting.slug(here.name), f"{here.machine}."
     made: dict[str, Asked] = {}
     times = _over_length(here, lambda t: 1e3 * t.seconds)
     if times:
@@ -165,7 +165,7 @@ def _line(timing: Timing) -> tuple[str, ...]:
         timing.dtype,
         f"{timing.order} order",
         f"batch {timing.batch}",
-        f"{wording.number(timing.channels)} channels",
+        f"{formatting.number(timing.channels)} channels",
     )
 
 
@@ -179,14 +179,14 @@ def _kernel_table(here: Benchmarks) -> Table:
     rows = [
         (
             Entry(t.op), Entry(t.implementation), Entry(t.how), Entry(str(t.batch), t.batch),
-            Entry(wording.number(t.length), t.length), Entry(wording.number(t.channels), t.channels),
+            Entry(formatting.number(t.length), t.length), Entry(formatting.number(t.channels), t.channels),
             Entry(t.dtype), Entry(t.order), _figure(1e3 * t.seconds),
             _figure(t.seconds / ours[t.task] if t.task in ours and t.implementation != OURS else math.nan, 3),
             _figure(100 * t.share, 3, " %"), _figure(t.extra, 3),
         )
         for t in here.timings
     ]  # fmt: skip
-    return Table(f"kernels-{wording.slug(here.name)}", "Kernels", columns, tuple(rows))
+    return Table(f"kernels-{formatting.slug(here.name)}", "Kernels", columns, tuple(rows))
 
 
 def _part_table(here: Benchmarks) -> Table:
@@ -197,17 +197,17 @@ def _part_table(here: Benchmarks) -> Table:
     rows = [
         (
             Entry(part.name), _figure(1e3 * part.median),
-            Entry(f"{wording.number(1e3 * part.low)} to {wording.number(1e3 * part.high)}"),
+            Entry(f"{formatting.number(1e3 * part.low)} to {formatting.number(1e3 * part.high)}"),
             Entry(str(part.rounds), part.rounds), Entry(_told(list(part.told.items()))),
         )
         for part in here.parts
     ]  # fmt: skip
-    return Table(f"parts-{wording.slug(here.name)}", "Every part that is timed", columns, tuple(rows))
+    return Table(f"parts-{formatting.slug(here.name)}", "Every part that is timed", columns, tuple(rows))
 
 
 def _told(figures_of: Sequence[tuple[str, float]]) -> str:
-    return "; ".join(f"{name} {wording.number(value, 3)}" for name, value in figures_of)
+    return "; ".join(f"{name} {formatting.number(value, 3)}" for name, value in figures_of)
 
 
 def _figure(value: float, digits: int = 4, unit: str = "") -> Entry:
-    return Entry(wording.number(value, digits) + unit, value) if math.isfinite(value) else Entry(wording.NONE)
+    return Entry(formatting.number(value, digits) + unit, value) if math.isfinite(value) else Entry(formatting.NONE)

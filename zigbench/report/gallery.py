@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from zigbench import scan
-from zigbench.report import fields, figures, results, speed_figures, wording
+from zigbench.report import fields, figures, formatting, results, speed_figures
 from zigbench.report.evaluations import network_evaluations
 from zigbench.report.figures import Asked, NoFigureError, Point, ask
 from zigbench.report.results import SEED, Results, Run
@@ -30,7 +30,7 @@ def paired(found: Results, metric: str) -> dict[str, Estimate]:
 
 def _within(found: Results) -> str:
     """What the bars of :func:`paired` are."""
-    block = wording.block(found.seeds)
+    block = formatting.block(found.seeds)
     return f"Bars: 95 % intervals within {block}s (Cousineau–Morey), the {block}s' common ups and downs taken out."
 
 
@@ -86,7 +86,7 @@ def orders(found: Results) -> Asked:
         title = spec.scan.curve if len(order.grid) == 2 else f"{spec.scan.curve}, of clips"
         _, lines = by_curve.setdefault(title, (order, [f"continuity {continuity:.3f}"]))
         score = scores.get(arm)
-        lines.append(f"{arm}: {wording.plus_minus(score)}" if score is not None and score.n else f"{arm}: no result")
+        lines.append(f"{arm}: {formatting.plus_minus(score)}" if score is not None and score.n else f"{arm}: no result")
     if not by_curve:
         raise NoFigureError("no arm has a scan order")
     return ask(figures.scan_orders, by_curve)
@@ -192,7 +192,7 @@ def scaling(found: Results, metric: str) -> Asked:
         )
     if not any(len({p.x for p in points if p.drawable}) > 1 for points in series.values()):
         raise NoFigureError("no arm was measured at two sizes")
-    return ask(figures.scaling, series, "Patches", metric, f"scaling-{wording.slug(metric)}", found.unit(metric))
+    return ask(figures.scaling, series, "Patches", metric, f"scaling-{formatting.slug(metric)}", found.unit(metric))
 
 
 def critical_difference(found: Results) -> Asked:

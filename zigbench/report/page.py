@@ -12,10 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from zigbench import collect
-from zigbench.record import write_atomically
+from zigbench.records import collect
+from zigbench.records.record import write_atomically
 from zigbench.report import (
     figures,
+    formatting,
     gallery,
     provenance,
     published,
@@ -24,7 +25,6 @@ from zigbench.report import (
     run_page,
     speed_tables,
     tables,
-    wording,
     writers,
 )
 from zigbench.report.answer import answer, completeness
@@ -148,7 +148,7 @@ def _context(found: Results, drawn: Mapping[str, Picture], made: Mapping[str, Ta
         "settings": shared,
         "varying": varying,
         "failures": _failures(found),
-        "records": wording.count(sum(run.record is not None for run in found.runs), "record"),
+        "records": formatting.count(sum(run.record is not None for run in found.runs), "record"),
         "newest": f"Newest record: {_newest(found)}." if _newest(found) else "",
     }
     sections = {
@@ -218,7 +218,7 @@ def _failures(found: Results) -> list[dict[str, str]]:
 
 def _some(names: list[str]) -> str:
     rest = len(names) - 4
-    return ", ".join(names[:4]) + (f" and {wording.count(rest, 'other')}" if rest > 0 else "")
+    return ", ".join(names[:4]) + (f" and {formatting.count(rest, 'other')}" if rest > 0 else "")
 
 
 def _write_frame(frame: pd.DataFrame, out: Path) -> bool:
@@ -264,7 +264,9 @@ def _earlier(found: Results, root: Path, manifest: Path, command: str) -> Table 
     rows = []
     for identity, record in old.items():
         figures_of = "; ".join(
-            f"{wording.noun(m.name)} {wording.number(m.value)}" for m in record.measurements if m.value is not None
+            f"{formatting.noun(m.name)} {formatting.number(m.value)}"
+            for m in record.measurements
+            if m.value is not None
         )
         rows.append((Entry(before[identity]), Entry(identity), Entry(record.status), Entry(figures_of or "–")))
     columns = (Column("Cell"), Column("Run"), Column("State"), Column("Figures"))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from zigbench.report import wording
+from zigbench.report import formatting
 from zigbench.report.results import SEED, Results
 
 if TYPE_CHECKING:
@@ -93,15 +93,16 @@ def difference_notes(found: Results, metric: str) -> tuple[str, ...]:
         count = len(found.protocols(metric))
         if count < 2:
             return ()
-        axes = wording.listed([axis.name for axis in found.suite.axes[1:]])
+        axes = formatting.listed([axis.name for axis in found.suite.axes[1:]])
         return (
-            f"{wording.title(metric)} was measured under {count} protocols, which differ with {axes} alone: what is "
+            f"{formatting.title(metric)} was measured under {count} protocols, which differ with {axes} alone: what is "
             "paired compares like with like, a mean or a rank over all of them would not.",
         )
     arms = by_arm(found, metric)
     others = dict.fromkeys(protocol for of in arms.values() for protocol in of if protocol != home)
     return tuple(
-        f"‡ {wording.title(metric)} of {wording.listed([arm for arm, of in arms.items() if other in of])} was measured "
+        f"‡ {formatting.title(metric)} of "
+        f"{formatting.listed([arm for arm, of in arms.items() if other in of])} was measured "
         f"under protocol {other[:SHOWN]}, not {str(home)[:SHOWN]} as most: {_words(found, metric, str(home), other)}. "
         "Figures of unlike protocols are not comparable as they stand, and none is marked as the best."
         for other in others

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from zigbench.report import wording
+from zigbench.report import formatting
 from zigbench.report.published import Figure, compare
 from zigbench.report.results import Results
 from zigbench.report.speed import dial_of, unlike
 from zigbench.report.statistics import mean_interval
 from zigbench.report.tables import Column, Entry, Table
-from zigbench.settings import flatten
+from zigbench.spec.overrides import flatten
 
 # Facts of the environment that speed and memory depend on.
 COMPARED = tuple(
@@ -38,7 +38,7 @@ def equality_table(found: Results) -> Table | None:
         means = found.values(metric).apply(lambda row: mean_interval(row).mean, axis=1).dropna()
         if means.empty:
             why = "not measured"
-            rows.append((Entry("all"), Entry(wording.title(metric)), Entry("–"), Entry("–"), Entry(why, mark="bad")))
+            rows.append((Entry("all"), Entry(formatting.title(metric)), Entry("–"), Entry("–"), Entry(why, mark="bad")))
             continue
         middle = float(means.median())
         distances = (means - middle) / abs(middle) if middle else means - middle
@@ -49,16 +49,16 @@ def equality_table(found: Results) -> Table | None:
         for arm, value in means.items():
             share = float(distances[arm])
             entry = Entry(f"not {_within(tolerance)}", mark="bad") if arm in breaks else Entry("equal", mark="quiet")
-            shown = Entry(wording.signed(100 * share, 1) + " %", share)
-            figure = Entry(wording.number(float(value)), float(value))
-            rows.append((Entry(str(arm)), Entry(wording.title(metric)), figure, shown, entry))
+            shown = Entry(formatting.signed(100 * share, 1) + " %", share)
+            figure = Entry(formatting.number(float(value)), float(value))
+            rows.append((Entry(str(arm)), Entry(formatting.title(metric)), figure, shown, entry))
     if not rows:
         return None
     columns = (
         Column("Arm"), Column("Figure"), Column("Value", True), Column("From the median", True), Column("Verdict"),
     )  # fmt: skip
-    asked = ", ".join(f"{wording.noun(m)} {_within(t)}" for m, t in found.suite.equal.items())
-    found_text = f"{wording.count(broken, 'arm breaks', 'arms break')} it" if broken else "all arms keep to it"
+    asked = ", ".join(f"{formatting.noun(m)} {_within(t)}" for m, t in found.suite.equal.items())
+    found_text = f"{formatting.count(broken, 'arm breaks', 'arms break')} it" if broken else "all arms keep to it"
     return Table("equality", "What must be equal", columns, tuple(rows), (f"Asked for: {asked}; {found_text}.",))
 
 
@@ -88,7 +88,7 @@ def mixed(found: Results) -> tuple[str, ...]:
     if dial_of(found) is not None:
         advice = "They are lines of their own: what sets those apart is not the network alone."
         return tuple(
-            f"Runs differ in {what}: {wording.listed(list(of))}. {advice}" for what, of in unlike(found).items()
+            f"Runs differ in {what}: {formatting.listed(list(of))}. {advice}" for what, of in unlike(found).items()
         )
     finished = found.frame[found.frame["status"] == "ok"].drop_duplicates("run")
     said = []
@@ -97,7 +97,7 @@ def mixed(found: Results) -> tuple[str, ...]:
             values = list(dict.fromkeys(_text(v) for v in finished[name] if not _absent(v)))
             if len(values) > 1:
                 what = name.removeprefix("environment.").replace(".", " ")
-                shown = wording.listed(values[:6]) + (" and more" if len(values) > 6 else "")
+                shown = formatting.listed(values[:6]) + (" and more" if len(values) > 6 else "")
                 said.append(f"Runs differ in {what}: {shown}. Do not compare their speed or memory.")
     return tuple(said)
 
@@ -107,9 +107,11 @@ def other_code(found: Results) -> tuple[str, ...]:
     names = [run.cell.name for run in found.runs if run.record and "submitted_code" in run.record.environment]
     if not names:
         return ()
-    which = wording.listed(names[:4]) + (f" and {wording.count(len(names) - 4, 'other')}" if len(names) > 4 else "")
+    which = formatting.listed(names[:4]) + (
+        f" and {formatting.count(len(names) - 4, 'other')}" if len(names) > 4 else ""
+    )
     return (
-        f"{wording.count(len(names), 'run was', 'runs were')} done with other code than submitted with: {which}. "
+        f"{formatting.count(len(names), 'run was', 'runs were')} done with other code than submitted with: {which}. "
         "The table of the environment names both.",
     )
 
@@ -128,9 +130,11 @@ def notes(found: Results) -> tuple[str, ...]:
     if len(found.frame):
         for metric, note in dict.fromkeys(zip(found.frame["metric"], found.frame["note"], strict=True)):
             if isinstance(note, str) and note:
-                said.append(f"{wording.title(metric)}: {note}")
+                said.append(f"{formatting.title(metric)}: {note}")
         protocols = {metric: found.protocols(metric) for metric in found.metrics}
-        said += [f"{wording.title(m)} was measured under protocol {p[0]}." for m, p in protocols.items() if len(p) == 1]
+        said += [
+            f"{formatting.title(m)} was measured under protocol {p[0]}." for m, p in protocols.items() if len(p) == 1
+        ]
     return tuple(dict.fromkeys(said))
 
 
@@ -165,11 +169,11 @@ def differences(found: Results, figures: tuple[Figure, ...]) -> Table | None:
     rows = [
         ("Data", theirs("dataset"), shared.get("data.name", "varies")),
         ("Size", f"{theirs('resolution')} pixels a side", size),
-        ("Metric", ", ".join(dict.fromkeys(wording.title(f.metric) for f in published)),
-         ", ".join(wording.title(m) for m in found.suite.metrics)),
+        ("Metric", ", ".join(dict.fromkeys(formatting.title(f.metric) for f in published)),
+         ", ".join(formatting.title(m) for m in found.suite.metrics)),
         ("Training", "not stated", length),
         ("Other settings", stated, f"position {shared.get('position', 'varies')}, {_sampler(shared)}"),
-        ("Seeds", "not stated", wording.seeds(found.seeds)),
+        ("Seeds", "not stated", formatting.seeds(found.seeds)),
         ("Hardware", "not stated", hardware(found) if found.finished else "–"),
         ("Source", theirs("source"), "the records of this suite"),
     ]  # fmt: skip
@@ -185,10 +189,10 @@ def in_short(found: Results, figures: tuple[Figure, ...]) -> str:
         return ""
     shared, _ = settings(found)
     geometry = found.runs[0].cell.spec.geometry
-    theirs = wording.listed(list(dict.fromkeys(f"{f.dataset} at {f.resolution} pixels" for f in published)))
-    metrics = wording.listed(list(dict.fromkeys(wording.title(f.metric) for f in published)))
+    theirs = formatting.listed(list(dict.fromkeys(f"{f.dataset} at {f.resolution} pixels" for f in published)))
+    metrics = formatting.listed(list(dict.fromkeys(formatting.title(f.metric) for f in published)))
     ours = f"{shared.get('data.name', 'several data sets')} at {geometry.height}×{geometry.width}"
-    said = f"Published: {metrics} on {theirs}. Measured here: {wording.noun(found.metrics[0])} on {ours}."
+    said = f"Published: {metrics} on {theirs}. Measured here: {formatting.noun(found.metrics[0])} on {ours}."
     if any(comparison.same_metric for comparison in compare(found, figures)):
         return said
     return f"{said} Compare the order of the arms, not the size of the figures."

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from zigbench import __version__
-from zigbench.record import write_atomically
+from zigbench.records.record import write_atomically
 from zigbench.report import figures
 from zigbench.report.figures import Picture, drawing
 from zigbench.report.figures.clips import EXACT

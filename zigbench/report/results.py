@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zigbench import collect
-from zigbench.folder import RunFolder
-from zigbench.record import Record
+from zigbench.records import collect
+from zigbench.records.folder import RunFolder
+from zigbench.records.record import Record
 from zigbench.suite import Cell, Suite
 
 SEED = "seed"
@@ -57,8 +57,8 @@ class Run:
 class Results:
     """All runs of a suite in the order of its axes, and their measurements as one long frame.
 
-    ``frame`` has the columns of :func:`zigbench.collect.frame` and ``arm``, ``seed_label``; all sound records are
-    in it, failed ones too, but :meth:`values` reads those of finished runs alone.
+    ``frame`` has the columns of :func:`zigbench.records.collect.frame` and ``arm``, ``seed_label``; all sound records
+    are in it, failed ones too, but :meth:`values` reads those of finished runs alone.
     """
 
     suite: Suite

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from zigbench.report import render, results, wording
+from zigbench.report import formatting, render, results
 from zigbench.report.results import Results, Run
 from zigbench.report.tables import STATUSES, Column, Entry, Table
 
@@ -49,10 +49,12 @@ def _measurements(run: Run) -> Table:
     rows = []
     for m in run.record.measurements:
         low, high = m.interval or (None, None)
-        between = f"{wording.number(low)} to {wording.number(high)}" if low is not None and high is not None else ""
+        between = (
+            f"{formatting.number(low)} to {formatting.number(high)}" if low is not None and high is not None else ""
+        )
         value = m.value if m.value is not None else math.nan
         rows.append((
-            Entry(wording.title(m.name)), Entry(wording.number(value, 6), m.value), Entry(m.unit), Entry(between),
+            Entry(formatting.title(m.name)), Entry(formatting.number(value, 6), m.value), Entry(m.unit), Entry(between),
             Entry("" if m.step is None else f"{m.step:,}", m.step), Entry(m.protocol or ""), Entry(m.note),
         ))  # fmt: skip
     columns = (
@@ -76,7 +78,7 @@ def _speed(lines: list[dict[str, Any]]) -> str:
     """How fast the training went at its end, in a sentence; "" where its telemetry does not say."""
     last = lines[-1] if lines else {}
     said = [
-        f"{wording.number(factor * last[name], 3)} {unit}"
+        f"{formatting.number(factor * last[name], 3)} {unit}"
         for name, factor, unit in SPEEDS
         if isinstance(last.get(name), int | float)
     ]
@@ -103,7 +105,8 @@ def _curve(log: list[dict[str, Any]]) -> Markup:
         return f"{x:.1f},{HEIGHT * (1 - (loss - low) / ((high - low) or 1)):.1f}"
 
     points = " ".join(at(*pair) for pair in pairs)
-    says = f"Training loss from {wording.number(pairs[0][1])} at step {first} to {wording.number(end)} at step {last}"
+    start = formatting.number(pairs[0][1])
+    says = f"Training loss from {start} at step {first} to {formatting.number(end)} at step {last}"
     return Markup(
         '<svg class="spark" role="img" aria-label="{says}" viewBox="0 -4 {w} {h}">'
         '<polyline points="{points}" fill="none" stroke="var(--series-0)" stroke-width="1.6"/></svg>'

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from zigbench.record import Record
+from zigbench.records.record import Record
 from zigbench.report.evaluations import network_evaluations
 from zigbench.report.figures.speed import APART, Rounds, Spot
 from zigbench.report.results import SEED, Results, Run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from zigbench.report import wording
+from zigbench.report import formatting
 from zigbench.report.figures.speed import DOUBTFUL
 from zigbench.report.results import Results
 from zigbench.report.sentence import Sentence
@@ -43,7 +43,7 @@ def _largest(measured: Sequence[Line]) -> tuple[Sentence, ...]:
             most = max(spot.x for spot in line.measured)
             size = known[line.label][1] if line.label in known else most
             beyond = "" if line.label in known else "at least "
-            parts += [f"{beyond}{wording.number(size)}", f" for {line.label}{_between(index, len(of[:LISTED]))}"]
+            parts += [f"{beyond}{formatting.number(size)}", f" for {line.label}{_between(index, len(of[:LISTED]))}"]
         parts[-1] += "."
         said.append(Sentence(tuple(parts)))
     return tuple(said)
@@ -56,7 +56,7 @@ def _warning(measured: Sequence[Line]) -> tuple[Sentence, ...]:
     if 10 * doubtful <= len(spots):
         return ()
     rest = f" are in doubt ({DOUBTFUL}): measure them again before you build on these numbers."
-    return (Sentence(("", f"{doubtful} of {wording.count(len(spots), 'cell')}", rest), False),)
+    return (Sentence(("", f"{doubtful} of {formatting.count(len(spots), 'cell')}", rest), False),)
 
 
 def _over_patches(found: Results, made: Sequence[Line]) -> tuple[Sentence, ...]:
@@ -83,31 +83,31 @@ def _against(scan: str, attention: str, fought: Sequence[Duel]) -> Sentence:
     """``zigma against dit, inference: faster from about 550 patches on (at 4,096, 4.52 times the speed)``."""
     parts = [f"{scan} against {attention}, "]
     for duel in fought:
-        last = wording.number(duel.sizes[1])
+        last = formatting.number(duel.sizes[1])
         claim = "not faster within the grid"
         if duel.at is not None:
-            claim = f"faster from about {wording.about(duel.at)} patches on"
+            claim = f"faster from about {formatting.about(duel.at)} patches on"
         elif duel.always:
             claim = "faster at every size measured"
         alone = f"; of the largest, only {scan} fits" if duel.alone else ""
         end = "." if duel is fought[-1] else "; "
         parts[-1] += f"{MODES.get(duel.mode, duel.mode).lower()}: "
-        memory = f" and {wording.number(duel.memory, 3)} times the memory" if math.isfinite(duel.memory) else ""
-        parts += [claim, f" (at {last}, {wording.number(duel.ahead, 3)} times the speed{memory}{alone}){end}"]
+        memory = f" and {formatting.number(duel.memory, 3)} times the memory" if math.isfinite(duel.memory) else ""
+        parts += [claim, f" (at {last}, {formatting.number(duel.ahead, 3)} times the speed{memory}{alone}){end}"]
     return Sentence(tuple(parts), any(duel.at is not None or duel.always for duel in fought))
 
 
 def _slopes(chosen: dict[str, list[Line]]) -> Sentence:
     sizes = [spot.x for of in chosen.values() for line in of for spot in line.measured]
     parts = [
-        f"Over {wording.number(min(sizes))} to {wording.number(max(sizes))} patches, "
+        f"Over {formatting.number(min(sizes))} to {formatting.number(max(sizes))} patches, "
         "speed goes with their number to the power "
     ]
     for mode, of in chosen.items():
         for index, line in enumerate(of):
             slope, low, high = fit_slope([s.x for s in line.measured], [s.y.mean for s in line.measured])
             half = f" ± {(high - low) / 2:.2f}" if math.isfinite(low) else ""
-            parts += [f"{wording.signed(round(slope, 2), 2)}{half}", f" for {line.label}{_between(index, len(of))}"]
+            parts += [f"{formatting.signed(round(slope, 2), 2)}{half}", f" for {line.label}{_between(index, len(of))}"]
         parts[-1] += f" in {mode.lower()}" if mode != MODES["training"] else " forward and backward"
         parts[-1] += "." if mode == list(chosen)[-1] else "; "
     return Sentence(tuple(parts))
@@ -116,12 +116,12 @@ def _slopes(chosen: dict[str, list[Line]]) -> Sentence:
 def _at_one(mode: str, of: Sequence[Line], dial: Dial) -> Sentence:
     """Where each line has one size alone: the speeds, the fastest first."""
     ranked = sorted(of, key=lambda line: -line.measured[0].y.mean)[:LISTED]
-    sizes = dict.fromkeys(wording.number(line.measured[0].x) for line in ranked)
-    parts = [f"{mode}, at {wording.listed(list(sizes))} {dial.title.partition(' (')[0].lower()}: "]
+    sizes = dict.fromkeys(formatting.number(line.measured[0].x) for line in ranked)
+    parts = [f"{mode}, at {formatting.listed(list(sizes))} {dial.title.partition(' (')[0].lower()}: "]
     for index, line in enumerate(ranked):
-        speed = f"{wording.number(line.measured[0].y.mean, 3)} images/s"
+        speed = f"{formatting.number(line.measured[0].y.mean, 3)} images/s"
         parts += [speed, f" for {line.label}{_between(index, len(ranked))}"]
-    parts[-1] += "." if len(ranked) == len(of) else f"; {wording.count(len(of) - len(ranked), 'slower line')} below."
+    parts[-1] += "." if len(ranked) == len(of) else f"; {formatting.count(len(of) - len(ranked), 'slower line')} below."
     return Sentence(tuple(parts))
 
 
@@ -132,12 +132,12 @@ def _ratios(chosen: dict[str, list[Line]], dial: Dial) -> tuple[Sentence, ...]:
     if len(shared) < 2:
         return ()
     low, high = min(shared), max(shared)
-    parts = [f"{dial.span.format(wording.number(low), wording.number(high))}, "]
+    parts = [f"{dial.span.format(formatting.number(low), formatting.number(high))}, "]
     for mode, of in chosen.items():
         parts[-1] += f"{mode.lower()}: the speed is multiplied by "
         for index, line in enumerate(of):
             speeds = {spot.x: spot.y.mean for spot in line.measured}
-            ratio = wording.number(speeds[high] / speeds[low], 3)
+            ratio = formatting.number(speeds[high] / speeds[low], 3)
             parts += [ratio, f" for {line.label}{_between(index, len(of))}"]
         parts[-1] += "." if mode == list(chosen)[-1] else "; "
     return (Sentence(tuple(parts)),)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zigbench.report import wording
+from zigbench.report import formatting
 from zigbench.report.figures.speed import APART, DOUBTFUL, Spot
 from zigbench.report.results import Results, Run
 from zigbench.report.slopes import crossover, fit_slope
@@ -47,9 +47,9 @@ class Duel:
     @property
     def verdict(self) -> str:
         """In words, for a table."""
-        low, high = (wording.number(size) for size in self.sizes)
+        low, high = (formatting.number(size) for size in self.sizes)
         if self.at is not None:
-            return f"from about {wording.about(self.at)} patches on"
+            return f"from about {formatting.about(self.at)} patches on"
         if self.always:
             return f"at every size, {low} to {high} patches"
         if self.ahead > 1:
@@ -125,8 +125,8 @@ def crossover_table(found: Results) -> Table | None:
             Entry(d.scan),
             Entry(d.attention),
             Entry(d.verdict, d.at if d.at is not None else 0.0 if d.always else None),
-            Entry(f"{d.ahead:.2f}×" + (f" at {wording.number(d.sizes[1])}"), d.ahead),
-            Entry(f"{d.memory:.2f}×" if math.isfinite(d.memory) else wording.NONE, _finite(d.memory)),
+            Entry(f"{d.ahead:.2f}×" + (f" at {formatting.number(d.sizes[1])}"), d.ahead),
+            Entry(f"{d.memory:.2f}×" if math.isfinite(d.memory) else formatting.NONE, _finite(d.memory)),
             Entry("the attention does not fit where the scan does" if d.alone else ""),
         )
         for d in fought
@@ -186,9 +186,9 @@ def _exponent(line: Line | None, largest: int | None = None) -> tuple[float, flo
 
 def _slope_entry(fit: tuple[float, float, float] | None) -> Entry:
     if fit is None:
-        return Entry(wording.NONE)
+        return Entry(formatting.NONE)
     slope, low, high = fit
-    text = wording.signed(round(slope, 2), 2)
+    text = formatting.signed(round(slope, 2), 2)
     if math.isfinite(low):
         text += f" ± {(high - low) / 2:.2f}"
     return Entry(text, slope, estimate=Estimate(slope, low, high, 0) if math.isfinite(low) else None)
@@ -215,13 +215,13 @@ def cell_table(found: Results) -> Table | None:
         for spot, runs in zip(line.spots, line.runs, strict=True):
             raw = [v for run in runs for v in samples.get(run.id, ())]
             low, high = np.quantile(raw, [0.05, 0.95]) if len(raw) > 1 else (math.nan, math.nan)
-            spread = f"{wording.number(low)} to {wording.number(high)}" if math.isfinite(low) else wording.NONE
+            spread = f"{formatting.number(low)} to {formatting.number(high)}" if math.isfinite(low) else formatting.NONE
             means = [mean_interval(values[m].loc[r.arm, r.seed] for r in runs).mean for m in metrics]
             rows.append((
-                Entry(MODES.get(line.mode, line.mode)), Entry(line.label), Entry(wording.number(spot.x), spot.x),
+                Entry(MODES.get(line.mode, line.mode)), Entry(line.label), Entry(formatting.number(spot.x), spot.x),
                 _speed(spot, runs), _apart(spot), Entry(spread, float(low) if math.isfinite(low) else None),
                 *(_figure(metric, mean) for metric, mean in zip(metrics, means, strict=True)),
-                *(Entry(line.conditions.get(name, wording.NONE)) for name in told), _state(runs, spot),
+                *(Entry(line.conditions.get(name, formatting.NONE)) for name in told), _state(runs, spot),
             ))  # fmt: skip
     notes = [
         "FPS: mean over rounds of each round's median, and in brackets the range of the rounds. The state says why "
@@ -231,7 +231,7 @@ def cell_table(found: Results) -> Table | None:
         if found_largest := largest(line):
             what, value = found_largest
             where = f"{line.label}, {MODES.get(line.mode, line.mode).lower()}"
-            notes.append(f"{where}: the largest {what} that fits is {wording.number(value)}.")
+            notes.append(f"{where}: the largest {what} that fits is {formatting.number(value)}.")
     return Table("cells", "Every cell", columns, tuple(rows), tuple(notes))
 
 
@@ -245,19 +245,19 @@ def _heading(metric: str, found: Results) -> str:
     if metric == peak(found):
         return "Peak memory (MiB)"
     unit = "ms" if metric == "latency" else found.unit(metric)
-    return wording.title(metric) + (f" ({unit})" if unit else "")
+    return formatting.title(metric) + (f" ({unit})" if unit else "")
 
 
 def _figure(metric: str, value: float) -> Entry:
     if not math.isfinite(value):
-        return Entry(wording.NONE)
+        return Entry(formatting.NONE)
     if metric.startswith("memory_"):
-        return Entry(wording.number(value / 2**20), value)
+        return Entry(formatting.number(value / 2**20), value)
     if metric == "roofline_share":
         return Entry(f"{100 * value:.0f} %" if value >= 0.095 else f"{100 * value:.1f} %", value)
     if metric == "kernel_load":  # Where there is nothing to load, asking takes no time worth naming.
         return Entry(f"{value:.2f}", value)
-    return Entry(wording.number(1e3 * value if metric == "latency" else value), value)
+    return Entry(formatting.number(1e3 * value if metric == "latency" else value), value)
 
 
 def _speed(spot: Spot, runs: Sequence[Run]) -> Entry:
@@ -270,7 +270,7 @@ def _speed(spot: Spot, runs: Sequence[Run]) -> Entry:
 
 def _apart(spot: Spot) -> Entry:
     if spot.y.n < 2:
-        return Entry(wording.NONE)
+        return Entry(formatting.NONE)
     share = spot.y.apart
     return Entry(f"{100 * share:.1f} %", share, mark="bad" if share > APART else "")
 

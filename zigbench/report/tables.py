@@ -10,7 +10,7 @@ from typing import Literal
 
 import pandas as pd
 
-from zigbench.report import protocols, wording
+from zigbench.report import formatting, protocols
 from zigbench.report.published import HIGHER_IS_BETTER, Comparison
 from zigbench.report.results import Results, Run
 from zigbench.report.statistics import Effect, Estimate, Ranking, effects, mean_interval, standing
@@ -72,17 +72,17 @@ def result_table(results: Results) -> Table:
         tally = Entry(f"{done}/{len(runs)}", done, "bad" if gap else "", gap)
         rows.append((Entry(arm), tally, *(entries[metric][arm] for metric in metrics)))
     notes = [
-        f"Mean ± half of the 95 % t-interval over {wording.seeds(results.seeds)}.",
+        f"Mean ± half of the 95 % t-interval over {formatting.seeds(results.seeds)}.",
         "Bold: the best, where it is separated from every other arm (paired t-tests, Holm-corrected, 5 %). "
         "Underlined: the best mean and whatever is not separated from it.",
     ]
     if any("[" in entry.text for column in entries.values() for entry in column.values()):
-        kinds = wording.listed(list(dict.fromkeys(run.interval for run in results.finished)))
+        kinds = formatting.listed(list(dict.fromkeys(run.interval for run in results.finished)))
         notes.append(f"In square brackets, where there is one seed: the {kinds} within that run.")
     notes += [chance for metric in metrics if (chance := _chance(results, metric))]
     notes += [note for metric in metrics for note in protocols.difference_notes(results, metric)]
     if told := [
-        f"{wording.noun(m)} {home[: protocols.SHOWN]}" for m in metrics if (home := protocols.usual(results, m))
+        f"{formatting.noun(m)} {home[: protocols.SHOWN]}" for m in metrics if (home := protocols.usual(results, m))
     ]:
         notes.append(f"Protocols: {', '.join(told)}; each run's page and protocols.json have them in full.")
     notes += [f"{arm}: {text}." for arm, runs in results.by_arm.items() if (text := _gaps(runs))]
@@ -95,7 +95,7 @@ def _chance(results: Results, metric: str) -> str:
     if metric != "recognised" or len(classes) != 1:
         return ""
     (count,) = classes
-    return f"{wording.title(metric)}: {wording.number(1 / count, 2)} is chance, with {count} classes."
+    return f"{formatting.title(metric)}: {formatting.number(1 / count, 2)} is chance, with {count} classes."
 
 
 def _metric_column(results: Results, metric: str) -> Column:
@@ -104,7 +104,7 @@ def _metric_column(results: Results, metric: str) -> Column:
     hint = {True: "higher is better", False: "lower is better", None: ""}[direction]
     unit = results.unit(metric)
     clash = " ‡" if protocols.mixed(results, metric) else ""
-    return Column(wording.title(metric) + (f" ({unit})" if unit else "") + arrow + clash, True, hint)
+    return Column(formatting.title(metric) + (f" ({unit})" if unit else "") + arrow + clash, True, hint)
 
 
 def _metric_entries(results: Results, metric: str) -> dict[str, Entry]:
@@ -125,10 +125,10 @@ def _metric_entries(results: Results, metric: str) -> dict[str, Entry]:
                 mark = "best" if rank.separated else "level"
             elif arm in rank.level:
                 mark = "level"
-        hint = f"n = {estimate.n}" + (f", 95 % {wording.interval(estimate)}" if math.isfinite(estimate.half) else "")
-        text = wording.plus_minus(estimate)
+        hint = f"n = {estimate.n}" + (f", 95 % {formatting.interval(estimate)}" if math.isfinite(estimate.half) else "")
+        text = formatting.plus_minus(estimate)
         if estimate.n == 1 and arm in within:
-            text += f" [{wording.number(within[arm][0])}, {wording.number(within[arm][1])}]"
+            text += f" [{formatting.number(within[arm][0])}, {formatting.number(within[arm][1])}]"
         hashes = " ".join(measured_as.get(arm, ()))
         hint += f", protocol {hashes}" if hashes else ""
         text += " ‡" if arm in odd else ""
@@ -176,7 +176,7 @@ def effect_table(results: Results) -> tuple[Table, tuple[Effect, ...]]:
                 figures[-1] = Entry("unlike protocols ‡", mark="bad")
             rows.append((arm, *([home] if len(homes) > 1 else []), *figures))
     notes = (
-        f"Difference: mean over shared {wording.block(results.seeds)}s of arm − baseline; interval and p from the "
+        f"Difference: mean over shared {formatting.block(results.seeds)}s of arm − baseline; interval and p from the "
         "paired t-test, uncorrected; Holm's correction over the arms of each metric, tests of the very same figures "
         "counting once. The verdict follows the corrected p at 5 %.",
     )
@@ -185,16 +185,16 @@ def effect_table(results: Results) -> tuple[Table, tuple[Effect, ...]]:
 
 
 def _effect_row(effect: Effect, metric: str, direction: bool | None) -> tuple[Entry, ...]:
-    estimate, says = effect.estimate, wording.verdict(effect, direction)
-    places = wording.decimals(estimate.half) if estimate.half > 0 else None
+    estimate, says = effect.estimate, formatting.verdict(effect, direction)
+    places = formatting.decimals(estimate.half) if estimate.half > 0 else None
     return (
         Entry(effect.a),
         Entry(effect.b),
-        Entry(wording.title(metric)),
-        Entry(wording.signed(estimate.mean, places), _finite(estimate.mean), estimate=estimate),
-        Entry(wording.interval(estimate), _finite(estimate.low)),
-        Entry(wording.p_value(effect.p), _finite(effect.p)),
-        Entry(wording.p_value(effect.p_holm), _finite(effect.p_holm)),
+        Entry(formatting.title(metric)),
+        Entry(formatting.signed(estimate.mean, places), _finite(estimate.mean), estimate=estimate),
+        Entry(formatting.interval(estimate), _finite(estimate.low)),
+        Entry(formatting.p_value(effect.p), _finite(effect.p)),
+        Entry(formatting.p_value(effect.p_holm), _finite(effect.p_holm)),
         Entry(str(estimate.n), estimate.n),
         Entry(says, mark={"worse": "bad", "better": "best"}.get(says, "quiet")),  # type: ignore[arg-type]
     )
@@ -205,16 +205,16 @@ def ranking_table(ranking: Ranking, metric: str) -> Table:
     rows = tuple((Entry(arm), Entry(f"{rank:.2f}", rank)) for arm, rank in ranking.mean_ranks.items())
     found = "differ" if ranking.p < 0.05 else "are not shown to differ"
     note = (
-        f"Friedman's χ² = {ranking.statistic:.2f}, p {_p(ranking.p)}, over {wording.seeds(ranking.columns)}: "
+        f"Friedman's χ² = {ranking.statistic:.2f}, p {_p(ranking.p)}, over {formatting.seeds(ranking.columns)}: "
         f"the arms {found}. Two arms differ at 5 % over all pairs where their mean ranks are more than "
         f"{ranking.critical_difference:.2f} apart (Nemenyi)."
     )
     columns = (Column("Arm"), Column("Mean rank (1 is best)", True))
-    return Table("ranking", f"Mean ranks by {wording.noun(metric)}", columns, rows, (note,))
+    return Table("ranking", f"Mean ranks by {formatting.noun(metric)}", columns, rows, (note,))
 
 
 def _p(p: float) -> str:
-    text = wording.p_value(p)
+    text = formatting.p_value(p)
     return text if text.startswith("<") else f"= {text}"
 
 
@@ -235,28 +235,28 @@ def published_table(group: Sequence[Comparison]) -> Table:
     by_metric = {comparison.measured_metric: comparison for comparison in reversed(group)}
     for metric in reversed(by_metric):
         every = {arm: v for c in group if c.measured_metric == metric for arm, v in c.measured.items()}
-        columns.append(Column(f"Measured {wording.title(metric)}", True))
-        _add(cells, arms, every, by_metric[metric].higher_is_better, wording.number)
+        columns.append(Column(f"Measured {formatting.title(metric)}", True))
+        _add(cells, arms, every, by_metric[metric].higher_is_better, formatting.number)
     for comparison in group:
         if comparison.same_metric:
             gaps = {arm: comparison.measured[arm] - v for arm, v in comparison.published.items()}
             columns.append(Column(f"Measured − published {_what(comparison)}", True))
             for arm, row in zip(arms, cells, strict=True):
                 gap = gaps.get(arm, math.nan)
-                row.append(Entry(wording.signed(gap), _finite(gap)))
+                row.append(Entry(formatting.signed(gap), _finite(gap)))
     notes.insert(0, f"Source: {group[0].source}. In brackets: the rank in the column, 1 is best.")
-    if unlike := dict.fromkeys(wording.title(c.metric) for c in group if not c.same_metric):
+    if unlike := dict.fromkeys(formatting.title(c.metric) for c in group if not c.same_metric):
         notes.append(
-            f"Measured and published {wording.listed(list(unlike))} differ in kind or in the number of samples: "
+            f"Measured and published {formatting.listed(list(unlike))} differ in kind or in the number of samples: "
             "compare their order, not their size."
         )
     rows = tuple(tuple(row) for row in cells)
     title = f"Published beside measured: {group[0].table.replace('_', ' ')}"
-    return Table(f"published-{wording.slug(group[0].table)}", title, tuple(columns), rows, tuple(notes))
+    return Table(f"published-{formatting.slug(group[0].table)}", title, tuple(columns), rows, tuple(notes))
 
 
 def _what(comparison: Comparison) -> str:
-    return f"{wording.title(comparison.metric)}, {comparison.dataset} {comparison.resolution}"
+    return f"{formatting.title(comparison.metric)}, {comparison.dataset} {comparison.resolution}"
 
 
 def _add(
@@ -269,14 +269,14 @@ def _add(
         if arm in known:
             row.append(Entry(f"{form(float(known[arm]))} ({ranks[arm]:g})", float(known[arm])))
         else:
-            row.append(Entry(wording.NONE))
+            row.append(Entry(formatting.NONE))
 
 
 def _agreement(comparison: Comparison) -> str:
     agreement = comparison.agreement
-    tau = f"Kendall's τ = {wording.signed(agreement.tau, 2)}"
+    tau = f"Kendall's τ = {formatting.signed(agreement.tau, 2)}"
     if math.isfinite(agreement.low):
-        return f"{tau} (95 % {wording.signed(agreement.low, 2)} to {wording.signed(agreement.high, 2)})"
+        return f"{tau} (95 % {formatting.signed(agreement.low, 2)} to {formatting.signed(agreement.high, 2)})"
     return f"{tau} (no interval: {agreement.n} arms)"
 
 
@@ -294,7 +294,7 @@ def run_table(results: Results, linked: Container[str] = ()) -> Table:
             Entry(run.arm), Entry(run.seed, seed),
             Entry(run.id, link=f"runs/{run.id}.html" if run.id in linked else ""),
             Entry(STATUSES[run.status], mark="" if run.status == "ok" else "bad", hint=run.reason),
-            *(Entry(wording.number(v), _finite(v)) for v in figures),
+            *(Entry(formatting.number(v), _finite(v)) for v in figures),
         ))  # fmt: skip
     return Table("runs", "Every run", tuple(columns), tuple(rows))
 

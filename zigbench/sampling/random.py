@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor
 
-from zigbench.rng import derive_seed
+from zigbench.spec.rng import derive_seed
 
 Increments = Callable[[Tensor], Tensor]
 """Standard normal noise shaped like its argument; a new draw at every call."""

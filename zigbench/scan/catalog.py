@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zigbench import registry
 from zigbench.scan import symmetries
 from zigbench.scan.order import Grid, IntArray, grid_text, inverse_permutation
+from zigbench.spec import registry
 
 Rule = Callable[..., npt.ArrayLike]
 Value = str | int | float | bool

@@ -10,9 +10,9 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from zigbench.registry import nearest
-from zigbench.settings import Fault, SpecError
+from zigbench.spec.overrides import Fault, SpecError
 from zigbench.spec.plugins import LIFTED, Component
+from zigbench.spec.registry import nearest
 
 M = TypeVar("M", bound=BaseModel)
 

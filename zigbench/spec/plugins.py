@@ -7,7 +7,7 @@ from typing import Any, ClassVar, cast
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_serializer, field_validator
 
-from zigbench import registry
+from zigbench.spec import registry
 from zigbench.spec.base import Positive, Spec, Unit
 from zigbench.spec.cost import Cost
 from zigbench.spec.geometry import Geometry

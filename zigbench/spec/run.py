@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from zigbench import registry
-from zigbench.settings import Fault, SpecError, merge, nest
+from zigbench.spec import registry
 from zigbench.spec.base import Position, Spec, canonical_json
 from zigbench.spec.faults import read
 from zigbench.spec.geometry import Geometry
+from zigbench.spec.overrides import Fault, SpecError, merge, nest
 from zigbench.spec.plugins import LIFTED, BackboneSpec, DataSpec
 from zigbench.spec.sections import (
     EfficiencySpec,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from zigbench import registry
+from zigbench.spec import registry
 from zigbench.spec.base import NOT_IDENTITY, Positive, Share, Spec, Unit
 from zigbench.spec.faults import read
 

@@ -18,7 +18,7 @@ from zigbench.data.order import shard, step_indices
 from zigbench.data.prefetch import batches
 from zigbench.data.split import Indices, Split, Visit
 from zigbench.interpolant import Interpolant
-from zigbench.rng import derive_seed
+from zigbench.spec.rng import derive_seed
 from zigbench.training.distributed import World
 
 BURST = 8

@@ -12,7 +12,7 @@ from torch import nn
 from zigbench.backbone import recomputed
 from zigbench.data.split import Split
 from zigbench.interpolant import Interpolant
-from zigbench.leaving import never
+from zigbench.preemption import never
 from zigbench.spec import OptimizerSpec, TrainingSpec
 from zigbench.training import distributed
 from zigbench.training.loop import Loop, Trained

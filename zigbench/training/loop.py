@@ -14,9 +14,9 @@ from torch import nn
 
 from zigbench.data.split import Split
 from zigbench.interpolant import Interpolant
-from zigbench.leaving import Left
-from zigbench.rng import derive_seed
+from zigbench.preemption import Left
 from zigbench.spec import OptimizerSpec, TrainingSpec
+from zigbench.spec.rng import derive_seed
 from zigbench.training.average import Average
 from zigbench.training.distributed import World
 from zigbench.training.divergence import DivergedError, blame, locate, locate_anywhere

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from zigbench import resident
+from zigbench import host_memory
 
 T = TypeVar("T")
 
@@ -86,4 +86,4 @@ def peak_memory(device: torch.device) -> int:
     """Bytes: the most that tensors took on a GPU; the most the process took of the host's memory otherwise."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resident.most()
+    return host_memory.most()

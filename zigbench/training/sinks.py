@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from zigbench.folder import RunFolder
+from zigbench.records.folder import RunFolder
 
 log = logging.getLogger(__name__)
 

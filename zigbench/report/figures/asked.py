@@ -18,7 +18,7 @@ from typing import Any, ParamSpec
 import numpy as np
 import pandas as pd
 
-from zigbench.record import write_atomically
+from zigbench.records.record import write_atomically
 from zigbench.report.figures.drawing import Drawing, inline_svg, save
 
 P = ParamSpec("P")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zigbench.report import wording
+from zigbench.report import formatting
 from zigbench.report.figures.drawing import (
     INK,
     MARKERS,
@@ -79,7 +79,7 @@ def receptive_fields(fields: Mapping[str, Field], name: str = "receptive_fields"
     figure.colorbar(shown, cax=scale, orientation="horizontal")
     scale.tick_params(labelsize=7.5)
     scale.set_title("gradient, relative to its largest", fontsize=8, color=MUTED, loc="center", pad=3)
-    whose = wording.listed(list(dict.fromkeys(field.weights for field in fields.values())))
+    whose = formatting.listed(list(dict.fromkeys(field.weights for field in fields.values())))
     caption = (
         f"What the output at the circled patch depends on: the mean size of the gradient, {whose}. "
         "Hatched: what it can't depend on whatever the weights are, told exactly by the orders."
@@ -103,7 +103,7 @@ def reach(shares: Mapping[str, Sequence[float]], name: str = "reach") -> Drawing
         layers = range(1, len(share))
         (line,) = axes.plot(layers, [100 * s for s in share[1:]], marker=marker, markersize=4, **look)
         whole = next((layer for layer in layers if share[layer] >= 1), None)
-        words = f"all after {wording.count(whole, 'layer')}" if whole else f"{_percent(share[-1])} at the end"
+        words = f"all after {formatting.count(whole, 'layer')}" if whole else f"{_percent(share[-1])} at the end"
         line.set_gid(f"line-{position}")
         tips[f"line-{position}"] = f"{label}: {words}"
         ends[f"{label}, {words}"] = (100 * share[-1], str(look["color"]))

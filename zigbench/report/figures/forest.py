@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from zigbench.report import wording
+from zigbench.report import formatting
 from zigbench.report.figures.drawing import BETTER, INK, MUTED, PAPER, RULE, WORSE, Drawing, canvas, styled
 from zigbench.report.statistics import Effect, Ranking
 
@@ -20,7 +20,7 @@ def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None
     tips = {}
     places = _places(shown)
     for row, effect in enumerate(shown):
-        estimate, says = effect.estimate, wording.verdict(effect, higher_is_better)
+        estimate, says = effect.estimate, formatting.verdict(effect, higher_is_better)
         colour = {"better": BETTER, "worse": WORSE, "higher": INK, "lower": INK}.get(says, MUTED)
         gid = f"effect-{row}"
         if math.isfinite(estimate.half):
@@ -29,7 +29,7 @@ def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None
         (dot,) = axes.plot(estimate.mean, row, "o", markersize=6.5, color=colour, markerfacecolor=face)
         dot.set_gid(gid)
         tips[gid] = (
-            f"{effect.a} − {effect.b}: {_figures(effect, places)}, {says}, p (Holm) {wording.p_value(effect.p_holm)}"
+            f"{effect.a} − {effect.b}: {_figures(effect, places)}, {says}, p (Holm) {formatting.p_value(effect.p_holm)}"
         )
         axes.text(
             1.04, row, _figures(effect, places), transform=axes.get_yaxis_transform(), va="center", color=colour,
@@ -43,7 +43,7 @@ def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=6)
     against = f"minus that of {shown[0].b}" if one and shown else "minus the baseline's"
-    axes.set_xlabel(f"{wording.title(metric)} {against}")
+    axes.set_xlabel(f"{formatting.title(metric)} {against}")
     left, right = {True: ("worse", "better"), False: ("better", "worse"), None: ("lower", "higher")}[higher_is_better]
     axes.text(0, 1.01, f"← {left}", transform=axes.transAxes, fontsize=8, color=MUTED, va="bottom")
     axes.text(1, 1.01, f"{right} →", transform=axes.transAxes, fontsize=8, color=MUTED, va="bottom", ha="right")
@@ -51,23 +51,25 @@ def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None
         "Mean paired difference with its 95 % t-interval. "
         "Filled and bold: separated after Holm's correction at 5 %. Hollow: not separated."
     )
-    alternative = f"Forest plot of {wording.noun(metric)}. " + (
-        "; ".join(f"{e.a} against {e.b}: {_figures(e, places)}, {wording.verdict(e, higher_is_better)}" for e in shown)
+    alternative = f"Forest plot of {formatting.noun(metric)}. " + (
+        "; ".join(
+            f"{e.a} against {e.b}: {_figures(e, places)}, {formatting.verdict(e, higher_is_better)}" for e in shown
+        )
         or "No effect could be computed."
     )
-    return Drawing(name, figure, f"Effect on {wording.noun(metric)}", caption, alternative, tips)
+    return Drawing(name, figure, f"Effect on {formatting.noun(metric)}", caption, alternative, tips)
 
 
 def _places(shown: Sequence[Effect]) -> int:
     """Decimals for all rows: those of the narrowest interval, or three digits of the largest effect without one."""
     halves = [e.estimate.half for e in shown if e.estimate.half > 0]
     largest = max((abs(e.estimate.mean) for e in shown), default=1.0)
-    return min(4, max(map(wording.decimals, halves))) if halves else wording.decimals(largest / 10)
+    return min(4, max(map(formatting.decimals, halves))) if halves else formatting.decimals(largest / 10)
 
 
 def _figures(effect: Effect, places: int) -> str:
     half = effect.estimate.half
-    text = wording.signed(effect.estimate.mean, places)
+    text = formatting.signed(effect.estimate.mean, places)
     return text + (f" ± {half:.{places}f}" if math.isfinite(half) else "")
 
 
@@ -89,10 +91,10 @@ def critical_difference(ranking: Ranking, metric: str, name: str = "critical-dif
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(ranks) - 0.4, -0.6)
     axes.set_xlim(0.8, len(ranks) + 0.5)
-    axes.set_xlabel(f"Mean rank by {wording.noun(metric)} (1 is best)")
+    axes.set_xlabel(f"Mean rank by {formatting.noun(metric)} (1 is best)")
     caption = (
         f"Arms outside the band differ from the best at 5 % over all pairs (Nemenyi, critical difference "
-        f"{ranking.critical_difference:.2f}, {wording.seeds(ranking.columns)})."
+        f"{ranking.critical_difference:.2f}, {formatting.seeds(ranking.columns)})."
     )
     alternative = "Mean ranks: " + ", ".join(f"{arm} {rank:.2f}" for arm, rank in ranks.items())
     return Drawing(name, figure, "Mean ranks", caption, f"{alternative}. {caption}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from zigbench.report import wording
+from zigbench.report import formatting
 from zigbench.report.figures.drawing import Drawing, canvas, styled
 from zigbench.report.statistics import Estimate
 
@@ -41,7 +41,7 @@ def heatmap(
         for x, column in enumerate(columns):
             estimate = values.get((row, column))
             has = math.isfinite(means[y, x])
-            text = wording.plus_minus(estimate) if has and estimate is not None else "no result"
+            text = formatting.plus_minus(estimate) if has and estimate is not None else "no result"
             # Fixed inks, unlike elsewhere: they lie on the cell's own shade, not on the page.
             colour = "#777b82" if not has else "#ffffff" if level[y, x] > 0.55 else "#14161a"
             axes.text(x, y, text, ha="center", va="center", fontsize=8, color=colour)
@@ -52,8 +52,8 @@ def heatmap(
     axes.set_ylabel(axes_names[0])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    caption = f"{wording.title(metric)}: mean ± half of the 95 % interval over seeds; darker is better."
-    title = f"{wording.title(metric)} by {axes_names[0]} and {axes_names[1]}"
+    caption = f"{formatting.title(metric)}: mean ± half of the 95 % interval over seeds; darker is better."
+    title = f"{formatting.title(metric)} by {axes_names[0]} and {axes_names[1]}"
     return Drawing(name, figure, title, caption, f"{title}. {'; '.join(said)}.")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zigbench.report import wording
+from zigbench.report import formatting
 from zigbench.report.figures.drawing import INK, MARKERS, MUTED, Drawing, canvas, plain_log_ticks, series_style, styled
 
 
@@ -32,13 +32,13 @@ def ratios(rows: Mapping[str, Mapping[str, float]], name: str, *, caption: str =
             )
             gid = f"ratio-{place}-{peers[peer]}"
             dot.set_gid(gid)
-            tips[gid] = f"{task}: {peer} takes {wording.number(ratio, 3)} times as long"
+            tips[gid] = f"{task}: {peer} takes {formatting.number(ratio, 3)} times as long"
             if all(other <= ratio or other > 1.5 * ratio for other in row.values()):  # Else it would run into it.
                 axes.annotate(
-                    f"{wording.number(ratio, 3)}×", (ratio, place), xytext=(6, 0), textcoords="offset points",
+                    f"{formatting.number(ratio, 3)}×", (ratio, place), xytext=(6, 0), textcoords="offset points",
                     va="center", fontsize=7.5, color=MUTED,
                 )  # fmt: skip
-        said.append(f"{task}: " + ", ".join(f"{peer} {wording.number(r, 3)}×" for peer, r in row.items()))
+        said.append(f"{task}: " + ", ".join(f"{peer} {formatting.number(r, 3)}×" for peer, r in row.items()))
     axes.set_xscale("log")
     plain_log_ticks(axes, "x")
     axes.margins(x=0.12)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zigbench.report import wording
+from zigbench.report import formatting
 from zigbench.report.figures.drawing import (
     INK,
     MARKERS,
@@ -52,7 +52,7 @@ def _dots(axes: Axes, shown: Sequence[Point], x: str, metric: str) -> dict[str, 
     axes.margins(0.12)
     _beside(axes, shown)
     axes.set_xlabel(x)
-    axes.set_ylabel(wording.title(metric))
+    axes.set_ylabel(formatting.title(metric))
     axes.grid()
     return tips
 
@@ -63,7 +63,7 @@ def _error(axes: Axes, point: Point, colour: str) -> None:
 
 
 def _says(point: Point, x: str) -> str:
-    return f"{point.label}: {x} {wording.number(point.x)}, {wording.plus_minus(point.y)}"
+    return f"{point.label}: {x} {formatting.number(point.x)}, {formatting.plus_minus(point.y)}"
 
 
 @styled
@@ -72,7 +72,7 @@ def scatter(points: Sequence[Point], x: str, metric: str, name: str, *, caption:
     shown = [p for p in points if p.drawable]
     figure, axes = _axes(6.4, 3.7)
     tips = _dots(axes, shown, x, metric)
-    title = f"{wording.title(metric)} against {x[:1].lower()}{x[1:]}"
+    title = f"{formatting.title(metric)} against {x[:1].lower()}{x[1:]}"
     return Drawing(
         name, figure, title, caption, f"{title}. " + "; ".join(_says(p, x) for p in shown) + ".", tips
     )  # fmt: skip
@@ -126,17 +126,17 @@ def lines(
             tips[f"point-{position}-{index}"] = _says(point, x)
             ticks.add(point.x)
         ends[label] = (shown[-1].y.mean, str(look["color"]))
-        said.append(f"{label}: " + ", ".join(f"{wording.number(p.x)} {wording.plus_minus(p.y)}" for p in shown))
+        said.append(f"{label}: " + ", ".join(f"{formatting.number(p.x)} {formatting.plus_minus(p.y)}" for p in shown))
     if logarithmic and ticks and min(ticks) > 0:
         axes.set_xscale("log", base=2)
         axes.minorticks_off()
-    axes.set_xticks(sorted(ticks), [wording.number(t) for t in sorted(ticks)])
+    axes.set_xticks(sorted(ticks), [formatting.number(t) for t in sorted(ticks)])
     axes.set_xlabel(x)
-    axes.set_ylabel(wording.title(metric))
+    axes.set_ylabel(formatting.title(metric))
     axes.grid(axis="y")
     axes.margins(x=0.03)
     end_labels(axes, ends)
-    title = f"{wording.title(metric)} against {x[:1].lower()}{x[1:]}"
+    title = f"{formatting.title(metric)} against {x[:1].lower()}{x[1:]}"
     return Drawing(name, figure, title, caption, f"{title}. {'; '.join(said)}.", tips)
 
 
@@ -148,10 +148,10 @@ def pareto(points: Sequence[Point], cost: str, metric: str, higher_is_better: bo
     figure, axes = _axes(6.4, 3.7)
     axes.plot([p.x for p in front], [p.y.mean for p in front], color=INK, linewidth=1, drawstyle="steps-post")
     tips = _dots(axes, shown, cost, metric)
-    names = wording.listed([p.label for p in front])
+    names = formatting.listed([p.label for p in front])
     caption = f"The line joins the arms that no other beats in both: {names}." if front else ""
     alternative = f"{caption} " + "; ".join(_says(p, cost) for p in shown) + "."
-    return Drawing(name, figure, f"{wording.title(metric)} against cost", caption, alternative, tips)
+    return Drawing(name, figure, f"{formatting.title(metric)} against cost", caption, alternative, tips)
 
 
 def frontier(points: Sequence[Point], higher_is_better: bool) -> list[Point]:
@@ -188,22 +188,22 @@ def scaling(series: Mapping[str, Sequence[Point]], x: str, metric: str, name: st
             )
             dot.set_gid(f"point-{position}-{index}")
             tips[f"point-{position}-{index}"] = _says(point, x)
-        slope = "" if law is None else f", slope {wording.signed(round(law.exponent, 2), 2)}"
+        slope = "" if law is None else f", slope {formatting.signed(round(law.exponent, 2), 2)}"
         if law is not None and math.isfinite(law.low):
             tips[f"point-{position}-0"] += f"{slope} ({law.low:+.2f} to {law.high:+.2f})"
         ends[f"{label}{slope}"] = (shown[-1].y.mean, str(look["color"]))
-        said.append(f"{label}{slope}: " + ", ".join(f"{p.x:g} {wording.number(p.y.mean)}" for p in shown))
+        said.append(f"{label}{slope}: " + ", ".join(f"{p.x:g} {formatting.number(p.y.mean)}" for p in shown))
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xticks(sorted(ticks), [wording.number(t) for t in sorted(ticks)])
+    axes.set_xticks(sorted(ticks), [formatting.number(t) for t in sorted(ticks)])
     axes.minorticks_off()
     plain_log_ticks(axes)
     axes.set_xlabel(x)
-    axes.set_ylabel(wording.title(metric) + (f" ({unit})" if unit else ""))
+    axes.set_ylabel(formatting.title(metric) + (f" ({unit})" if unit else ""))
     axes.grid()
     end_labels(axes, ends)
     caption = "Both axes logarithmic; the slope is the exponent of the fitted power law."
-    title = f"{wording.title(metric)} against {x[:1].lower()}{x[1:]}"
+    title = f"{formatting.title(metric)} against {x[:1].lower()}{x[1:]}"
     return Drawing(name, figure, title, caption, f"{title}, {caption} {'; '.join(said)}.", tips)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zigbench.report import wording
+from zigbench.report import formatting
 from zigbench.report.figures.drawing import (
     MARKERS,
     MUTED,
@@ -63,8 +63,8 @@ class Rounds:
 
     def __str__(self) -> str:
         """``302 (280 to 324)``; the figure alone where the rounds agree."""
-        shown = wording.number(self.mean)
-        ends = [wording.number(end) for end in (self.low, self.high)]
+        shown = formatting.number(self.mean)
+        ends = [formatting.number(end) for end in (self.low, self.high)]
         return shown if self.n < 2 or ends[0] == ends[1] else f"{shown} ({ends[0]} to {ends[1]})"
 
 
@@ -127,9 +127,9 @@ def panels(
         end_labels(axes, ends)
         axes.set_xlabel(x)
         if axes.get_position().x0 < 0.2:
-            axes.set_ylabel(wording.title(metric) + (f" ({unit})" if unit else ""))
+            axes.set_ylabel(formatting.title(metric) + (f" ({unit})" if unit else ""))
     whole = " ".join(part for part in (_legend(shown, slopes), caption) if part)
-    headline = f"{wording.title(metric)} against {x[:1].lower()}{x[1:]}"
+    headline = f"{formatting.title(metric)} against {x[:1].lower()}{x[1:]}"
     return Drawing(name, figure, headline, whole, f"{headline}. {'; '.join(said)}.", tips)
 
 
@@ -156,7 +156,7 @@ def _line(
         face = PAPER if spot.doubts else colour
         (dot,) = axes.plot(spot.x, spot.y.mean, marker, color=colour, markerfacecolor=face, markersize=5)
         dot.set_gid(f"spot-{gid}-{index}")
-        text = f"{label}, {wording.number(spot.x)} {x.lower()}: {spot.y} {unit}".rstrip()
+        text = f"{label}, {formatting.number(spot.x)} {x.lower()}: {spot.y} {unit}".rstrip()
         tips[f"spot-{gid}-{index}"] = ", ".join((text, *spot.doubts))
     return law
 
@@ -177,14 +177,14 @@ def _crosses(
             )  # fmt: skip
             gid = f"cross-{row}-{places[label]}-{level}"
             cross.set_gid(gid)
-            tips[gid] = f"{label}, {wording.number(spot.x)} {x.lower()}: does not fit"
+            tips[gid] = f"{label}, {formatting.number(spot.x)} {x.lower()}: does not fit"
 
 
 def _finish(axes: Axes, title: str, sizes: Sequence[float]) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     ticks = sorted({size for size in sizes if size > 0})
-    labels = [wording.number(tick) for tick in ticks]
+    labels = [formatting.number(tick) for tick in ticks]
     # A label needs about as many points as its text is wide; of neighbours too close, the larger goes.
     room = axes.get_window_extent().width / axes.figure.dpi * 72
     span = math.log(ticks[-1] / ticks[0]) if len(ticks) > 1 else 1.0
@@ -213,13 +213,13 @@ def _slope(law: PowerLaw | None) -> str:
     if law is None:
         return ""
     half = (law.high - law.low) / 2
-    text = wording.signed(round(law.exponent, 2), 2)
+    text = formatting.signed(round(law.exponent, 2), 2)
     return f"{text} ± {half:.2f}" if math.isfinite(half) else text
 
 
 def _says(spots: Sequence[Spot], law: PowerLaw | None) -> str:
     words = [
-        f"{wording.number(s.x)} {s.y if s.drawable else 'no result' if s.fits else 'does not fit'}"
+        f"{formatting.number(s.x)} {s.y if s.drawable else 'no result' if s.fits else 'does not fit'}"
         + "".join(f", {doubt}" for doubt in s.doubts)
         for s in spots
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from zigbench.report import wording
+from zigbench.report import formatting
 from zigbench.report.figures.drawing import Drawing, canvas, end_labels, plain_log_ticks, series_style, styled
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def loss_curves(frame: pd.DataFrame, arms: tuple[str, ...], name: str = "loss") 
         (line,) = axes.plot(middle.index, middle, **look)
         line.set_gid(f"line-{position}")
         end = float(middle.iloc[-1])
-        tips[f"line-{position}"] = f"{arm}: {wording.number(end)} at step {middle.index[-1]:.0f}"
+        tips[f"line-{position}"] = f"{arm}: {formatting.number(end)} at step {middle.index[-1]:.0f}"
         ends[arm] = (end, str(look["color"]))
-        said.append(f"{arm} {wording.number(end)}")
+        said.append(f"{arm} {formatting.number(end)}")
     if len(frame):
         if frame["loss"].max() > 20 * frame["loss"].min():
             axes.set_yscale("log")

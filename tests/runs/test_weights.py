@@ -1,0 +1,153 @@
+"""Laws of weights: what is imported can be measured, what is exported is what was imported, content is checked."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from backbones import released
+from tests.cli.test_cli import zigbench
+from zigbench.backbone import Geometry, build
+from zigbench.launch import launch_local, plan
+from zigbench.records.folder import RunFolder
+from zigbench.records.record import Record
+from zigbench.runs.weights import evaluation_of, fetch, keep, load_network
+from zigbench.spec import Resources, RunSpec
+from zigbench.suite import Cell
+
+DIGITS = Geometry(1, 8, 8, 2, classes=10)
+SMALL = {"width": 16, "depth": 2, "heads": 2}
+SIT = {**SMALL, "learned_sigma": True, "time": "unit"}
+
+
+def finish(spec: RunSpec, root) -> Record:
+    list(launch_local(plan([Cell({"run": "0"}, spec)], root), Resources(memory_gb=1.0), root, workers=1))
+    return Record.read(RunFolder.of(spec, root).record)
+
+
+def test_a_released_file_becomes_a_run_that_can_be_measured_and_written_back(tmp_path):
+    network = build("dit", DIGITS, seed=3, **SIT)
+    save_file(released.export(network, "sit"), tmp_path / "sit.safetensors")
+    settings = [f"--set=backbone.config.{key}={value}" for key, value in SMALL.items()]
+    settings += ['--set=evaluation.metrics=["held_out_loss"]', "--set=evaluation.held_out=64"]
+    command = ["import", "sit.safetensors", "--release", "sit", "--data", "digits", "--patch", "2"]
+    done = zigbench(*command, *settings, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (run,) = [path.name for path in (tmp_path / "results/runs").iterdir()]
+    spec = RunFolder(tmp_path / "results/runs" / run).read_spec()
+    loaded = load_network(spec, tmp_path / "results")
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor)
+    done = zigbench("evaluate", run, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "held_out_loss" in done.stdout
+    done = zigbench("export", run, "back.safetensors", "--release", "sit", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    before, after = (load_file(tmp_path / name) for name in ("sit.safetensors", "back.safetensors"))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_released_hilbert_weights_are_imported_with_the_releases_orders(tmp_path):
+    config = {"width": 16, "depth": 4, "position": "learned"}
+    network = build("zigma", DIGITS, seed=3, curve="hilbert-released[numbering=release]", **config)
+    save_file(released.export(network, "zigma"), tmp_path / "zigma.safetensors")
+    settings = [f"--set=backbone.config.{key}={config[key]}" for key in ("width", "depth")]
+    command = ["import", "zigma.safetensors", "--release", "zigma", "--data", "digits", "--patch", "2"]
+    done = zigbench(*command, *settings, "--set=scan.curve=hilbert-released", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "results/runs").iterdir()
+    spec = RunFolder(folder).read_spec()
+    assert spec.scan.curve == "hilbert-released[numbering=release]"
+    loaded = load_network(spec, tmp_path / "results").state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in network.state_dict().items())
+
+
+def test_evaluating_a_trained_run_gives_the_figures_of_its_record(tmp_path, tiny):
+    root = tmp_path / "results/runs"
+    settings = {**tiny, "evaluation.metrics": ["held_out_loss", "frechet_digits"], "evaluation.samples": 40}
+    spec = RunSpec.parse(settings)
+    trained = finish(spec, root)
+    measured = finish(evaluation_of(RunFolder.of(spec, root), root.parent), root)
+    assert (trained.status, measured.status) == ("ok", "ok"), measured.error
+    figures = {m.name: m for m in trained.measurements}
+    assert {m.name for m in measured.measurements} >= {"held_out_loss", "frechet_digits"}
+    for m in measured.measurements:
+        assert figures[m.name] == m
+
+
+def test_only_the_last_weights_of_a_run_that_ended_well_are_taken(tmp_path, tiny):
+    root = tmp_path / "results/runs"
+    spec = RunSpec.parse({**tiny, "training.checkpoint_every": 3})
+    folder = RunFolder.of(spec, root)
+    folder.submit(spec)
+    with pytest.raises(ValueError, match="is submitted: only the weights"):
+        evaluation_of(folder, root.parent)
+    assert finish(spec, root).status == "ok"
+    assert evaluation_of(folder, root.parent).weights
+    timed = RunFolder.of(spec.override({"task": "efficiency"}), root)
+    timed.submit(spec.override({"task": "efficiency"}))
+    with pytest.raises(ValueError, match="there are no weights to take"):
+        evaluation_of(timed, root.parent)
+    (folder.path / "checkpoints" / f"{4:09}" / "average.safetensors").write_bytes(b"")
+    with pytest.raises(ValueError, match="no sound checkpoint after step 3, and was trained for 4 steps"):
+        evaluation_of(folder, root.parent)
+
+
+def test_the_mixers_of_vim_are_imported_and_what_stays_as_initialised_is_said(tmp_path):
+    network = build("vision-mamba", DIGITS, seed=3, width=16, depth=2)
+    mixers = released.export(network, "vim")
+    save_file(mixers, tmp_path / "vim.safetensors")
+    settings = ["--set=backbone.config.width=16", "--set=backbone.config.depth=2"]
+    command = ["import", "vim.safetensors", "--release", "vim", "--data", "digits", "--patch", "2"]
+    done = zigbench(*command, *settings, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "results/runs").iterdir()
+    loaded = load_network(RunFolder(folder).read_spec(), tmp_path / "results")
+    assert all(torch.equal(tensor, mixers[name]) for name, tensor in released.export(loaded, "vim").items())
+    own, said = dict(loaded.named_parameters()), done.stdout.partition("as initialised: ")[2].splitlines()[0]
+    assert len(said.split(", ")) == len(own) - len(mixers)
+    assert "head.weight" in said.split(", ")
+
+
+def test_weights_are_kept_by_content(tmp_path):
+    weights = {"a": torch.arange(3.0), "b": torch.ones(2, 2)}
+    digest = keep(weights, tmp_path)
+    assert keep(weights, tmp_path) == digest
+    assert len(list((tmp_path / "weights").iterdir())) == 1
+    found = fetch(digest, tmp_path)
+    assert all(torch.equal(found[name], weights[name]) for name in weights)
+    path = tmp_path / "weights" / f"{digest}.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="another SHA-256"):
+        fetch(digest, tmp_path)
+    with pytest.raises(ValueError, match="are missing"):
+        fetch("0" * 64, tmp_path)
+
+
+def test_weights_belong_to_evaluations_alone(tiny):
+    with pytest.raises(ValueError, match="belongs to the task 'evaluate'"):
+        RunSpec.parse({**tiny, "weights": "0" * 64})
+    with pytest.raises(ValueError, match="belongs to the task 'evaluate'"):
+        RunSpec.parse({**tiny, "task": "evaluate"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["evaluate", "0" * 16], "there is no run"),
+        (["import", "none.pt", "--release", "dit", "--data", "digits", "--patch", "2"], "no such file"),
+        (["import", "none.pt", "--release", "dot", "--data", "digits", "--patch", "2"], "did you mean 'dit'"),
+        (["import", "none.pt", "--release", "dit", "--data", "digits", "--patch", "3"], "patches that do"),
+        (
+            ["import", "some.pt", "--release", "dit", "--data", "image-folder", "--patch", "2"],
+            "data.config.path: is required",
+        ),
+    ],
+)
+def test_bad_input_is_one_clear_line(tmp_path, arguments, words):
+    done = zigbench(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,129 @@
+"""The records of a results folder, each read and checked once: what has not changed since comes from a cache.
+
+The cache (``.records.parquet`` in the results folder) is derived and disposable: it holds the text of every sound
+record beside the times and the size that its file had. Deleting it, or copying runs in from another machine, costs
+one reading of the files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zigbench.records.record import DamagedRecordError, Record, write_atomically
+
+FILE = ".records.parquet"
+
+WORTH = 200
+"""Records from which on the cache is faster than the files."""
+
+Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A record that could not be used, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass
+class _Row:
+    stamp: Stamp
+    status: str
+    text: str
+
+
+def read(root: Path, only: Iterable[str] | None = None) -> tuple[list[tuple[Path, Record]], list[Damaged]]:
+    """The sound records under ``root``, each with its folder, by id; and the damaged ones.
+
+    Args:
+        root: results folder; one that does not exist holds nothing.
+        only: ids to read; None reads all.
+    """
+    if only is None:
+        names = sorted(path.name for path in root.iterdir()) if root.exists() else []
+    else:
+        names = sorted(set(only))
+    stamps = {name: stamp for name in names if (stamp := stamp_of(root / name / "record.json"))}
+    cached = _load(root, ["run", "mtime", "ctime", "size", "status", "text"]) if len(stamps) >= WORTH else {}
+    records: list[tuple[Path, Record]] = []
+    damaged: list[Damaged] = []
+    changed = False
+    for name, stamp in stamps.items():
+        folder, row = root / name, cached.get(name)
+        if row is not None and row.stamp == stamp:
+            records.append((folder, Record.trusted(json.loads(row.text))))
+            continue
+        changed = True
+        cached.pop(name, None)
+        path = folder / "record.json"
+        try:
+            text = Record.read_text(path)
+            record = Record.from_json(text, str(path))
+            if record.id != name:
+                raise DamagedRecordError(f"{path}: the record of run {record.id} lies in another run's folder")
+        except (DamagedRecordError, OSError) as error:
+            damaged.append(Damaged(path, str(error)))
+        else:
+            records.append((folder, record))
+            cached[name] = _Row(stamp, record.status, text)
+    if changed and len(cached) >= WORTH:
+        with contextlib.suppress(OSError):  # Somebody else's results folder can be read all the same.
+            _store(root, cached)
+    return records, damaged
+
+
+def statuses(root: Path) -> dict[str, tuple[Stamp, str]]:
+    """What the cache knows of each run's status, with the stamp that the record's file had."""
+    return {
+        name: (row.stamp, row.status) for name, row in _load(root, ["run", "mtime", "ctime", "size", "status"]).items()
+    }
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """What changes whenever a file does; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size
+
+
+def _load(root: Path, columns: list[str]) -> dict[str, _Row]:
+    path = root / FILE
+    if not path.exists():
+        return {}
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, columns=columns).to_pydict()
+    except (OSError, pa.ArrowException, KeyError):
+        return {}  # Damaged, or of another zigbench: it is made anew.
+    texts = table.get("text", [""] * len(table["run"]))
+    stamps = zip(table["mtime"], table["ctime"], table["size"], strict=True)
+    rows = zip(table["run"], stamps, table["status"], texts, strict=True)
+    return {run: _Row(stamp, status, text) for run, stamp, status, text in rows}
+
+
+def _store(root: Path, rows: dict[str, _Row]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns: dict[str, list[Any]] = {
+        "run": list(rows),
+        "mtime": [row.stamp[0] for row in rows.values()],
+        "ctime": [row.stamp[1] for row in rows.values()],
+        "size": [row.stamp[2] for row in rows.values()],
+        "status": [row.status for row in rows.values()],
+        "text": [row.text for row in rows.values()],
+    }
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink, compression="zstd")
+    write_atomically(root / FILE, sink.getvalue().to_pybytes(), durable=False)

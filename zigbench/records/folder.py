@@ -1,0 +1,183 @@
+"""A run's folder: where its files lie, what state they say it is in, and who may work on it.
+
+State is read off the files: no folder = missing; ``spec.json`` = submitted; ``record.json`` = finished. A run is
+worked on by whoever holds its newest claim (see :mod:`zigbench.records.lock`). ``job.json`` says which job was asked
+to do it; whether that job still waits in a queue is the launching room's to find out.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from zigbench.records.lock import SILENCE, BusyError, Claims
+from zigbench.records.record import DamagedRecordError, Record, write_atomically
+from zigbench.spec import RunSpec, spec_id
+
+__all__ = ["SILENCE", "BusyError", "RunFolder", "State"]
+
+State = Literal[
+    "missing", "submitted", "pending", "elsewhere", "running", "ok", "failed", "oom", "diverged", "timeout", "damaged"
+]  # fmt: skip
+"""What is known of a run. "submitted": begun, and nobody works on it; "pending": its job waits in a queue; "elsewhere":
+its job is another user's or of another cluster, and what became of it can't be asked from here."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run, ``<root>/<id>``."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, spec: RunSpec, root: Path) -> RunFolder:
+        """The folder of ``spec`` under ``root``; makes nothing."""
+        return cls(root / spec.id)
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.json"
+
+    @property
+    def record(self) -> Path:
+        return self.path / "record.json"
+
+    @property
+    def log(self) -> Path:
+        """A line of JSON per logged step: step, loss, learning rate, gradient norm."""
+        return self.path / "log.jsonl"
+
+    @property
+    def progress(self) -> Path:
+        """What the run is doing now, for whoever watches; overwritten, disposable."""
+        return self.path / "progress.json"
+
+    @property
+    def output(self) -> Path:
+        """What the run's process printed."""
+        return self.path / "output.txt"
+
+    @property
+    def job(self) -> Path:
+        """Which job was asked to do the run; there while one may be queued or at work."""
+        return self.path / "job.json"
+
+    @property
+    def deaths(self) -> Path:
+        """A line of JSON for each job that died under the run: when, how, at which checkpoint."""
+        return self.path / "deaths.jsonl"
+
+    def submit(self, spec: RunSpec) -> None:
+        """Make the folder and write the spec into it.
+
+        Raises:
+            OSError: the results folder can't be written.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not self.spec.exists():
+            # Losing it with the machine costs nothing: whoever asked asks again.
+            text = json.dumps(spec.resolved(), indent=1, sort_keys=True) + "\n"
+            write_atomically(self.spec, text.encode(), durable=False)
+
+    def forget(self) -> None:
+        """Remove the record, for a run that is to be tried again; it goes on from its checkpoint."""
+        for path in (self.job, self.deaths, self.record):
+            path.unlink(missing_ok=True)
+
+    def checkpoint(self) -> int:
+        """Step of the newest checkpoint; 0 where there is none."""
+        return max((int(p.name) for p in self.path.glob("checkpoints/*") if p.name.isdigit()), default=0)
+
+    def read_spec(self) -> RunSpec:
+        """The spec that was submitted.
+
+        Raises:
+            ValueError: the file is damaged, or its spec is not the one that the folder is named after.
+        """
+        try:
+            raw = json.loads(self.spec.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{self.spec}: damaged ({error}); delete the folder to start the run anew") from None
+        if spec_id(raw) != self.id:
+            raise ValueError(f"{self.spec}: its spec is not that of run {self.id}: it was edited; delete the folder")
+        return RunSpec.parse(raw)
+
+    def state(self) -> State:
+        """What the files say; "damaged" is a record that can't be trusted."""
+        if self.record.exists():
+            try:
+                return Record.read(self.record).status
+            except DamagedRecordError:
+                return "damaged"
+        if not self.spec.exists():
+            return "missing"
+        return "running" if self.holder() else "submitted"
+
+    def read_progress(self) -> dict[str, Any]:
+        """The run's last word on what it is doing; empty where it has not spoken."""
+        return _read_object(self.progress)
+
+    def read_job(self) -> dict[str, Any]:
+        """The job that was asked to do the run (cluster, site, user, job, code); empty where there is none."""
+        return _read_object(self.job)
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The end of what the run's process printed."""
+        return tail(self.output, lines)
+
+    def holder(self) -> dict[str, Any] | None:
+        """Who works on the run now (host, pid, job), or None."""
+        return self._claims.holder()
+
+    def claim(self) -> AbstractContextManager[None]:
+        """Hold the run while the block runs, giving signs of life.
+
+        Raises:
+            BusyError: somebody else holds it.
+        """
+        return self._claims.held()
+
+    @property
+    def _claims(self) -> Claims:
+        return Claims(self.path, what=f"run {self.id}")
+
+
+def tail(path: Path, lines: int = 20) -> str:
+    """The last lines of a text; "" of one that is not there."""
+    if not path.exists():
+        return ""
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+
+
+def is_run(root: Path, name: str) -> bool:
+    """Whether ``name`` is the id of a run under ``root``, or the beginning of one."""
+    return bool(name) and set(name) <= set("0123456789abcdef") and any(root.glob(f"{name}*/spec.json"))
+
+
+def find(root: Path, name: str) -> RunFolder:
+    """The run under ``root`` whose id begins with ``name``.
+
+    Raises:
+        ValueError: there is none, or more than one.
+    """
+    found = sorted(path.parent for path in root.glob(f"{name}*/spec.json")) if is_run(root, name) else []
+    if len(found) != 1:
+        what = f"{len(found)} runs" if found else "no run"
+        raise ValueError(f"{what} under {root} with an id that begins with {name!r}; `zigbench plan SUITE` lists ids")
+    return RunFolder(found[0])
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file that may be absent, or being replaced."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

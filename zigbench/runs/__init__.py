@@ -1,0 +1,1 @@
+"""Doing a run: in this process, in one of its own, or in several."""

@@ -1,0 +1,121 @@
+"""Each run in a process of its own, forked from one that has imported everything; ended at a time limit."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+
+from zigbench.records.folder import RunFolder
+from zigbench.records.record import Failure, Record, environment
+
+Answer = dict[str, str]
+
+
+class Apart:
+    """Does runs in forked processes, one at a time.
+
+    A forked process begins where an import would end, in hundredths of a second, and with nothing computed: no
+    device was touched, no pool of threads begun, so what is measured in it starts like a fresh process. Whoever uses
+    this must compute nothing itself.
+
+    Args:
+        limit: seconds that a run may take.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self._child: int | None = None
+        self._changing = threading.Lock()
+
+    def do(self, folder: RunFolder, work: Callable[[RunFolder], Answer]) -> Answer:
+        """What ``work`` answers in a process of its own.
+
+        One that takes longer than the limit is ended and recorded with the status ``timeout``. One that dies leaves
+        the answer ``{"died": how}``.
+        """
+        reading, writing = os.pipe()
+        with self._changing:
+            child = self._child = os.fork()
+        if child == 0:
+            os.close(reading)
+            _work(folder, work, writing)
+        os.close(writing)
+        try:
+            said, late = _read(reading, self.limit)
+        finally:
+            os.close(reading)
+        if late:
+            os.kill(child, signal.SIGKILL)
+        with self._changing:
+            _, status = os.waitpid(child, 0)
+            self._child = None
+        if late:
+            return self._record_timeout(folder)
+        if said:
+            answer: Answer = json.loads(said)
+            return answer
+        code = os.waitstatus_to_exitcode(status)
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+        if code == -signal.SIGKILL:
+            how += " (the system does that when memory runs out)"
+        return {"status": "died", "error": f"the run's process {how}"}
+
+    def kill(self) -> None:
+        """End the run that is being done, if any."""
+        with self._changing:
+            if self._child is not None:
+                os.kill(self._child, signal.SIGKILL)
+
+    def _record_timeout(self, folder: RunFolder) -> Answer:
+        said = folder.read_progress()
+        doing = f" while {said['phase']}" if said.get("phase") else ""
+        failure = Failure(
+            kind="TimeLimit", message=f"took longer than {self.limit:g} s{doing}", log_tail=folder.log_tail()
+        )
+        with folder.claim():
+            if not folder.record.exists():
+                Record(
+                    id=folder.id,
+                    status="timeout",
+                    spec=folder.read_spec().resolved(),
+                    environment=environment(),
+                    error=failure,
+                ).write(folder.record)
+            folder.progress.unlink(missing_ok=True)
+        return {"status": Record.read(folder.record).status, "error": failure.message}
+
+
+def _work(folder: RunFolder, work: Callable[[RunFolder], Answer], writing: int) -> None:
+    """Do the work, say what it answers, and end without what a process does at its exit: that is the parent's."""
+    code = 1
+    try:
+        answer = json.dumps(work(folder)).encode()
+        os.write(writing, answer)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _read(pipe: int, limit: float) -> tuple[bytes, bool]:
+    """All that is written until the other end closes, and whether the limit came first."""
+    deadline = time.monotonic() + limit
+    said = b""
+    while True:
+        ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            return said, True
+        part = os.read(pipe, 2**16)
+        if not part:
+            return said, False
+        said += part

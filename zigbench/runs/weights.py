@@ -1,0 +1,141 @@
+"""Weights that runs are evaluated with: kept once by content, brought in from releases, taken from trainings."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor, nn
+
+from zigbench.backbone import Released, build_from
+from zigbench.records.folder import RunFolder
+from zigbench.records.record import write_atomically
+from zigbench.spec import LIFTED, Geometry, RunSpec, read, registry
+from zigbench.training.shelf import Shelf
+
+
+def keep(weights: Mapping[str, Tensor], results: Path) -> str:
+    """Store weights under ``results/weights`` and return their SHA-256; the same weights are stored once."""
+    content = safetensors.torch.save({name: tensor.contiguous().clone() for name, tensor in weights.items()})
+    digest = hashlib.sha256(content).hexdigest()
+    path = results / "weights" / f"{digest}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        write_atomically(path, content)
+    return digest
+
+
+def fetch(digest: str, results: Path) -> dict[str, Tensor]:
+    """The weights with that SHA-256.
+
+    Raises:
+        ValueError: they are not there, or the file's content is another.
+    """
+    path = results / "weights" / f"{digest}.safetensors"
+    if not path.exists():
+        raise ValueError(f"the weights {path} are missing: import the release or evaluate the training again")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError(f"{path} is damaged: its content has another SHA-256; delete it and import it again")
+    return safetensors.torch.load(content)
+
+
+def import_release(
+    file: Path, release: str, data: Mapping[str, Any], patch: int, config: Mapping[str, Any], results: Path
+) -> tuple[RunSpec, Released]:
+    """Read a released file, keep its weights, and say how they are evaluated.
+
+    Args:
+        file: .pt, .pth or .safetensors, of which only tensors are read.
+        release: a registered release ("dit", "zigma", …).
+        data: the spec's ``data``: name and config of what the network was trained on.
+        patch: side of its patches.
+        config: the family's keywords that the file does not tell ("size").
+        results: folder that holds ``runs`` and ``weights``.
+
+    Returns:
+        the run that measures them, and what the file held.
+
+    Raises:
+        ValueError: an unknown release or data set, or a file that does not fit; both sides are named.
+    """
+    plugin = registry.data.get(str(data["name"]))
+    geometry: Geometry = read(plugin, data.get("config", {}), at="data.config").geometry(patch)
+    found: Released = registry.releases.get(release)(file, geometry, **config)
+    settings = found.config.model_dump(mode="json", exclude_none=True)
+    scan = {key: settings[key] for key in ("curve", "schemes") if key in settings}
+    spec = RunSpec.parse(
+        {
+            "task": "evaluate",
+            "weights": keep(found.weights, results),
+            "backbone": {
+                "name": found.backbone,
+                "patch": patch,
+                "config": {key: value for key, value in settings.items() if key not in LIFTED},
+            },
+            **({"scan": scan} if scan else {}),
+            **({"position": settings["position"]} if "position" in settings else {}),
+            "interpolant": dict(found.interpolant),
+            "data": dict(data),
+        }
+    )
+    return spec, found
+
+
+def evaluation_of(folder: RunFolder, results: Path) -> RunSpec:
+    """How the weights of a finished run are evaluated anew: its own spec, as an evaluation of its averaged weights.
+
+    Raises:
+        ValueError: the run is not there, did not end well or trained nothing, or its last checkpoint is damaged.
+    """
+    if not folder.spec.exists():
+        raise ValueError(f"there is no run {folder.id} in {folder.path.parent}")
+    spec = folder.read_spec()
+    if spec.task == "evaluate":
+        return spec
+    if spec.task == "efficiency":
+        raise ValueError(f"run {folder.id} timed a network as it is initialised; there are no weights to take")
+    if (state := folder.state()) != "ok":
+        raise ValueError(f"run {folder.id} is {state}: only the weights of a run that ended well can be taken")
+    return spec.override({"task": "evaluate", "weights": keep(_average(folder, spec.training.steps), results)})
+
+
+def load_network(spec: RunSpec, results: Path) -> nn.Module:
+    """The network of an evaluation, in evaluation mode.
+
+    Raises:
+        ValueError: the weights are missing, damaged, or of another network.
+    """
+    assert spec.weights is not None
+    network = build_from(spec.backbone.config, spec.geometry, seed=0)
+    try:
+        network.load_state_dict(fetch(spec.weights, results))
+    except RuntimeError as error:
+        raise ValueError(f"the weights {spec.weights[:12]}… do not fit {spec.backbone.name}: {error}") from None
+    return network.eval()
+
+
+def export_run(folder: RunFolder, release: str, file: Path, results: Path) -> None:
+    """Write a run's averaged weights under the names that a release published.
+
+    Raises:
+        ValueError: an unknown release, a run without weights, or a network that the release has no names for.
+    """
+    spec = evaluation_of(folder, results)
+    exporter = registry.releases.get(release)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, safetensors.torch.save(exporter.export(load_network(spec, results))))
+
+
+def _average(folder: RunFolder, steps: int) -> Mapping[str, Tensor]:
+    checkpoint = Shelf(folder.path / "checkpoints").newest()
+    if checkpoint is None or checkpoint.step != steps:
+        sound = "no sound checkpoint" if checkpoint is None else f"no sound checkpoint after step {checkpoint.step}"
+        raise ValueError(
+            f"run {folder.id} has {sound}, and was trained for {steps} steps: delete {folder.record} and run it again"
+        )
+    return checkpoint.average

@@ -17,19 +17,19 @@ MIB = 2**20
 
 def test_the_most_is_never_less_than_what_is_there_and_stays() -> None:
     late = MIB  # Linux counts pages by thread and adds them up late, some dozens at a time.
-    here = host_memory.now()
-    before = host_memory.most()
+    here = host_memory.resident_bytes()
+    before = host_memory.peak_resident_bytes()
     assert 0 < here <= before + late
     with mmap.mmap(-1, 64 * MIB) as block:
         block.write(bytes([1]) * len(block))
-        assert host_memory.now() <= host_memory.most() + late
-        grown = host_memory.most()
-    assert host_memory.most() >= grown - late >= before - 2 * late
+        assert host_memory.resident_bytes() <= host_memory.peak_resident_bytes() + late
+        grown = host_memory.peak_resident_bytes()
+    assert host_memory.peak_resident_bytes() >= grown - late >= before - 2 * late
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system keeps no account of a process")
 def test_a_process_does_not_inherit_the_peak_of_the_one_that_started_it() -> None:
-    told = "from zigbench import host_memory; print(host_memory.most())"
+    told = "from zigbench import host_memory; print(host_memory.peak_resident_bytes())"
     with mmap.mmap(-1, 256 * MIB) as block:
         block.write(bytes([1]) * len(block))
         ended = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
@@ -38,7 +38,7 @@ def test_a_process_does_not_inherit_the_peak_of_the_one_that_started_it() -> Non
 
 def test_where_the_system_tells_no_more_the_inherited_peak_stands_for_both(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_memory, "STATUS", Path("/nowhere"))
-    assert MIB < host_memory.now() <= host_memory.most()
+    assert MIB < host_memory.resident_bytes() <= host_memory.peak_resident_bytes()
 
 
 AGAIN_AND_AGAIN = """

@@ -14,12 +14,12 @@ KEPT = 32 << 20
 """Bytes of the largest block that is kept once it is freed: the most that glibc allows."""
 
 
-def now() -> int:
+def resident_bytes() -> int:
     """Resident now; the most so far where the system tells no more."""
     return _of_status("VmRSS") or _inherited()
 
 
-def most() -> int:
+def peak_resident_bytes() -> int:
     """The most that was resident so far.
 
     By Linux's own account of this process: what ``getrusage`` tells is, there, at least what the process had that

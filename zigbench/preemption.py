@@ -8,20 +8,20 @@ from types import FrameType
 GRACE = 20.0
 """Seconds from the request until a run that has not heard it is made to leave where it stands."""
 
-LEFT = 75
+EXIT_REQUEUE = 75
 """Exit code of a process that left on request and goes on later (EX_TEMPFAIL)."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
 
 
-class Left(BaseException):
+class Preempted(BaseException):
     """The run left on request. Not an Exception: it is no failure, and no handler of failures may take it."""
 
 
-class Request:
+class PreemptionSignal:
     """Whether this process was asked to leave; called, it says so.
 
-    A training asks between steps, writes a checkpoint and raises :class:`Left`. Work that never asks is left by an
+    A training asks between steps, writes a checkpoint and raises :class:`Preempted`. Work that never asks is left by an
     alarm, ``grace`` seconds after the request, wherever it stands: what it had written is there, the rest is redone.
     """
 
@@ -47,7 +47,7 @@ class Request:
             signal.setitimer(signal.ITIMER_REAL, self.grace)
 
     def _leave(self, number: int, frame: FrameType | None) -> None:
-        raise Left
+        raise Preempted
 
 
 def never() -> bool:

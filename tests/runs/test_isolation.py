@@ -14,7 +14,7 @@ from zigbench.launch import available_workers, launch_local, plan
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
 from zigbench.runs import worker
-from zigbench.runs.isolation import Apart
+from zigbench.runs.isolation import ForkedRunner
 from zigbench.spec import Resources, RunSpec
 from zigbench.suite import Cell, Suite, expand, grid
 
@@ -35,7 +35,7 @@ def folder(tmp_path):
 
 
 def test_work_is_done_in_a_process_of_its_own(folder):
-    answer = Apart(60.0).do(folder, lambda run: {"status": "ok", "pid": str(os.getpid()), "run": run.id})
+    answer = ForkedRunner(60.0).do(folder, lambda run: {"status": "ok", "pid": str(os.getpid()), "run": run.id})
     assert answer["status"] == "ok"
     assert answer["run"] == folder.id
     assert answer["pid"] != str(os.getpid())
@@ -46,7 +46,7 @@ def test_runs_forked_for_a_gpu_inherit_what_tritons_kernels_are_found_by(folder)
     cache = pytest.importorskip("triton.runtime.cache")
     worker.digest_triton()
     assert cache.triton_key.cache_info().misses == 1
-    answer = Apart(60.0).do(
+    answer = ForkedRunner(60.0).do(
         folder, lambda _: {"key": cache.triton_key(), "misses": str(cache.triton_key.cache_info().misses)}
     )
     assert answer == {"key": cache.triton_key(), "misses": "1"}
@@ -59,7 +59,7 @@ def test_work_that_hangs_is_ended_and_recorded(folder):
         return {"status": "ok"}
 
     begun = time.monotonic()
-    answer = Apart(0.5).do(folder, hang)
+    answer = ForkedRunner(0.5).do(folder, hang)
     assert time.monotonic() - begun < 30
     assert answer["status"] == "timeout"
     record = Record.read(folder.record)
@@ -74,7 +74,7 @@ def test_work_that_hangs_is_ended_and_recorded(folder):
     [(lambda: os.kill(os.getpid(), signal.SIGKILL), "SIGKILL"), (lambda: os._exit(3), "exited with 3")],
 )
 def test_work_whose_process_dies_says_how(folder, end, words):
-    answer = Apart(60.0).do(folder, lambda run: end())
+    answer = ForkedRunner(60.0).do(folder, lambda run: end())
     assert answer["status"] == "died"
     assert words in answer["error"]
     assert not folder.record.exists()

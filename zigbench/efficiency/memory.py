@@ -132,9 +132,9 @@ class ProcessMemory:
     def __init__(self) -> None:
         with contextlib.suppress(OSError):
             CLEAR.write_text("5")
-        self.baseline = host_memory.now()
+        self.baseline = host_memory.resident_bytes()
 
     @property
     def above(self) -> int:
         """Bytes so far."""
-        return max(0, host_memory.most() - self.baseline)
+        return max(0, host_memory.peak_resident_bytes() - self.baseline)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from zigbench.launch.local import run_here
 from zigbench.records.folder import RunFolder
-from zigbench.records.lock import Claims
+from zigbench.records.lock import RunLock
 from zigbench.records.record import write_atomically
 from zigbench.spec import Resources
 from zigbench.spec.errors import MachineError
@@ -60,7 +60,7 @@ def main(folder: Path) -> None:
     """Do what the folder's order says."""
     order = json.loads((folder / ORDER).read_text())
     root = Path(order["root"])
-    with Claims(folder, what="this launch").held():
+    with RunLock(folder, what="this launch").held():
         _ready()
         for asked in order["classes"]:
             for event in run_here(

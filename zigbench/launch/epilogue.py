@@ -15,7 +15,7 @@ from pathlib import Path
 from zigbench.launch import slurm_status
 from zigbench.launch.job import Job
 from zigbench.launch.retry import Death, goes_on
-from zigbench.preemption import LEFT
+from zigbench.preemption import EXIT_REQUEUE
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Status
 
@@ -45,7 +45,7 @@ def settle(job: Job, code: int, notice: float, log: Path) -> None:
         return
     late = slurm_status.persistently(lambda: slurm_status.seconds_left(me)) <= notice + MARGIN
     said = log.read_text(errors="replace") if log.exists() else ""
-    if (code == LEFT and not late) or goes_on(folder, Death(*_cause(code, said), me, log)):
+    if (code == EXIT_REQUEUE and not late) or goes_on(folder, Death(*_cause(code, said), me, log)):
         slurm_status.persistently(lambda: slurm_status.requeue(me))
 
 
@@ -54,7 +54,7 @@ OUT_OF_MEMORY = re.compile(r"oom.kill|exceeded (?:job |step )?memory limit", re.
 
 
 def _cause(code: int, said: str) -> tuple[Status, str]:
-    if code == LEFT:
+    if code == EXIT_REQUEUE:
         return "timeout", "the job reached its time limit"
     # The log of the lives before this one ends with the scheduler's own line.
     if OUT_OF_MEMORY.search(said.rpartition("*** JOB")[2]):

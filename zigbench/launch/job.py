@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from zigbench.preemption import LEFT
+from zigbench.preemption import EXIT_REQUEUE
 from zigbench.spec.registry import PLUGINS_VARIABLE, load_object
 
 
@@ -45,4 +45,4 @@ class Job:
         Whether the job is queued again is decided in one place, after the task: see
         :mod:`zigbench.launch.epilogue`.
         """
-        raise SystemExit(LEFT)
+        raise SystemExit(EXIT_REQUEUE)

@@ -12,7 +12,7 @@ from zigbench.launch.jobs import of_others
 from zigbench.launch.retry import Death, goes_on, job_log
 from zigbench.records import cache
 from zigbench.records.folder import RunFolder, State
-from zigbench.records.lock import Claims
+from zigbench.records.lock import RunLock
 from zigbench.records.record import Status
 
 OOM, LATE = ("OUT_OF_MEMORY",), ("TIMEOUT", "DEADLINE")
@@ -79,7 +79,7 @@ def _seen(jobs: Sequence[Mapping[str, Any]]) -> list[State | None]:
             elif waiting.holds(jobs[i]["job"]):
                 seen[i] = "pending"
     here = {job["folder"] for job in jobs if job["cluster"] == "local"}
-    alive = {folder for folder in here if Claims(Path(folder)).holder()}
+    alive = {folder for folder in here if RunLock(Path(folder)).holder()}
     for i, job in enumerate(jobs):
         if job["cluster"] == "local" and job["folder"] in alive:
             seen[i] = "pending"

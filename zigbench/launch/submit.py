@@ -17,7 +17,7 @@ from zigbench.launch.jobs import user
 from zigbench.launch.plan import Item, Plan
 from zigbench.launch.reconcile import states
 from zigbench.records.folder import RunFolder
-from zigbench.records.lock import SILENCE, BusyError, Claims
+from zigbench.records.lock import SILENCE, BusyError, RunLock
 from zigbench.records.record import environment, write_atomically
 from zigbench.spec import Resources
 from zigbench.spec.registry import PLUGINS_VARIABLE
@@ -157,7 +157,7 @@ def _alone(root: Path) -> Iterator[None]:
         BusyError: the other does not come to an end.
     """
     root.mkdir(parents=True, exist_ok=True)
-    claims = Claims(root, stem=".launch", what=str(root))
+    claims = RunLock(root, stem=".launch", what=str(root))
     deadline = time.monotonic() + 3 * SILENCE
     while True:
         turn = claims.held()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from zigbench.records.lock import SILENCE, BusyError, Claims
+from zigbench.records.lock import SILENCE, BusyError, RunLock
 from zigbench.records.record import DamagedRecordError, Record, write_atomically
 from zigbench.spec import RunSpec, spec_id
 
@@ -145,8 +145,8 @@ class RunFolder:
         return self._claims.held()
 
     @property
-    def _claims(self) -> Claims:
-        return Claims(self.path, what=f"run {self.id}")
+    def _claims(self) -> RunLock:
+        return RunLock(self.path, what=f"run {self.id}")
 
 
 def tail(path: Path, lines: int = 20) -> str:

@@ -33,7 +33,7 @@ class BusyError(MachineError):
 
 
 @dataclass(frozen=True)
-class Claims:
+class RunLock:
     """The claims ``<stem>.0``, ``<stem>.1``, … in a folder; the newest one counts.
 
     Args:

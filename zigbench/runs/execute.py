@@ -20,7 +20,7 @@ from zigbench import efficiency, evaluation, training
 from zigbench.backbone import count_parameters, initialised
 from zigbench.efficiency.ceilings import matmul
 from zigbench.interpolant import Interpolant
-from zigbench.preemption import Left, never
+from zigbench.preemption import Preempted, never
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Failure, Measurement, Record, Status, environment
 from zigbench.runs.weights import load_network
@@ -92,7 +92,7 @@ class Work:
         """So many pieces of the evaluation are done. It keeps no checkpoint of its own, so one can leave at any."""
         self.tell("evaluating", done, total)
         if self.leave():
-            raise Left
+            raise Preempted
 
 
 def execute(

@@ -18,7 +18,7 @@ from zigbench.records.record import Failure, Record, environment
 Answer = dict[str, str]
 
 
-class Apart:
+class ForkedRunner:
     """Does runs in forked processes, one at a time.
 
     A forked process begins where an import would end, in hundredths of a second, and with nothing computed: no

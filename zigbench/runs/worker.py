@@ -25,10 +25,10 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from zigbench import host_memory
-from zigbench.preemption import LEFT, Left, Request
+from zigbench.preemption import EXIT_REQUEUE, Preempted, PreemptionSignal
 from zigbench.records.folder import RunFolder
 from zigbench.records.lock import HEARTBEAT, SILENCE, BusyError
-from zigbench.runs.isolation import Apart
+from zigbench.runs.isolation import ForkedRunner
 from zigbench.runs.local_ranks import assisted
 
 LAZY = ("torch._dynamo", "torch.utils.flop_counter")
@@ -39,7 +39,7 @@ def main(root: Path, cpus: int, tasks: int, gpus: int, limit: float | None = Non
     """Serve until the input closes."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     runs: SimpleQueue[str] = SimpleQueue()
-    apart = None if limit is None else Apart(limit)
+    apart = None if limit is None else ForkedRunner(limit)
 
     def listen() -> None:
         for line in sys.stdin:
@@ -85,7 +85,7 @@ def do_one(path: Path, cpus: int) -> int:
     Where several tasks were started they do the run together, and the first one answers for it: the others
     say what went wrong with them in the run's output and end with 0, unless they are killed.
     """
-    leave = Request()
+    leave = PreemptionSignal()
     leave.listen()
     folder = RunFolder(path)
     if folder.record.exists():
@@ -103,8 +103,8 @@ def do_one(path: Path, cpus: int) -> int:
             assist(folder, cache=cache, leave=leave)
         else:
             _when_free(lambda: execute(folder, cache=cache, leave=leave), leave)
-    except Left:
-        return 0 if assisting else LEFT
+    except Preempted:
+        return 0 if assisting else EXIT_REQUEUE
     except Exception as error:
         traceback.print_exc()
         screen.write(f"run {folder.id}: {type(error).__name__}: {error}\n")
@@ -112,7 +112,7 @@ def do_one(path: Path, cpus: int) -> int:
     return 0
 
 
-def _when_free(execute: Callable[[], object], leave: Request) -> None:
+def _when_free(execute: Callable[[], object], leave: PreemptionSignal) -> None:
     """Execute, waiting for a claim on the run to go stale; a claim that does not is somebody's who sees to the run."""
     deadline = time.monotonic() + SILENCE + 2 * HEARTBEAT
     while True:
@@ -124,7 +124,7 @@ def _when_free(execute: Callable[[], object], leave: Request) -> None:
                 sys.stderr.write(f"{error}; nothing is left to do here\n")
                 return
         if leave():
-            raise Left
+            raise Preempted
         time.sleep(1.0)
 
 

@@ -7,21 +7,21 @@ import numpy as np
 from zigbench.scan.order import IntArray, ScanOrder
 from zigbench.scan.symmetries import symmetry
 
-UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
+UP, DOWN, EXIT_REQUEUE, RIGHT = 1, 2, 4, 8
 
 # The character of a token by the sides on which the path leaves it; a token reached and left by jumps is a dot.
 STROKES = {
     0: "·",
     UP: "╵",
     DOWN: "╷",
-    LEFT: "╴",
+    EXIT_REQUEUE: "╴",
     RIGHT: "╶",
     UP | DOWN: "│",
-    LEFT | RIGHT: "─",
+    EXIT_REQUEUE | RIGHT: "─",
     DOWN | RIGHT: "┌",
-    DOWN | LEFT: "┐",
+    DOWN | EXIT_REQUEUE: "┐",
     UP | RIGHT: "└",
-    UP | LEFT: "┘",
+    UP | EXIT_REQUEUE: "┘",
 }
 START, END = "○", "●"
 
@@ -51,8 +51,8 @@ def _sides(places: IntArray, shape: tuple[int, ...]) -> IntArray:
     for (dy, dx), leaving, entering in (
         ((-1, 0), UP, DOWN),
         ((1, 0), DOWN, UP),
-        ((0, -1), LEFT, RIGHT),
-        ((0, 1), RIGHT, LEFT),
+        ((0, -1), EXIT_REQUEUE, RIGHT),
+        ((0, 1), RIGHT, EXIT_REQUEUE),
     ):
         taken = (step == (0, dy, dx)).all(axis=1)
         # Each token is left once and entered once, so no index comes twice.

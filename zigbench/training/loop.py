@@ -14,7 +14,7 @@ from torch import nn
 
 from zigbench.data.split import Split
 from zigbench.interpolant import Interpolant
-from zigbench.preemption import Left
+from zigbench.preemption import Preempted
 from zigbench.spec import OptimizerSpec, TrainingSpec
 from zigbench.spec.rng import derive_seed
 from zigbench.training.average import Average
@@ -152,7 +152,7 @@ class Loop:
                 self._save()
                 # Asked here only, so that all processes go after the same step.
                 if any(self.world.gather(self.leave())):
-                    raise Left
+                    raise Preempted
                 saved = time.monotonic()
             material = upcoming
 

@@ -86,4 +86,4 @@ def peak_memory(device: torch.device) -> int:
     """Bytes: the most that tensors took on a GPU; the most the process took of the host's memory otherwise."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return host_memory.most()
+    return host_memory.peak_resident_bytes()

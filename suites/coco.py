@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suites.published import TRAINING, ZIGMA_B
+from suites._published import TRAINING, ZIGMA_B
 from zigbench.spec import Resources
 from zigbench.suite import Axis, Contrast, Suite, grid
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suites.published import RELEASED_FDD, TRAINING
+from suites._published import RELEASED_FDD, TRAINING
 from zigbench.spec import Resources
 from zigbench.suite import Axis, Contrast, Suite, grid
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from suites._sizes import SIZES
 from suites.quickstart import suite as quickstart
-from suites.sizes import SIZES
 from zigbench.suite import Axis, Suite, grid
 
 # Of the rates that the suite learning_rate tries, the one with the lowest mean loss over its seeds.

@@ -6,8 +6,8 @@ flatter the chosen.
 
 from __future__ import annotations
 
+from suites._sizes import SIZES
 from suites.quickstart import suite as quickstart
-from suites.sizes import SIZES
 from zigbench.suite import Axis, Suite, grid
 
 # sweep-2 is left out: along the rows it is the bidirectional network under another name.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from suites.published import CELEBAHQ, PHOTOGRAPHS
+from suites._published import CELEBAHQ, PHOTOGRAPHS
 from zigbench.suite import Axis, Contrast, Suite, grid
 
 ZIGZAG = {f"zigzag-{n}": {"backbone.name": "zigma", "scan.curve": "zigzag", "scan.schemes": n} for n in (1, 2, 4, 6, 8)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from suites.published import CELEBAHQ, PHOTOGRAPHS
+from suites._published import CELEBAHQ, PHOTOGRAPHS
 from suites.quickstart import suite as quickstart
 from zigbench.suite import Axis, Contrast, Suite, grid
 

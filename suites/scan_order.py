@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from suites.published import PHOTOGRAPHS, RELEASED_FDD, TRAINING, ZIGMA_B
+from suites._published import PHOTOGRAPHS, RELEASED_FDD, TRAINING, ZIGMA_B
 from zigbench.suite import Axis, Contrast, Suite, grid
 
 ARMS = Axis(

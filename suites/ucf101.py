@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suites.published import TRAINING
+from suites._published import TRAINING
 from zigbench.spec import Resources
 from zigbench.suite import Axis, Contrast, Suite, grid
 

@@ -10,8 +10,10 @@ from pydantic import Field
 from backbones.config import count
 from backbones.config.base import SizedConfig
 from zigbench.spec import Geometry, Position, Positive
+from zigbench.spec.registry import backbones
 
 
+@backbones.register("dit")
 class DiTConfig(SizedConfig):
     """DiT (and SiT): adaLN-zero around attention and an MLP.
 

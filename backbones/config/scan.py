@@ -9,6 +9,7 @@ from pydantic import Field
 from backbones.config import count
 from backbones.config.base import ScanConfig
 from zigbench.spec import Geometry, Positive
+from zigbench.spec.registry import backbones
 
 # As released: S 368×24, B 768×24, M 768×48, L 1024×48, H 1536×48.
 ZIGMA_SIZES = {
@@ -20,6 +21,7 @@ ZIGMA_SIZES = {
 }
 
 
+@backbones.register("zigma")
 class ZigMaConfig(ScanConfig):
     """ZigMa: one scan a block, its order changing from block to block.
 
@@ -57,6 +59,7 @@ class ZigMaConfig(ScanConfig):
         )
 
 
+@backbones.register("bidirectional")
 class BidirectionalConfig(ZigMaConfig):
     """ZigMa whose blocks scan their curve both ways, the two outputs summed."""
 
@@ -70,6 +73,7 @@ class BidirectionalConfig(ZigMaConfig):
         return 2
 
 
+@backbones.register("sweep")
 class SweepConfig(ZigMaConfig):
     """The published sweep rows: sweep-1 scans forward in every block, sweep-2 both ways."""
 
@@ -83,6 +87,7 @@ class SweepConfig(ZigMaConfig):
         return self.schemes
 
 
+@backbones.register("vision-mamba")
 class VisionMambaConfig(BidirectionalConfig):
     """Vision Mamba (Vim): both ways along the rows, the two outputs averaged, a clean pre-norm."""
 
@@ -97,6 +102,7 @@ class VisionMambaConfig(BidirectionalConfig):
     residual: Literal["released", "prenorm"] = "prenorm"
 
 
+@backbones.register("parallel")
 class ParallelConfig(ZigMaConfig):
     """ZigMa whose every block scans ``schemes`` variants of the curve at once, each with its own parameters.
 

@@ -11,6 +11,7 @@ from backbones.config import count
 from backbones.config.base import ScanConfig, SizedConfig
 from backbones.config.scan import ZIGMA_SIZES
 from zigbench.spec import Geometry, Position, Positive
+from zigbench.spec.registry import backbones
 
 
 class SkeletonConfig(SizedConfig):
@@ -48,6 +49,7 @@ class SkeletonConfig(SizedConfig):
         return shell + (self.depth // 2 * count.linear(2 * width, width) if self.skip else 0)
 
 
+@backbones.register("u-vit")
 class UViTConfig(SkeletonConfig):
     """U-ViT: a transformer on the skeleton.
 
@@ -85,6 +87,7 @@ class UViTConfig(SkeletonConfig):
         return self.shell(geometry) + self.blocks * block + tail
 
 
+@backbones.register("dis")
 class DiSConfig(SkeletonConfig, ScanConfig):
     """DiS: a bidirectional Mamba mixer on the skeleton."""
 
@@ -111,6 +114,7 @@ class DiSConfig(SkeletonConfig, ScanConfig):
         return self.shell(geometry) + self.blocks * block + tail
 
 
+@backbones.register("dim")
 class DiMConfig(DiSConfig):
     """DiM: one raster direction a block, four in turn, with learned tokens where a line ends.
 

@@ -11,6 +11,7 @@ from backbones.config.base import SizedConfig
 from backbones.config.dit import DiTConfig
 from backbones.config.scan import ZigMaConfig
 from zigbench.spec import Geometry
+from zigbench.spec.registry import backbones
 
 JOINT = "joint"
 Axis = Literal["joint", "space", "time"]
@@ -67,6 +68,7 @@ class ClipConfig(SizedConfig):
             yield "position 'sincos' is a sum over space and time already: position_axes 'joint' says the same"
 
 
+@backbones.register("zigma-video")
 class ZigMaVideoConfig(ClipConfig, ZigMaConfig):
     """ZigMa on clips: a scan of the whole box in every block, or scans along space and along time in turn.
 
@@ -92,6 +94,7 @@ class ZigMaVideoConfig(ClipConfig, ZigMaConfig):
         return 3 if self.pattern == JOINT else 2
 
 
+@backbones.register("dit-video")
 class DiTVideoConfig(ClipConfig, DiTConfig):
     """DiT on clips: attention over all tokens, or within each frame and along the frames in turn."""
 

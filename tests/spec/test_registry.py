@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 
@@ -103,3 +104,33 @@ def test_a_plugin_that_fails_to_import_is_named(tmp_path, monkeypatch, points, t
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(BrokenPluginError, match=r"'broken' is installed as bad:x"):
         points("test.a", broken="bad:x").get("broken")
+
+
+def test_a_module_without_attribute_registers_its_plugins(tmp_path, monkeypatch, points):
+    (tmp_path / "many_things.py").write_text(
+        "from tests.spec.test_registry import CURRENT\nfor name in ('a', 'b'):\n    CURRENT[0].register(name)(len)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    things = points("test.m", many="many_things", broken="no_such_module")
+    monkeypatch.setitem(CURRENT, 0, things)
+    assert things.names() == ["a", "b", "broken"]
+    assert things.get("a") is len
+    with pytest.raises(BrokenPluginError, match=r"'broken' is installed as no_such_module"):
+        things.get("broken")
+
+
+CURRENT: dict[int, Registry] = {}
+
+
+def test_each_module_of_a_package_is_a_plugin_of_its_name(tmp_path, monkeypatch):
+    package = tmp_path / "some_things"
+    package.mkdir()
+    for name, text in {"__init__": "", "good": "thing = 7", "broken": "1 / 0", "_shared": "thing = 8"}.items():
+        (package / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    things: Registry = Registry("thing", "test.none")
+    things.discover(importlib.import_module("some_things"), "thing")
+    assert things.names() == ["broken", "good"]
+    assert things.get("good") == 7
+    with pytest.raises(BrokenPluginError, match="division by zero"):
+        things.get("broken")

@@ -1,12 +1,14 @@
-"""Lookup by name over entry points: lazy, one plug-in at a time, and clear about what went wrong.
+"""Lookup of plug-ins by name: lazy, one plug-in at a time, with errors that name the cause.
 
-A registry knows the names of its plug-ins without importing any of them; a plug-in is imported when it is
-asked for, so a broken one is named then and takes no other down. Four sources, all equal:
+A broken plug-in is named when it is looked up and takes no other down. Plug-ins come from four sources, all equal:
 
-- entry points of installed packages, in the registry's group (``zigbench.backbones`` and so on);
-- objects registered in this process by decorator;
-- files and modules named in the environment variable ``ZIGBENCH_PLUGINS`` (separated like ``PATH``),
-  imported before the first lookup and register by decorator. Worker processes and submitted jobs inherit it.
+- objects registered in this process by decorator, the engine's built-in ones among them;
+- entry points of installed packages in the registry's group (``zigbench.backbones`` and so on). One with an attribute
+  (``package.module:Class``) is a plug-in and is imported when it is looked up; one without (``package.module``) is a
+  module that registers any number of plug-ins when it is imported, before the first lookup;
+- modules of a package, each a plug-in of the module's name (:meth:`Registry.discover`);
+- files and modules named in the environment variable ``ZIGBENCH_PLUGINS`` (separated like ``PATH``), which register
+  by decorator when they are imported, before the first lookup. Worker processes and submitted jobs inherit it.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
+import pkgutil
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -42,9 +45,9 @@ class BrokenPluginError(ValueError):
 
 
 def nearest(name: str, known: list[str] | tuple[str, ...]) -> str | None:
-    """The known name closest in spelling to ``name``, or None when nothing is near."""
-    found = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return found[0] if found else None
+    """Return the known name closest in spelling to ``name``, or None when nothing is near."""
+    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return matches[0] if matches else None
 
 
 def load_object(reference: str) -> Any:
@@ -54,12 +57,12 @@ def load_object(reference: str) -> Any:
 
 
 class Registry(Generic[T]):
-    """Plug-ins of one kind.
+    """All plug-ins of one kind.
 
     Args:
-        kind: what the plug-ins are, in the singular, for messages ("curve").
+        kind: the plug-ins' kind in the singular, for messages ("curve").
         group: the entry-point group to read ("zigbench.curves").
-        home: module that registers the built-in ones by decorator, imported at the first lookup.
+        home: the engine's module that registers the built-in plug-ins, imported before the first lookup.
     """
 
     def __init__(self, kind: str, group: str, home: str | None = None) -> None:
@@ -67,10 +70,11 @@ class Registry(Generic[T]):
         self.group = group
         self.home = home
         self._registered: dict[str, tuple[T, str]] = {}
-        self._by_name: tuple[object, dict[str, list[importlib.metadata.EntryPoint]]] = (None, {})
+        self._modules: dict[str, str] = {}
+        self._points: tuple[object, dict[str, list[importlib.metadata.EntryPoint]]] = (None, {})
 
     def register(self, name: str) -> Callable[[T], T]:
-        """A decorator that adds an object of this process under ``name``.
+        """Return a decorator that adds an object of this process under ``name``.
 
         Raises:
             CollisionError: another object already has the name.
@@ -86,13 +90,24 @@ class Registry(Generic[T]):
 
         return add
 
+    def discover(self, package: ModuleType, attribute: str) -> None:
+        """Add every module of a package, imported when it is looked up.
+
+        Args:
+            package: its modules are plug-ins of the modules' names; names that begin with "_" are left out.
+            attribute: the name under which each module holds its plug-in.
+        """
+        for module in pkgutil.iter_modules(package.__path__):
+            if not module.name.startswith("_"):
+                self._modules[module.name] = f"{package.__name__}.{module.name}:{attribute}"
+
     def names(self) -> list[str]:
-        """All names, sorted; imports no plug-in."""
+        """Return all names, sorted; no plug-in with a name of its own is imported."""
         self._load()
-        return sorted({*self._registered, *self._entry_points()})
+        return sorted({*self._registered, *self._modules, *self._entry_points()})
 
     def get(self, name: str) -> T:
-        """The plug-in called ``name``, imported now if it was not.
+        """Return the plug-in called ``name`` and import it if need be.
 
         Raises:
             UnknownNameError: no plug-in has the name.
@@ -100,45 +115,64 @@ class Registry(Generic[T]):
             BrokenPluginError: it can't be imported.
         """
         self._load()
-        points = self._entry_points().get(name, [])
-        sides = [_side(point) for point in points]
+        sources: list[tuple[str, Callable[[], T]]] = []
         if name in self._registered:
             obj, home = self._registered[name]
-            sides = [s for s in sides if not s.startswith(f"{home} ")]
-            if not sides:
-                return obj
-            sides.append(f"{home} (registered in this process)")
-        if len(sides) > 1:
-            raise CollisionError(f"two {self.kind}s are called {name!r}: {' and '.join(sides)}; remove or rename one")
-        if not points:
+            sources.append((f"{home} (registered in this process)", lambda: obj))
+        if name in self._modules:
+            reference = self._modules[name]
+            sources.append((reference, lambda: load_object(reference)))
+        # An installed plug-in that has registered itself too is one plug-in, not two.
+        homes = {side.partition(" ")[0] for side, _ in sources}
+        points = [point for point in self._entry_points().get(name, []) if point.value not in homes]
+        sources += [(_origin(point), point.load) for point in points]
+        if len(sources) > 1:
+            sides = " and ".join(side for side, _ in sources)
+            raise CollisionError(f"two {self.kind}s are called {name!r}: {sides}; remove or rename one")
+        if not sources:
             known = self.names()
             near = nearest(name, known)
             hint = f"; did you mean {near!r}?" if near else ""
             raise UnknownNameError(f"unknown {self.kind} {name!r}{hint} (known: {', '.join(known) or 'none'})")
+        side, load = sources[0]
         try:
-            loaded: T = points[0].load()
-        except Exception as error:  # Whatever a plug-in raises while it is imported, it is the plug-in that is broken.
+            return load()
+        except Exception as error:  # A plug-in can raise anything while it is imported; the message names it.
+            cause = f"{type(error).__name__}: {error}"
             raise BrokenPluginError(
-                f"the {self.kind} {name!r} is installed as {sides[0]} but can't be imported: "
-                f"{type(error).__name__}: {error}"
+                f"the {self.kind} {name!r} is installed as {side} but can't be imported: {cause}"
             ) from error
-        return loaded
 
     def _load(self) -> None:
         if self.home is not None:
             importlib.import_module(self.home)
+        self._entry_points()  # Imports the modules that register plug-ins.
         load_plugins()
 
     def _entry_points(self) -> Mapping[str, list[importlib.metadata.EntryPoint]]:
+        """Return the installed plug-ins by name; modules that register plug-ins are imported and left out."""
         points = _entry_points(self.group)
-        if self._by_name[0] is not points:
-            found: dict[str, list[importlib.metadata.EntryPoint]] = {}
+        if self._points[0] is not points:
+            by_name: dict[str, list[importlib.metadata.EntryPoint]] = {}
             for point in points:
                 # A checkout on the path beside its installed metadata lists the same point twice.
-                if all(point.value != other.value for other in found.get(point.name, [])):
-                    found.setdefault(point.name, []).append(point)
-            self._by_name = (points, found)
-        return self._by_name[1]
+                if all(point.value != other.value for other in by_name.get(point.name, [])):
+                    by_name.setdefault(point.name, []).append(point)
+            self._points = (points, by_name)
+            for name, same in list(by_name.items()):
+                by_name[name] = [point for point in same if point.attr or not _imports(point.module)]
+                if not by_name[name]:
+                    del by_name[name]
+        return self._points[1]
+
+
+def _imports(module: str) -> bool:
+    """Import a module that registers plug-ins; one that fails stays listed as a plug-in, broken when looked up."""
+    try:
+        importlib.import_module(module)
+    except Exception:
+        return False
+    return True
 
 
 _group_cache: dict[str, tuple[importlib.metadata.EntryPoint, ...]] = {}
@@ -152,8 +186,8 @@ def _entry_points(group: str) -> tuple[importlib.metadata.EntryPoint, ...]:
 
 
 @cache
-def _side(point: importlib.metadata.EntryPoint) -> str:
-    """Where an installed plug-in comes from, in words; a package's name is parsed from all of its metadata."""
+def _origin(point: importlib.metadata.EntryPoint) -> str:
+    """Describe where an installed plug-in comes from."""
     return f"{point.value} (installed by {point.dist.name if point.dist else 'an unknown package'})"
 
 
@@ -161,7 +195,7 @@ _loaded_plugins: dict[str, ModuleType] = {}
 
 
 def load_plugins() -> None:
-    """Import what ``ZIGBENCH_PLUGINS`` names and has not been imported yet.
+    """Import the files and modules in ``ZIGBENCH_PLUGINS`` that are not imported yet.
 
     Raises:
         BrokenPluginError: a file that does not exist, or a module that fails to import.
@@ -174,7 +208,7 @@ def load_plugins() -> None:
 def load_plugin(name: str) -> ModuleType:
     """Import one plug-in: a path that ends in .py, or a module's dotted name.
 
-    A file is also added to ``ZIGBENCH_PLUGINS``, so that this process's workers know what it registers.
+    A file is also added to ``ZIGBENCH_PLUGINS``, so that this process's workers know its plug-ins.
 
     Raises:
         BrokenPluginError: the file does not exist, or importing it fails.
@@ -185,14 +219,14 @@ def load_plugin(name: str) -> ModuleType:
     try:
         if name.endswith(".py"):
             module_name = f"zigbench_plugin_{hashlib.sha256(key.encode()).hexdigest()[:8]}_{Path(key).stem}"
-            found = importlib.util.spec_from_file_location(module_name, key)
-            assert found is not None
-            assert found.loader is not None
-            module = importlib.util.module_from_spec(found)
+            spec = importlib.util.spec_from_file_location(module_name, key)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
             sys.modules[module_name] = module
             # Marked as loaded before it runs: a plug-in that looks a name up must not load itself again.
             _loaded_plugins[key] = _loaded_plugins[name] = module
-            found.loader.exec_module(module)
+            spec.loader.exec_module(module)
         else:
             module = _loaded_plugins[key] = importlib.import_module(name)
     except Exception as error:

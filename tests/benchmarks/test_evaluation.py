@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from zigbench.evaluation.features import features_of
-from zigbench.evaluation.frechet import frechet_distance
-from zigbench.evaluation.kernel import kernel_distance, subset_size
-from zigbench.evaluation.random_features import RandomFeatures
-from zigbench.evaluation.reference import Reference
+from zigbench.evaluation.extractors.features import features_of
+from zigbench.evaluation.extractors.random_features import RandomFeatures
+from zigbench.evaluation.metrics.frechet import frechet_distance
+from zigbench.evaluation.metrics.kid import kernel_distance, subset_size
+from zigbench.evaluation.references import Reference
 
 
 class Noise:

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from zigbench.evaluation import load_extractor, read_protocols
-from zigbench.evaluation.bootstrap import interval
-from zigbench.evaluation.features import features_of
-from zigbench.evaluation.frechet import frechet_distance
+from zigbench.evaluation.extractors.features import features_of
+from zigbench.evaluation.extractors.random_clips import RandomClipFeatures
 from zigbench.evaluation.generation import Plan, Samples, generate
 from zigbench.evaluation.images import Real
-from zigbench.evaluation.random_clips import RandomClipFeatures
-from zigbench.evaluation.reference import Reference
+from zigbench.evaluation.metrics.frechet import frechet_distance
+from zigbench.evaluation.metrics.intervals import interval
+from zigbench.evaluation.references import Reference
 from zigbench.interpolant import Interpolant
 from zigbench.records.folder import RunFolder
 from zigbench.runs.execute import execute

@@ -18,9 +18,9 @@ from zigbench.evaluation import (
     prepare,
     read_protocols,
 )
-from zigbench.evaluation.features import features_of
-from zigbench.evaluation.frechet import frechet_distance
+from zigbench.evaluation.extractors.features import features_of
 from zigbench.evaluation.images import Real
+from zigbench.evaluation.metrics.frechet import frechet_distance
 from zigbench.interpolant import Interpolant
 
 DIGITS = ("held_out_loss", "held_out_loss_token_0", "frechet_digits", "kid_digits", "recognised")

@@ -9,14 +9,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from zigbench.evaluation.catalogue import Metric
+from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.protocol import Protocol, compare, difference, read_protocols
 
 if TYPE_CHECKING:
-    from zigbench.evaluation.extractors import load_extractor
+    from zigbench.evaluation.extractors.catalogue import load_extractor
     from zigbench.evaluation.generation import Samples, generate
     from zigbench.evaluation.measure import evaluate, prepare
-    from zigbench.evaluation.reference import Reference
+    from zigbench.evaluation.references import Reference
 
 __all__ = [
     "Metric",
@@ -33,11 +33,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Reference": "reference",
+    "Reference": "references",
     "Samples": "generation",
     "evaluate": "measure",
     "generate": "generation",
-    "load_extractor": "extractors",
+    "load_extractor": "extractors.catalogue",
     "prepare": "measure",
 }
 

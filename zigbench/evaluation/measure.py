@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from zigbench.evaluation.extractors import load_extractor
+from zigbench.evaluation.context import EvaluationContext, process
+from zigbench.evaluation.extractors.catalogue import load_extractor
 from zigbench.evaluation.generation import save_array
 from zigbench.evaluation.images import reference_images
-from zigbench.evaluation.material import Material, process
 from zigbench.evaluation.protocol import write_protocols
 from zigbench.interpolant import Interpolant
 from zigbench.records.record import Measurement
@@ -85,7 +85,7 @@ def evaluate(
     training = model.training
     model.eval()
     try:
-        material = Material(
+        context = EvaluationContext(
             model,
             interpolant,
             data,
@@ -97,17 +97,17 @@ def evaluate(
             weights=weights,
         )
         if process()[0] > 0:
-            if material.sample_count:
-                material.samples()
+            if context.sample_count:
+                context.samples()
             return ()
         measurements: dict[str, Measurement] = {}
-        for metric in material.metrics:
-            for measurement in load_object(metric.compute)(material, metric):
+        for metric in context.metrics:
+            for measurement in load_object(metric.compute)(context, metric):
                 measurements.setdefault(measurement.name, measurement)
-        if spec.evaluation.preview and material.sample_count:
-            samples = material.samples()
+        if spec.evaluation.preview and context.sample_count:
+            samples = context.samples()
             save_array(folder / PREVIEW, samples.images(0, min(spec.evaluation.preview, len(samples))).numpy())
-        write_protocols(folder, material.protocols.values())
+        write_protocols(folder, context.protocols.values())
     finally:
         model.train(training)
     return tuple(measurements.values())

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from zigbench.evaluation import i3d, load_extractor
-from zigbench.evaluation.weights import MissingWeightsError
+from zigbench.evaluation import load_extractor
+from zigbench.evaluation.extractors import i3d
+from zigbench.evaluation.extractors.weights import MissingWeightsError
 
-from .image_sets import images
+from ..image_sets import images
 
 
 class Published(nn.Module):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics
 
-from zigbench.evaluation.features import Extractor, features_of
+from zigbench.evaluation.extractors.features import Extractor, features_of
 from zigbench.evaluation.images import ReferenceImages
 from zigbench.records.record import write_atomically
 

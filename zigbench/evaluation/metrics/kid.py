@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
 
-from zigbench.evaluation.bootstrap import interval
+from zigbench.evaluation.metrics.intervals import interval
 from zigbench.records.record import Measurement
 
 if TYPE_CHECKING:
-    from zigbench.evaluation.catalogue import Metric
-    from zigbench.evaluation.material import Material
+    from zigbench.evaluation.context import EvaluationContext
+    from zigbench.evaluation.metrics.catalogue import Metric
 
 SUBSETS = 100
 SUBSET_SIZE = 1_000
@@ -79,20 +79,20 @@ def estimator(size: int, known: int, count: int | None) -> str:
     return f"unbiased squared MMD, kernel (x·y/D + 1)³, {SUBSETS} subsets of {size}{drawn}, float64"
 
 
-def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
+def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
     """The mean over subsets, and the deviation under ``…_deviation``."""
-    features = material.features(metric)
-    reference = material.reference(metric)
+    features = context.features(metric)
+    reference = context.reference(metric)
     if reference.features is None:
         raise ValueError(f"{metric.name} compares features, and the reference {reference.name!r} holds statistics only")
     known = reference.features
     size = subset_size(len(features), len(known))
     mean, deviation = kernel_distance(features, known, size=size)
-    resamples = material.spec.evaluation.bootstrap
+    resamples = context.spec.evaluation.bootstrap
     around = interval(
-        mean, lambda rows: resampled(features, known, rows), len(features), resamples, material.together(metric)
+        mean, lambda rows: resampled(features, known, rows), len(features), resamples, context.together(metric)
     )
-    protocol = material.protocol(
+    protocol = context.protocol(
         metric,
         estimator=estimator(size, len(known), reference.count),
         against=reference,

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zigbench.evaluation.features import three_channels
-from zigbench.evaluation.weights import FoundWeights, Weights, find
+from zigbench.evaluation.extractors.features import three_channels
+from zigbench.evaluation.extractors.weights import FoundWeights, Weights, find
 
 SIZES = {"small": 384, "base": 768, "large": 1024, "giant": 1536}
 """Width of the features of each size."""
@@ -77,7 +77,7 @@ class DinoV2(nn.Module):
 
 
 def load(size: str, cache: Path, given: Path | None = None, *, released: bool = False) -> DinoV2:
-    """The extractor with weights found as :func:`zigbench.evaluation.weights.find` does.
+    """The extractor with weights found as :func:`zigbench.evaluation.extractors.weights.find` does.
 
     Raises:
         MissingWeightsError: no weights here, and none to be had.

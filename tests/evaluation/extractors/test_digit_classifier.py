@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from zigbench.evaluation.classifier import DigitFeatures
+from zigbench.evaluation.extractors.digit_classifier import DigitFeatures
 from zigbench.evaluation.images import Real
 
 TRAIN = """
@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from zigbench.data.config import DigitsConfig
 from zigbench.data.digits import Digits
-from zigbench.evaluation.classifier import DigitFeatures
+from zigbench.evaluation.extractors.digit_classifier import DigitFeatures
 torch.set_num_threads(int(sys.argv[2]))
 print(DigitFeatures(Digits(DigitsConfig()), Path(sys.argv[1])).sha256)
 """

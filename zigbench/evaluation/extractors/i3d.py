@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zigbench.evaluation.features import three_channels
-from zigbench.evaluation.weights import FoundWeights, Weights, find
+from zigbench.evaluation.extractors.features import three_channels
+from zigbench.evaluation.extractors.weights import FoundWeights, Weights, find
 
 WEIGHTS = Weights(
     file="i3d_torchscript.pt",
@@ -258,7 +258,7 @@ def network_of(path: Path) -> nn.Module:
 
 
 def load(cache: Path, given: Path | None = None, *, released: bool = False) -> I3D:
-    """The extractor with weights found as :func:`zigbench.evaluation.weights.find` does.
+    """The extractor with weights found as :func:`zigbench.evaluation.extractors.weights.find` does.
 
     Raises:
         MissingWeightsError: no weights here, and none to be had.

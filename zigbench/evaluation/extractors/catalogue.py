@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from zigbench.evaluation.features import Extractor
+from zigbench.evaluation.extractors.features import Extractor
 from zigbench.spec.registry import nearest
 
 NAMES = (
@@ -38,29 +38,29 @@ def load_extractor(
     """
     # Each extractor's library is imported by who asks for it: timm and torchvision take seconds.
     if name == "digits":
-        from zigbench.evaluation.classifier import DigitFeatures
+        from zigbench.evaluation.extractors.digit_classifier import DigitFeatures
 
         if data is None:
             raise ValueError("the digit classifier is trained on the data: give data=")
         extractor: Any = DigitFeatures(data, cache)
     elif name == "random":
-        from zigbench.evaluation.random_features import RandomFeatures
+        from zigbench.evaluation.extractors.random_features import RandomFeatures
 
         extractor = RandomFeatures()
     elif name == "random-3d":
-        from zigbench.evaluation.random_clips import RandomClipFeatures
+        from zigbench.evaluation.extractors.random_clips import RandomClipFeatures
 
         extractor = RandomClipFeatures()
     elif name in ("i3d", "i3d-released"):
-        from zigbench.evaluation import i3d
+        from zigbench.evaluation.extractors import i3d
 
         extractor = i3d.load(cache, weights, released=name == "i3d-released")
     elif name == "inception":
-        from zigbench.evaluation import inception
+        from zigbench.evaluation.extractors import inception
 
         extractor = inception.load(cache, weights)
     elif name in NAMES:
-        from zigbench.evaluation import dinov2
+        from zigbench.evaluation.extractors import dinov2
 
         size = name.split("-")[1]
         extractor = dinov2.load(size, cache, weights, released=name.endswith("-released"))

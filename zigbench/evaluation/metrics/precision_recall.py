@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
-from zigbench.evaluation.bootstrap import interval
+from zigbench.evaluation.metrics.intervals import interval
 from zigbench.records.record import Measurement
 
 if TYPE_CHECKING:
-    from zigbench.evaluation.catalogue import Metric
-    from zigbench.evaluation.material import Material
+    from zigbench.evaluation.context import EvaluationContext
+    from zigbench.evaluation.metrics.catalogue import Metric
 
 NEIGHBOURS = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}
 """k of each, as its authors set it."""
@@ -78,29 +78,29 @@ def resampled(name: str, samples: Tensor, references: Tensor, rows: Tensor) -> l
     return worth[rows].mean(1).tolist()
 
 
-def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
+def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
     """The one of the four that the metric names."""
-    features = material.features(metric)
-    reference = material.reference(metric)
+    features = context.features(metric)
+    reference = context.reference(metric)
     if reference.features is None:
         raise ValueError(f"{metric.name} compares features, and the reference {reference.name!r} holds statistics only")
     neighbours = NEIGHBOURS[metric.name]
     pair = precision_recall if metric.name in ("precision", "recall") else density_coverage
     found = pair(features, reference.features, neighbours)
-    protocol = material.protocol(
+    protocol = context.protocol(
         metric,
         estimator=f"balls to the neighbour of rank {neighbours}, {len(reference.features)} references",
         against=reference,
     )
     value = found[0] if metric.name in ("precision", "density") else found[1]
     known = reference.features
-    resamples = material.spec.evaluation.bootstrap
+    resamples = context.spec.evaluation.bootstrap
     around = interval(
         value,
         lambda rows: resampled(metric.name, features, known, rows),
         len(features),
         resamples,
-        material.together(metric),
+        context.together(metric),
     )
     return (Measurement(name=metric.name, value=value, higher_is_better=True, interval=around, protocol=protocol.hash),)
 

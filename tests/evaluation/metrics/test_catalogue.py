@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from zigbench.evaluation import Metric, evaluate
-from zigbench.evaluation.extractors import NAMES
+from zigbench.evaluation.extractors.catalogue import NAMES
 from zigbench.interpolant import Interpolant
 from zigbench.records.record import Measurement
 from zigbench.spec import registry
@@ -43,9 +43,9 @@ def test_an_unreadable_reference_is_refused(make_spec) -> None:
         make_spec(evaluation__reference="validation")
 
 
-def brightness(material, metric) -> tuple[Measurement, ...]:
+def brightness(context, metric) -> tuple[Measurement, ...]:
     """Mean level of the samples: a metric of a user's own."""
-    samples = material.samples()
+    samples = context.samples()
     return (Measurement(name=metric.name, value=float(samples.images(0, len(samples)).float().mean())),)
 
 

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
 
-from zigbench.evaluation.bootstrap import interval
+from zigbench.evaluation.metrics.intervals import interval
 from zigbench.records.record import Measurement
 
 if TYPE_CHECKING:
-    from zigbench.evaluation.catalogue import Metric
-    from zigbench.evaluation.material import Material
+    from zigbench.evaluation.context import EvaluationContext
+    from zigbench.evaluation.metrics.catalogue import Metric
 
 SPLITS = 10
 
@@ -45,13 +45,13 @@ def resampled(logits: Tensor, rows: Tensor) -> list[float]:
     return [score(which) for which in rows]
 
 
-def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
+def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
     """The mean over splits, and the deviation under ``…_deviation``."""
-    logits = material.features(metric)
+    logits = context.features(metric)
     mean, deviation = inception_score(logits)
-    resamples = material.spec.evaluation.bootstrap
-    around = interval(mean, lambda rows: resampled(logits, rows), len(logits), resamples, material.together(metric))
-    protocol = material.protocol(metric, estimator=f"mean over {SPLITS} splits, samples shuffled, float64")
+    resamples = context.spec.evaluation.bootstrap
+    around = interval(mean, lambda rows: resampled(logits, rows), len(logits), resamples, context.together(metric))
+    protocol = context.protocol(metric, estimator=f"mean over {SPLITS} splits, samples shuffled, float64")
     return (
         Measurement(name=metric.name, value=mean, higher_is_better=True, interval=around, protocol=protocol.hash),
         Measurement(

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
-from zigbench.evaluation.features import three_channels
-from zigbench.evaluation.weights import FoundWeights, Weights, find
+from zigbench.evaluation.extractors.features import three_channels
+from zigbench.evaluation.extractors.weights import FoundWeights, Weights, find
 
 WEIGHTS = Weights(file="weights-inception-2015-12-05-6726825d.pth", url=URL_INCEPTION_V3, prefix="6726825d")
 
@@ -51,7 +51,7 @@ class Inception(nn.Module):
 
 
 def load(cache: Path, given: Path | None = None) -> Inception:
-    """The extractor with weights found as :func:`zigbench.evaluation.weights.find` does.
+    """The extractor with weights found as :func:`zigbench.evaluation.extractors.weights.find` does.
 
     Raises:
         MissingWeightsError: no weights here, and none to be had.

@@ -1,7 +1,7 @@
 """The metrics this project knows, as descriptions that name their computation and do not import it.
 
 A metric is an entry point of the group ``zigbench.metrics`` whose value is a :class:`Metric`. Adding one takes a
-description and a function ``(material, metric) -> tuple[Measurement, ...]``; see :mod:`zigbench.evaluation.material`
+description and a function ``(context, metric) -> tuple[Measurement, ...]``; see :mod:`zigbench.evaluation.context`
 for what the function finds at hand.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from zigbench.spec import Geometry
 
-HERE = "zigbench.evaluation"
+HERE = "zigbench.evaluation.metrics"
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ def _frechet(name: str, title: str, extractor: str, feature: str = "features", f
 
 
 def _kid(name: str, title: str, extractor: str, feature: str = "features") -> Metric:
-    return Metric(name, title, False, f"{HERE}.kernel:measure", extractor, feature)
+    return Metric(name, title, False, f"{HERE}.kid:measure", extractor, feature)
 
 
 def _manifold(name: str, title: str) -> Metric:
-    return Metric(name, title, True, f"{HERE}.manifold:measure", "inception", "pool")
+    return Metric(name, title, True, f"{HERE}.precision_recall:measure", "inception", "pool")
 
 
 held_out_loss = Metric("held_out_loss", "held-out velocity loss", False, f"{HERE}.held_out:measure")
@@ -68,7 +68,7 @@ held_out_loss_token_0 = Metric(
 
 frechet_digits = _frechet("frechet_digits", "Fréchet distance, digit classifier", "digits")
 kid_digits = _kid("kid_digits", "KID, digit classifier", "digits")
-recognised = Metric("recognised", "recognised as their class", True, f"{HERE}.recognised:measure", "digits", "logits")
+recognised = Metric("recognised", "classifier accuracy", True, f"{HERE}.class_accuracy:measure", "digits", "logits")
 
 # A Fréchet distance in random features is not FID, and never goes by that name.
 frechet_random = _frechet("frechet_random", "Fréchet distance, random features", "random")
@@ -77,7 +77,9 @@ kid_random = _kid("kid_random", "KID, random features", "random")
 fid = _frechet("fid", "FID", "inception", "pool")
 sfid = _frechet("sfid", "sFID", "inception", "spatial")
 kid = _kid("kid", "KID", "inception", "pool")
-inception_score = Metric("inception_score", "inception score", True, f"{HERE}.score:measure", "inception", "logits")
+inception_score = Metric(
+    "inception_score", "inception score", True, f"{HERE}.inception_score:measure", "inception", "logits"
+)
 precision = _manifold("precision", "precision")
 recall = _manifold("recall", "recall")
 density = _manifold("density", "density")

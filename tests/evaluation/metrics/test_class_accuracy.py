@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.evaluation.recognised import wilson_interval
-from zigbench.evaluation.score import inception_score
+from zigbench.evaluation.metrics.class_accuracy import wilson_interval
+from zigbench.evaluation.metrics.inception_score import inception_score
 
 
 def test_certain_and_evenly_spread_classes_score_their_number() -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zigbench.evaluation.features import tensors_sha256, three_channels
+from zigbench.evaluation.extractors.features import tensors_sha256, three_channels
 from zigbench.evaluation.images import from_uint8
 
 SEED = 2_024

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.evaluation.kernel import estimator, kernel_distance, subset_size
+from zigbench.evaluation.metrics.kid import estimator, kernel_distance, subset_size
 
 
 def normal(seed: int, count: int, width: int, shift: float = 0.0) -> torch.Tensor:

@@ -10,14 +10,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from zigbench.evaluation.catalogue import Metric
-from zigbench.evaluation.extractors import load_extractor
-from zigbench.evaluation.features import Extractor, features_of, reads_clips, tensors_sha256
+from zigbench.evaluation.extractors.catalogue import load_extractor
+from zigbench.evaluation.extractors.features import Extractor, features_of, reads_clips, tensors_sha256
 from zigbench.evaluation.generation import Plan, Samples, generate
-from zigbench.evaluation.held_out import HeldOutErrors, held_out_errors
 from zigbench.evaluation.images import QUANTISATION, reference_images
+from zigbench.evaluation.metrics.catalogue import Metric
+from zigbench.evaluation.metrics.held_out import HeldOutErrors, held_out_errors
 from zigbench.evaluation.protocol import Protocol
-from zigbench.evaluation.reference import Reference, reference_of, shared_reference
+from zigbench.evaluation.references import Reference, reference_of, shared_reference
 from zigbench.interpolant import Interpolant
 from zigbench.spec import RunSpec, registry
 
@@ -29,7 +29,7 @@ def process() -> tuple[int, int]:
     return 0, 1
 
 
-class Material:
+class EvaluationContext:
     """One trained network and everything its metrics share.
 
     Args:
@@ -154,7 +154,7 @@ class Material:
         return self._samples
 
     def extractor(self, name: str) -> Extractor:
-        """The feature extractor called ``name``, on this material's device."""
+        """The feature extractor called ``name``, on the context's device."""
         if name not in self._extractors:
             self._extractors[name] = load_extractor(
                 name, self.cache, data=self.data, weights=self.weights.get(name), device=self.device

@@ -7,9 +7,11 @@ from functools import partial
 import pytest
 import torch
 
-from zigbench.evaluation import frechet, kernel, manifold, score
-from zigbench.evaluation.bootstrap import interval, resampled_rows
-from zigbench.evaluation.reference import Reference
+from zigbench.evaluation.metrics import frechet, kid
+from zigbench.evaluation.metrics import inception_score as score
+from zigbench.evaluation.metrics import precision_recall as manifold
+from zigbench.evaluation.metrics.intervals import interval, resampled_rows
+from zigbench.evaluation.references import Reference
 
 
 def normal(seed: int, count: int, width: int = 4, shift: float = 0.0) -> torch.Tensor:
@@ -34,12 +36,12 @@ def test_no_resamples_no_interval_and_equal_calls_equal_rows() -> None:
 def every_figure(samples: torch.Tensor, references: torch.Tensor):
     """Each metric's name, value, and figures of resamples."""
     reference = Reference.of(references)
-    size = kernel.subset_size(len(samples), len(references))
+    size = kid.subset_size(len(samples), len(references))
     yield "frechet", frechet.frechet_distance(samples, reference), partial(frechet.resampled, samples, reference)
     yield (
         "kid",
-        kernel.kernel_distance(samples, references, size=size)[0],
-        partial(kernel.resampled, samples, references),
+        kid.kernel_distance(samples, references, size=size)[0],
+        partial(kid.resampled, samples, references),
     )
     yield "score", score.inception_score(samples)[0], partial(score.resampled, samples)
     for name, value in zip(
@@ -77,14 +79,14 @@ def test_the_whole_set_as_its_own_resample_is_the_figure() -> None:
         assert manifold.resampled(name, samples, references, rows) == pytest.approx([value])
     assert score.resampled(samples, rows) == pytest.approx([score.inception_score(samples, splits=1)[0]])
     part = references[:80]
-    whole = kernel.kernel_distance(samples, part, subsets=1, size=80)[0]
+    whole = kid.kernel_distance(samples, part, subsets=1, size=80)[0]
     own = (part @ part.T / 4 + 1) ** 3
     constant = float(own.sum() - own.diagonal().sum()) / (80 * 79)
-    assert kernel.resampled(samples, part, rows)[0] + constant == pytest.approx(whole)
+    assert kid.resampled(samples, part, rows)[0] + constant == pytest.approx(whole)
 
 
 def test_kernels_in_pieces_are_the_kernel(monkeypatch) -> None:
     samples, references, rows = normal(2, 50), normal(1, 40), resampled_rows(50, 4)
-    whole = kernel.resampled(samples, references, rows)
-    monkeypatch.setattr(kernel, "ROWS", 7)
-    assert kernel.resampled(samples, references, rows) == pytest.approx(whole)
+    whole = kid.resampled(samples, references, rows)
+    monkeypatch.setattr(kid, "ROWS", 7)
+    assert kid.resampled(samples, references, rows) == pytest.approx(whole)

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
-from zigbench.evaluation.features import features_of
-from zigbench.evaluation.frechet import frechet_distance, resampled
-from zigbench.evaluation.random_features import RandomFeatures
-from zigbench.evaluation.reference import Reference
+from zigbench.evaluation.extractors.features import features_of
+from zigbench.evaluation.extractors.random_features import RandomFeatures
+from zigbench.evaluation.metrics.frechet import frechet_distance, resampled
+from zigbench.evaluation.references import Reference
 
-from .image_sets import Images, images
+from ..image_sets import Images, images
 
 
 def gaussian(seed: int, count: int, mean: np.ndarray, root: np.ndarray) -> torch.Tensor:

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 
-from zigbench.evaluation.bootstrap import interval
-from zigbench.evaluation.reference import Reference
+from zigbench.evaluation.metrics.intervals import interval
+from zigbench.evaluation.references import Reference
 from zigbench.records.record import Measurement
 
 if TYPE_CHECKING:
-    from zigbench.evaluation.catalogue import Metric
-    from zigbench.evaluation.material import Material
+    from zigbench.evaluation.context import EvaluationContext
+    from zigbench.evaluation.metrics.catalogue import Metric
 
 
 def frechet_distance(features: Tensor, reference: Reference) -> float:
@@ -60,20 +60,20 @@ def resampled(features: Tensor, reference: Reference, rows: Tensor, device: torc
     return [distance(which) for which in rows]
 
 
-def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
+def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
     """The distance of the generated samples' features to the reference's."""
-    features = material.features(metric)
-    reference = material.reference(metric)
-    protocol = material.protocol(
+    features = context.features(metric)
+    reference = context.reference(metric)
+    protocol = context.protocol(
         metric, estimator="Fréchet distance of fitted Gaussians, covariance over N − 1, float64", against=reference
     )
     value = frechet_distance(features, reference)
     around = interval(
         value,
-        lambda rows: resampled(features, reference, rows, material.device),
+        lambda rows: resampled(features, reference, rows, context.device),
         len(features),
-        material.spec.evaluation.bootstrap,
-        material.together(metric),
+        context.spec.evaluation.bootstrap,
+        context.together(metric),
     )
     short = len(features) <= features.shape[1]
     return (

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from zigbench.evaluation.frechet import frechet_distance
+from zigbench.evaluation.extractors.random_features import RandomFeatures
 from zigbench.evaluation.images import Real, ReferenceImages
-from zigbench.evaluation.random_features import RandomFeatures
-from zigbench.evaluation.reference import KEPT, Reference, reference_of, shared_reference
+from zigbench.evaluation.metrics.frechet import frechet_distance
+from zigbench.evaluation.references import KEPT, Reference, reference_of, shared_reference
 
 from .conftest import Split
 

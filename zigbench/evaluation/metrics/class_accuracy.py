@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zigbench.evaluation.classifier import DigitFeatures
+from zigbench.evaluation.extractors.digit_classifier import DigitFeatures
 from zigbench.records.record import Measurement
 
 if TYPE_CHECKING:
-    from zigbench.evaluation.catalogue import Metric
-    from zigbench.evaluation.material import Material
+    from zigbench.evaluation.context import EvaluationContext
+    from zigbench.evaluation.metrics.catalogue import Metric
 
 Z = 1.959964
 """Two-sided 95 % quantile of the standard normal."""
@@ -24,15 +24,15 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
+def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
     """The share recognised, and the classifier's own accuracy on held-out digits, its ceiling."""
-    labels = material.samples().labels
+    labels = context.samples().labels
     if labels is None:
         raise ValueError(f"{metric.name} asks whether samples show their class, and these have none")
-    logits = material.features(metric)
+    logits = context.features(metric)
     right = int((logits.argmax(1) == labels).sum())
-    protocol = material.protocol(metric, estimator="share of samples whose likeliest class is their label")
-    classifier = material.extractor("digits")
+    protocol = context.protocol(metric, estimator="share of samples whose likeliest class is their label")
+    classifier = context.extractor("digits")
     assert isinstance(classifier, DigitFeatures)
     return (
         Measurement(

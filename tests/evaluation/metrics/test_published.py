@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from zigbench.evaluation import evaluate, load_extractor, prepare, read_protocols
-from zigbench.evaluation.features import features_of
-from zigbench.evaluation.reference import Reference, identity
+from zigbench.evaluation.extractors.features import features_of
+from zigbench.evaluation.references import Reference, identity
 from zigbench.interpolant import Interpolant
 
-from .image_sets import Images, images
+from ..image_sets import Images, images
 
 METRICS = ("fid", "kid", "inception_score", "precision", "recall", "density", "coverage")
 

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from zigbench.evaluation.draws import stratified_times
-from zigbench.evaluation.held_out import SEED, bin_means, held_out_errors
+from zigbench.evaluation.metrics.held_out import SEED, bin_means, held_out_errors
 from zigbench.interpolant import PATHS, PREDICTIONS, Interpolant
 from zigbench.interpolant.cutoff import SAMPLING
 from zigbench.sampling import starting_noise
 from zigbench.spec.rng import derive_seed
 
-from .conftest import Split
+from ..conftest import Split
 
 ONE = Split("one", torch.linspace(-1, 1, 64).reshape(1, 1, 8, 8), torch.tensor([3]))
 

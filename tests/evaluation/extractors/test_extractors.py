@@ -15,14 +15,14 @@ import torch
 from safetensors.torch import save_file
 
 from zigbench.evaluation import load_extractor
-from zigbench.evaluation.features import features_of
-from zigbench.evaluation.frechet import frechet_distance
-from zigbench.evaluation.kernel import kernel_distance
-from zigbench.evaluation.random_features import RandomFeatures
-from zigbench.evaluation.reference import Reference
-from zigbench.evaluation.score import inception_score
+from zigbench.evaluation.extractors.features import features_of
+from zigbench.evaluation.extractors.random_features import RandomFeatures
+from zigbench.evaluation.metrics.frechet import frechet_distance
+from zigbench.evaluation.metrics.inception_score import inception_score
+from zigbench.evaluation.metrics.kid import kernel_distance
+from zigbench.evaluation.references import Reference
 
-from .image_sets import Images, images
+from ..image_sets import Images, images
 
 
 def test_random_features_have_one_hash_and_see_grey_as_colour() -> None:
@@ -117,7 +117,7 @@ def test_dinov2_through_timm_with_either_scaling(tmp_path: Path) -> None:
 
 
 def test_the_released_scaling_leaves_pixels_undivided(tmp_path: Path) -> None:
-    from zigbench.evaluation.dinov2 import DinoV2
+    from zigbench.evaluation.extractors.dinov2 import DinoV2
 
     some = images(0, 2, side=30)
     usual, released = (object.__new__(DinoV2) for _ in range(2))

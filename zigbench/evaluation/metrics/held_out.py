@@ -29,8 +29,8 @@ from zigbench.sampling import starting_noise
 from zigbench.spec.rng import derive_seed
 
 if TYPE_CHECKING:
-    from zigbench.evaluation.catalogue import Metric
-    from zigbench.evaluation.material import Material
+    from zigbench.evaluation.context import EvaluationContext
+    from zigbench.evaluation.metrics.catalogue import Metric
 
 SEED = 20_240_320
 """Seed of the triples, part of what the figure means: it is the same for all runs."""
@@ -112,17 +112,17 @@ def bin_means(t: Tensor, values: Tensor, bins: int = BINS) -> tuple[float, ...]:
     return tuple(float(values[where == k].mean()) for k in range(bins) if bool((where == k).any()))
 
 
-def measure(material: Material, metric: Metric) -> tuple[Measurement, ...]:
+def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
     """The mean over all triples; ``samples`` holds the means of the bins of t."""
-    errors = material.held_out_errors()
+    errors = context.held_out_errors()
     values = errors.token_0 if metric.name == "held_out_loss_token_0" else errors.loss
-    protocol = material.protocol(
+    protocol = context.protocol(
         metric,
         estimator=f"mean squared velocity error of {len(values)} triples, seed {SEED}, stratified t",
-        reference=material.held_out.name,
+        reference=context.held_out.name,
         reference_split="held-out",
-        reference_count=len(material.held_out),
-        reference_hash=material.held_out.content_hash,
+        reference_count=len(context.held_out),
+        reference_hash=context.held_out.content_hash,
     )
     return (
         Measurement(

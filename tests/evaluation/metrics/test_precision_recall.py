@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from zigbench.evaluation.manifold import density_coverage, precision_recall
+from zigbench.evaluation.metrics.precision_recall import density_coverage, precision_recall
 
 
 def cluster(seed: int, count: int, centre: float) -> torch.Tensor:
@@ -54,7 +54,7 @@ def test_density_and_coverage_on_a_line() -> None:
 def test_pieces_change_nothing(monkeypatch) -> None:
     x, y = cluster(0, 130, 0.0), cluster(1, 90, 0.8)
     whole = density_coverage(x, y)
-    monkeypatch.setattr("zigbench.evaluation.manifold.ROWS", 17)
+    monkeypatch.setattr("zigbench.evaluation.metrics.precision_recall.ROWS", 17)
     assert density_coverage(x, y) == whole
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zigbench.evaluation.weights import FOLDER, MissingWeightsError, Weights, find
+from zigbench.evaluation.extractors.weights import FOLDER, MissingWeightsError, Weights, find
 
 CONTENT = b"weights"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import partial
 
 from generate.words import code, summary, table
-from zigbench.report import gallery
-from zigbench.report.speed import DIALS
+from zigbench.report.figures import catalogue
+from zigbench.report.speed.series import DIALS
 
 
 def figures() -> str:
     """One table: the standard figures, those a suite names, and those of speed."""
-    rows = [(code(name), "every suite that trains", summary(draw)) for name, draw in gallery.STANDARD.items()]
-    for name, draw in gallery.OPTIONAL.items():
+    rows = [(code(name), "every suite that trains", summary(draw)) for name, draw in catalogue.STANDARD.items()]
+    for name, draw in catalogue.OPTIONAL.items():
         if isinstance(draw, partial):
             shown = f"Images a second over {DIALS[name].title.lower()}, a panel for each mode, with fitted slopes."
         else:

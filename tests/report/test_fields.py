@@ -11,8 +11,8 @@ import pytest
 import synthetic
 
 from zigbench import scan
-from zigbench.report import gallery
 from zigbench.report.fields import FILE
+from zigbench.report.figures import catalogue
 from zigbench.report.results import Results, join
 from zigbench.suite import Axis, Cell, Suite, grid
 
@@ -40,7 +40,7 @@ def inspected(root: Path, cell: Cell, **changes: Any) -> None:
 
 
 def drawn(found: Results, name: str) -> Any:
-    return gallery.draw(found)[0][name].drawn()
+    return catalogue.draw(found)[0][name].drawn()
 
 
 def test_reach_is_told_by_the_orders_alone(tmp_path: Path) -> None:
@@ -72,6 +72,6 @@ def test_an_inspection_goes_before_the_orders(tmp_path: Path) -> None:
 def test_what_is_lacking_or_damaged_is_said(tmp_path: Path) -> None:
     suite, cells = made(tmp_path)
     (tmp_path / cells[0].spec.id / FILE).write_bytes(b"PK no")
-    asked, missing = gallery.draw(join(suite, cells, tmp_path))
+    asked, missing = catalogue.draw(join(suite, cells, tmp_path))
     assert "reach" in asked
     assert any("`zigbench inspect`" in text for text in missing)

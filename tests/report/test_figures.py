@@ -19,8 +19,8 @@ from PIL import Image
 
 from zigbench import sampling, scan
 from zigbench.interpolant import Interpolant
-from zigbench.report import evaluations, figures, gallery
-from zigbench.report.figures import Point, relations, training
+from zigbench.report import evaluations, figures
+from zigbench.report.figures import Point, catalogue, training, trends
 from zigbench.report.figures.drawing import spread
 from zigbench.report.results import Results, join
 from zigbench.report.statistics import Effect, Estimate
@@ -52,7 +52,7 @@ points = st.lists(st.tuples(st.floats(0, 10), st.floats(0, 10)), min_size=1, max
 @given(points, st.booleans())
 def test_frontier_is_what_nothing_beats(pairs: list[tuple[float, float]], higher: bool) -> None:
     given_points = [Point(str(i), x, estimate(y)) for i, (x, y) in enumerate(pairs)]
-    front = relations.frontier(given_points, higher)
+    front = trends.frontier(given_points, higher)
     sign = -1 if higher else 1
 
     def beats(a: Point, b: Point) -> bool:
@@ -164,8 +164,8 @@ def test_figures_leave_matplotlibs_state_alone() -> None:
 def test_gallery_draws_what_the_suite_names(results: Results) -> None:
     names = ("continuity", "schemes", "pareto", "evaluations", "critical_difference")
     found = Results(synthetic.suite(figures=names), results.runs, results.frame)
-    drawn, missing = gallery.draw(found)
-    assert set(drawn) == {*gallery.STANDARD, *names}
+    drawn, missing = catalogue.draw(found)
+    assert set(drawn) == {*catalogue.STANDARD, *names}
     assert missing == ()
     assert "zigzag: 1 " in drawn["schemes"].drawn().alternative
     # The sampler is Euler's with 50 steps and no guidance: 50 evaluations.
@@ -186,7 +186,7 @@ def test_evaluations_of_an_adaptive_solver_are_unknown() -> None:
 
 def test_gallery_says_why_a_figure_is_not_there(results: Results) -> None:
     found = Results(synthetic.suite(figures=("position_scan", "scaling", "nonsense")), results.runs, results.frame)
-    _, missing = gallery.draw(found)
+    _, missing = catalogue.draw(found)
     text = " ".join(missing)
     assert "a grid needs two axes" in text
     assert "two sizes" in text
@@ -200,7 +200,7 @@ def test_two_axes_make_a_grid_and_sizes_a_slope(tmp_path: Path) -> None:
     cells = synthetic.cells(suite)
     for cell in cells[:3]:
         synthetic.record(cell, tmp_path, synthetic.measurements(cell, 0.5), log=False)
-    drawn, _ = gallery.draw(join(suite, cells, tmp_path))
+    drawn, _ = catalogue.draw(join(suite, cells, tmp_path))
     assert "sweep-1, none: 0.5" in drawn["position_scan"].drawn().alternative
     assert "zigzag-8, learned: no result" in drawn["position_scan"].drawn().alternative
 
@@ -210,5 +210,5 @@ def test_two_axes_make_a_grid_and_sizes_a_slope(tmp_path: Path) -> None:
     for cell in cells:
         tokens = cell.spec.geometry.tokens
         synthetic.record(cell, tmp_path, synthetic.measurements(cell, 1e-3 * tokens**1.5), log=False)
-    drawn, _ = gallery.draw(join(suite, cells, tmp_path))
+    drawn, _ = catalogue.draw(join(suite, cells, tmp_path))
     assert drawn["scaling-held_out_loss"].drawn().alternative.count("slope +1.50") == 2

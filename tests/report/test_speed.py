@@ -11,9 +11,11 @@ import synthetic_speed as synthetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zigbench.report import gallery, slopes, speed, speed_tables
+from zigbench.report import slopes
 from zigbench.report.answer import answer
+from zigbench.report.figures import catalogue
 from zigbench.report.results import Results, join
+from zigbench.report.speed.series import series, tables
 from zigbench.suite import Axis, expand, grid
 
 SIZES = [64.0, 256.0, 1024.0, 4096.0]
@@ -63,7 +65,7 @@ def test_slope_with_its_interval() -> None:
 
 
 def test_lines_follow_their_laws_and_name_unlike_kernels(found: Results) -> None:
-    made = speed.lines(found, speed.DIALS["throughput"], "fps")
+    made = series.lines(found, series.DIALS["throughput"], "fps")
     assert [(line.label, line.mode) for line in made] == [
         (label, mode)
         for label in ("zigma (numba)", "parallel (reference)", "dit")
@@ -92,7 +94,7 @@ def test_cells_of_unlike_kernels_are_never_joined(found: Results) -> None:
         else run
         for run in found.runs
     )
-    made = speed.lines(replace(found, runs=runs), speed.DIALS["throughput"], "fps")
+    made = series.lines(replace(found, runs=runs), series.DIALS["throughput"], "fps")
     zigma = {line.label: [spot.x for spot in line.spots] for line in made if line.mode == "inference" and line.scans}
     assert zigma == {"zigma (numba)": [64, 256], "zigma (triton)": [1024, 4096], "parallel (reference)": SIZES}
 
@@ -104,7 +106,7 @@ def test_the_answer_tells_slopes_and_the_crossover(found: Results) -> None:
     # At 1,024 patches: 4 MB + 10.24 MB against those and 2 B a pair more.
     assert "0.872 times the memory" in said[0]
     assert said[1].startswith("Over 64 to 4,096 patches, speed goes with their number to the power −1.00")
-    crossing = [duel.at for duel in speed_tables.duels(found) if duel.scan == "zigma (numba)"]
+    crossing = [duel.at for duel in tables.duels(found) if duel.scan == "zigma (numba)"]
     assert all(at == pytest.approx(synthetic.CROSSING, rel=0.15) for at in crossing)
 
 
@@ -136,7 +138,7 @@ def test_a_disturbed_machine_is_warned_of(tmp_path: Path) -> None:
 
 
 def test_tables_say_what_does_not_fit_and_what_was_disturbed(found: Results) -> None:
-    table = speed_tables.cell_table(found)
+    table = tables.cell_table(found)
     assert table is not None
     titles = [column.title for column in table.columns]
     cells = {(r[1].text, r[0].text, r[2].text): dict(zip(titles, r, strict=True)) for r in table.rows}
@@ -145,7 +147,7 @@ def test_tables_say_what_does_not_fit_and_what_was_disturbed(found: Results) -> 
     assert cells["zigma (numba)", "Inference", "256"]["State"].text == "disturbed (too hot)"
     assert {entry["Precision"].text for entry in cells.values()} == {"float32"}
     assert any("the largest number of patches that fits is 3,136" in note for note in table.notes)
-    crossings = speed_tables.crossover_table(found)
+    crossings = tables.crossover_table(found)
     assert crossings is not None
     assert {row[1].text for row in crossings.rows} == {"zigma (numba)", "parallel (reference)"}
 
@@ -163,7 +165,7 @@ def test_two_rounds_are_told_as_their_range_and_marked_where_they_disagree(tmp_p
             disturbed="too hot" if second and arm == "dit" else "", steady=arm != "parallel",
         )  # fmt: skip
     found = join(suite, cells, tmp_path)
-    table = speed_tables.cell_table(found)
+    table = tables.cell_table(found)
     assert table is not None
     titles = [column.title for column in table.columns]
     cell = {row[1].text: dict(zip(titles, row, strict=True)) for row in table.rows if row[2].text == "64"}
@@ -174,7 +176,7 @@ def test_two_rounds_are_told_as_their_range_and_marked_where_they_disagree(tmp_p
         "parallel (reference)": ("4.0 %", "never steady"),
         "dit": ("20.0 %", "disturbed (too hot), rounds 20.0 % apart"),
     }
-    drawn = gallery.draw(found)[0]["throughput"].drawn()
+    drawn = catalogue.draw(found)[0]["throughput"].drawn()
     (axes,) = drawn.figure.axes
     bars = [line.get_ydata() for line in axes.lines if len(line.get_xdata()) == 2 and len(set(line.get_xdata())) == 1]
     assert len(bars) == 6  # Every cell's, however far it reaches.
@@ -185,7 +187,7 @@ def test_two_rounds_are_told_as_their_range_and_marked_where_they_disagree(tmp_p
 
 
 def test_every_figure_of_speed_is_drawn_and_says_its_slopes(found: Results) -> None:
-    asked, missing = gallery.draw(found)
+    asked, missing = catalogue.draw(found)
     assert list(asked) == ["throughput", "memory", "memory_kinds", "roofline"]
     assert missing == ()
     drawn = {name: figure.drawn() for name, figure in asked.items()}
@@ -214,7 +216,7 @@ def test_speed_over_directions(tmp_path: Path) -> None:
         "From 1 to 4 directions, inference: the speed is multiplied by 1 for zigma (numba) "
         "and 0.250 for parallel (reference)."
     )
-    drawn = gallery.draw(found)[0]["throughput_orf"].drawn()
+    drawn = catalogue.draw(found)[0]["throughput_orf"].drawn()
     assert "directions" in drawn.alternative
 
 
@@ -238,7 +240,7 @@ def test_speed_over_the_batch_tells_the_largest_that_fits(tmp_path: Path) -> Non
         "The largest batch that fits, inference: 9 for zigma (numba), at least 16 for parallel (reference) and 9 for "
         "dit."
     )
-    table = speed_tables.slope_table(found)
+    table = tables.slope_table(found)
     assert table is not None
     exponents = {row[1].text: row[2].text for row in table.rows}
     assert (exponents["zigma (numba)"], exponents["dit"]) == ("+1.00", "+0.00")
@@ -261,6 +263,6 @@ def test_a_suite_of_nothing_measured_says_so(tmp_path: Path) -> None:
     synthetic.record(cells[0], tmp_path, fits=False)
     found = join(suite, cells, tmp_path)
     assert "There is no answer yet" in str(answer(found)[0])
-    drawn, missing = gallery.draw(found)
+    drawn, missing = catalogue.draw(found)
     assert drawn == {}
     assert any("no run has measured fps" in text for text in missing)

@@ -10,8 +10,8 @@ import pandas as pd
 from zigbench.report import formatting, protocols
 from zigbench.report.results import SEED, Results
 from zigbench.report.sentence import Sentence
-from zigbench.report.speed import dial_of
-from zigbench.report.speed_answer import speed_answer
+from zigbench.report.speed.answer import speed_answer
+from zigbench.report.speed.series import dial_of
 from zigbench.report.statistics import Effect, effects
 from zigbench.report.tables import STATUSES
 from zigbench.suite import Contrast

@@ -14,23 +14,12 @@ import pandas as pd
 
 from zigbench.records import collect
 from zigbench.records.record import write_atomically
-from zigbench.report import (
-    figures,
-    formatting,
-    gallery,
-    provenance,
-    published,
-    render,
-    results,
-    run_page,
-    speed_tables,
-    tables,
-    writers,
-)
+from zigbench.report import figures, formatting, provenance, published, render, results, run_page, tables, writers
 from zigbench.report.answer import answer, completeness
-from zigbench.report.figures import Picture
+from zigbench.report.figures import Picture, catalogue
 from zigbench.report.results import Results
-from zigbench.report.speed import dial_of
+from zigbench.report.speed import tables as speed_tables
+from zigbench.report.speed.series import dial_of
 from zigbench.report.statistics import friedman
 from zigbench.report.tables import Column, Entry, Table
 from zigbench.suite import Cell, Suite
@@ -69,7 +58,7 @@ def write(
     known, fault = _published(published_csv) if suite.published else ((), "")
     problems += [fault] if fault else []
 
-    asked, undrawn = gallery.draw(found)
+    asked, undrawn = catalogue.draw(found)
     problems += provenance.other_code(found)
     problems += [*undrawn, *provenance.mixed(found)] if found.finished else []
     # Files travel alone: each says itself how much of the suite it stands on.
@@ -81,7 +70,7 @@ def write(
     }
     for table in shown_tables.values():
         writers.write(table, out / "tables")
-    samples, _ = gallery.sample_sets(found)
+    samples, _ = catalogue.sample_sets(found)
     animation = render.animation(samples) if samples else None
     if animation is not None:
         write_atomically(out / "figures" / "samples.webp", animation)
@@ -117,10 +106,10 @@ def write(
 
 def _context(found: Results, drawn: Mapping[str, Picture], made: Mapping[str, Table]) -> dict[str, Any]:
     shared, varying = provenance.settings(found)
-    samples, _ = gallery.sample_sets(found)
+    samples, _ = catalogue.sample_sets(found)
     tally = Counter(run.status for run in found.runs)
     # Without a second seed the effects have no interval and answer little: the suite's own figure goes first.
-    own = [name for name in drawn if name not in gallery.STANDARD]
+    own = [name for name in drawn if name not in catalogue.STANDARD]
     lead = "effects" if "effects" in drawn and (len(found.seeds) > 1 or not own) else next(iter(own), None)
     further = [drawn[name] for name in [*own, "effects"] if name in drawn and name != lead]
     context: dict[str, Any] = {

@@ -10,7 +10,7 @@ from typing import Any
 from zigbench.report import formatting
 from zigbench.report.published import Figure, compare
 from zigbench.report.results import Results
-from zigbench.report.speed import dial_of, unlike
+from zigbench.report.speed.series import dial_of, unlike
 from zigbench.report.statistics import mean_interval
 from zigbench.report.tables import Column, Entry, Table
 from zigbench.spec.overrides import flatten

@@ -6,14 +6,14 @@ Hence a figure need not be drawn again where its values are those of the last re
 from zigbench.report.figures.asked import Asked, NoFigureError, Picture, ask, pictured
 from zigbench.report.figures.clips import animated, moving
 from zigbench.report.figures.drawing import Drawing, inline_svg, save
+from zigbench.report.figures.effects import critical_difference, forest
 from zigbench.report.figures.fields import reach, receptive_fields
-from zigbench.report.figures.forest import critical_difference, forest
 from zigbench.report.figures.heatmap import heatmap
-from zigbench.report.figures.pictures import film, sample_grid, scan_orders, strip
+from zigbench.report.figures.images import film, sample_grid, scan_orders, strip
 from zigbench.report.figures.ratios import ratios
-from zigbench.report.figures.relations import Point, lines, pareto, scaling, scatter
 from zigbench.report.figures.speed import panels, roofline
 from zigbench.report.figures.training import loss_curves
+from zigbench.report.figures.trends import Point, lines, pareto, scaling, scatter
 
 __all__ = [
     "Asked",

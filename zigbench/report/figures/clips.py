@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from zigbench.report.figures.pictures import strip
+from zigbench.report.figures.images import strip
 
 FRAME_MS = 120
 """How long a frame is shown, in milliseconds."""

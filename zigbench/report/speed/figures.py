@@ -10,7 +10,7 @@ from zigbench.report import figures
 from zigbench.report.figures import Asked, NoFigureError, ask
 from zigbench.report.figures.speed import Roof, Rounds, Spot
 from zigbench.report.results import Results
-from zigbench.report.speed import DIALS, Dial, Line, by_mode, dial_of, lines
+from zigbench.report.speed.series import DIALS, Dial, Line, by_mode, dial_of, lines
 from zigbench.report.statistics import mean_interval
 
 KINDS = ("parameters", "gradients", "optimizer", "activations", "allocated", "reserved", "process")

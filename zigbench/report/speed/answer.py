@@ -10,8 +10,8 @@ from zigbench.report.figures.speed import DOUBTFUL
 from zigbench.report.results import Results
 from zigbench.report.sentence import Sentence
 from zigbench.report.slopes import fit_slope
-from zigbench.report.speed import MODES, Dial, Line, by_mode, lines
-from zigbench.report.speed_tables import Duel, duels, largest
+from zigbench.report.speed.series import MODES, Dial, Line, by_mode, lines
+from zigbench.report.speed.tables import Duel, duels, largest
 
 NAMED, LISTED = 3, 6
 """Lines that one sentence may speak of in each mode; and where there is but one figure of each."""

@@ -12,8 +12,8 @@ from zigbench.report import formatting
 from zigbench.report.figures.speed import APART, DOUBTFUL, Spot
 from zigbench.report.results import Results, Run
 from zigbench.report.slopes import crossover, fit_slope
-from zigbench.report.speed import MODES, Line, dial_of, lines
-from zigbench.report.speed_figures import peak
+from zigbench.report.speed.figures import peak
+from zigbench.report.speed.series import MODES, Line, dial_of, lines
 from zigbench.report.statistics import Estimate, mean_interval
 from zigbench.report.tables import STATUSES, Column, Entry, Table
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from zigbench import scan
-from zigbench.report import fields, figures, formatting, results, speed_figures
+from zigbench.report import fields, figures, formatting, results
 from zigbench.report.evaluations import network_evaluations
 from zigbench.report.figures import Asked, NoFigureError, Point, ask
 from zigbench.report.results import SEED, Results, Run
+from zigbench.report.speed import figures as speed_figures
 from zigbench.report.statistics import Estimate, effects, friedman, mean_interval, within_seeds
 from zigbench.spec import RunSpec
 from zigbench.suite import Axis

@@ -16,7 +16,7 @@ from zigbench.evaluation import read_protocols
 from zigbench.records.folder import RunFolder
 from zigbench.runs.execute import execute
 from zigbench.spec import RunSpec
-from zigbench.training.logs import read_lines
+from zigbench.training.logging import read_lines
 
 SIDE = 32
 

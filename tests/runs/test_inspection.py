@@ -14,7 +14,7 @@ from zigbench.records.folder import RunFolder
 from zigbench.runs.execute import execute
 from zigbench.runs.inspection import ABOUT, SAMPLES, inspect
 from zigbench.spec import RunSpec
-from zigbench.training.shelf import Shelf
+from zigbench.training.shelf import CheckpointManager
 
 
 def load(path):
@@ -55,7 +55,7 @@ def test_a_run_begins_with_the_network_that_is_inspected_fresh(tmp_path, tiny):
     folder = RunFolder.of(spec, tmp_path / "runs")
     folder.submit(spec)
     execute(folder, cache=tmp_path / "cache", device=torch.device("cpu"))
-    checkpoint = Shelf(folder.path / "checkpoints").newest()
+    checkpoint = CheckpointManager(folder.path / "checkpoints").newest()
     assert checkpoint is not None
     for name, value in initialised(spec).state_dict().items():
         torch.testing.assert_close(checkpoint.weights[name], value, rtol=1e-4, atol=1e-9)

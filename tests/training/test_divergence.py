@@ -8,9 +8,9 @@ from torch import nn
 
 from tests.training.conftest import Net, net, train
 from zigbench.training import DivergedError
-from zigbench.training.checkpoint import Checkpoint
+from zigbench.training.checkpoints import Checkpoint
 from zigbench.training.divergence import locate
-from zigbench.training.logs import read_lines
+from zigbench.training.logging import read_lines
 
 
 class Spoils(nn.Module):

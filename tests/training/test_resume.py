@@ -16,7 +16,7 @@ from zigbench.data.digits import Digits
 from zigbench.interpolant import Interpolant
 from zigbench.spec import OptimizerSpec, TrainingSpec
 from zigbench.training import fit
-from zigbench.training.shelf import Shelf
+from zigbench.training.shelf import CheckpointManager
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,7 +86,7 @@ def test_a_torn_last_checkpoint_is_written_again(tmp_path):
     told: list[int] = []
     train(tmp_path / "torn", checkpoint_every=8, on_step=lambda step, loss, rate: told.append(step))
     assert told == [17, 18, 19, 20]
-    newest = Shelf(tmp_path / "torn" / "checkpoints").newest()
+    newest = CheckpointManager(tmp_path / "torn" / "checkpoints").newest()
     assert newest is not None
     assert newest.step == 20
     assert final(tmp_path / "torn") == final(tmp_path / "alone")

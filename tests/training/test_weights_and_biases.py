@@ -22,7 +22,7 @@ from tests.training.test_divergence import REWIND, fragile
 from tests.training.test_resume import Stop, stop_at
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
-from zigbench.training.logs import read_lines
+from zigbench.training.logging import read_lines
 
 wandb = pytest.importorskip("wandb", reason="needs the extra `track`")
 

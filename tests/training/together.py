@@ -18,7 +18,7 @@ import torch._dynamo
 import torch.distributed.fsdp  # noqa: F401 - with it, what spreading a network would import: once for all forks
 from conftest import net, train
 
-from zigbench.training.distributed import joined
+from zigbench.training.parallel import joined
 
 
 def process(folder: Path, rank: int, size: int, port: int, changes: dict[str, Any]) -> str:

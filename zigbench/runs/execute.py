@@ -105,7 +105,7 @@ def execute(
     """Do what the folder's spec says, resuming from its checkpoint where there is one, and write the record.
 
     A failure is a record too. What no record is written for is an interrupt, a request to leave, and a full disk.
-    Processes that the launcher started together (see :mod:`zigbench.training.distributed`) do the run together;
+    Processes that the launcher started together (see :mod:`zigbench.training.parallel`) do the run together;
     the first among them claims it here, the others call :func:`assist`.
 
     Args:

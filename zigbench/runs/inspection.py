@@ -20,7 +20,7 @@ from zigbench.records.folder import RunFolder
 from zigbench.records.record import write_atomically
 from zigbench.runs.weights import load_network
 from zigbench.spec import RunSpec, registry
-from zigbench.training.shelf import Shelf
+from zigbench.training.shelf import CheckpointManager
 
 SAMPLES = 16
 """Inputs that an inspection averages over: noise at times spread over [0, 1]."""
@@ -65,7 +65,7 @@ def _network(spec: RunSpec, folder: RunFolder, results: Path) -> tuple[nn.Module
     if spec.task == "evaluate":
         return load_network(spec, results), f"weights {spec.weights}"
     network = initialised(spec)
-    checkpoint = Shelf(folder.path / "checkpoints").newest()
+    checkpoint = CheckpointManager(folder.path / "checkpoints").newest()
     if checkpoint is None:
         return network.eval(), "fresh"
     network.load_state_dict(dict(checkpoint.average))

@@ -15,7 +15,7 @@ from zigbench.backbone import Released, build_from
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import write_atomically
 from zigbench.spec import LIFTED, Geometry, RunSpec, read, registry
-from zigbench.training.shelf import Shelf
+from zigbench.training.shelf import CheckpointManager
 
 
 def keep(weights: Mapping[str, Tensor], results: Path) -> str:
@@ -132,7 +132,7 @@ def export_run(folder: RunFolder, release: str, file: Path, results: Path) -> No
 
 
 def _average(folder: RunFolder, steps: int) -> Mapping[str, Tensor]:
-    checkpoint = Shelf(folder.path / "checkpoints").newest()
+    checkpoint = CheckpointManager(folder.path / "checkpoints").newest()
     if checkpoint is None or checkpoint.step != steps:
         sound = "no sound checkpoint" if checkpoint is None else f"no sound checkpoint after step {checkpoint.step}"
         raise ValueError(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from zigbench.training.checkpoint import CheckpointError
-from zigbench.training.distributed import joined
+from zigbench.training.checkpoints import CheckpointError
 from zigbench.training.divergence import DivergedError
-from zigbench.training.fitting import fit
 from zigbench.training.loop import Trained
+from zigbench.training.parallel import joined
+from zigbench.training.trainer import fit
 
 __all__ = ["CheckpointError", "DivergedError", "Trained", "fit", "joined"]

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from zigbench.spec import TrainingSpec
-from zigbench.training.distributed import World
-from zigbench.training.logs import LineLog, read_lines
+from zigbench.training.logging import LineLog, read_lines
+from zigbench.training.parallel import World
 from zigbench.training.sinks import Sinks
 
 LINES = 1_000

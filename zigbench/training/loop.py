@@ -17,13 +17,13 @@ from zigbench.interpolant import Interpolant
 from zigbench.preemption import Preempted
 from zigbench.spec import OptimizerSpec, TrainingSpec
 from zigbench.spec.rng import derive_seed
-from zigbench.training.average import Average
-from zigbench.training.distributed import World
+from zigbench.training.batches import BatchLoader, TrainingBatch
 from zigbench.training.divergence import DivergedError, blame, locate, locate_anywhere
-from zigbench.training.feed import Feed, Material
+from zigbench.training.ema import Average
 from zigbench.training.journal import Journal
 from zigbench.training.meter import Meter
-from zigbench.training.optimizer import rate
+from zigbench.training.optim import rate
+from zigbench.training.parallel import World
 from zigbench.training.progress import Progress
 from zigbench.training.spread import spread
 from zigbench.training.state import Keeper
@@ -87,7 +87,7 @@ class Loop:
         forward = spread(model, training, world, device)
         self.average.follow(model)
         self.stepper = Stepper(model, forward, interpolant, optimizer, training, world, device)
-        self.feed = Feed(
+        self.feed = BatchLoader(
             split, interpolant, seed=seed, batch=training.batch, dropout=label_dropout, world=world, device=device
         )
         self.progress = Progress(training.steps)
@@ -178,7 +178,7 @@ class Loop:
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
 
-    def _diverged(self, material: Material, gradient: Gradient) -> DivergedError:
+    def _diverged(self, material: TrainingBatch, gradient: Gradient) -> DivergedError:
         """The error for a step, with the layer it began in: the step is done again, watched."""
         if self.training.distribution == "sharded":
             found = blame(self.model)

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from zigbench.backbone import blocks
-from zigbench.training.distributed import World
+from zigbench.training.parallel import World
 
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor

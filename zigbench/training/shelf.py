@@ -6,7 +6,7 @@ import logging
 import shutil
 from pathlib import Path
 
-from zigbench.training.checkpoint import Checkpoint, DamagedCheckpointError
+from zigbench.training.checkpoints import Checkpoint, DamagedCheckpointError
 
 log = logging.getLogger(__name__)
 
@@ -14,7 +14,7 @@ KEPT = 2
 """Newest checkpoints that are kept: one to go on from, and one before it."""
 
 
-class Shelf:
+class CheckpointManager:
     """Checkpoints in ``folder``, each in a subfolder named after its step.
 
     Args:

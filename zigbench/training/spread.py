@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from zigbench.spec import TrainingSpec
-from zigbench.training.distributed import World
+from zigbench.training.parallel import World
 from zigbench.training.sharded import shard_network
 
 

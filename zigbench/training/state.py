@@ -8,12 +8,12 @@ from typing import Any
 from torch import nn
 
 from zigbench.spec import NOT_IDENTITY, OptimizerSpec, TrainingSpec
-from zigbench.training.average import Average
-from zigbench.training.checkpoint import Checkpoint
-from zigbench.training.distributed import World
+from zigbench.training.checkpoints import Checkpoint
+from zigbench.training.ema import Average
+from zigbench.training.parallel import World
 from zigbench.training.progress import Progress
 from zigbench.training.sharded import share, whole
-from zigbench.training.shelf import Shelf
+from zigbench.training.shelf import CheckpointManager
 from zigbench.training.step import Stepper
 
 FOLDER = "checkpoints"
@@ -50,7 +50,7 @@ class Keeper:
             **facts,
         }
         self._anchors = training.rewind_every if training.on_divergence == "rewind" else None
-        self.shelf = Shelf(folder / FOLDER, keep_every=training.keep_every, anchor_every=self._anchors)
+        self.shelf = CheckpointManager(folder / FOLDER, keep_every=training.keep_every, anchor_every=self._anchors)
 
     def due(self, step: int) -> bool:
         """Whether a checkpoint belongs at this step, whatever the time."""

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from zigbench.interpolant import Interpolant
 from zigbench.spec import OptimizerSpec, TrainingSpec
-from zigbench.training.distributed import World
-from zigbench.training.feed import Material
-from zigbench.training.optimizer import make_optimizer
+from zigbench.training.batches import TrainingBatch
+from zigbench.training.optim import make_optimizer
+from zigbench.training.parallel import World
 from zigbench.training.precision import autocast, make_scaler
 from zigbench.training.spread import unexchanged
 
@@ -56,7 +56,7 @@ class Stepper:
         self.optimizer = make_optimizer(model, optimizer)
         self.scaler = make_scaler(training.precision, device)
 
-    def loss(self, model: nn.Module, part: Material) -> Tensor:
+    def loss(self, model: nn.Module, part: TrainingBatch) -> Tensor:
         """Mean loss of a part of the batch, ()."""
         with autocast(self.training.precision, self.device):
             losses = self.interpolant.loss(
@@ -64,7 +64,7 @@ class Stepper:
             )
         return losses.mean()
 
-    def backward(self, material: Material) -> Tensor:
+    def backward(self, material: TrainingBatch) -> Tensor:
         """Leave the gradient of the whole batch's mean loss in the parameters; the loss of this share, ()."""
         self.optimizer.zero()
         count = self.training.accumulate

@@ -11,8 +11,8 @@ import torch
 from tests.training.conftest import net, small_split, train
 from zigbench.data.split import TensorSplit
 from zigbench.training import CheckpointError, DivergedError
-from zigbench.training.checkpoint import Checkpoint
-from zigbench.training.logs import LineLog, read_lines
+from zigbench.training.checkpoints import Checkpoint
+from zigbench.training.logging import LineLog, read_lines
 from zigbench.training.sinks import SINKS
 
 

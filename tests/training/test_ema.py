@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from zigbench.spec import TrainingSpec
-from zigbench.training.average import Average, power_exponent
+from zigbench.training.ema import Average, power_exponent
 
 
 def averaged(spec: TrainingSpec, iterates: np.ndarray) -> float:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zigbench.training import CheckpointError
-from zigbench.training.checkpoint import FILES, MANIFEST, Checkpoint, DamagedCheckpointError
-from zigbench.training.shelf import Shelf
+from zigbench.training.checkpoints import FILES, MANIFEST, Checkpoint, DamagedCheckpointError
+from zigbench.training.shelf import CheckpointManager
 
 FACTS = {"architecture": {"w": "torch.float32 (2, 3)"}, "optimizer": {"lr": 0.1}, "seed": 0}
 
@@ -114,7 +114,7 @@ def test_the_same_run_is_not_refused(tmp_path):
 
 @given(st.integers(1, 40), st.none() | st.integers(2, 7), st.none() | st.integers(2, 7))
 def test_the_newest_two_and_every_kth_and_the_newest_two_anchors_are_kept(tmp_path_factory, last, keep, anchor):
-    shelf = Shelf(tmp_path_factory.mktemp("shelf"), keep_every=keep, anchor_every=anchor)
+    shelf = CheckpointManager(tmp_path_factory.mktemp("shelf"), keep_every=keep, anchor_every=anchor)
     empty = Checkpoint(0, {}, {}, {}, {})
     for step in range(1, last + 1):
         shelf.path(step).mkdir()
@@ -128,7 +128,7 @@ def test_the_newest_two_and_every_kth_and_the_newest_two_anchors_are_kept(tmp_pa
 
 
 def test_a_damaged_one_is_named_and_the_one_before_is_used(tmp_path, caplog):
-    shelf = Shelf(tmp_path)
+    shelf = CheckpointManager(tmp_path)
     for step in (5, 7):
         shelf.put(checkpoint(step))
     (shelf.path(7) / "state.pt").write_bytes(b"torn")
@@ -137,7 +137,7 @@ def test_a_damaged_one_is_named_and_the_one_before_is_used(tmp_path, caplog):
 
 
 def test_if_all_are_damaged_the_message_says_what_to_do(tmp_path):
-    shelf = Shelf(tmp_path)
+    shelf = CheckpointManager(tmp_path)
     shelf.put(checkpoint(5))
     (shelf.path(5) / MANIFEST).unlink()
     with pytest.raises(CheckpointError, match=r"no sound checkpoint.*delete"):
@@ -145,11 +145,11 @@ def test_if_all_are_damaged_the_message_says_what_to_do(tmp_path):
 
 
 def test_an_empty_shelf_has_none(tmp_path):
-    assert Shelf(tmp_path / "nowhere").newest() is None
+    assert CheckpointManager(tmp_path / "nowhere").newest() is None
 
 
 def test_what_was_undone_is_forgotten(tmp_path):
-    shelf = Shelf(tmp_path)
+    shelf = CheckpointManager(tmp_path)
     for step in (4, 6):
         shelf.put(checkpoint(step))
     shelf.forget_after(4)

@@ -14,7 +14,7 @@ from zigbench.data.split import Split
 from zigbench.interpolant import Interpolant
 from zigbench.preemption import never
 from zigbench.spec import OptimizerSpec, TrainingSpec
-from zigbench.training import distributed
+from zigbench.training import parallel
 from zigbench.training.loop import Loop, Trained
 from zigbench.training.precision import matrix_precision
 
@@ -39,7 +39,7 @@ def fit(
     What comes out is a function of the arguments: a training that was killed and called again ends with the same
     bits as one left alone (on a GPU, as far as its kernels repeat themselves). Leaves ``log.jsonl`` (exact),
     ``telemetry.jsonl`` (wall-clock figures) and ``checkpoints/`` in the folder. Where processes have joined
-    (see :mod:`zigbench.training.distributed`) each calls this with the same arguments and its own device.
+    (see :mod:`zigbench.training.parallel`) each calls this with the same arguments and its own device.
 
     Args:
         model: maps (x, t, label, context) to its prediction; it is trained in place.
@@ -65,7 +65,7 @@ def fit(
         OSError: a checkpoint or a log can't be written.
         Left: on request; the checkpoint of this very step is written.
     """
-    world = distributed.current()
+    world = parallel.current()
     device = torch.device(device)
     _refuse(training, split, label_dropout, world)
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def fit(
         return loop.run()
 
 
-def _refuse(training: TrainingSpec, split: Split, label_dropout: float, world: distributed.World) -> None:
+def _refuse(training: TrainingSpec, split: Split, label_dropout: float, world: parallel.World) -> None:
     parts = world.size * training.accumulate
     if training.batch % parts:
         raise ValueError(

@@ -19,7 +19,7 @@ from zigbench.data.prefetch import batches
 from zigbench.data.split import Indices, Split, Visit
 from zigbench.interpolant import Interpolant
 from zigbench.spec.rng import derive_seed
-from zigbench.training.distributed import World
+from zigbench.training.parallel import World
 
 BURST = 8
 """Steps whose material is made at once, where it is small and its data lie in memory."""
@@ -29,7 +29,7 @@ BURST_BYTES = 2**22
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingBatch:
     """One process's share b of a step's batch, on its device.
 
     Attributes:
@@ -47,7 +47,7 @@ class Material:
     label: Tensor | None
     context: Tensor | None
 
-    def parts(self, count: int) -> Iterator[Material]:
+    def parts(self, count: int) -> Iterator[TrainingBatch]:
         """The share in ``count`` equal parts."""
         size = len(self.x) // count
         for start in range(0, len(self.x), size):
@@ -62,7 +62,7 @@ class Material:
             )
 
 
-class Feed:
+class BatchLoader:
     """The material of every step.
 
     Args:
@@ -104,7 +104,7 @@ class Feed:
         chosen = step_indices(self.seed, step, self.batch, len(self.split))
         return chosen if self._whole else chosen[self._share]
 
-    def walk(self, start: int, stop: int) -> Iterator[Material]:
+    def walk(self, start: int, stop: int) -> Iterator[TrainingBatch]:
         """Material of steps ``start`` to ``stop`` (exclusive)."""
         material = self._material(start, stop)
         # Between two steps the processor's caches are full of the network: making a little of the material then takes
@@ -118,7 +118,7 @@ class Feed:
         while made := list(itertools.islice(material, burst)):
             yield from made
 
-    def _material(self, start: int, stop: int) -> Iterator[Material]:
+    def _material(self, start: int, stop: int) -> Iterator[TrainingBatch]:
         share = self._share
         for step, read in enumerate(batches(self.split, self._asked, start, stop), start):
             x = self._move(read.x)
@@ -133,7 +133,7 @@ class Feed:
                 context = None if context is None else context[share]
             if self.dropout > 0:
                 label, context = self._drop(step, label, context)
-            yield Material(
+            yield TrainingBatch(
                 step,
                 x,
                 noise[share],

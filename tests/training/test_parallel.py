@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.training.conftest import net, train
-from zigbench.training.checkpoint import Checkpoint
-from zigbench.training.distributed import Launch, World, current, joined, launched
-from zigbench.training.logs import read_lines
+from zigbench.training.checkpoints import Checkpoint
+from zigbench.training.logging import read_lines
+from zigbench.training.parallel import Launch, World, current, joined, launched
 
 ROOT = Path(__file__).parents[2]
 

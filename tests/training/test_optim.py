@@ -14,8 +14,8 @@ from zigbench.backbone import build
 from zigbench.data.config import DigitsConfig
 from zigbench.interpolant import Interpolant
 from zigbench.spec import OptimizerSpec, TrainingSpec
-from zigbench.training.distributed import World
-from zigbench.training.optimizer import decayed, make_optimizer, rate
+from zigbench.training.optim import decayed, make_optimizer, rate
+from zigbench.training.parallel import World
 from zigbench.training.step import Gradient, Stepper
 
 CPU = torch.device("cpu")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from zigbench.data.prefetch import batches
 from zigbench.data.split import Batch, TensorSplit
 from zigbench.interpolant import Interpolant
-from zigbench.training.distributed import World
-from zigbench.training.feed import Feed, Material
+from zigbench.training.batches import BatchLoader, TrainingBatch
+from zigbench.training.parallel import World
 
 CPU = torch.device("cpu")
 COUNT = 23
@@ -25,12 +25,12 @@ def digits_like() -> TensorSplit:
     return TensorSplit("numbered", x, torch.arange(COUNT), context)
 
 
-def feed(world: World = World(), batch: int = 12, dropout: float = 0.3, seed: int = 1, **options: str) -> Feed:  # noqa: B008
+def feed(world: World = World(), batch: int = 12, dropout: float = 0.3, seed: int = 1, **options: str) -> BatchLoader:  # noqa: B008
     interpolant = Interpolant(**options)
-    return Feed(digits_like(), interpolant, seed=seed, batch=batch, dropout=dropout, world=world, device=CPU)
+    return BatchLoader(digits_like(), interpolant, seed=seed, batch=batch, dropout=dropout, world=world, device=CPU)
 
 
-def same(one: Material, other: Material) -> bool:
+def same(one: TrainingBatch, other: TrainingBatch) -> bool:
     parts = ("x", "noise", "t", "label", "context")
     return all(torch.equal(getattr(one, part), getattr(other, part)) for part in parts)
 
@@ -135,7 +135,7 @@ def test_a_split_that_varies_is_told_which_visit_it_is_whoever_reads():
     split = Varying("varying", torch.zeros(10, 1, 1, 1))
 
     def seeds(world: World, start: int) -> list[float]:
-        read = Feed(split, Interpolant(), seed=3, batch=4, dropout=0.0, world=world, device=CPU)
+        read = BatchLoader(split, Interpolant(), seed=3, batch=4, dropout=0.0, world=world, device=CPU)
         return [float(material.x[0]) for material in read.walk(start, 6)]
 
     whole = seeds(World(), 0)

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from backbones.config import DiTConfig
 from backbones.layers.attention import MLP, CrossAttention, SelfAttention
 from backbones.layers.conditioning import Condition
-from backbones.layers.fused import gated
 from backbones.layers.modulation import DropPath, Modulation, depth_rates, modulate
 from backbones.layers.patches import PatchEmbedding
 from backbones.layers.position import Position
 from backbones.network import Network
+from backbones.ops.norm import gated
 from zigbench.backbone import Geometry
 
 NORM_EPS = 1e-6

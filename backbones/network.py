@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from backbones.config.base import ScanConfig, SizedConfig
-from backbones.layers import fused
 from backbones.layers.patches import check_input, to_image
+from backbones.ops import norm
 from backbones.ops.choice import tried
 from backbones.ops.self_check import FAILED
 from zigbench.backbone import Geometry
@@ -21,7 +21,7 @@ class Network(nn.Module):
     """Base of the backbones.
 
     Attributes:
-        calls_fused: whether it calls what is in :mod:`backbones.layers.fused`.
+        calls_fused: whether it calls what is in :mod:`backbones.ops.norm`.
     """
 
     calls_fused: ClassVar[bool] = False
@@ -50,7 +50,7 @@ class Network(nn.Module):
         All that such a network calls are loaded by this, compiled first where no process has before.
         """
         if cls.calls_fused:
-            fused.load(device)
+            norm.load(device)
         if not isinstance(config, ScanConfig):
             return []
         return [f"{found.name}: {found.reason}" for found in tried(device) if found.reason.startswith(FAILED)]
@@ -58,7 +58,7 @@ class Network(nn.Module):
     @staticmethod
     def teach_counter() -> None:
         """Give torch's counter of operations the formulas of this package's kernels."""
-        import_module("backbones.analysis")
+        import_module("backbones.analysis.reach")
 
     def check(self, x: Tensor, t: Tensor) -> None:
         """See :func:`backbones.layers.patches.check_input`."""

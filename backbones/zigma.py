@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from backbones.config import ZigMaConfig
 from backbones.layers.attention import CrossAttention
 from backbones.layers.conditioning import Condition
-from backbones.layers.fused import add_norm_modulate, gated
 from backbones.layers.mamba import MambaMixer
 from backbones.layers.modulation import DropPath, Modulation, depth_rates, modulate
 from backbones.layers.patches import PatchEmbedding
 from backbones.layers.position import Position
 from backbones.network import Network, scan_orders
+from backbones.ops.norm import add_norm_modulate, gated
 from zigbench.backbone import Geometry
 
 NORM_EPS = 1e-5

@@ -47,8 +47,8 @@ class _Backend:
 _BACKENDS = {
     b.name: b
     for b in (
-        _Backend("cpu", "backbones.ops.cpu", "backbones.ops.cpu", ("cpu",), "numba"),
-        _Backend("triton", "backbones.ops.triton_scan", "backbones.ops.triton_conv", ("cuda",), "triton"),
+        _Backend("cpu", "backbones.ops.scan.cpu", "backbones.ops.scan.cpu", ("cpu",), "numba"),
+        _Backend("triton", "backbones.ops.scan.triton", "backbones.ops.conv.triton", ("cuda",), "triton"),
         _Backend("mamba-ssm", "backbones.ops.mamba_ssm", "backbones.ops.mamba_ssm", ("cuda",), "mamba-ssm"),
         _Backend("reference", "backbones.ops.reference", "backbones.ops.reference", (), "torch"),
     )

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from backbones.analysis import cost, effective_receptive_field, open_gates, reached, seen
+from backbones.analysis.reach import cost, effective_receptive_field, open_gates, reached, seen
+from backbones.analysis.receptive_field import figure, fresh_fields
 from backbones.flops import forward_flops, published_layer_cost
-from backbones.receptive_field import figure, fresh_fields
 from zigbench.backbone import Geometry, build
 from zigbench.scan import layer_orders, reach
 from zigbench.spec import registry

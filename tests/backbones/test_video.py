@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from backbones import matched
-from backbones.analysis import cost
+from backbones.analysis.reach import cost
 from backbones.config import DiTVideoConfig, ZigMaVideoConfig
 from backbones.layers.mamba import Direction, MambaMixer
 from backbones.layers.position import Position, sincos

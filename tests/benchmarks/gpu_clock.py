@@ -11,8 +11,8 @@ import torch
 import triton
 import triton.language as tl
 
-from backbones.ops import triton_scan
-from backbones.ops.triton_common import exp2
+from backbones.ops.gpu.functions import exp2
+from backbones.ops.scan import triton as triton_scan
 
 CUDA = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if CUDA else "cpu")

@@ -26,7 +26,9 @@ import torch
 from gpu_clock import CUDA, DEVICE, ceilings, device_times, host_times
 from torch import Tensor
 
-from backbones.ops import reference, triton_conv, triton_scan
+from backbones.ops import reference
+from backbones.ops.conv import triton as triton_conv
+from backbones.ops.scan import triton as triton_scan
 
 CACHE_BYTES = 3 * 2**27  # input sets rotate until they exceed this: several times a GPU's L2
 TIMED = torch.bfloat16

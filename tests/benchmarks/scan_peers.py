@@ -25,8 +25,8 @@ from torch import Tensor
 from torch.nn.functional import conv1d, silu, softplus
 
 from backbones.ops import reference, selective_scan
-from backbones.ops.cpu_vector import BYTES, exp2, fill, fma, load, store
-from backbones.ops.cpu_workers import run
+from backbones.ops.cpu.vector import BYTES, exp2, fill, fma, load, store
+from backbones.ops.cpu.workers import run
 
 STATES = 16
 OWN = ("ours", "ours, natural order")

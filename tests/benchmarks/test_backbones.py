@@ -17,7 +17,8 @@ from timm.models.vision_transformer import Block
 from torch import nn
 from torch.nn.functional import rms_norm
 
-from backbones.layers import fused, modulation
+from backbones.layers import modulation
+from backbones.ops import norm
 from zigbench.backbone import Geometry, build
 
 WIDTH, DEPTH, BATCH, SIDE = 384, 4, 8, 32
@@ -64,8 +65,8 @@ def test_norm_modulation_and_gate(benchmark: Any, form: str) -> None:
     def run() -> None:
         shift, scale, gate = parts.chunk(3, dim=1)
         if form == "fused":
-            total, h, m = fused.add_norm_modulate(x, residual, weight, shift, scale, 1e-5, keep=True)
-            out = fused.gated(h, gate, branch)
+            total, h, m = norm.add_norm_modulate(x, residual, weight, shift, scale, 1e-5, keep=True)
+            out = norm.gated(h, gate, branch)
         else:
             total = x + residual
             h = rms_norm(total, weight.shape, weight, 1e-5)

@@ -194,7 +194,7 @@ def test_the_peak_is_that_of_what_is_timed(monkeypatch, ways, expected):
 
 @pytest.mark.parametrize("name", ["zigma", "dit"])
 def test_every_kernel_is_loaded_before_the_first_call(monkeypatch, name):
-    loaded_late = "backbones.layers.cpu_norm"  # By the first call of the blocks, where nothing else does it.
+    loaded_late = "backbones.ops.norm.cpu"  # By the first call of the blocks, where nothing else does it.
     monkeypatch.delitem(sys.modules, loaded_late, raising=False)
     monkeypatch.delattr(loaded_late, raising=False)
     (load,) = load_kernels(spec(backbone__name=name), CPU)

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import torch
 
-from backbones.analysis import effective_receptive_field, open_gates
+from backbones.analysis.reach import effective_receptive_field, open_gates
 from zigbench import scan
 from zigbench.backbone import initialised
 from zigbench.records.folder import RunFolder

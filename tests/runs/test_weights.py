@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from backbones import released
+from backbones.pretrained import checkpoint
 from tests.cli.test_cli import zigbench
 from zigbench.backbone import Geometry, build
 from zigbench.launch import launch_local, plan
@@ -28,7 +28,7 @@ def finish(spec: RunSpec, root) -> Record:
 
 def test_a_released_file_becomes_a_run_that_can_be_measured_and_written_back(tmp_path):
     network = build("dit", DIGITS, seed=3, **SIT)
-    save_file(released.export(network, "sit"), tmp_path / "sit.safetensors")
+    save_file(checkpoint.export(network, "sit"), tmp_path / "sit.safetensors")
     settings = [f"--set=backbone.config.{key}={value}" for key, value in SMALL.items()]
     settings += ['--set=evaluation.metrics=["held_out_loss"]', "--set=evaluation.held_out=64"]
     command = ["import", "sit.safetensors", "--release", "sit", "--data", "digits", "--patch", "2"]
@@ -52,7 +52,7 @@ def test_a_released_file_becomes_a_run_that_can_be_measured_and_written_back(tmp
 def test_released_hilbert_weights_are_imported_with_the_releases_orders(tmp_path):
     config = {"width": 16, "depth": 4, "position": "learned"}
     network = build("zigma", DIGITS, seed=3, curve="hilbert-released[numbering=release]", **config)
-    save_file(released.export(network, "zigma"), tmp_path / "zigma.safetensors")
+    save_file(checkpoint.export(network, "zigma"), tmp_path / "zigma.safetensors")
     settings = [f"--set=backbone.config.{key}={config[key]}" for key in ("width", "depth")]
     command = ["import", "zigma.safetensors", "--release", "zigma", "--data", "digits", "--patch", "2"]
     done = zigbench(*command, *settings, "--set=scan.curve=hilbert-released", cwd=tmp_path)
@@ -97,7 +97,7 @@ def test_only_the_last_weights_of_a_run_that_ended_well_are_taken(tmp_path, tiny
 
 def test_the_mixers_of_vim_are_imported_and_what_stays_as_initialised_is_said(tmp_path):
     network = build("vision-mamba", DIGITS, seed=3, width=16, depth=2)
-    mixers = released.export(network, "vim")
+    mixers = checkpoint.export(network, "vim")
     save_file(mixers, tmp_path / "vim.safetensors")
     settings = ["--set=backbone.config.width=16", "--set=backbone.config.depth=2"]
     command = ["import", "vim.safetensors", "--release", "vim", "--data", "digits", "--patch", "2"]
@@ -105,7 +105,7 @@ def test_the_mixers_of_vim_are_imported_and_what_stays_as_initialised_is_said(tm
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "results/runs").iterdir()
     loaded = load_network(RunFolder(folder).read_spec(), tmp_path / "results")
-    assert all(torch.equal(tensor, mixers[name]) for name, tensor in released.export(loaded, "vim").items())
+    assert all(torch.equal(tensor, mixers[name]) for name, tensor in checkpoint.export(loaded, "vim").items())
     own, said = dict(loaded.named_parameters()), done.stdout.partition("as initialised: ")[2].splitlines()[0]
     assert len(said.split(", ")) == len(own) - len(mixers)
     assert "head.weight" in said.split(", ")

@@ -40,7 +40,7 @@ def test_on_a_cpu_the_cpu_kernels_are_chosen_and_every_other_has_a_reason(fresh:
 def test_a_backend_that_fails_its_self_check_is_named_and_passed_over(
     fresh: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from backbones.ops import cpu
+    from backbones.ops.scan import cpu
 
     right = cpu.scan_forward
 

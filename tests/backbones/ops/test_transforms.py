@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-import backbones.ops.conv
-import backbones.ops.scan
+import backbones.ops.conv.operator
+import backbones.ops.scan.operator
 from backbones.ops import causal_conv, selective_scan
 from tests.backbones.ops.cases import ScanInputs, scan_inputs
 
@@ -117,10 +117,10 @@ def test_an_order_made_in_inference_mode_is_checked_each_time() -> None:
 def test_custom_ops_are_sound(optional: bool) -> None:
     x = scan_inputs(2, 20, 6, 3, optional=optional).to(torch.float32)
     given = (x.u, x.delta, x.A, x.B, x.C, x.D, x.z, x.delta_bias, True, x.order, "cpu", True)
-    torch.library.opcheck(backbones.ops.scan._scan, given)
+    torch.library.opcheck(backbones.ops.scan.operator._scan, given)
     bias = torch.randn(6, requires_grad=True) if optional else None
     window = (x.u, torch.randn(6, 4, requires_grad=True), bias, "silu", x.order, "cpu")
-    torch.library.opcheck(backbones.ops.conv._conv, window)
+    torch.library.opcheck(backbones.ops.conv.operator._conv, window)
 
 
 def test_strange_defaults_do_not_reach_the_kernels() -> None:

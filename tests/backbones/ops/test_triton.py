@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from backbones.ops import triton_scan
+from backbones.ops.scan import triton as triton_scan
 from tests.backbones.ops import triton_cases
 
 pytest.importorskip("triton")

@@ -15,8 +15,9 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from backbones.ops import triton_conv_kernels, triton_scan_backward, triton_scan_carries, triton_scan_forward
-from backbones.ops.triton_scan import LAUNCH
+from backbones.ops.conv import triton_kernels
+from backbones.ops.scan import triton_backward, triton_carries, triton_forward
+from backbones.ops.scan.triton import LAUNCH
 
 HALF = {"u", "delta", "B", "C", "z", "y", "dy", "du", "ddelta", "dz", "x", "dx"}
 CONV = {"WIDTH": 4, "BLOCK": 128, "STEPS": 4, "SILU": True, "HAS_BIAS": True, "HAS_ORDER": True}
@@ -52,7 +53,7 @@ def _compiled(kernel: Any, constants: dict[str, Any]) -> Any:
 @pytest.mark.parametrize("local", [False, True])
 def test_the_forward_sweep_stays_in_registers(local: bool) -> None:
     flags = {"LOCAL": local, "CARRY": not local, "SAVE": not local}
-    kernel = _compiled(triton_scan_forward.sweep, {**SCAN, **flags})
+    kernel = _compiled(triton_forward.sweep, {**SCAN, **flags})
     assert kernel.metadata.shared == 0
     assert "shfl" not in kernel.asm["ptx"]
     # B and C of a step come in loads of sixteen bytes, and exp2 is one instruction.
@@ -62,24 +63,24 @@ def test_the_forward_sweep_stays_in_registers(local: bool) -> None:
 
 
 def test_the_walk_from_the_right_stays_in_registers() -> None:
-    kernel = _compiled(triton_scan_carries.arrivals, SCAN)
+    kernel = _compiled(triton_carries.arrivals, SCAN)
     assert kernel.metadata.shared == 0
     assert "shfl" not in kernel.asm["ptx"]
 
 
 def test_the_backward_sweep_uses_little_shared_memory() -> None:
-    kernel = _compiled(triton_scan_backward.sweep_back, {**SCAN, "G": 4, "W": 8, "STEPS": 2})
+    kernel = _compiled(triton_backward.sweep_back, {**SCAN, "G": 4, "W": 8, "STEPS": 2})
     # Eight programs fit on a multiprocessor by registers; their shared memory must not be what limits them.
     assert kernel.metadata.shared <= 16384
 
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_the_carries_compile(reverse: bool) -> None:
-    kernel = _compiled(triton_scan_carries.carries, {"N": 16, "BLOCK": 32, "BATCH": 8, "REVERSE": reverse})
+    kernel = _compiled(triton_carries.carries, {"N": 16, "BLOCK": 32, "BATCH": 8, "REVERSE": reverse})
     assert kernel.metadata.shared == 0
 
 
 @pytest.mark.parametrize("name", ["forward", "backward"])
 def test_the_convolution_compiles(name: str) -> None:
-    kernel = _compiled(getattr(triton_conv_kernels, name), CONV)
+    kernel = _compiled(getattr(triton_kernels, name), CONV)
     assert kernel.metadata.shared == 0

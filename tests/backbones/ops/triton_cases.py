@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backbones.ops import triton_conv, triton_scan
+from backbones.ops.conv import triton as triton_conv
+from backbones.ops.scan import triton as triton_scan
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SCAN_QUANTITIES = ("y", "du", "ddelta", "dA", "dB", "dC", "dD", "dz", "ddelta_bias")

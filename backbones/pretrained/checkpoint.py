@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from backbones.network import Network
-from backbones.releases import RELEASES, Release
+from backbones.pretrained.releases import RELEASES, Release
 from zigbench.backbone import Geometry, build
 from zigbench.spec import registry
 

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from backbones import released
+from backbones.pretrained import checkpoint
 from zigbench.scan import make_order
 
 from . import published_keys as published
-from .test_released import IMAGE, LABELS, SMALL, filled
+from .test_checkpoint import IMAGE, LABELS, SMALL, filled
 
 Weights = dict[str, Tensor]
 
@@ -142,7 +142,7 @@ def inputs() -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("backward", [False, True], ids=["zigzag", "sweep-2"])
 def test_zigma(backward: bool) -> None:
     weights = filled(published.zigma(backward=backward))
-    network = released.load("zigma", weights, IMAGE, **SMALL).double().eval()
+    network = checkpoint.load("zigma", weights, IMAGE, **SMALL).double().eval()
     doubled = {key: value.double() for key, value in weights.items()}
     x, t = inputs()
     torch.testing.assert_close(network(x, t), plain_zigma(doubled, x, t, backward=backward), rtol=1e-5, atol=1e-5)
@@ -151,7 +151,7 @@ def test_zigma(backward: bool) -> None:
 @pytest.mark.parametrize("family", ["dit", "sit"])
 def test_dit_and_sit(family: str) -> None:
     weights = filled(published.dit())
-    network = released.load(family, weights, LABELS, heads=4, **SMALL).double().eval()
+    network = checkpoint.load(family, weights, LABELS, heads=4, **SMALL).double().eval()
     doubled = {key: value.double() for key, value in weights.items()}
     x, t = inputs()
     seen = 999 * (1 - t) if family == "dit" else t
@@ -161,7 +161,7 @@ def test_dit_and_sit(family: str) -> None:
 
 def test_u_vit() -> None:
     weights = filled(published.u_vit(classes=published.CLASSES + 1))
-    network = released.load("u-vit", weights, LABELS, heads=4, **SMALL).double().eval()
+    network = checkpoint.load("u-vit", weights, LABELS, heads=4, **SMALL).double().eval()
     doubled = {key: value.double() for key, value in weights.items()}
     x, t = inputs()
     expected = plain_u_vit(doubled, x, 999 * (1 - t), torch.tensor([2, published.CLASSES]), heads=4)

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from backbones import released
-from backbones.releases import RELEASES
+from backbones.pretrained import checkpoint
+from backbones.pretrained.releases import RELEASES
 from zigbench.backbone import Geometry, build, count_parameters
 from zigbench.scan import make_order
 
@@ -54,8 +54,8 @@ def filled(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
 def test_published_weights_come_in_and_go_out_unchanged(case: str) -> None:
     family, shapes, geometry = CASES[case]
     weights = filled(shapes)
-    network = released.load(family, weights, geometry, **SMALL)
-    back = released.export(network, family)
+    network = checkpoint.load(family, weights, geometry, **SMALL)
+    back = checkpoint.export(network, family)
     assert back.keys() == weights.keys()
     assert all(torch.equal(back[key], weights[key]) for key in weights)
     assert count_parameters(network) == sum(t.numel() for t in {id(t): t for t in weights.values()}.values())
@@ -64,7 +64,7 @@ def test_published_weights_come_in_and_go_out_unchanged(case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_a_loaded_network_runs(case: str) -> None:
     family, shapes, geometry = CASES[case]
-    network = released.load(family, filled(shapes), geometry, **SMALL).eval()
+    network = checkpoint.load(family, filled(shapes), geometry, **SMALL).eval()
     label = None if geometry.classes is None else torch.tensor([0, geometry.classes - 1])
     out = network(torch.randn(2, *geometry.sample_shape), torch.rand(2), label=label)
     channels = geometry.channels * (2 if family in ("dit", "sit", "dis") else 1)
@@ -75,15 +75,15 @@ def test_a_loaded_network_runs(case: str) -> None:
 @pytest.mark.parametrize(("parallel", "backward"), [(0, False), (0, True), (3, False)])
 def test_zigmas_blocks_are_told_by_their_keys(parallel: int, backward: bool) -> None:
     weights = filled(published.zigma(parallel=parallel, backward=backward))
-    network = released.load("zigma", weights, IMAGE, **SMALL)
+    network = checkpoint.load("zigma", weights, IMAGE, **SMALL)
     expected = "parallel" if parallel else "sweep" if backward else "zigma"
-    assert released.registered_name(network) == expected
+    assert checkpoint.registered_name(network) == expected
     assert len(network.blocks[0].mixer.directions) == 1 + backward + parallel
 
 
 def test_released_hilbert_weights_scan_along_the_sequence_of_the_releases_table() -> None:
     state = filled(published.zigma())
-    network = released.load("zigma", state, IMAGE, **SMALL, curve="hilbert-released")
+    network = checkpoint.load("zigma", state, IMAGE, **SMALL, curve="hilbert-released")
     assert network.config.curve == "hilbert-released[numbering=release]"
     ranks = make_order("hilbert", IMAGE.grid).rank.reshape(IMAGE.grid).T
     for layer, block in enumerate(network.blocks):
@@ -91,14 +91,14 @@ def test_released_hilbert_weights_scan_along_the_sequence_of_the_releases_table(
         expected = turned.T if layer % 2 else turned
         assert block.mixer.orders[0].tolist() == expected.flatten().tolist()
     # Other curves have one numbering, and so has a network that was trained here.
-    assert released.load("zigma", state, IMAGE, **SMALL, curve="hilbert").config.curve == "hilbert"
+    assert checkpoint.load("zigma", state, IMAGE, **SMALL, curve="hilbert").config.curve == "hilbert"
     assert build("zigma", IMAGE, **SMALL, curve="hilbert-released").config.curve == "hilbert-released"
 
 
 def test_vims_mixers_and_norms_are_taken_and_the_rest_is_left() -> None:
     weights = filled(published.vim())
-    network = released.load("vim", weights, IMAGE, **SMALL)
-    back = released.export(network, "vim")
+    network = checkpoint.load("vim", weights, IMAGE, **SMALL)
+    back = checkpoint.export(network, "vim")
     assert all(torch.equal(back[key], weights[key]) for key in back)
     left = {"cls_token", "pos_embed", "patch_embed.proj.weight", "patch_embed.proj.bias", "head.weight", "head.bias"}
     assert weights.keys() - back.keys() == left
@@ -107,9 +107,9 @@ def test_vims_mixers_and_norms_are_taken_and_the_rest_is_left() -> None:
 def test_what_a_release_fixes_travels_with_it() -> None:
     assert RELEASES["dit"].interpolant == RELEASES["u-vit"].interpolant == {"path": "vp", "prediction": "noise"}
     assert RELEASES["sit"].interpolant == {"path": "linear", "prediction": "velocity"}
-    sit = released.load("sit", filled(published.dit()), LABELS, **SMALL)
+    sit = checkpoint.load("sit", filled(published.dit()), LABELS, **SMALL)
     assert (sit.config.time, sit.config.learned_sigma) == ("unit", True)
-    zigma = released.load("zigma", filled(published.zigma()), IMAGE, **SMALL)
+    zigma = checkpoint.load("zigma", filled(published.zigma()), IMAGE, **SMALL)
     assert zigma.config.residual == "released"
 
 
@@ -128,18 +128,18 @@ def test_weights_that_do_not_fit_are_refused_by_name(change: Any, words: str) ->
     weights = filled(published.zigma())
     change(weights)
     with pytest.raises(ValueError, match=words):
-        released.load("zigma", weights, IMAGE, **SMALL)
+        checkpoint.load("zigma", weights, IMAGE, **SMALL)
 
 
 def test_a_file_of_another_size_or_an_unknown_release_is_refused() -> None:
     weights = filled(published.zigma())
     with pytest.raises(ValueError, match=r"and \d+ more"):
-        released.load("zigma", weights, IMAGE, width=16, depth=4)
+        checkpoint.load("zigma", weights, IMAGE, width=16, depth=4)
     with pytest.raises(ValueError, match=r"unknown release 'zigmaa' \(known: zigma, "):
-        released.load("zigmaa", weights, IMAGE, **SMALL)
-    network = released.load("zigma", weights, IMAGE, **SMALL)
+        checkpoint.load("zigmaa", weights, IMAGE, **SMALL)
+    network = checkpoint.load("zigma", weights, IMAGE, **SMALL)
     with pytest.raises(ValueError, match="this network is 'zigma'"):
-        released.export(network, "dit")
+        checkpoint.export(network, "dit")
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".safetensors"])
@@ -151,7 +151,7 @@ def test_files_are_read_as_tensors_only(tmp_path: Path, suffix: str) -> None:
     else:
         wrapped = {f"module.{key}": value for key, value in weights.items()}
         torch.save({"model": {"w": torch.zeros(1)}, "ema": wrapped, "step": 3, "args": Namespace(lr=1e-4)}, path)
-    found = released.read(path)
+    found = checkpoint.read(path)
     assert found.keys() == weights.keys()
     assert all(torch.equal(found[key], weights[key]) for key in weights)
 
@@ -180,7 +180,7 @@ def test_bad_files_are_refused(tmp_path: Path, name: str, content: object, words
     elif content is not None:
         torch.save(content, path)
     with pytest.raises(ValueError, match=words):
-        released.read(path)
+        checkpoint.read(path)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -191,4 +191,4 @@ def test_a_file_that_ends_too_early_is_refused_wherever_it_ends(tmp_path: Path, 
     for part in range(32):
         path.write_bytes(whole[: part * len(whole) // 32])
         with pytest.raises(ValueError, match="torn, no file of torch"):
-            released.read(path)
+            checkpoint.read(path)

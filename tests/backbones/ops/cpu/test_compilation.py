@@ -12,13 +12,13 @@ from types import ModuleType
 import pytest
 
 import backbones
-from backbones.ops import cpu_kernel
+from backbones.ops.cpu import compilation
 
 ADDS_ONE = """
 import numba
 import numpy as np
 from numba import int64
-from backbones.ops.cpu_kernel import compiled, kernel
+from backbones.ops.cpu.compilation import compiled, kernel
 
 @kernel
 def add(arguments):
@@ -56,7 +56,7 @@ def test_a_kernel_is_compiled_once_and_again_when_a_source_that_it_takes_from_ha
     assert hits(adds()) == (0, 0)
     assert hits(adds()) == (1, 1)
     with monkeypatch.context() as changed:
-        changed.setattr(cpu_kernel, "SOURCES", "others")
+        changed.setattr(compilation, "SOURCES", "others")
         assert hits(adds()) == (0, 0)
         assert hits(adds()) == (1, 1)
     assert hits(adds()) == (1, 1)
@@ -71,7 +71,7 @@ def taken_from(path: Path) -> set[str]:
 
 def test_the_sources_are_all_that_kernels_take_from():
     root = Path(backbones.__file__).parent
-    with_kernels = [p for p in root.rglob("*.py") if "backbones.ops.cpu_kernel" in taken_from(p)]
+    with_kernels = [p for p in root.rglob("*.py") if "backbones.ops.cpu.compilation" in taken_from(p)]
     assert len(with_kernels) >= 4
-    covered = {f"backbones.ops.{path.stem}" for path in cpu_kernel.FILES}
+    covered = {".".join(path.relative_to(root.parent).with_suffix("").parts) for path in compilation.FILES}
     assert {module for path in with_kernels for module in taken_from(path)} <= covered

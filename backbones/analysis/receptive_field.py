@@ -1,4 +1,4 @@
-"""Receptive fields as a figure: ``python -m backbones.receptive_field --out receptive_field.png``.
+"""Receptive fields as a figure: ``python -m backbones.analysis.receptive_field --out receptive_field.png``.
 
 For each arm, what the middle token of a fresh network sees: the size of the gradient, and, hatched, the tokens that
 it can't see whatever the weights are.
@@ -18,7 +18,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from backbones.analysis import effective_receptive_field, open_gates, reached, seen
+from backbones.analysis.reach import effective_receptive_field, open_gates, reached, seen
 from zigbench.backbone import Geometry, build
 
 ARMS: Mapping[str, tuple[str, dict[str, Any]]] = {

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backbones.ops import reference, selective_scan
-from backbones.ops.cpu_workers import _run_in_threads
+from backbones.ops.cpu.workers import _run_in_threads
 from tests.backbones.ops.cases import ScanInputs, error, scan_inputs
 
 FORWARD, GRADIENT = 1e-6, 5e-6
@@ -176,8 +176,8 @@ def test_plain_threads_give_the_same_as_openmp(monkeypatch: pytest.MonkeyPatch) 
         calls.append(count)
         _run_in_threads(kernel, address, count)
 
-    monkeypatch.setattr("backbones.ops.cpu_workers._parallel", None)
-    monkeypatch.setattr("backbones.ops.cpu_workers._run_in_threads", threads)
+    monkeypatch.setattr("backbones.ops.cpu.workers._parallel", None)
+    monkeypatch.setattr("backbones.ops.cpu.workers._run_in_threads", threads)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     assert torch.equal(x.call(backend="cpu"), alone)
     assert calls == [2]

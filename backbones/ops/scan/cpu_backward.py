@@ -16,8 +16,26 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from backbones.ops.cpu_kernel import kernel
-from backbones.ops.cpu_scan import (
+from backbones.ops.cpu.compilation import kernel
+from backbones.ops.cpu.sums import PARTIAL, add_sums, store_dot
+from backbones.ops.cpu.vector import (
+    BYTES,
+    LANES,
+    LN_2,
+    any_below,
+    exp2_product,
+    fill,
+    fma,
+    load,
+    load_int,
+    load_row,
+    next_ticket,
+    spread,
+    store,
+    store_int,
+    store_row,
+)
+from backbones.ops.scan.cpu_forward import (
     BIAS,
     CHANNELS,
     CHECKPOINT,
@@ -43,24 +61,6 @@ from backbones.ops.cpu_scan import (
     sigmoid,
     step_and_slope,
     visited,
-)
-from backbones.ops.cpu_sums import PARTIAL, add_sums, store_dot
-from backbones.ops.cpu_vector import (
-    BYTES,
-    LANES,
-    LN_2,
-    any_below,
-    exp2_product,
-    fill,
-    fma,
-    load,
-    load_int,
-    load_row,
-    next_ticket,
-    spread,
-    store,
-    store_int,
-    store_row,
 )
 
 # After the forward arguments: dy, du, ddelta, dz, then float32 partial sums. dA: (batch, groups, states,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import rms_norm
 
-from backbones.layers import fused
+from backbones.ops import norm
 
 EPS = 1e-5
 
@@ -56,7 +56,7 @@ def test_outputs_and_gradients_are_those_of_separate_ops(
     inputs = {"x": draw(batch, length, width), "weight": draw(width), "modulation": draw(batch, 3 * width)}
     if residual:
         inputs["residual"] = draw(batch, length, width)
-    ours = through(fused.add_norm_modulate, fused.gated, inputs, keep)
+    ours = through(norm.add_norm_modulate, norm.gated, inputs, keep)
     plain = through(plainly, lambda x, g, b: x + g[:, None] * b, inputs, keep)
     for one, other in zip(ours, plain, strict=True):
         torch.testing.assert_close(one, other, rtol=2e-4, atol=2e-4 * max(1.0, other.abs().max().item()))
@@ -70,7 +70,7 @@ def test_it_does_not_depend_on_the_number_of_threads() -> None:
         results = []
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            results.append(through(fused.add_norm_modulate, fused.gated, inputs, True))
+            results.append(through(norm.add_norm_modulate, norm.gated, inputs, True))
     finally:
         torch.set_num_threads(before)
     # What these ops give; the sums of the check around them may be split over threads.
@@ -82,14 +82,14 @@ def test_other_types_take_separate_ops(kind: torch.dtype) -> None:
     x, weight = torch.randn(2, 5, 8, dtype=kind), torch.ones(8, dtype=kind)
     shift, scale = torch.zeros(2, 8, dtype=kind), torch.ones(2, 8, dtype=kind)
     residual = x.to(torch.promote_types(kind, torch.float32))
-    total, h, m = fused.add_norm_modulate(x, residual, weight, shift, scale, EPS, keep=True)
+    total, h, m = norm.add_norm_modulate(x, residual, weight, shift, scale, EPS, keep=True)
     assert (total.dtype, h.dtype, m.dtype) == (torch.promote_types(kind, torch.float32), kind, kind)
     torch.testing.assert_close(m, 2 * h)
 
 
 def test_a_second_derivative_is_refused_rather_than_wrong() -> None:
     x = torch.randn(2, 5, 8, requires_grad=True)
-    m = fused.add_norm_modulate(x, None, torch.ones(8), torch.zeros(2, 8), torch.zeros(2, 8), EPS, keep=False)[2]
+    m = norm.add_norm_modulate(x, None, torch.ones(8), torch.zeros(2, 8), torch.zeros(2, 8), EPS, keep=False)[2]
     (grad,) = torch.autograd.grad(m.square().sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         grad.sum().backward()

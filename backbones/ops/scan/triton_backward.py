@@ -13,7 +13,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from backbones.ops.triton_common import (
+from backbones.ops.gpu.functions import (
     LN2,
     exp2,
     load_tiles,

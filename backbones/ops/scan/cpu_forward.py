@@ -6,8 +6,8 @@ import numba
 import numpy as np
 from numba import int64
 
-from backbones.ops.cpu_kernel import compiled, kernel
-from backbones.ops.cpu_vector import (
+from backbones.ops.cpu.compilation import compiled, kernel
+from backbones.ops.cpu.vector import (
     BYTES,
     EXP2_LOWEST,
     LANES,

@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from backbones.ops import checks, cpu_conv, cpu_scan, cpu_scan_backward
-from backbones.ops.cpu_scan import CHECKPOINT
-from backbones.ops.cpu_scan_backward import STATES_STEP
-from backbones.ops.cpu_tensors import address, flat, rows, stream
-from backbones.ops.cpu_vector import LANES
-from backbones.ops.cpu_workers import run
+from backbones.ops import checks
+from backbones.ops.conv import cpu_kernels
+from backbones.ops.cpu.tensors import address, flat, rows, stream
+from backbones.ops.cpu.vector import LANES
+from backbones.ops.cpu.workers import run
+from backbones.ops.scan import cpu_backward, cpu_forward
+from backbones.ops.scan.cpu_backward import STATES_STEP
+from backbones.ops.scan.cpu_forward import CHECKPOINT
 
 CHECKS_RATES = True  # a positive A is found while A is packed
 _PARTS = 16  # tasks wanted of a backward pass; each of a batch entry's has its own sums for dB and dC
@@ -51,7 +53,7 @@ def _pack(A: Tensor) -> Tensor:
     channels, states = A.shape
     rates = A.new_empty((-(-channels // LANES), _padded(states), LANES))
     strides = A.stride(0) * 4, A.stride(1) * 4
-    faults = cpu_scan.pack_rates(A.data_ptr(), *strides, channels, states, rates.shape[1], rates.data_ptr())
+    faults = cpu_forward.pack_rates(A.data_ptr(), *strides, channels, states, rates.shape[1], rates.data_ptr())
     if faults:
         raise checks.not_negative(A, faults)
     return rates
@@ -134,7 +136,7 @@ def scan_forward(
         shape = scan_state_shape(call.batch, call.length, call.channels, call.states, call.sequences)
     state = u.new_empty(shape, dtype=torch.float32)
     if call.u.numel():
-        run(cpu_scan.scan, call.arguments(y, state), call.batch * call.groups, call.work)
+        run(cpu_forward.scan, call.arguments(y, state), call.batch * call.groups, call.work)
     return y.to(u.dtype), state
 
 
@@ -170,7 +172,7 @@ def scan_backward(
             packed += rows(tensor)
         packed += [t.data_ptr() for t in (drate, dB, dC, dbias, dskip)]
         packed += [call.batch, parts]
-        run(cpu_scan_backward.scan_gradient, packed, call.batch * parts, 2 * call.work)
+        run(cpu_backward.scan_gradient, packed, call.batch * parts, 2 * call.work)
     n = A.shape[1]
     dA = drate.sum(0)[:, :n].transpose(1, 2).reshape(-1, n)[: call.channels]
     dB, dC = (x[0, ..., :n] if parts == 1 else x.sum(0)[..., :n] for x in (dB, dC))
@@ -222,7 +224,7 @@ def conv_forward(
     y = torch.empty_like(x, dtype=source.dtype, memory_format=torch.contiguous_format)
     if x.numel():
         packed = _conv_arguments(source, y, None, None, taps, bias, activation, order, (None, None))
-        run(cpu_conv.conv, packed, x.shape[0] * taps.shape[0], x.numel() * weight.shape[1])
+        run(cpu_kernels.conv, packed, x.shape[0] * taps.shape[0], x.numel() * weight.shape[1])
     return y.to(x.dtype)
 
 
@@ -238,6 +240,6 @@ def conv_backward(
     dbias = _zeros(x, x.shape[0], groups, LANES)
     if x.numel():
         packed = _conv_arguments(source, None, slope, dx, taps, offset, activation, order, (dtaps, dbias))
-        run(cpu_conv.conv_gradient, packed, x.shape[0] * groups, 4 * x.numel() * width)
+        run(cpu_kernels.conv_gradient, packed, x.shape[0] * groups, 4 * x.numel() * width)
     dweight = dtaps.sum(0).transpose(1, 2).reshape(-1, width)[: x.shape[2]]
     return dx.to(x.dtype), dweight, None if bias is None else dbias.sum(0).flatten()[: x.shape[2]]

@@ -1,6 +1,6 @@
 """Residual addition, RMSNorm, modulation and gate, fused where that pays.
 
-On a CPU without a compiler, float32 goes through the kernels of :mod:`backbones.layers.cpu_norm`. Everywhere else
+On a CPU without a compiler, float32 goes through the kernels of :mod:`backbones.ops.norm.cpu`. Everywhere else
 the same is written op by op: a compiler fuses it, and a GPU's own RMSNorm is one kernel already.
 """
 
@@ -55,7 +55,7 @@ def gated(x: Tensor, gate: Tensor, branch: Tensor) -> Tensor:
 def load(device: torch.device) -> None:
     """Load the kernels for ``device``, compiling them first where no process has before."""
     if device.type == "cpu":
-        from backbones.layers import cpu_norm  # noqa: F401
+        from backbones.ops.norm import cpu  # noqa: F401
 
 
 def _fusible(tokens: Tensor, *rest: Tensor | None) -> bool:
@@ -81,7 +81,7 @@ class _AddNormModulate(torch.autograd.Function):
         eps: float,
         keep: bool,
     ) -> tuple[Tensor | None, Tensor | None, Tensor]:
-        from backbones.layers import cpu_norm as kernels
+        from backbones.ops.norm import cpu as kernels
 
         x = x.contiguous()
         residual = None if residual is None else residual.contiguous()
@@ -101,7 +101,7 @@ class _AddNormModulate(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dtotal: Tensor | None, dh: Tensor | None, dm: Tensor | None) -> tuple[Any, ...]:
-        from backbones.layers import cpu_norm as kernels
+        from backbones.ops.norm import cpu as kernels
 
         total, rate, weight, scale = ctx.saved_tensors
         dm = torch.zeros_like(total) if dm is None else dm.contiguous()
@@ -125,7 +125,7 @@ class _Gated(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        from backbones.layers import cpu_norm as kernels
+        from backbones.ops.norm import cpu as kernels
 
         gate, branch = ctx.saved_tensors
         grad, branch = grad.contiguous(), branch.contiguous()
@@ -149,8 +149,8 @@ def _parts(x: Tensor) -> int:
 
 def _run(kernel: Any, x: Tensor, stride: int, tensors: dict[int, Tensor | None]) -> None:
     """Call a kernel of cpu_norm on tokens like ``x`` (B, L, width); absent tensors have address 0."""
-    from backbones.layers import cpu_norm as kernels
-    from backbones.ops.cpu_workers import run
+    from backbones.ops.cpu.workers import run
+    from backbones.ops.norm import cpu as kernels
 
     places = [0] * kernels.ARGUMENTS
     places[kernels.SAMPLES], places[kernels.LENGTH], places[kernels.WIDTH] = x.shape

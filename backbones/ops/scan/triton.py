@@ -37,7 +37,7 @@ def available() -> str | None:
     """None if the kernels can run here, else the reason in words."""
     if importlib.util.find_spec("triton") is None:
         return "the package triton is not installed"
-    from backbones.ops.triton_common import INTERPRETED
+    from backbones.ops.gpu.functions import INTERPRETED
 
     if INTERPRETED:
         return None
@@ -176,8 +176,8 @@ def scan_forward(
     u, delta, z: (batch, L, d_inner); A: (d_inner, N); B, C: (batch, L, N); D, delta_bias: (d_inner,); order:
     (L,) or (sequences, steps) int64. The state is empty, (0,), unless `save`.
     """
-    from backbones.ops.triton_scan_carries import carries
-    from backbones.ops.triton_scan_forward import sweep
+    from backbones.ops.scan.triton_carries import carries
+    from backbones.ops.scan.triton_forward import sweep
 
     batch, length, channels = u.shape
     states = A.shape[1]
@@ -287,8 +287,8 @@ def _backward(
     blocks: int,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:  # fmt: skip
     """Fill du, ddelta, dB, dC and dz of some batch elements; returns their sums dA (N, d_inner), dD, dbias."""
-    from backbones.ops.triton_scan_backward import sweep_back
-    from backbones.ops.triton_scan_carries import arrivals, carries
+    from backbones.ops.scan.triton_backward import sweep_back
+    from backbones.ops.scan.triton_carries import arrivals, carries
 
     batch, length, channels = u.shape
     states = rates.shape[0]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from backbones.ops.cpu_kernel import kernel
-from backbones.ops.cpu_scan import fetch, sigmoid, visited
-from backbones.ops.cpu_vector import BYTES, LANES, fill, fma, load, load_row, next_ticket, store, store_row
+from backbones.ops.cpu.compilation import kernel
+from backbones.ops.cpu.vector import BYTES, LANES, fill, fma, load, load_row, next_ticket, store, store_row
+from backbones.ops.scan.cpu_forward import fetch, sigmoid, visited
 
 # Places of the arguments in the int64 array a kernel is handed; tensors take three, as in cpu_scan.
 (X, Y, DY, DX) = range(2, 14, 3)

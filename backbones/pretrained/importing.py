@@ -7,33 +7,33 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from backbones import released
 from backbones.network import Network
-from backbones.releases import RELEASES
+from backbones.pretrained import checkpoint
+from backbones.pretrained.releases import RELEASES
 from zigbench.backbone import Geometry, Released
 
 
 class Importer:
-    """Reads and writes the files of one release; see :mod:`backbones.released`."""
+    """Reads and writes the files of one release; see :mod:`backbones.pretrained.checkpoint`."""
 
     def __init__(self, family: str) -> None:
         self.family = family
         self.__doc__ = f"Published weights of {family}, for the backbone {RELEASES[family].backbone}."
 
     def __call__(self, file: Path, geometry: Geometry, **config: Any) -> Released:
-        network = released.load(self.family, released.read(file), geometry, **config)
+        network = checkpoint.load(self.family, checkpoint.read(file), geometry, **config)
         assert isinstance(network, Network)  # as every backbone of this package
         return Released(
-            backbone=released.registered_name(network),
+            backbone=checkpoint.registered_name(network),
             config=network.config,
             weights=network.state_dict(),
             interpolant=RELEASES[self.family].interpolant,
-            lacking=released.lacking(network, self.family),
+            lacking=checkpoint.lacking(network, self.family),
         )
 
     def export(self, network: nn.Module) -> dict[str, Tensor]:
         """The network's weights under the published names."""
-        return released.export(network, self.family)
+        return checkpoint.export(network, self.family)
 
 
 zigma = Importer("zigma")

@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.core.extending import intrinsic
 
-from backbones.ops.cpu_vector import F32, I32, LANES, fma_of, pointer_to, vector
+from backbones.ops.cpu.vector import F32, I32, LANES, fma_of, pointer_to, vector
 
 PARTIAL = 16  # lanes of a partial sum
 

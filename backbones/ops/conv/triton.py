@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backbones.ops import checks, triton_scan
-from backbones.ops.triton_scan import available, on_device, row_strides, unit_stride
+from backbones.ops import checks
+from backbones.ops.scan import triton
+from backbones.ops.scan.triton import available, on_device, row_strides, unit_stride
 
 __all__ = ["available", "conv_backward", "conv_forward"]
 
@@ -35,7 +36,7 @@ def _grid(x: Tensor, sequences: int) -> tuple[int, int, int, int, int]:
     """(steps of a sequence, blocks, chunk, chunks, block) of a launch over x."""
     batch, length, channels = x.shape
     length //= sequences
-    block, chunk = split(batch * sequences, length, channels, triton_scan.warp_schedulers(x.device))
+    block, chunk = split(batch * sequences, length, channels, triton.warp_schedulers(x.device))
     return length, -(-channels // block), chunk, -(-length // chunk), block
 
 
@@ -43,7 +44,7 @@ def conv_forward(
     x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
 ) -> Tensor:
     """y (batch, L, d_inner), contiguous, in x's type; x: any row stride; weight: (d_inner, width)."""
-    from backbones.ops.triton_conv_kernels import forward
+    from backbones.ops.conv.triton_kernels import forward
 
     batch, length, channels = x.shape
     y = torch.empty((batch, length, channels), dtype=x.dtype, device=x.device)
@@ -65,7 +66,7 @@ def conv_backward(
     dy: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """(dx, dweight, dbias): dx in x's type, the others float32; dbias is None without a bias."""
-    from backbones.ops.triton_conv_kernels import backward
+    from backbones.ops.conv.triton_kernels import backward
 
     batch, length, channels = x.shape
     dx = torch.empty((batch, length, channels), dtype=x.dtype, device=x.device)
@@ -93,5 +94,5 @@ def _flags(
 ) -> dict[str, Any]:
     return {
         "WIDTH": weight.shape[1], "BLOCK": block, "STEPS": STEPS, "SILU": activation == "silu",
-        "HAS_BIAS": bias is not None, "HAS_ORDER": order is not None, **triton_scan.LAUNCH,
+        "HAS_BIAS": bias is not None, "HAS_ORDER": order is not None, **triton.LAUNCH,
     }  # fmt: skip

@@ -14,8 +14,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from backbones.ops.cpu_kernel import kernel
-from backbones.ops.cpu_vector import next_ticket
+from backbones.ops.cpu.compilation import kernel
+from backbones.ops.cpu.vector import next_ticket
 
 # Places in the int64 array a kernel is handed; the first is the ticket, the second the number of tasks.
 (SAMPLES, PARTS, LENGTH, WIDTH, STRIDE, EPS) = range(2, 8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from backbones.ops.triton_common import (
+from backbones.ops.gpu.functions import (
     exp2,
     load_rows,
     load_tiles,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from backbones.ops.triton_common import sample_and_step, sigmoid, visited
+from backbones.ops.gpu.functions import sample_and_step, sigmoid, visited
 
 
 @triton.jit

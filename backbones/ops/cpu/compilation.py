@@ -15,7 +15,7 @@ import numba
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
 
-FILES = tuple(sorted(Path(__file__).parent.glob("cpu_*.py")))
+FILES = tuple(sorted([*Path(__file__).parent.glob("*.py"), *Path(__file__).parents[1].glob("*/cpu*.py")]))
 """What kernels are inlined from, beside the file they stand in."""
 
 SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in FILES)).hexdigest()

@@ -31,13 +31,13 @@ def items(tmp_path, tiny) -> list[Item]:
 @pytest.mark.parametrize("height", [3, 24, 30, 100])
 @pytest.mark.parametrize("others", [0, 2])
 def test_a_watched_status_fits_its_terminal_down_to_the_counts(items, others, height):
-    items[:others] = [Item(item.cell, item.folder, "elsewhere") for item in items[:others]]
+    items[:others] = [Item(item.cell, item.folder, "foreign") for item in items[:others]]
     console = Console(width=80, height=height)
     lines = console.render_lines(suite_status(items, room=console.height)[0])
     assert len(lines) < max(height, 3)
     text = ["".join(segment.text for segment in line).strip() for line in lines]
     assert any(line.startswith("27 runs: ") for line in text)
-    assert any(line.startswith("elsewhere: ") for line in text) == bool(others)
+    assert any(line.startswith("foreign: ") for line in text) == bool(others)
     assert sum("hilbert" in line for line in text) <= max(0, height - 4 - bool(others))
     assert height < 100 or sum("hilbert" in line for line in text) == 27
 

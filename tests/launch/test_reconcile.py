@@ -11,7 +11,7 @@ from rich.console import Console
 
 from zigbench.cli.logs import log_lines, suite_status
 from zigbench.launch import cancel, plan, states
-from zigbench.launch.jobs import user
+from zigbench.launch.jobs import current_user
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
 from zigbench.spec import RunSpec
@@ -56,7 +56,7 @@ def test_a_slurm_that_does_not_answer_is_waited_for(run, programs):
 
 
 @pytest.mark.parametrize(
-    ("end", "deaths", "expected"),
+    ("end", "job_ends", "expected"),
     [
         ("NODE_FAIL", 0, "submitted"),
         ("NODE_FAIL", 1, "failed"),
@@ -66,10 +66,10 @@ def test_a_slurm_that_does_not_answer_is_waited_for(run, programs):
         ("COMPLETED", 1, "submitted"),
     ],
 )
-def test_a_job_that_is_gone_without_a_record_is_noticed(run, programs, end, deaths, expected):
+def test_a_job_that_is_gone_without_a_record_is_noticed(run, programs, end, job_ends, expected):
     programs(squeue="echo '8|RUNNING'", sacct=f"echo '7|{end}'")
-    if deaths:
-        run.deaths.write_text(json.dumps({"checkpoint": 0, "how": "killed"}) + "\n")
+    if job_ends:
+        run.job_ends.write_text(json.dumps({"checkpoint": 0, "how": "killed"}) + "\n")
     note(run, "slurm", "7")
     assert states([run]) == [expected]
     assert not run.job.exists()
@@ -83,35 +83,37 @@ def test_what_the_accounts_call_alive_is_not_buried(run, programs, state):
     for _ in range(2):
         assert states([run]) == ["pending"]
     assert run.job.exists()
-    assert not run.deaths.exists()
+    assert not run.job_ends.exists()
 
 
-@pytest.mark.parametrize("whose", [{"user": "somebody else", "site": "here"}, {"user": user(), "site": "there"}])
+@pytest.mark.parametrize(
+    "whose", [{"user": "somebody else", "site": "here"}, {"user": current_user(), "site": "there"}]
+)
 def test_jobs_of_other_users_and_clusters_are_left_alone_until_asked_for(run, programs, whose):
     programs(
         squeue="exit 0", sacct="echo '7|NODE_FAIL'", scontrol="echo 'ClusterName             = here'", scancel="exit 1"
     )
     note(run, "slurm", "7", **whose)
     said = run.job.read_bytes()
-    assert states([run]) == ["elsewhere"]
+    assert states([run]) == ["foreign"]
     assert cancel([run]) == []
     assert run.job.read_bytes() == said
-    assert not run.deaths.exists()
+    assert not run.job_ends.exists()
     cell = Cell({}, run.read_spec())
     assert plan([cell], run.path.parent).todo == ()
-    assert len(plan([cell], run.path.parent, ["elsewhere"]).todo) == 1
+    assert len(plan([cell], run.path.parent, ["foreign"]).todo) == 1
     text = Console(width=120)
     with text.capture() as captured:
         text.print(suite_status(plan([cell], run.path.parent).items)[0])
     assert f"job 7 of {whose['user']} on {whose['site']}" in captured.get()
-    assert "1 run: 1 elsewhere" in captured.get()
+    assert "1 run: 1 foreign" in captured.get()
 
 
 def test_my_own_job_on_this_cluster_is_seen_to(run, programs):
     programs(squeue="exit 0", sacct="echo '7|NODE_FAIL'", scontrol="echo 'ClusterName = here'")
-    note(run, "slurm", "7", user=user(), site="here")
+    note(run, "slurm", "7", user=current_user(), site="here")
     assert states([run]) == ["submitted"]
-    assert "NODE_FAIL" in run.deaths.read_text()
+    assert "NODE_FAIL" in run.job_ends.read_text()
 
 
 def test_nothing_is_called_off_twice(run):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zigbench.launch.retry import Death, goes_on
+from zigbench.launch.retry import JobEnd, should_retry
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
 from zigbench.spec import RunSpec
@@ -22,14 +22,14 @@ def run(tmp_path, tiny) -> RunFolder:
 def test_a_run_that_gets_on_goes_on_however_often_it_dies(run):
     for step in range(10, 200, 10):
         (run.path / f"checkpoints/{step:09d}").mkdir(parents=True)
-        assert goes_on(run, Death("timeout", "the time was up", str(step)))
+        assert should_retry(run, JobEnd("timeout", "the time was up", str(step)))
     assert not run.record.exists()
 
 
 @pytest.mark.parametrize("status", ["oom", "timeout", "failed"])
 def test_a_run_that_dies_twice_in_one_place_is_recorded_with_its_last_words(run, status):
-    assert goes_on(run, Death("failed", "first this", "1"))
-    assert not goes_on(run, Death(status, "then that", "2"))
+    assert should_retry(run, JobEnd("failed", "first this", "1"))
+    assert not should_retry(run, JobEnd(status, "then that", "2"))
     record = Record.read(run.record)
     assert record.status == status
     assert "first this" in record.error.message
@@ -39,13 +39,13 @@ def test_a_run_that_dies_twice_in_one_place_is_recorded_with_its_last_words(run,
 
 
 def test_a_torn_note_is_no_note(run):
-    run.deaths.write_text('{"checkpoint": 0, "ho')
-    assert goes_on(run, Death("failed", "killed", "1"))
+    run.job_ends.write_text('{"checkpoint": 0, "ho')
+    assert should_retry(run, JobEnd("failed", "killed", "1"))
 
 
 def test_what_is_tried_again_starts_with_a_clean_slate(run):
-    goes_on(run, Death("failed", "one", "1"))
-    goes_on(run, Death("failed", "two", "2"))
+    should_retry(run, JobEnd("failed", "one", "1"))
+    should_retry(run, JobEnd("failed", "two", "2"))
     run.forget()
     assert run.state() == "submitted"
-    assert goes_on(run, Death("failed", "three", "3"))
+    assert should_retry(run, JobEnd("failed", "three", "3"))

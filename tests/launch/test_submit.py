@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from zigbench.launch import Cluster, launch_slurm, plan
-from zigbench.launch.retry import Death, goes_on
+from zigbench.launch.retry import JobEnd, should_retry
 from zigbench.records.folder import RunFolder
 from zigbench.spec import Resources, RunSpec
 from zigbench.suite import Cell
@@ -28,8 +28,8 @@ def test_a_refused_launch_leaves_every_folder_as_it_was(tmp_path, tiny, programs
     root, wanted = tmp_path / "results/runs", cells(tiny, 3)
     failed, begun, missing = (RunFolder.of(cell.spec, root) for cell in wanted)
     failed.submit(wanted[0].spec)
-    assert goes_on(failed, Death("failed", "one", "1"))
-    assert not goes_on(failed, Death("failed", "two", "2"))
+    assert should_retry(failed, JobEnd("failed", "one", "1"))
+    assert not should_retry(failed, JobEnd("failed", "two", "2"))
     begun.submit(wanted[1].spec)
     before = {path: path.read_bytes() for path in root.glob("*/*")}
     programs(**SITE, sbatch=REFUSES)

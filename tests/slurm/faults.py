@@ -159,7 +159,7 @@ def substance(folder: RunFolder) -> tuple[object, ...]:
 
 def evidence(folder: RunFolder) -> str:
     """The files of a run and of its jobs, with the ends of those that tell what happened."""
-    telling = [folder.record, folder.job, folder.deaths, folder.output]
+    telling = [folder.record, folder.job, folder.job_ends, folder.output]
     telling += sorted((folder.path.parents[1] / "jobs").glob("*_log.*"))
     names = sorted(path.name for path in folder.path.iterdir())
     tails = [f"== {path}\n{path.read_text(errors='replace')[-1500:]}" for path in telling if path.exists()]
@@ -238,7 +238,7 @@ def killed_task(campaign: Campaign) -> None:
     assert holder is not None
     os.kill(holder["pid"], signal.SIGKILL)
     killed = time.time()
-    wait_for(folders[0].deaths.exists, "the death to be noticed", 60.0)
+    wait_for(folders[0].job_ends.exists, "the death to be noticed", 60.0)
     noticed = time.time() - killed
     campaign.judge("SIGKILL of the task", folders, begun, 1, f"noticed after {noticed:.1f} s")
 
@@ -301,8 +301,8 @@ def time_limit(campaign: Campaign) -> None:
     folders = campaign.launch(campaign.cells(1, short, **{"training.steps": CHAINED_STEPS}))
 
     def limits() -> list[dict[str, Any]]:
-        deaths = folders[0].deaths
-        return [json.loads(line) for line in deaths.read_text().splitlines()] if deaths.exists() else []
+        job_ends = folders[0].job_ends
+        return [json.loads(line) for line in job_ends.read_text().splitlines()] if job_ends.exists() else []
 
     wait_for(lambda: len(limits()) >= LIMITS or folders[0].record.exists(), "a chain of jobs", 2 * PATIENCE)
     campaign.judge("time limit", folders, begun, len(limits()))
@@ -317,8 +317,8 @@ SINGLE: tuple[Callable[[Campaign], None], ...] = (
 
 
 def _how(folder: RunFolder) -> str:
-    wait_for(folder.deaths.exists, "a death to be noticed")
-    return str(json.loads(folder.deaths.read_text().splitlines()[0])["how"])
+    wait_for(folder.job_ends.exists, "a death to be noticed")
+    return str(json.loads(folder.job_ends.read_text().splitlines()[0])["how"])
 
 
 def run(slurm: LocalSlurm, base: Path) -> list[Outcome]:

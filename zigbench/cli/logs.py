@@ -23,8 +23,8 @@ INTERVAL = 2.0
 ROWS = 40
 """Rows beyond which a table shows only the runs that there is something to say of."""
 
-OPEN: tuple[State, ...] = ("submitted", "pending", "elsewhere", "running")
-SILENT: tuple[State, ...] = ("ok", "missing", "submitted", "pending", "elsewhere")
+OPEN: tuple[State, ...] = ("submitted", "pending", "foreign", "running")
+SILENT: tuple[State, ...] = ("ok", "missing", "submitted", "pending", "foreign")
 
 
 def suite_status(items: Sequence[Item], *, room: int | None = None) -> tuple[RenderableType, bool]:
@@ -46,8 +46,8 @@ def suite_status(items: Sequence[Item], *, room: int | None = None) -> tuple[Ren
 
 def _remarks(items: Sequence[Item]) -> Iterator[str]:
     """What a reader of the counts must know."""
-    if any(item.state == "elsewhere" for item in items):
-        yield "elsewhere: another user's or cluster's job; `--retry elsewhere` does it here."
+    if any(item.state == "foreign" for item in items):
+        yield "foreign: another user's or cluster's job; `--retry foreign` does it here."
     done = [
         record
         for root in {item.folder.path.parent for item in items}

@@ -40,7 +40,7 @@ Only = Annotated[
 Retry = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="STATE", help="Run again what is `failed`, `oom`, `diverged`, `timeout`, `damaged` or `elsewhere`."
+        metavar="STATE", help="Run again what is `failed`, `oom`, `diverged`, `timeout`, `damaged` or `foreign`."
     ),
 ]
 Results = Annotated[Path, typer.Option(help="Folder of the runs.", envvar="ZIGBENCH_RESULTS")]

@@ -14,13 +14,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from zigbench.launch import Event, Item, Plan, named
+from zigbench.launch import Event, Item, Plan, describe_job
 from zigbench.records.folder import RunFolder
 from zigbench.report.benchmark_files import Change
 
 STYLES = {
     "ok": "green", "running": "cyan", "missing": "dim", "submitted": "yellow", "pending": "blue",
-    "elsewhere": "blue", "failed": "red", "oom": "red", "diverged": "red", "timeout": "red", "damaged": "bold red",
+    "foreign": "blue", "failed": "red", "oom": "red", "diverged": "red", "timeout": "red", "damaged": "bold red",
     "busy": "yellow", "error": "bold red",
 }  # fmt: skip
 
@@ -56,9 +56,9 @@ def state_table(items: Sequence[Item], title: str = "", *, one_line: bool = Fals
         doing = ""
         if item.state == "running":
             doing = doing_now(item.folder)
-        elif item.state == "elsewhere":
+        elif item.state == "foreign":
             job = item.folder.read_job()
-            doing = named(job) if job else ""
+            doing = describe_job(job) if job else ""
         elif item.state not in ("ok", "missing", "submitted", "pending"):
             doing = reason(item)
         style = STYLES.get(item.state, "")

@@ -73,7 +73,7 @@ def run(
         out.print(f"{describe(planned.items)}; nothing left to do.")
     page = write_report(chosen, [item.cell for item in planned.items], results, reports)
     out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
-    others = sum(item.state in ("running", "pending", "elsewhere") for item in planned.items)
+    others = sum(item.state in ("running", "pending", "foreign") for item in planned.items)
     elsewhere = others + list(statuses.values()).count("busy")
     if elsewhere:
         follow = command(asked, "status", "--watch")

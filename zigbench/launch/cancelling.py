@@ -8,7 +8,7 @@ import signal
 from collections.abc import Sequence
 
 from zigbench.launch import slurm_status
-from zigbench.launch.jobs import of_others
+from zigbench.launch.jobs import foreign_jobs
 from zigbench.records.folder import RunFolder
 
 
@@ -22,7 +22,7 @@ def cancel(folders: Sequence[RunFolder]) -> list[RunFolder]:
         UnreachableError: SLURM refuses, or does not answer; every run keeps its job.
     """
     found = [(folder, job) for folder in folders if (job := folder.read_job()) and not folder.record.exists()]
-    foreign = of_others([job for _, job in found])
+    foreign = foreign_jobs([job for _, job in found])
     mine = [pair for pair, of_another in zip(found, foreign, strict=True) if not of_another]
     # The scheduler first: only a job that is called off may be forgotten.
     slurm_status.cancel(job["job"] for _, job in mine if job["cluster"] == "slurm")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from zigbench.launch import slurm_status
 from zigbench.launch.job import Job
-from zigbench.launch.retry import Death, goes_on
+from zigbench.launch.retry import JobEnd, should_retry
 from zigbench.preemption import EXIT_REQUEUE
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Status
@@ -23,7 +23,7 @@ MARGIN = 30.0
 """Seconds by which the notice of a time limit may come early."""
 
 
-def settle(job: Job, code: int, notice: float, log: Path) -> None:
+def requeue_or_record(job: Job, code: int, notice: float, log: Path) -> None:
     """Queue the run's job again, or record why not.
 
     Args:
@@ -45,7 +45,7 @@ def settle(job: Job, code: int, notice: float, log: Path) -> None:
         return
     late = slurm_status.persistently(lambda: slurm_status.seconds_left(me)) <= notice + MARGIN
     said = log.read_text(errors="replace") if log.exists() else ""
-    if (code == EXIT_REQUEUE and not late) or goes_on(folder, Death(*_cause(code, said), me, log)):
+    if (code == EXIT_REQUEUE and not late) or should_retry(folder, JobEnd(*_cause(code, said), me, log)):
         slurm_status.persistently(lambda: slurm_status.requeue(me))
 
 
@@ -72,7 +72,7 @@ def main(jobs: Path, code: int, notice: float) -> None:
     paths = JobEnvironment().paths
     job = DelayedSubmission.load(paths.submitted_pickle).function
     assert isinstance(job, Job)
-    settle(job, code, notice, paths.stderr)
+    requeue_or_record(job, code, notice, paths.stderr)
 
 
 if __name__ == "__main__":

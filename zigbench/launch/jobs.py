@@ -10,7 +10,7 @@ from typing import Any
 from zigbench.launch import slurm_status
 
 
-def user() -> str:
+def current_user() -> str:
     """The name of the user that this process belongs to, as the system and SLURM know it; the number of one without."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
@@ -18,7 +18,7 @@ def user() -> str:
         return str(os.getuid())
 
 
-def of_others(jobs: Sequence[Mapping[str, Any]]) -> list[bool]:
+def foreign_jobs(jobs: Sequence[Mapping[str, Any]]) -> list[bool]:
     """Which jobs are another user's, or of a cluster that does not answer here: theirs to ask after and to call off.
 
     Args:
@@ -27,12 +27,12 @@ def of_others(jobs: Sequence[Mapping[str, Any]]) -> list[bool]:
     Raises:
         UnreachableError: SLURM does not say which cluster this is.
     """
-    me = user()
+    me = current_user()
     here = slurm_status.site() if any("site" in job for job in jobs) else None
     return [job.get("user", me) != me or job.get("site", here) != here for job in jobs]
 
 
-def named(job: Mapping[str, Any]) -> str:
+def describe_job(job: Mapping[str, Any]) -> str:
     """A job in words: "job 12_3 of alice on lab"."""
     owner = f" of {job['user']}" if "user" in job else ""
     where = f" on {job['site']}" if job.get("site") else ""

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from zigbench.launch import gpus
 from zigbench.launch.plan import Plan
-from zigbench.launch.retry import Death, goes_on
+from zigbench.launch.retry import JobEnd, should_retry
 from zigbench.records.folder import RunFolder
 from zigbench.spec import Resources
 from zigbench.spec.errors import MachineError
@@ -111,7 +111,7 @@ def run_here(
             if folder is None:
                 raise MachineError(f"a worker died before it took a run:\n{message.text}")
             if message.died:
-                if not wanted(folder) or goes_on(folder, Death("failed", message.text, "this machine")):
+                if not wanted(folder) or should_retry(folder, JobEnd("failed", message.text, "this machine")):
                     waiting.appendleft(folder)
                     yield Event("lost", folder.id, error=message.text)
                 else:

@@ -13,7 +13,7 @@ from zigbench.records.folder import RunFolder, State
 from zigbench.spec import Resources
 from zigbench.suite import Cell
 
-RETRIABLE = ("failed", "oom", "diverged", "timeout", "damaged", "elsewhere")
+RETRIABLE = ("failed", "oom", "diverged", "timeout", "damaged", "foreign")
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from zigbench.launch import slurm_status
-from zigbench.launch.jobs import of_others
-from zigbench.launch.retry import Death, goes_on, job_log
+from zigbench.launch.jobs import foreign_jobs
+from zigbench.launch.retry import JobEnd, job_log, should_retry
 from zigbench.records import cache
 from zigbench.records.folder import RunFolder, State
 from zigbench.records.lock import RunLock
@@ -43,7 +43,7 @@ def states(folders: Sequence[RunFolder]) -> list[State]:
         found[i] = folders[i].state()
         if found[i] == "submitted":
             end = ends.get(job["job"], "")
-            found[i] = _bury(folders[i], job, end) if not end or end in slurm_status.ENDED else "pending"
+            found[i] = record_dead_job(folders[i], job, end) if not end or end in slurm_status.ENDED else "pending"
     return found
 
 
@@ -65,7 +65,7 @@ def _seen(jobs: Sequence[Mapping[str, Any]]) -> list[State | None]:
     seen: list[State | None] = [None] * len(jobs)
     slurm = [i for i, job in enumerate(jobs) if job["cluster"] == "slurm"]
     try:
-        foreign = of_others([jobs[i] for i in slurm])
+        foreign = foreign_jobs([jobs[i] for i in slurm])
         waiting = slurm_status.read_queue() if slurm else None
     except slurm_status.UnreachableError:
         for i in slurm:
@@ -73,7 +73,7 @@ def _seen(jobs: Sequence[Mapping[str, Any]]) -> list[State | None]:
     else:
         for i, of_another in zip(slurm, foreign, strict=True):
             if of_another:
-                seen[i] = "elsewhere"
+                seen[i] = "foreign"
             elif waiting is None:
                 seen[i] = "submitted"
             elif waiting.holds(jobs[i]["job"]):
@@ -86,7 +86,7 @@ def _seen(jobs: Sequence[Mapping[str, Any]]) -> list[State | None]:
     return seen
 
 
-def _bury(folder: RunFolder, job: Mapping[str, Any], end: str) -> State:
+def record_dead_job(folder: RunFolder, job: Mapping[str, Any], end: str) -> State:
     """What a run is at whose job is gone and left no record."""
     grave = folder.path / f".job.{os.getpid()}"
     try:
@@ -97,6 +97,6 @@ def _bury(folder: RunFolder, job: Mapping[str, Any], end: str) -> State:
     if not end or end in GIVEN_UP:
         return "submitted"
     status: Status = "oom" if end in OOM else "timeout" if end in LATE else "failed"
-    if goes_on(folder, Death(status, f"the job ended as {end}", job["job"], job_log(job))):
+    if should_retry(folder, JobEnd(status, f"the job ended as {end}", job["job"], job_log(job))):
         return "submitted"
     return status

@@ -16,7 +16,7 @@ KINDS: dict[Status, str] = {"oom": "OutOfMemory", "timeout": "TimeLimit", "faile
 
 
 @dataclass(frozen=True)
-class Death:
+class JobEnd:
     """How a job ended under its run.
 
     Args:
@@ -32,7 +32,7 @@ class Death:
     log: Path | None = None
 
 
-def goes_on(folder: RunFolder, death: Death) -> bool:
+def should_retry(folder: RunFolder, death: JobEnd) -> bool:
     """Take note of a death; whether the run may go on from its checkpoint.
 
     A run that died twice at the same checkpoint would die there for ever: it gets a record with the status of the
@@ -52,7 +52,7 @@ def goes_on(folder: RunFolder, death: Death) -> bool:
         "checkpoint": here,
         "log": str(death.log) if death.log else None,
     }
-    with folder.deaths.open("a") as file:
+    with folder.job_ends.open("a") as file:
         file.write(json.dumps(line) + "\n")
     if before is None or before["checkpoint"] != here:
         return True
@@ -86,7 +86,7 @@ def last_log(folder: RunFolder) -> Path | None:
 
 def _last(folder: RunFolder) -> dict[str, Any] | None:
     try:
-        lines = folder.deaths.read_text().splitlines()
+        lines = folder.job_ends.read_text().splitlines()
     except FileNotFoundError:
         return None
     for line in reversed(lines):

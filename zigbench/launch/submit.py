@@ -13,7 +13,7 @@ from pathlib import Path
 from zigbench.launch import background, slurm, slurm_status, snapshot
 from zigbench.launch.clusters import Cluster
 from zigbench.launch.job import Job
-from zigbench.launch.jobs import user
+from zigbench.launch.jobs import current_user
 from zigbench.launch.plan import Item, Plan
 from zigbench.launch.reconcile import states
 from zigbench.records.folder import RunFolder
@@ -138,14 +138,14 @@ def _submitted(items: Sequence[Item], retry: frozenset[str]) -> Iterator[None]:
 
 def _files(folder: RunFolder) -> tuple[Path, ...]:
     """What a submission may write or remove."""
-    return folder.spec, folder.job, folder.deaths, folder.record
+    return folder.spec, folder.job, folder.job_ends, folder.record
 
 
 def _note(items: Sequence[Item], jobs: Sequence[str], folder: Path, where: Mapping[str, str]) -> None:
     """Write down in each run's folder which job does it, whose that is, and with what code it was submitted."""
     code = environment()["code"]
     for item, job in zip(items, jobs, strict=True):
-        said = {**where, "user": user(), "job": job, "folder": str(folder), "code": code}
+        said = {**where, "user": current_user(), "job": job, "folder": str(folder), "code": code}
         write_atomically(item.folder.job, (json.dumps(said) + "\n").encode(), durable=False)
 
 

@@ -20,9 +20,9 @@ from zigbench.spec import RunSpec, spec_id
 __all__ = ["SILENCE", "BusyError", "RunFolder", "State"]
 
 State = Literal[
-    "missing", "submitted", "pending", "elsewhere", "running", "ok", "failed", "oom", "diverged", "timeout", "damaged"
+    "missing", "submitted", "pending", "foreign", "running", "ok", "failed", "oom", "diverged", "timeout", "damaged"
 ]  # fmt: skip
-"""What is known of a run. "submitted": begun, and nobody works on it; "pending": its job waits in a queue; "elsewhere":
+"""What is known of a run. "submitted": begun, and nobody works on it; "pending": its job waits in a queue; "foreign":
 its job is another user's or of another cluster, and what became of it can't be asked from here."""
 
 
@@ -70,7 +70,7 @@ class RunFolder:
         return self.path / "job.json"
 
     @property
-    def deaths(self) -> Path:
+    def job_ends(self) -> Path:
         """A line of JSON for each job that died under the run: when, how, at which checkpoint."""
         return self.path / "deaths.jsonl"
 
@@ -88,7 +88,7 @@ class RunFolder:
 
     def forget(self) -> None:
         """Remove the record, for a run that is to be tried again; it goes on from its checkpoint."""
-        for path in (self.job, self.deaths, self.record):
+        for path in (self.job, self.job_ends, self.record):
             path.unlink(missing_ok=True)
 
     def checkpoint(self) -> int:

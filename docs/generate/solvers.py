@@ -13,10 +13,11 @@ import torch
 from generate.words import code, table
 from zigbench.interpolant import GaussianMixture, Interpolant
 from zigbench.report.figures.drawing import canvas, plain_log_ticks, series_style, style
-from zigbench.sampling import SOLVERS, Sampler
+from zigbench.sampling import Sampler
 from zigbench.sampling.convergence import Point, convergence, order
 from zigbench.sampling.product import product
 from zigbench.sampling.product import table as finite
+from zigbench.spec.solvers import SOLVERS
 
 STEPS = (4, 8, 16, 32, 64, 128, 256)
 MARKERS = "osD^vP*Xph<>"
@@ -25,11 +26,11 @@ MARKERS = "osD^vP*Xph<>"
 def orders() -> str:
     """Error against network evaluations for every fixed-step solver on the straight path, drawn and tabled."""
     found: dict[str, tuple[Point, ...]] = {}
-    for solver in SOLVERS:
-        if solver != "dopri5":
+    for name, solver in SOLVERS.items():
+        if solver.evaluations is not None:
             # The last step of a stochastic solver would otherwise be one without noise, of another order.
-            options = {"last_step": "none"} if solver in ("euler-maruyama", "stochastic-heun") else {}
-            found[solver] = convergence(Sampler(solver=solver, **options), Interpolant("linear"), STEPS)
+            options = {"last_step": "none"} if "last_step" in solver.options else {}
+            found[name] = convergence(Sampler(solver=name, **options), Interpolant("linear"), STEPS)
     rows = (
         (code(solver), f"{order(points[-3:]):.2f}", *(f"{point.error:.1e}" for point in points))
         for solver, points in found.items()

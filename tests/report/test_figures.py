@@ -17,14 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from zigbench import sampling, scan
-from zigbench.interpolant import Interpolant
-from zigbench.report import evaluations, figures
+from zigbench import scan
+from zigbench.report import figures
 from zigbench.report.figures import Point, catalogue, training, trends
 from zigbench.report.figures.drawing import spread
 from zigbench.report.results import Results, join
 from zigbench.report.statistics import Effect, Estimate
-from zigbench.spec import SamplerSpec
 from zigbench.suite import Axis, grid
 
 
@@ -170,18 +168,6 @@ def test_gallery_draws_what_the_suite_names(results: Results) -> None:
     assert "zigzag: 1 " in drawn["schemes"].drawn().alternative
     # The sampler is Euler's with 50 steps and no guidance: 50 evaluations.
     assert "euler · sweep-1: 50 " in drawn["evaluations"].drawn().alternative
-
-
-@pytest.mark.parametrize("solver", sorted(evaluations.EVALUATIONS))
-def test_evaluations_are_those_the_solvers_take(solver: str) -> None:
-    for guidance in (1.0, 2.0):
-        spec = SamplerSpec(solver=solver, steps=7, guidance=guidance)
-        sampler = sampling.Sampler(solver=solver, steps=7, guidance=guidance)
-        assert evaluations.network_evaluations(spec) == sampling.network_evaluations(sampler, Interpolant())
-
-
-def test_evaluations_of_an_adaptive_solver_are_unknown() -> None:
-    assert evaluations.network_evaluations(SamplerSpec(solver="dopri5")) is None
 
 
 def test_gallery_says_why_a_figure_is_not_there(results: Results) -> None:

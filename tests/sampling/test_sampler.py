@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import get_args
 
 import pytest
 import torch
@@ -11,7 +10,6 @@ import torch
 from zigbench.interpolant import PATHS, PREDICTIONS, GaussianMixture, Interpolant
 from zigbench.sampling import (
     SDE_SOLVERS,
-    SOLVERS,
     Counted,
     Sampler,
     network_evaluations,
@@ -19,15 +17,27 @@ from zigbench.sampling import (
     starting_noise,
 )
 from zigbench.spec import SamplerSpec
+from zigbench.spec import solvers as table
 
 
 def never(x, t, *, label=None, context=None):
     raise AssertionError("the network was called")
 
 
-def test_the_spec_names_the_same_solvers():
-    assert get_args(SamplerSpec.model_fields["solver"].annotation) == SOLVERS
+def test_the_spec_and_the_sampler_have_the_same_defaults():
     assert Sampler(**SamplerSpec().model_dump(exclude_none=True)) == Sampler()
+
+
+@pytest.mark.parametrize("solver", [name for name, solver in table.SOLVERS.items() if solver.evaluations is not None])
+def test_evaluations_are_those_the_solvers_take(solver: str):
+    for guidance in (1.0, 2.0):
+        spec = SamplerSpec(solver=solver, steps=7, guidance=guidance)
+        sampler = Sampler(solver=solver, steps=7, guidance=guidance)
+        assert spec.network_evaluations == network_evaluations(sampler, Interpolant())
+
+
+def test_evaluations_of_an_adaptive_solver_are_unknown():
+    assert SamplerSpec(solver="dopri5").network_evaluations is None
 
 
 @pytest.mark.parametrize(

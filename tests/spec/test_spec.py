@@ -125,6 +125,7 @@ def test_a_curve_of_clips_may_have_parameters():
         ({"backbone__patch": 3}, "backbone.patch", "patches that do: 1, 2, 4, 8"),
         ({"backbone__config__curve": "sweep"}, "backbone.config.curve", "is stated as scan.curve"),
         ({"position": "nowhere"}, "position", "learned"),
+        ({"sampler__solver": "huen"}, "sampler.solver", "did you mean 'heun'?"),
         ({"seed": -1}, "seed", "-1"),
     ],
 )
@@ -193,11 +194,10 @@ def test_the_options_of_paths_and_times_are_those_their_members_have():
 
     from zigbench.interpolant import Interpolant
     from zigbench.interpolant.path import MEMBERS
-    from zigbench.spec.sections import PATH_OPTIONS, TIME_OPTIONS
+    from zigbench.spec.sections.interpolant import PATHS, TIMES
 
-    for name, member in MEMBERS.items():
-        assert PATH_OPTIONS.get(name, ()) == tuple(field.name for field in fields(member))
-    for name, options in TIME_OPTIONS.items():
+    assert {name: tuple(field.name for field in fields(member)) for name, member in MEMBERS.items()} == PATHS
+    for name, options in TIMES.items():
         time = Interpolant(time=name).time
         assert options == tuple(field.name for field in fields(time))
 

@@ -17,6 +17,9 @@ FILE = "protocols.json"
 class Protocol(Spec):
     """The conditions of one metric of one run. What does not bear on the metric is None.
 
+    A key that a later version adds is declared with :func:`zigbench.spec.later_key`, so that what was measured before
+    keeps its hash; of the keys below, which were there from the start, the hash holds the None too.
+
     The run's seed is no part of it: runs that differ in their seed alone are measured alike. The indices of the
     samples are, since sample i of a run is a function of its seed and of i.
 

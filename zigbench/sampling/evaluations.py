@@ -9,6 +9,7 @@ from torch import Tensor
 
 from zigbench.interpolant.interpolant import Interpolant, Model
 from zigbench.sampling.sampler import Sampler
+from zigbench.spec.solvers import SOLVERS
 
 
 @dataclass
@@ -34,8 +35,8 @@ def network_evaluations(sampler: Sampler, interpolant: Interpolant) -> int:
     Raises:
         ValueError: dopri5, whose count depends on the network.
     """
-    if sampler.solver == "dopri5":
-        raise ValueError("dopri5 chooses its steps by the network; count them with Counted(model)")
+    if SOLVERS[sampler.solver].evaluations is None:
+        raise ValueError(f"{sampler.solver} chooses its steps by the network; count them with Counted(model)")
     network = Counted(lambda x, t, *, label=None, context=None: x)
     label = torch.zeros(1, dtype=torch.int64)
     sampler(network, interpolant, torch.zeros(1, 1, 1, 1), label=label, generator=[0])

@@ -17,13 +17,14 @@ from zigbench.sampling.diffusion import Diffusion
 from zigbench.sampling.field import Field
 from zigbench.sampling.guidance import Guidance
 from zigbench.sampling.random import Increments, increments
+from zigbench.spec import solvers
 
-ODE_SOLVERS = (*ode.STEPS, "dopri5", *log_snr.SOLVERS)
-"""Deterministic solvers."""
-SDE_SOLVERS = (*sde.STEPS, "ddpm")
-"""Stochastic solvers."""
-SOLVERS = (*ODE_SOLVERS, *SDE_SOLVERS)
+SOLVERS = tuple(solvers.SOLVERS)
 """All solvers."""
+ODE_SOLVERS = tuple(name for name, solver in solvers.SOLVERS.items() if solver.kind == "ode")
+"""Deterministic solvers."""
+SDE_SOLVERS = tuple(name for name, solver in solvers.SOLVERS.items() if solver.kind == "sde")
+"""Stochastic solvers."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,7 @@ class Sampler:
         check_steps(self.steps)
         self._guidance()
         object.__setattr__(self, "cutoff", as_cutoff(self.cutoff))
-        self._only(tuple(sde.STEPS), "diffusion", "diffusion_scale", "last_step")
-        self._only(("dopri5",), "rtol", "atol")
+        self._check_options()
         self._diffusion()
         choose("last step", self._last_step(), dict.fromkeys(sde.LAST_STEPS))
         for name in ("rtol", "atol"):
@@ -115,8 +115,8 @@ class Sampler:
 
     def grid(self, interpolant: Interpolant) -> list[float]:
         """The times of this sampler's steps along ``interpolant``, from noise to data."""
-        named = "log-snr" if self.solver.startswith("dpm-solver") else "uniform"
-        times = grid.resolve(interpolant, self.steps, named if self.times is None else self.times)
+        usual = solvers.SOLVERS[self.solver].times
+        times = grid.resolve(interpolant, self.steps, usual if self.times is None else self.times)
         if self.solver in ("dpm-solver-1", "dpm-solver-2"):
             times = grid.leave_pure_noise(interpolant, times)
         return times
@@ -153,14 +153,13 @@ class Sampler:
     def _last_step(self) -> str:
         return self.last_step or "mean"
 
-    def _only(self, solvers: Sequence[str], *names: str) -> None:
-        """Check that the options are given for these solvers only."""
-        for name in names:
+    def _check_options(self) -> None:
+        """Check that no option is given that the solver does not have."""
+        for name, owners in solvers.OWNERS.items():
             value = getattr(self, name)
-            if value is not None and self.solver not in solvers:
+            if value is not None and self.solver not in owners:
                 raise ValueError(
-                    f"{name} {value!r} has no meaning for the solver {self.solver!r}; "
-                    f"it belongs to {', '.join(solvers)}"
+                    f"{name} {value!r} has no meaning for the solver {self.solver!r}; it belongs to {', '.join(owners)}"
                 )
 
 

@@ -5,25 +5,38 @@ configs (without importing torch), fills every default and checks the parts agai
 the hash of that resolved form: two specs that mean the same run have the same id however they were written.
 """
 
-from zigbench.spec.base import NOT_IDENTITY, Position, Positive, Share, Spec, Unit, canonical_json
+from zigbench.spec.base import (
+    LATER,
+    NOT_IDENTITY,
+    Above,
+    OneOf,
+    Position,
+    Positive,
+    Share,
+    Spec,
+    Unit,
+    canonical_json,
+    later_key,
+)
 from zigbench.spec.cost import Cost
 from zigbench.spec.faults import read
 from zigbench.spec.geometry import Geometry
 from zigbench.spec.plugins import LIFTED, BackboneConfig, BackboneSpec, DataConfig, DataSpec
+from zigbench.spec.resources import Resources
 from zigbench.spec.run import RunSpec, spec_id
 from zigbench.spec.sections import (
     EfficiencySpec,
     EvaluationSpec,
     InterpolantSpec,
     OptimizerSpec,
-    Resources,
     SamplerSpec,
     ScanSpec,
     TrainingSpec,
 )
 
 __all__ = [
-    "LIFTED", "NOT_IDENTITY", "BackboneConfig", "BackboneSpec", "Cost", "DataConfig", "DataSpec", "EfficiencySpec",
-    "EvaluationSpec", "Geometry", "InterpolantSpec", "OptimizerSpec", "Position", "Positive", "Resources", "RunSpec",
-    "SamplerSpec", "ScanSpec", "Share", "Spec", "TrainingSpec", "Unit", "canonical_json", "read", "spec_id",
+    "LATER", "LIFTED", "NOT_IDENTITY", "Above", "BackboneConfig", "BackboneSpec", "Cost", "DataConfig", "DataSpec",
+    "EfficiencySpec", "EvaluationSpec", "Geometry", "InterpolantSpec", "OneOf", "OptimizerSpec", "Position", "Positive",
+    "Resources", "RunSpec", "SamplerSpec", "ScanSpec", "Share", "Spec", "TrainingSpec", "Unit", "canonical_json",
+    "later_key", "read", "spec_id",
 ]  # fmt: skip

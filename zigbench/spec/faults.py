@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -68,6 +69,9 @@ def _faults(detail: ErrorDetails, raw: Mapping[str, Any], root: type[BaseModel])
         path = LIFTED[loc[-1]]
     elif detail["type"] == "missing":
         problem = "is required"
+    elif detail["type"] == "literal_error":
+        near = nearest(str(detail["input"]), re.findall("'([^']*)'", detail["ctx"]["expected"]))
+        hint = f"did you mean {near!r}?" if near else ""
     return (Fault(path, given, problem, hint),)
 
 

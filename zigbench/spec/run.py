@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from zigbench.spec import registry
-from zigbench.spec.base import Position, Spec, canonical_json
+from zigbench.spec.base import NOT_IDENTITY, Position, Spec, canonical_json, is_marked
 from zigbench.spec.faults import read
 from zigbench.spec.geometry import Geometry
 from zigbench.spec.overrides import Fault, SpecError, merge, nest
@@ -155,7 +155,7 @@ class RunSpec(Spec):
 
         Fields marked :data:`NOT_IDENTITY` are left out.
         """
-        return spec_id(self.resolved())
+        return _hash(type(self), self.resolved())
 
     @property
     def geometry(self) -> Geometry:
@@ -165,7 +165,11 @@ class RunSpec(Spec):
 
 def spec_id(resolved: Mapping[str, Any]) -> str:
     """Identity of a resolved spec given as JSON values."""
-    return hashlib.sha256(canonical_json(_identity(RunSpec, resolved)).encode()).hexdigest()[:16]
+    return _hash(RunSpec, resolved)
+
+
+def _hash(model: type[RunSpec], resolved: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(_identity(model, resolved)).encode()).hexdigest()[:16]
 
 
 def _identity(model: type[BaseModel], resolved: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,7 +188,7 @@ def _marks(model: type[BaseModel]) -> tuple[frozenset[str], dict[str, type[BaseM
     marked, parts = set(), {}
     for name, field in model.model_fields.items():
         part = field.annotation
-        if isinstance(field.json_schema_extra, dict) and not field.json_schema_extra.get("identity", True):
+        if is_marked(model, name, NOT_IDENTITY):
             marked.add(name)
         elif isinstance(part, type) and issubclass(part, BaseModel) and any(_marks(part)):
             parts[name] = part

@@ -9,7 +9,6 @@ import numpy as np
 
 from zigbench import scan
 from zigbench.report import fields, figures, formatting, results
-from zigbench.report.evaluations import network_evaluations
 from zigbench.report.figures import Asked, NoFigureError, Point, ask
 from zigbench.report.results import SEED, Results, Run
 from zigbench.report.speed import figures as speed_figures
@@ -161,7 +160,7 @@ def evaluations(found: Results) -> Asked:
     series: dict[str, list[Point]] = {}
     for arm, run in _first_runs(found).items():
         sampler, known = run.cell.spec.sampler, measured.get(arm)
-        count = known.mean if known is not None and known.n else network_evaluations(sampler)
+        count = known.mean if known is not None and known.n else sampler.network_evaluations
         if count is not None:
             label = " · ".join([sampler.solver, *_others(found, run, "sampler")])
             series.setdefault(label, []).append(Point(arm, float(count), scores[arm]))

@@ -13,7 +13,6 @@ from typing import Any
 import pandas as pd
 
 from zigbench.records.record import Record
-from zigbench.report.evaluations import network_evaluations
 from zigbench.report.figures.speed import APART, Rounds, Spot
 from zigbench.report.results import SEED, Results, Run
 from zigbench.suite import Axis
@@ -76,7 +75,7 @@ DIALS: Mapping[str, Dial] = {
     ),
     "throughput_sampling": Dial(
         "Network evaluations",
-        lambda run: network_evaluations(run.cell.spec.sampler),
+        lambda run: run.cell.spec.sampler.network_evaluations,
         ("sampler",),
         "From {} to {} network evaluations",
         "−1 where the cost is in proportion, nearer to 0 where something else takes the time",

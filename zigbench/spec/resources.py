@@ -1,0 +1,50 @@
+"""The resources of a run: how it is computed, not what, and so outside its identity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from zigbench.spec.base import Positive, Spec
+from zigbench.spec.faults import read
+
+
+class Resources(Spec):
+    """What a run may use: how it is computed, not what, and so outside its identity.
+
+    Args:
+        gpus: GPUs a node.
+        cpus: cores a process.
+        memory_gb: memory a node.
+        hours: time that one job asks for; a run that needs longer goes on in the next.
+        partition: of a cluster; None for the profile's, or the cluster's own.
+        nodes: nodes that train the run together.
+        tasks: processes a node; None for one a GPU, or one where there is none.
+        exclusive: have the node to itself, in a process of its own, and be ended after ``hours``: for what is timed.
+    """
+
+    gpus: Annotated[int, Field(ge=0)] = 0
+    cpus: Positive = 1
+    memory_gb: Annotated[float, Field(gt=0)] = 4.0
+    hours: Annotated[float, Field(gt=0)] = 1.0
+    partition: str | None = None
+    nodes: Positive = 1
+    tasks: Positive | None = None
+    exclusive: bool = False
+
+    @property
+    def processes(self) -> int:
+        """Processes a node."""
+        return self.tasks or max(1, self.gpus)
+
+    def override(self, changes: Mapping[str, Any]) -> Resources:
+        """A copy with some of the fields changed.
+
+        Raises:
+            SpecError: lists every fault, with paths that begin with ``resources``.
+        """
+        if not changes:
+            return self
+        return read(Resources, {**self.model_dump(), **changes}, at="resources")

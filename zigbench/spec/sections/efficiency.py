@@ -1,0 +1,43 @@
+"""The timing of a run whose task is ``efficiency``: what is timed, in which arithmetic, how long."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from zigbench.spec.base import Above, Positive, Spec
+
+
+class EfficiencySpec(Spec):
+    """What is timed, in which arithmetic, and how long; part of runs whose task is ``efficiency``.
+
+    Args:
+        mode: a forward pass without gradients; a forward and a backward pass; or drawing samples with the spec's
+            sampler, whose steps set the number of network evaluations.
+        batch: samples a call.
+        precision: of activations and matrix products. For training the weights stay float32 and the rest is autocast;
+            otherwise the weights are converted too.
+        compile: compile the network.
+        cuda_graphs: replay each network evaluation as a captured graph; for GPUs, and not for training.
+        device: kind of device that the run is for, and fails without; None for whatever there is.
+        seconds: time given to the timed calls, once their time is steady.
+        memory_gb: take the device as having so many GiB; None for all that it has.
+        largest: what to search the largest of where the run does not fit.
+    """
+
+    mode: Literal["inference", "training", "sampling"] = "inference"
+    batch: Positive = 1
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    compile: bool = False
+    cuda_graphs: bool = False
+    device: Literal["cpu", "cuda"] | None = None
+    seconds: Above = 1.0
+    memory_gb: Above | None = None
+    largest: Literal["patches", "batch"] | None = None
+
+    @model_validator(mode="after")
+    def _graphs_without_gradients(self) -> Self:
+        if self.cuda_graphs and self.mode == "training":
+            raise ValueError("cuda_graphs are for inference and sampling; leave them out of mode 'training'")
+        return self

@@ -1,0 +1,50 @@
+"""The evaluation of a run: metrics, samples, references and intervals."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from zigbench.spec import registry
+from zigbench.spec.base import Positive, Spec
+
+
+class EvaluationSpec(Spec):
+    """What is measured after training, and on what.
+
+    Args:
+        metrics: names of registered metrics.
+        samples: generated samples that the metrics of generation are computed on.
+        batch: samples the network maps at once.
+        preview: first samples kept for pictures.
+        held_out: triples (image, noise, t) of the held-out loss.
+        reference: images the samples are compared with: a split of the data (of latents, the pictures they were made
+            of; ``train-decoded`` for what they decode to), or the path of a file of statistics.
+        bootstrap: resamples behind an interval; 0 for none.
+    """
+
+    metrics: tuple[str, ...] = ()
+    samples: Positive = 5_000
+    batch: Positive = 100
+    preview: Annotated[int, Field(ge=0)] = 64
+    held_out: Positive = 1_024
+    reference: str = "train"
+    bootstrap: Annotated[int, Field(ge=0)] = 100
+
+    @field_validator("reference")
+    @classmethod
+    def _readable(cls, reference: str) -> str:
+        if reference.removesuffix("-decoded") not in ("train", "held-out") and not reference.endswith(".npz"):
+            raise ValueError(
+                "a reference is train, held-out, train-decoded, held-out-decoded, or the path of a file of statistics "
+                "that ends in .npz"
+            )
+        return reference
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            registry.metrics.get(name)
+        return names

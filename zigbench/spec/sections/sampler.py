@@ -1,0 +1,68 @@
+"""The sampler of a run: solver, steps, guidance and the options of a solver."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from zigbench.spec.base import Above, OneOf, Positive, Spec, Unit
+from zigbench.spec.solvers import OWNERS, SOLVERS
+
+
+class SamplerSpec(Spec):
+    """How samples are drawn: solver, steps, guidance; see :class:`zigbench.sampling.Sampler`.
+
+    Args:
+        solver: of the probability-flow ODE or the SDE; dopri5 chooses its own steps.
+        steps: steps of the fixed grid.
+        guidance: classifier-free guidance scale; 1 is none.
+        guidance_interval: (first, last) time of guiding.
+        guidance_channels: guide only the first so many channels, as DiT and SiT did; None for all.
+        diffusion: form of w(t), for Euler–Maruyama and stochastic Heun.
+        diffusion_scale: factor of w(t), for the same.
+        last_step: how the last interval is taken, for the same.
+        times: the grid of times, where it is not the solver's own.
+        rtol, atol: tolerances of dopri5.
+    """
+
+    solver: Annotated[str, OneOf(SOLVERS)] = "euler"
+    steps: Positive = 50
+    guidance: Annotated[float, Field(ge=0.0)] = 1.0
+    guidance_interval: tuple[Unit, Unit] | None = None
+    guidance_channels: Positive | None = None
+    diffusion: (
+        Literal["constant", "sbdm", "sigma", "linear", "decreasing", "increasing-decreasing"] | None
+    ) = None  # fmt: skip
+    diffusion_scale: Above | None = None
+    last_step: Literal["none", "mean", "tweedie", "euler"] | None = None
+    times: Literal["uniform", "log-snr"] | None = None
+    rtol: Above | None = None
+    atol: Above | None = None
+
+    @model_validator(mode="after")
+    def _check_options(self) -> Self:
+        for name, solvers in OWNERS.items():
+            if getattr(self, name) is not None and self.solver not in solvers:
+                raise ValueError(f"{name} has no meaning for solver {self.solver!r}; it is for {', '.join(solvers)}")
+        return self
+
+    @field_validator("guidance_interval")
+    @classmethod
+    def _in_order(cls, interval: tuple[float, float] | None) -> tuple[float, float] | None:
+        if interval is not None and interval[0] > interval[1]:
+            raise ValueError("its first time lies after its last")
+        return interval
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is set beyond solver, steps and guidance, as JSON values."""
+        return self.model_dump(mode="json", exclude_none=True, exclude={"solver", "steps", "guidance"})
+
+    @property
+    def network_evaluations(self) -> int | None:
+        """Network evaluations of one sample, guidance counted twice; None where the spec does not fix the number."""
+        solver = SOLVERS[self.solver]
+        if solver.evaluations is None or self.guidance_interval not in (None, (0.0, 1.0)):
+            return None
+        return (solver.evaluations * self.steps - solver.last_step_saves) * (1 if self.guidance == 1 else 2)

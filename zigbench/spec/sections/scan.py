@@ -1,0 +1,33 @@
+"""The scan of a run: the curve that a network follows, and how many of its symmetries."""
+
+from __future__ import annotations
+
+from pydantic import field_validator
+
+from zigbench.spec import registry
+from zigbench.spec.base import Positive, Spec
+
+
+class ScanSpec(Spec):
+    """Order in which the patches are visited: layer i uses variant i % schemes of the curve.
+
+    Args:
+        curve: a registered scan curve, its parameters in brackets (``blocked[size=8]``).
+        schemes: how many of the curve's eight symmetries the layers take in turn.
+    """
+
+    curve: str = "zigzag"
+    schemes: Positive = 8
+
+    @field_validator("curve")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        base = name.partition("[")[0]
+        if base not in registry.volumes.names():
+            registry.curves.get(base)
+        return name
+
+    @property
+    def label(self) -> str:
+        """``curve-n``, as in the published tables."""
+        return f"{self.curve}-{self.schemes}"

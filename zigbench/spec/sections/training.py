@@ -1,0 +1,50 @@
+"""The training of a run: its length, its arithmetic, its averages, its checkpoints and its log."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from zigbench.spec.base import NOT_IDENTITY, Positive, Share, Spec
+
+
+class TrainingSpec(Spec):
+    """Length and arithmetic of the training, what is averaged, what is kept.
+
+    Args:
+        steps: optimizer steps.
+        batch: images a step, over all processes and accumulated parts together.
+        accumulate: parts that a process computes its share of a step's batch in.
+        ema: decay of the averaged weights, in [0, 1).
+        ema_std: where given, averages with a power function of this relative width instead (Karras et al. 2024).
+        precision: of matrix products and activations; weights and averages are always float32.
+        compile: compile the network (rounds differently, hence part of a run's identity).
+        distribution: whether each process holds the whole network or a shard of it.
+        on_divergence: stop, or go back to the last multiple of ``rewind_every`` steps and halve the rate.
+        rewind_every: steps between the points one can go back to.
+        activation_checkpointing: recompute each block's activations in the backward pass.
+        checkpoint_seconds: time between checkpoints.
+        checkpoint_every: steps between checkpoints, beside those by time.
+        keep_every: checkpoints at multiples of so many steps are never removed.
+        log_every: steps a line of the log; None for about a thousand lines in all.
+        sinks: where the log goes beside ``log.jsonl``, with the extra ``track``; what Weights & Biases gets stays on
+            this machine where ``WANDB_MODE=offline`` is set.
+    """
+
+    steps: Positive = 400_000
+    batch: Positive = 160
+    accumulate: Positive = 1
+    ema: Share = 0.9999
+    ema_std: Annotated[float, Field(gt=0.0, lt=0.28)] | None = None
+    precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
+    compile: bool = False
+    distribution: Literal["replicated", "sharded"] = "replicated"
+    on_divergence: Literal["stop", "rewind"] = "stop"
+    rewind_every: Positive = 1_000
+    activation_checkpointing: bool = Field(default=False, json_schema_extra=NOT_IDENTITY)
+    checkpoint_seconds: float = Field(default=60.0, gt=0.0, json_schema_extra=NOT_IDENTITY)
+    checkpoint_every: Positive | None = Field(default=None, json_schema_extra=NOT_IDENTITY)
+    keep_every: Positive | None = Field(default=None, json_schema_extra=NOT_IDENTITY)
+    log_every: Positive | None = Field(default=None, json_schema_extra=NOT_IDENTITY)
+    sinks: tuple[Literal["tensorboard", "wandb"], ...] = Field(default=(), json_schema_extra=NOT_IDENTITY)

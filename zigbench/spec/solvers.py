@@ -1,0 +1,56 @@
+"""The table of solvers: what planning, sampling, reporting and the documentation know of each, without torch.
+
+A solver's steps are in :mod:`zigbench.sampling`, under the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A row of the table.
+
+    Attributes:
+        kind: of the equation it follows: the probability-flow ODE or the SDE, whose noise it draws.
+        evaluations: network evaluations a step, without guidance; None for one that chooses its own steps.
+        last_step_saves: so many fewer in the last step.
+        times: the grid of times unless another is given.
+        options: keys of the sampler that have a meaning for it, beyond steps, guidance and times.
+    """
+
+    kind: Literal["ode", "sde"]
+    evaluations: int | None = 1
+    last_step_saves: int = 0
+    times: Literal["uniform", "log-snr"] = "uniform"
+    options: tuple[str, ...] = ()
+
+
+NOISE = ("diffusion", "diffusion_scale", "last_step")
+TOLERANCES = ("rtol", "atol")
+
+SOLVERS: Mapping[str, Solver] = {
+    "euler": Solver("ode"),
+    "heun": Solver("ode", evaluations=2),
+    "midpoint": Solver("ode", evaluations=2),
+    "rk4": Solver("ode", evaluations=4),
+    "dopri5": Solver("ode", evaluations=None, options=TOLERANCES),
+    "ddim": Solver("ode"),
+    "dpm-solver-1": Solver("ode", times="log-snr"),
+    "dpm-solver-2": Solver("ode", evaluations=2, last_step_saves=1, times="log-snr"),
+    "dpm-solver++-1": Solver("ode", times="log-snr"),
+    "dpm-solver++-2": Solver("ode", times="log-snr"),
+    "euler-maruyama": Solver("sde", options=NOISE),
+    "stochastic-heun": Solver("sde", evaluations=2, last_step_saves=1, options=NOISE),
+    "ddpm": Solver("sde"),
+}
+"""All solvers by name."""
+
+OWNERS: Mapping[str, tuple[str, ...]] = {
+    option: tuple(name for name, solver in SOLVERS.items() if option in solver.options)
+    for option in (*NOISE, *TOLERANCES)
+}
+"""The solvers that each option has a meaning for."""

@@ -244,7 +244,7 @@ curves: Registry[Any] = Registry("scan curve", "zigbench.curves", home="zigbench
 volumes: Registry[Any] = Registry("3D scan curve", "zigbench.curves_3d", home="zigbench.scan")
 data: Registry[Any] = Registry("data set", "zigbench.data")
 suites: Registry[Any] = Registry("suite", "zigbench.suites")
-metrics: Registry[Any] = Registry("metric", "zigbench.metrics")
+metrics: Registry[Any] = Registry("metric", "zigbench.metrics", home="zigbench.evaluation.metrics.catalogue")
 releases: Registry[Any] = Registry("release", "zigbench.releases")
 diagnostics: Registry[Any] = Registry("diagnostic", "zigbench.diagnostics")
 inspections: Registry[Any] = Registry("inspection", "zigbench.inspections")

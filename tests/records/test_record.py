@@ -17,7 +17,6 @@ from zigbench.records.record import (
     Record,
     code_of,
     environment,
-    write_atomically,
 )
 from zigbench.spec import spec_id
 
@@ -90,15 +89,6 @@ def test_a_binary_file_is_damaged(tmp_path):
     (tmp_path / "record.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DamagedRecordError, match="not text"):
         Record.read(tmp_path / "record.json")
-
-
-def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path):
-    target = tmp_path / "file"
-    write_atomically(target, b"old")
-    with pytest.raises(TypeError):
-        write_atomically(target, "not bytes")  # type: ignore[arg-type]
-    assert target.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_the_environment_names_code_and_machine():

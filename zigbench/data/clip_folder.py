@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from zigbench.data.pictures import UnreadablePictureError
 from zigbench.data.samples import Sample, digest_of
 from zigbench.data.split import Batch, Indices, Split, Visit, choose
 from zigbench.data.stretches import starts
+from zigbench.spec.files import sha256
 
 
 class ClipFolder:
@@ -102,7 +102,7 @@ class ClipSplit:
         self.resident = all(clip.pixels is not None for clip in clips)
         how = f"{config.resolution} {config.frames} {config.channels} {config.filter}"
         labels = [] if label is None else label.tolist()
-        self.content_hash = hashlib.sha256(f"{how} {[clip.digest for clip in clips]} {labels}".encode()).hexdigest()
+        self.content_hash = sha256(f"{how} {[clip.digest for clip in clips]} {labels}")
 
     def __len__(self) -> int:
         return len(self.clips)

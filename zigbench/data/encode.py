@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from zigbench.data.autoencoder import Autoencoder, TextEncoder
 from zigbench.data.pictures import Filter, UnreadablePictureError, read_picture
 from zigbench.data.samples import Content, Sample, digest_of
 from zigbench.data.shards import write_shard
+from zigbench.spec.files import sha256
 
 CERTAIN = -30.0
 """Log-variance of a latent that was taken as it is: the smallest that the autoencoder itself gives."""
@@ -101,7 +101,7 @@ class Job:
     def key(self, order: str) -> str:
         """Hash of what the shard depends on: how it is made, its samples and their labels and captions."""
         told = [(sample.name, sample.captions) for sample in self.samples]
-        return hashlib.sha256(repr((order, told, self.labels)).encode()).hexdigest()
+        return sha256(repr((order, told, self.labels)))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ from zigbench.data.pictures import UnreadablePictureError, read_picture
 from zigbench.data.samples import MissingDataError, Sample, digest_of
 from zigbench.data.sources import samples_of
 from zigbench.data.split import Batch, Indices, Split, TensorSplit, choose
+from zigbench.spec.files import sha256
 
 RESIDENT = 4 * 2**30
 """Bytes of pixels that are kept in memory; a larger set is read from disk as it is asked for."""
@@ -139,7 +139,7 @@ class _OnDisk:
         self.config = config
         how = f"{config.resolution} {config.channels} {config.filter}"
         labels = [] if label is None else label.tolist()
-        self.content_hash = hashlib.sha256(f"{how} {digests} {labels}".encode()).hexdigest()
+        self.content_hash = sha256(f"{how} {digests} {labels}")
 
     def __len__(self) -> int:
         return len(self.samples)

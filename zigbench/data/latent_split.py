@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 from zigbench.data.split import Batch, Indices, Visit
 from zigbench.data.stretches import starts
 from zigbench.data.words import words
+from zigbench.spec.files import sha256
 from zigbench.spec.rng import derive_seed
 
 
@@ -71,7 +71,7 @@ class LatentSplit:
         hashes = [{part: told["sha256"] for part, told in shard["files"].items()} for shard in shards]
         told = [hashes, scale, shift, labelled, text] + ([] if frames is None else [frames])
         facts = json.dumps(told, sort_keys=True)
-        self.content_hash = hashlib.sha256(facts.encode()).hexdigest()
+        self.content_hash = sha256(facts)
 
     def __len__(self) -> int:
         return int(self._starts[-1])

@@ -8,7 +8,6 @@ tell whether they measure on the same pictures.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from PIL import Image
 
 from zigbench.data.pictures import from_array
 from zigbench.data.samples import Content, MissingDataError, Sample, digest_of
-from zigbench.records.record import write_atomically
+from zigbench.spec.files import sha256, write_atomically
 
 SAMPLED = 256
 """Pictures whose content is compared."""
@@ -72,7 +71,7 @@ def write(path: Path, found: dict[str, Any]) -> None:
 
 def chosen(samples: Sequence[Sample]) -> list[Sample]:
     """Those with the smallest SHA-256 of their names: the same ones wherever the names are the same."""
-    return sorted(samples, key=lambda sample: hashlib.sha256(sample.name.encode()).digest())[:SAMPLED]
+    return sorted(samples, key=lambda sample: sha256(sample.name))[:SAMPLED]
 
 
 def wrong_sizes(samples: Sequence[Sample], least: int, square: bool) -> list[str]:

@@ -7,8 +7,6 @@ are held out here too, so no held-out clip shows a digit that trains.
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import torch
 
@@ -16,6 +14,7 @@ from zigbench.data.config import DIGIT, MovingDigitsConfig
 from zigbench.data.digits import Digits, DigitsConfig
 from zigbench.data.split import Batch, Indices, Split, TensorSplit, choose
 from zigbench.data.words import words
+from zigbench.spec.files import sha256
 from zigbench.spec.rng import derive_seed
 
 VERSION = 1
@@ -69,7 +68,7 @@ class MovingSplit:
         self.count = count
         self._seed = derive_seed(config.seed, "moving digits", which)
         facts = (VERSION, digits.content_hash, config.model_dump(mode="json"), which, count)
-        self.content_hash = hashlib.sha256(repr(facts).encode()).hexdigest()
+        self.content_hash = sha256(repr(facts))
 
     def __len__(self) -> int:
         return self.count

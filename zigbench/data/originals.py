@@ -7,7 +7,6 @@ another than the one encoded is refused.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from zigbench.data.samples import Content, MissingDataError, digest_of
 from zigbench.data.shards import DamagedDataError
 from zigbench.data.sources import samples_of
 from zigbench.data.stretches import starts
+from zigbench.spec.files import sha256
 
 FOLDER = "ZIGBENCH_PICTURES"
 """Environment variable that names the folder of the pictures, where it has moved since the latents were made."""
@@ -55,7 +55,7 @@ class Originals:
         self.resolution = resolution
         self.filter: Filter = filter
         self.treatment = f"original pictures, cropped to the square, {filter} to {resolution}×{resolution}"
-        self.content_hash = hashlib.sha256(f"{resolution} {filter} ".encode() + digests.tobytes()).hexdigest()
+        self.content_hash = sha256(f"{resolution} {filter} ".encode() + digests.tobytes())
 
     def __len__(self) -> int:
         return len(self.contents)
@@ -104,7 +104,7 @@ class OriginalClips(Originals):
             f"{frames} consecutive frames of the original clips, cropped to the square, {filter} to "
             f"{resolution}×{resolution}"
         )
-        self.content_hash = hashlib.sha256(f"{self.content_hash} {frames}".encode()).hexdigest()
+        self.content_hash = sha256(f"{self.content_hash} {frames}")
 
     def _read(self, row: int) -> np.ndarray:
         clip = read_clip(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
@@ -18,6 +17,7 @@ from zigbench.data.encode_clips import ClipEncoder
 from zigbench.data.folder import class_names, held_out_by_content, refuse_too_many
 from zigbench.data.samples import MissingDataError, Sample, digest_of
 from zigbench.data.shards import read_facts, shard_name, strange, write_index
+from zigbench.spec.files import sha256
 
 THREADS = 8
 
@@ -107,7 +107,7 @@ def prepare(
         for number, part in enumerate(_cut(chosen, order.shard))
     ]
     total = sum(len(job.samples) for job in jobs)
-    key = hashlib.sha256(repr((SHARDS, order.identity(), wanted.text, names)).encode()).hexdigest()
+    key = sha256(repr((SHARDS, order.identity(), wanted.text, names)))
     done = {job.name: made for job in jobs if (made := read_facts(out, job.name, job.key(key))) is not None}
     finished = sum(len(job.samples) for job in jobs if job.name in done)
     for job, made in _encode([job for job in jobs if job.name not in done], order, wanted.text, key, out, processes):

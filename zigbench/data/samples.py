@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 import numpy as np
+
+from zigbench.spec.files import sha256
 
 SPLITS = {
     "train": "train", "train2014": "train",
@@ -112,4 +113,4 @@ def texts_of(value: Any) -> tuple[str, ...]:
 
 def digest_of(content: bytes | np.ndarray) -> str:
     """SHA-256 of a picture's content, hexadecimal."""
-    return hashlib.sha256(content if isinstance(content, bytes) else content.tobytes()).hexdigest()
+    return sha256(content if isinstance(content, bytes) else content.tobytes())

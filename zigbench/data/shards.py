@@ -17,7 +17,6 @@ and beside them a .json file with their sizes and SHA-256, written last. A shard
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -28,7 +27,7 @@ import numpy as np
 
 from zigbench.data.missing import INDEX
 from zigbench.data.samples import MissingDataError
-from zigbench.records.record import write_atomically
+from zigbench.spec.files import file_sha256, write_atomically
 
 FORMAT = 1
 
@@ -61,7 +60,7 @@ def write_shard(folder: Path, name: str, arrays: Mapping[str, np.ndarray], facts
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        files[part] = {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        files[part] = {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
     told = {**facts, "files": files}
     write_atomically(folder / f"{name}.json", (json.dumps(told) + "\n").encode())
     return told
@@ -73,7 +72,7 @@ def read_facts(folder: Path, name: str, key: str) -> dict[str, Any] | None:
         facts = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         assert isinstance(facts, dict)
         for part, told in facts["files"].items():
-            if _sha256(folder / f"{name}.{part}.npy") != told["sha256"]:
+            if file_sha256(folder / f"{name}.{part}.npy") != told["sha256"]:
                 return None
     except (FileNotFoundError, json.JSONDecodeError, KeyError):
         return None
@@ -131,7 +130,7 @@ def damaged_files(folder: Path) -> list[str]:
         for split in index["splits"].values()
         for shard in split
         for part, told in shard["files"].items()
-        if _sha256(folder / f"{shard['name']}.{part}.npy") != told["sha256"]
+        if file_sha256(folder / f"{shard['name']}.{part}.npy") != told["sha256"]
     ]
 
 
@@ -150,8 +149,3 @@ def _fault(path: Path, size: int) -> str | None:
         return f"{path.name} is missing"
     found = path.stat().st_size
     return None if found == size else f"{path.name} has {found} bytes in place of {size}"
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+
+from zigbench.spec.files import sha256
 
 Indices = Tensor | Sequence[int]
 
@@ -96,14 +97,10 @@ class TensorSplit:
 
 def content_hash(*parts: Tensor | None) -> str:
     """SHA-256 over the shapes, types and values of tensors on the CPU."""
-    digest = hashlib.sha256()
+    facts: list[str | memoryview] = []
     for part in parts:
-        if part is None:
-            digest.update(b"none;")
-        else:
-            digest.update(f"{part.dtype}{tuple(part.shape)};".encode())
-            digest.update(part.contiguous().numpy().tobytes())
-    return digest.hexdigest()
+        facts += ["none;"] if part is None else [f"{part.dtype}{tuple(part.shape)};", part.contiguous().numpy().data]
+    return sha256(*facts)
 
 
 def choose(splits: dict[str, Split], split: str) -> Split:

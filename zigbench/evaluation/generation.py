@@ -8,7 +8,6 @@ beside them, and a shard that is there and whole is not made again.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Callable, Sequence
@@ -22,9 +21,9 @@ from torch import Tensor
 
 from zigbench.evaluation.draws import balanced_labels
 from zigbench.evaluation.images import to_uint8
-from zigbench.records.record import write_atomically
 from zigbench.sampling import sample, starting_noise
 from zigbench.spec import SamplerSpec
+from zigbench.spec.files import sha256, short_sha256, write_atomically
 from zigbench.spec.rng import derive_seed
 
 SHARD = 256
@@ -80,7 +79,7 @@ class Plan:
             self.sampler.model_dump_json(exclude_none=True),
             self.identity,
         )
-        return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+        return short_sha256(repr(facts))
 
     def span(self, shard: int) -> range:
         """Indices of the samples of one shard."""
@@ -251,7 +250,7 @@ def _name(shard: int) -> str:
 
 def _write(folder: Path, plan: Plan, shard: int, images: np.ndarray) -> None:
     content = save_array(folder / f"{_name(shard)}.npy", images)
-    facts = {"key": plan.key, "first": plan.span(shard).start, "count": len(images), "sha256": _sha256(content)}
+    facts = {"key": plan.key, "first": plan.span(shard).start, "count": len(images), "sha256": sha256(content)}
     write_atomically(folder / f"{_name(shard)}.json", (json.dumps(facts) + "\n").encode())
 
 
@@ -262,9 +261,5 @@ def _is_whole(folder: Path, plan: Plan, shard: int) -> bool:
         content = (folder / f"{_name(shard)}.npy").read_bytes()
     except (FileNotFoundError, ValueError):
         return False
-    wanted = {"key": plan.key, "first": span.start, "count": len(span), "sha256": _sha256(content)}
+    wanted = {"key": plan.key, "first": span.start, "count": len(span), "sha256": sha256(content)}
     return facts == wanted
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from zigbench.records.record import write_atomically
 from zigbench.spec import Spec, canonical_json
+from zigbench.spec.files import short_sha256, write_atomically
 
 FILE = "protocols.json"
 
@@ -67,7 +66,7 @@ class Protocol(Spec):
     @property
     def hash(self) -> str:
         """Sixteen hexadecimal digits of the SHA-256 of the protocol as sorted JSON."""
-        return hashlib.sha256(canonical_json(self.model_dump(mode="json")).encode()).hexdigest()[:16]
+        return short_sha256(canonical_json(self.model_dump(mode="json")))
 
 
 _WORDS = {

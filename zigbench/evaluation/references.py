@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import zipfile
@@ -17,7 +16,7 @@ from torch_fidelity.metric_fid import fid_features_to_statistics
 
 from zigbench.evaluation.extractors.features import Extractor, features_of
 from zigbench.evaluation.images import ReferenceImages
-from zigbench.records.record import write_atomically
+from zigbench.spec.files import short_sha256, write_atomically
 
 KEPT = 10_000
 """Rows of features kept beside mean and covariance, for the metrics that compare samples with samples."""
@@ -106,7 +105,7 @@ class Reference:
         if mu is None or sigma is None or mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
             held = ", ".join(arrays) or "nothing"
             raise ValueError(f"{path} holds no mean and covariance for the feature {feature!r}: it has {held}")
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        digest = short_sha256(path.read_bytes())
         return cls(mu.astype(np.float64), sigma.astype(np.float64), None, None, path.name, "", digest)
 
 
@@ -126,7 +125,7 @@ def reference_of(found: ReferenceImages, extractor: Extractor, feature: str, cac
         cache: folder shared by runs.
     """
     facts = (found.content_hash, found.decoder, len(found.images), KEPT, *identity(extractor, feature))
-    key = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+    key = short_sha256(repr(facts))
     path = cache / "statistics" / f"{extractor.name.replace(' ', '-')}-{feature}-{key}.npz"
     if path.exists():
         return replace(Reference.read(path, feature), name=found.name, split=found.which)

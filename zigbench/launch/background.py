@@ -13,9 +13,9 @@ from pathlib import Path
 from zigbench.launch.local import run_here
 from zigbench.records.folder import RunFolder
 from zigbench.records.lock import RunLock
-from zigbench.records.record import write_atomically
 from zigbench.spec import Resources
 from zigbench.spec.errors import MachineError
+from zigbench.spec.files import write_atomically
 
 ORDER = "order.json"
 

@@ -18,8 +18,9 @@ from zigbench.launch.plan import Item, Plan
 from zigbench.launch.reconcile import states
 from zigbench.records.folder import RunFolder
 from zigbench.records.lock import SILENCE, BusyError, RunLock
-from zigbench.records.record import environment, write_atomically
+from zigbench.records.record import environment
 from zigbench.spec import Resources
+from zigbench.spec.files import write_atomically
 from zigbench.spec.registry import PLUGINS_VARIABLE
 
 

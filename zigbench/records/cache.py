@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zigbench.records.record import DamagedRecordError, Record, write_atomically
+from zigbench.records.record import DamagedRecordError, Record
+from zigbench.spec.files import write_atomically
 
 FILE = ".records.parquet"
 

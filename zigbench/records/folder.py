@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zigbench.records.lock import SILENCE, BusyError, RunLock
-from zigbench.records.record import DamagedRecordError, Record, write_atomically
+from zigbench.records.record import DamagedRecordError, Record
 from zigbench.spec import RunSpec, spec_id
+from zigbench.spec.files import write_atomically
 
 __all__ = ["SILENCE", "BusyError", "RunFolder", "State"]
 

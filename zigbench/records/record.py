@@ -8,13 +8,11 @@ bytes are a function of the spec and the environment alone: wall-clock figures o
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.metadata
 import json
 import os
 import platform
 import subprocess
-import tempfile
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +21,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from zigbench.spec import Spec, canonical_json, spec_id
+from zigbench.spec.files import sha256, short_sha256, write_atomically
 
 SCHEMA_VERSION = 1
 
@@ -161,33 +160,7 @@ class Record(Spec):
 
 
 def _checksum(body: Mapping[str, Any]) -> str:
-    return hashlib.sha256(canonical_json(body).encode()).hexdigest()[:16]
-
-
-def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Write ``content`` to ``path`` by way of a temporary file in the same folder.
-
-    Args:
-        path: replaced whole, or untouched.
-        content: of the file.
-        durable: wait until the disk has it; what can be written again need not wait.
-
-    Raises:
-        OSError: a full disk, a read-only folder; nothing is left half-written.
-    """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(temporary).unlink()
-        raise
+    return short_sha256(canonical_json(body))
 
 
 def environment(**extra: Any) -> dict[str, Any]:
@@ -249,11 +222,11 @@ def code_of(root: Path) -> dict[str, Any]:
 
 def digest_of(root: Path, names: Iterable[str]) -> str:
     """16 digits that stand for the names and contents of files under ``root``, absent ones included."""
-    digest = hashlib.sha256()
+    parts: list[str | bytes] = []
     for name in names:
         content = (root / name).read_bytes() if (root / name).is_file() else b""
-        digest.update(f"{name}\0".encode() + hashlib.sha256(content).digest())
-    return digest.hexdigest()[:16]
+        parts += [f"{name}\0", bytes.fromhex(sha256(content))]
+    return short_sha256(*parts)
 
 
 @lru_cache(maxsize=1)

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zigbench.records.record import write_atomically
 from zigbench.report import benchmarks, figures, formatting, render, writers
 from zigbench.report.benchmarks import OURS, Benchmarks, Timing
 from zigbench.report.figures import Asked, ask
 from zigbench.report.figures.speed import Rounds, Spot
 from zigbench.report.tables import Column, Entry, Table
+from zigbench.spec.files import write_atomically
 
 QUESTION = "How fast are the kernels and the other parts, beside their peers and beside what the machine can do?"
 MODES = ("inference", "forward and backward")

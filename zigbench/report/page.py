@@ -13,7 +13,6 @@ from typing import Any
 import pandas as pd
 
 from zigbench.records import collect
-from zigbench.records.record import write_atomically
 from zigbench.report import figures, formatting, provenance, published, render, results, run_page, tables, writers
 from zigbench.report.answer import answer, completeness
 from zigbench.report.figures import Picture, catalogue
@@ -22,6 +21,7 @@ from zigbench.report.speed import tables as speed_tables
 from zigbench.report.speed.series import dial_of
 from zigbench.report.statistics import friedman
 from zigbench.report.tables import Column, Entry, Table
+from zigbench.spec.files import write_atomically
 from zigbench.suite import Cell, Suite
 
 LISTED_FAILURES = 40

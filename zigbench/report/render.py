@@ -15,10 +15,10 @@ from markupsafe import Markup
 from PIL import Image
 
 from zigbench import __version__
-from zigbench.records.record import write_atomically
 from zigbench.report import figures
 from zigbench.report.figures import Picture, drawing
 from zigbench.report.figures.clips import EXACT
+from zigbench.spec.files import write_atomically
 
 # (light, dark); every text colour has a contrast of at least 4.5 on paper and panel, in both.
 COLOURS = {

@@ -17,9 +17,9 @@ from torch import nn
 
 from zigbench.backbone import initialised
 from zigbench.records.folder import RunFolder
-from zigbench.records.record import write_atomically
 from zigbench.runs.weights import load_network
 from zigbench.spec import RunSpec, registry
+from zigbench.spec.files import write_atomically
 from zigbench.training.shelf import CheckpointManager
 
 SAMPLES = 16

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,15 @@ from torch import Tensor, nn
 
 from zigbench.backbone import Released, build_from
 from zigbench.records.folder import RunFolder
-from zigbench.records.record import write_atomically
 from zigbench.spec import LIFTED, Geometry, RunSpec, read, registry
+from zigbench.spec.files import sha256, write_atomically
 from zigbench.training.shelf import CheckpointManager
 
 
 def keep(weights: Mapping[str, Tensor], results: Path) -> str:
     """Store weights under ``results/weights`` and return their SHA-256; the same weights are stored once."""
     content = safetensors.torch.save({name: tensor.contiguous().clone() for name, tensor in weights.items()})
-    digest = hashlib.sha256(content).hexdigest()
+    digest = sha256(content)
     path = results / "weights" / f"{digest}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
@@ -39,7 +38,7 @@ def fetch(digest: str, results: Path) -> dict[str, Tensor]:
     if not path.exists():
         raise ValueError(f"the weights {path} are missing: import the release or evaluate the training again")
     content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != digest:
+    if sha256(content) != digest:
         raise ValueError(f"{path} is damaged: its content has another SHA-256; delete it and import it again")
     return safetensors.torch.load(content)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from zigbench.spec.files import sha256
 
 IntArray = npt.NDArray[np.int64]
 Grid = tuple[int, ...]
@@ -134,7 +135,7 @@ class ScanOrder:
     @property
     def digest(self) -> str:
         """SHA-256 of the order (little-endian int64), in hex: equal exactly when the two walks are."""
-        return hashlib.sha256(self.order.astype("<i8").tobytes()).hexdigest()
+        return sha256(self.order.astype("<i8").tobytes())
 
     def coordinates(self) -> IntArray:
         """Grid position of each step, shape (L, 2) as (y, x) or (L, 3) as (t, y, x)."""

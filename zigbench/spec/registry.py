@@ -14,7 +14,6 @@ A broken plug-in is named when it is looked up and takes no other down. Plug-ins
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -26,6 +25,8 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
+
+from zigbench.spec.files import sha256
 
 T = TypeVar("T")
 
@@ -218,7 +219,7 @@ def load_plugin(name: str) -> ModuleType:
         return _loaded_plugins[key]
     try:
         if name.endswith(".py"):
-            module_name = f"zigbench_plugin_{hashlib.sha256(key.encode()).hexdigest()[:8]}_{Path(key).stem}"
+            module_name = f"zigbench_plugin_{sha256(key)[:8]}_{Path(key).stem}"
             spec = importlib.util.spec_from_file_location(module_name, key)
             assert spec is not None
             assert spec.loader is not None

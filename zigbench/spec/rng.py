@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from zigbench.spec.files import sha256
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
@@ -12,4 +12,4 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
     text, so that neighbouring seeds and steps do not give neighbouring generator states.
     """
     text = "/".join(map(str, (seed, *purpose)))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+    return int(sha256(text)[:16], 16) >> 1

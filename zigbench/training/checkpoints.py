@@ -8,7 +8,6 @@ random generators in it: every number a step draws is a function of (seed, step)
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -20,6 +19,8 @@ from typing import Any
 import safetensors.torch
 import torch
 from torch import Tensor
+
+from zigbench.spec.files import file_sha256, sha256
 
 FORMAT = 1
 FILES = ("weights.safetensors", "average.safetensors", "state.pt")
@@ -63,7 +64,7 @@ class Checkpoint:
             safetensors.torch.save_file(_apart(self.weights), unfinished / "weights.safetensors")
             safetensors.torch.save_file(_apart(self.average), unfinished / "average.safetensors")
             torch.save(self.state, unfinished / "state.pt")
-            files = {name: _digest(unfinished / name) for name in FILES}
+            files = {name: file_sha256(unfinished / name) for name in FILES}
             body = {"format": FORMAT, "step": self.step, "facts": self.facts, "files": files}
             manifest = {**body, "checksum": _checksum(body)}
             (unfinished / MANIFEST).write_text(json.dumps(manifest, sort_keys=True, indent=1), encoding="utf-8")
@@ -88,7 +89,7 @@ class Checkpoint:
         try:
             manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
             checksum = manifest.pop("checksum")
-            found = {name: _digest(path / name) for name in FILES}
+            found = {name: file_sha256(path / name) for name in FILES}
         except (OSError, ValueError, KeyError, AttributeError) as error:
             raise DamagedCheckpointError(f"{path}: incomplete ({type(error).__name__}: {error})") from None
         if _checksum(manifest) != checksum:
@@ -153,12 +154,7 @@ def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _checksum(body: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256(json.dumps(body, sort_keys=True))
 
 
 def _sync(path: Path) -> None:

@@ -6,7 +6,6 @@ these changed it would go on with the old machine code, or with half of it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,12 @@ import numba
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
 
+from zigbench.spec.files import sha256
+
 FILES = tuple(sorted([*Path(__file__).parent.glob("*.py"), *Path(__file__).parents[1].glob("*/cpu*.py")]))
 """What kernels are inlined from, beside the file they stand in."""
 
-SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in FILES)).hexdigest()
+SOURCES = sha256(*(path.read_bytes() for path in FILES))
 
 
 class _Kept(FunctionCache):

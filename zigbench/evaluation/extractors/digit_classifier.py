@@ -6,7 +6,6 @@ FID. It is trained by a fixed recipe with its own seed on one thread, and its we
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ from torch import Tensor, nn
 
 from zigbench.evaluation.draws import single_threaded
 from zigbench.evaluation.images import Real, from_uint8
-from zigbench.records.record import write_atomically
 from zigbench.spec import canonical_json
+from zigbench.spec.files import sha256, short_sha256, write_atomically
 from zigbench.spec.rng import derive_seed
 
 
@@ -112,7 +111,7 @@ class DigitFeatures(nn.Module):
             self.network.load_state_dict(load_tensors(content), assign=True)
         except (SafetensorError, RuntimeError) as error:
             raise ValueError(f"{path} is damaged ({error}); delete it, and it will be made again") from error
-        self.sha256 = hashlib.sha256(content).hexdigest()
+        self.sha256 = sha256(content)
         with single_threaded():
             self.accuracy = accuracy(self.network, data.split("held-out"))
 
@@ -123,7 +122,7 @@ class DigitFeatures(nn.Module):
 
 def _key(train: Any) -> str:
     recipe = canonical_json({**asdict(RECIPE), "torch": torch.__version__})
-    return hashlib.sha256(f"{train.content_hash}/{recipe}".encode()).hexdigest()[:16]
+    return short_sha256(f"{train.content_hash}/{recipe}")
 
 
 def fit(train: Any, recipe: Recipe = RECIPE) -> DigitClassifier:

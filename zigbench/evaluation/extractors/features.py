@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Protocol, runtime_checkable
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from zigbench.evaluation.images import ImageSet, pieces
+from zigbench.spec.files import sha256
 
 
 @runtime_checkable
@@ -88,8 +88,7 @@ def three_channels(images: Tensor) -> Tensor:
 
 def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 over the names and bytes of tensors, for weights that come from no file."""
-    digest = hashlib.sha256()
+    parts: list[str | memoryview] = []
     for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+        parts += [name, tensors[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data]
+    return sha256(*parts)

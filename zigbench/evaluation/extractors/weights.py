@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import urllib.error
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
+
+from zigbench.spec.files import file_sha256
 
 OFFLINE = ("ZIGBENCH_OFFLINE", "HF_HUB_OFFLINE")
 """Environment variables that forbid downloads when set to 1."""
@@ -103,5 +104,4 @@ def _sha256(path: Path) -> str:
 
 @lru_cache(maxsize=32)
 def _sha256_of(path: str, size: int, changed: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path)

@@ -18,8 +18,8 @@ from typing import Any, ParamSpec
 import numpy as np
 import pandas as pd
 
-from zigbench.records.record import write_atomically
 from zigbench.report.figures.drawing import Drawing, inline_svg, save
+from zigbench.spec.files import sha256, write_atomically
 
 P = ParamSpec("P")
 
@@ -109,16 +109,14 @@ def _sound(entry: Mapping[str, Any], folder: Path) -> bool:
 
 
 def _hash(path: Path) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    return sha256(path.read_bytes()) if path.is_file() else None
 
 
 @cache
 def _code() -> str:
     """What draws: this package's sources, and the library's version."""
-    hashed = hashlib.sha256(version("matplotlib").encode())
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        hashed.update(path.read_bytes())
-    return hashed.hexdigest()
+    sources = sorted(Path(__file__).parents[1].rglob("*.py"))
+    return sha256(version("matplotlib"), *(path.read_bytes() for path in sources))
 
 
 def _feed(update: Callable[[bytes], object], value: object) -> None:

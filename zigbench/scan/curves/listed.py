@@ -11,7 +11,6 @@ file's SHA-256 (at least 8) become part of the curve's name, and a file that has
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import math
@@ -26,6 +25,7 @@ from zigbench.scan import symmetries
 from zigbench.scan.catalog import curve
 from zigbench.scan.making import warn_if_discontinuous
 from zigbench.scan.order import Grid, IntArray, ScanOrder, check_grid, grid_text, inverse_permutation
+from zigbench.spec import files
 
 
 @curve("file", cached=False)
@@ -51,7 +51,7 @@ def read(path: Path, grid: Grid, variant: int, sha256: str = "") -> IntArray:
         data = path.read_bytes()
     except OSError as error:
         raise ValueError(f"the order file {path} can't be read: {error.strerror}") from error
-    found = hashlib.sha256(data).hexdigest()
+    found = files.sha256(data)
     if sha256 and (len(sha256) < 8 or not found.startswith(sha256.lower())):
         raise ValueError(f"the order file {path} has SHA-256 {found[:16]}…; sha256={sha256} was asked for")
     try:

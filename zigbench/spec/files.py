@@ -1,0 +1,68 @@
+"""Files written whole or not at all, and the digests that stand for contents."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+SHORT = 16
+"""Digits of a digest that names something among thousands: a run, a protocol, a cached file."""
+
+
+def sha256(*parts: str | Buffer) -> str:
+    """Return the SHA-256 of ``parts`` one after the other, 64 hexadecimal digits.
+
+    Text counts as its UTF-8, a buffer as the bytes of its values.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode() if isinstance(part, str) else part)
+    return digest.hexdigest()
+
+
+def short_sha256(*parts: str | Buffer) -> str:
+    """Return the first 16 digits of :func:`sha256`."""
+    return sha256(*parts)[:SHORT]
+
+
+def file_sha256(path: Path | str) -> str:
+    """Return the SHA-256 of a file's content, which is read piece by piece.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write ``content`` to ``path`` by way of a temporary file in the same folder.
+
+    Args:
+        path: file that is replaced whole, or stays untouched.
+        content: bytes of the file.
+        durable: wait until the disk has them; what can be written again need not wait.
+
+    Raises:
+        OSError: a full disk, a read-only folder; nothing is left half-written.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(temporary).unlink()
+        raise

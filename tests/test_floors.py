@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,13 @@ def test_an_import_that_goes_up_is_caught(copy, file, line, broken):
 def test_the_floors_hold(copy):
     done = lint(copy)
     assert done.returncode == 0, done.stdout
+
+
+def test_contributing_shows_the_floors_that_are_checked():
+    table = re.findall(r"^\| (\d+) \| (.*?) \|", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    shown = [set(re.findall(r"`(.*?)`", rooms)) for _, rooms in table]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    assert shown == [set(re.split(r"\s*[|:]\s*", layer)) for layer in layers]

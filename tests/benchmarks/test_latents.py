@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from zigbench.data.latent_split import LatentSplit
+from zigbench.data.latents.split import LatentSplit
 from zigbench.data.shards import write_shard
-from zigbench.data.split import Visit
+from zigbench.data.split import AugmentationKey
 
 SHARDS, COUNT, BATCH = 4, 512, 160
 
@@ -23,7 +23,7 @@ def test_latents_of_256_pixels(benchmark, tmp_path, how):
         facts.append(write_shard(tmp_path, name, {"moments": moments}, {"name": name, "count": COUNT}))
     split = LatentSplit(tmp_path, facts, name="noise", scale=1.0, posterior=how == "posterior")
     order = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[:BATCH]
-    asked = order if how == "batch" else Visit(order, 1)
+    asked = order if how == "batch" else AugmentationKey(order, 1)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     read = benchmark(split.batch, asked)

@@ -16,8 +16,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import nn
 
 from zigbench.backbone import build
-from zigbench.data.config import DigitsConfig
-from zigbench.data.digits import Digits
+from zigbench.data.builtin.digits import DigitsConfig
+from zigbench.data.builtin.loaders.digits import Digits
 from zigbench.data.split import Split
 from zigbench.interpolant import Interpolant
 from zigbench.spec import OptimizerSpec, TrainingSpec

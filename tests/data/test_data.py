@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from zigbench.data.config import DigitsConfig, PhotographsConfig
-from zigbench.data.digits import Digits
-from zigbench.data.photographs import PICTURES, Photographs, _pictures, border, luminance
+from zigbench.data.builtin.digits import DigitsConfig
+from zigbench.data.builtin.loaders.digits import Digits
+from zigbench.data.builtin.loaders.photographs import PICTURES, Photographs, _pictures, border, luminance
+from zigbench.data.builtin.photographs import PhotographsConfig
 from zigbench.data.split import TensorSplit, content_hash
 
 

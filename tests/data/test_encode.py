@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from zigbench.data.autoencoder import Autoencoder, MissingModelError, TextEncoder
-from zigbench.data.latents import Latents
-from zigbench.data.named import Choices, prepare_named
-from zigbench.data.own import LatentFolderConfig
+from zigbench.data.builtin.folders import LatentFolderConfig
+from zigbench.data.latents.autoencoder import Autoencoder, MissingModelError, TextEncoder
+from zigbench.data.latents.dataset import Latents
+from zigbench.data.prepare import PrepareOptions, prepare_data_set
 from zigbench.data.shards import DamagedDataError
-from zigbench.data.split import Visit
+from zigbench.data.split import AugmentationKey
 
 COUNT = 36
 SIDE = 32
@@ -41,8 +41,8 @@ def photographs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def prepared(photographs, vae, clip, tmp_path_factory):
     out = tmp_path_factory.mktemp("prepared") / "latents"
-    choices = Choices(resolution=SIDE, to=out, vae=str(vae), text=str(clip), classes=2, unreadable=0.05)
-    return prepare_named("latents", photographs, choices)
+    choices = PrepareOptions(resolution=SIDE, to=out, vae=str(vae), text=str(clip), classes=2, unreadable=0.05)
+    return prepare_data_set("latents", photographs, choices)
 
 
 def config(folder, **changes):
@@ -68,7 +68,7 @@ def test_latents_are_the_autoencoders_own_and_decode_back(prepared, photographs,
     homes = torch.cdist(x.flatten(1), plain.flatten(1)).min(1)
     assert homes.values.max() < 0.02
     assert len(set(homes.indices.tolist())) == len(split)
-    visit = split.batch(Visit(range(len(split)), 3)).x
+    visit = split.batch(AugmentationKey(range(len(split)), 3)).x
     is_plain = (visit - x).flatten(1).abs().amax(1) < 1e-6
     assert 0 < is_plain.sum() < len(split)
     assert (visit[~is_plain] - flipped[homes.indices[~is_plain]]).abs().max() < 0.02
@@ -82,7 +82,7 @@ def test_draws_from_the_posterior_have_its_mean_and_deviation(prepared):
     folder, _ = prepared
     split = Latents(config(folder, posterior=True)).split("train")
     moments = np.load(folder / "train-00000.moments.npy").astype(np.float32)
-    draws = torch.stack([split.batch(Visit([2], seed)).x[0] / split.scale for seed in range(200)])
+    draws = torch.stack([split.batch(AugmentationKey([2], seed)).x[0] / split.scale for seed in range(200)])
     near = [(draws - torch.from_numpy(moments[2, view, 0])).flatten(1).square().sum(1) for view in (0, 1)]
     plain = near[0] < near[1]
     for view, chosen in ((0, plain), (1, ~plain)):
@@ -131,23 +131,25 @@ def test_latents_are_decoded_by_the_autoencoder_they_were_made_with(prepared, va
 
 
 def test_too_many_unreadable_pictures_and_missing_captions_are_refused(photographs, vae, clip, tmp_path):
-    choices = Choices(resolution=SIDE, to=tmp_path, vae=str(vae))
+    choices = PrepareOptions(resolution=SIDE, to=tmp_path, vae=str(vae))
     with pytest.raises(
         ValueError, match=r"1 of 36 pictures are unreadable, more than the allowed 0\.1%: china/00\.png"
     ):
-        prepare_named("latents", photographs, choices)
+        prepare_data_set("latents", photographs, choices)
     for number in range(3):
         path = tmp_path / "bare" / f"{number}.png"
         path.parent.mkdir(exist_ok=True)
         Image.new("RGB", (SIDE, SIDE)).save(path)
     with pytest.raises(ValueError, match=r"3 samples have no caption, the first being 0\.png"):
-        prepare_named("latents", tmp_path / "bare", Choices(resolution=SIDE, to=tmp_path, vae=str(vae), text=str(clip)))
+        prepare_data_set(
+            "latents", tmp_path / "bare", PrepareOptions(resolution=SIDE, to=tmp_path, vae=str(vae), text=str(clip))
+        )
 
 
 def test_what_a_recipe_does_not_take_is_refused_before_anything_is_encoded(photographs, vae, clip, tmp_path):
     def refused(name, **choices):
         with pytest.raises(ValueError) as caught:
-            prepare_named(name, photographs, Choices(to=tmp_path / "out", vae=str(vae), **choices))
+            prepare_data_set(name, photographs, PrepareOptions(to=tmp_path / "out", vae=str(vae), **choices))
         return str(caught.value)
 
     assert refused("celebahq", classes=3) == "--classes 3: celebahq takes none"
@@ -174,8 +176,8 @@ def test_pictures_that_a_table_names_and_the_folder_lacks_are_counted(photograph
         (tmp_path / path.name).write_bytes(path.read_bytes())
     names = sorted(path.name for path in tmp_path.glob("*.png"))
     (tmp_path / "table.csv").write_text("\n".join(["file", *names, "gone.png"]))
-    choices = Choices(resolution=SIDE, to=tmp_path / "out", vae=str(vae), unreadable=0.1)
-    _, made = prepare_named("latents", tmp_path, choices)
+    choices = PrepareOptions(resolution=SIDE, to=tmp_path / "out", vae=str(vae), unreadable=0.1)
+    _, made = prepare_data_set("latents", tmp_path, choices)
     assert sum(made.counts.values()) == len(names)
     (message,) = made.unreadable
     assert "gone.png" in message

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from zigbench.data.builtin.folders import ClipFolderConfig
 from zigbench.data.clip_folder import ClipFolder
-from zigbench.data.films import Frames, clips_of, read_clip
-from zigbench.data.own import ClipFolderConfig
-from zigbench.data.pictures import UnreadablePictureError
-from zigbench.data.samples import File, MissingDataError
-from zigbench.data.split import Visit
-from zigbench.data.stretches import starts
+from zigbench.data.formats.pictures import UnreadablePictureError
+from zigbench.data.formats.samples import File, MissingDataError
+from zigbench.data.formats.video import Frames, list_clips, read_clip
+from zigbench.data.random import clip_starts
+from zigbench.data.split import AugmentationKey
 
 from .films import grey, write_film, write_frames
 
@@ -41,7 +41,7 @@ def test_a_film_gives_all_its_frames_in_order_cropped_to_the_resolution(tmp_path
 
 def test_frames_are_in_the_order_of_their_numbers(tmp_path) -> None:
     write_frames(tmp_path / "a" / "clip", LEVELS)
-    (sample,) = clips_of(tmp_path)
+    (sample,) = list_clips(tmp_path)
     assert (sample.name, sample.label) == ("a/clip", "a")
     assert levels_of(read_clip(sample.picture, 8, 1, fewest=1, name="clip")) == LEVELS
 
@@ -80,17 +80,17 @@ def test_short_empty_broken_and_uneven_clips_are_named(tmp_path) -> None:
 
 def test_what_a_folder_of_clips_can_not_be(tmp_path) -> None:
     with pytest.raises(MissingDataError, match="there is no folder"):
-        clips_of(tmp_path / "none")
+        list_clips(tmp_path / "none")
     with pytest.raises(MissingDataError, match=r"neither films \(.avi"):
-        clips_of(tmp_path)
+        list_clips(tmp_path)
     Image.fromarray(grey(1)).save(tmp_path / "alone.png")
     with pytest.raises(ValueError, match="1 pictures outside of any clip: give each clip a folder"):
-        clips_of(tmp_path)
+        list_clips(tmp_path)
     (tmp_path / "alone.png").rename(tmp_path.parent / "outside.png")
     (tmp_path / "clip").mkdir()
     (tmp_path / "clip" / "0.png").symlink_to(tmp_path.parent / "outside.png")
     with pytest.raises(ValueError, match="leads out of"):
-        clips_of(tmp_path)
+        list_clips(tmp_path)
 
 
 @given(
@@ -100,15 +100,15 @@ def test_what_a_folder_of_clips_can_not_be(tmp_path) -> None:
 )
 def test_stretches_lie_inside_their_clips_and_depend_on_the_clip_alone(lengths, frames, seed) -> None:
     indices, sizes = np.arange(len(lengths)), np.array(lengths)
-    first = starts(seed, indices, sizes, frames)
+    first = clip_starts(seed, indices, sizes, frames)
     assert (first >= 0).all()
     assert (first + frames <= sizes).all()
     order = indices[::-1]
-    assert (starts(seed, order, sizes[order], frames) == first[::-1]).all()
+    assert (clip_starts(seed, order, sizes[order], frames) == first[::-1]).all()
 
 
 def test_every_start_is_reached(tmp_path) -> None:
-    reached = {int(starts(seed, np.array([3]), np.array([12]), 4)[0]) for seed in range(200)}
+    reached = {int(clip_starts(seed, np.array([3]), np.array([12]), 4)[0]) for seed in range(200)}
     assert reached == set(range(9))
 
 
@@ -132,15 +132,15 @@ def test_a_folder_of_clips_gives_stretches_of_consecutive_frames(folder) -> None
     assert train.batch([0]).x.shape == (1, *config.geometry(1).sample_shape)
     seen = set()
     for seed in range(40):
-        batch = train.batch(Visit([0, 1, 2, 3], seed))
+        batch = train.batch(AugmentationKey([0, 1, 2, 3], seed))
         for clip, label in zip(batch.x, batch.label.tolist(), strict=True):
             levels = levels_of((clip.numpy() + 1) * 127.5)
             steps = set(np.diff(levels[:3]))
             assert steps == ({20} if label == 1 else {-20})
             seen.add((label, levels[0]))
     assert len(seen) > 4
-    again = train.batch(Visit([3, 0], 7)).x
-    assert torch.equal(again, train.batch(Visit([0, 1, 2, 3], 7)).x[[3, 0]])
+    again = train.batch(AugmentationKey([3, 0], 7)).x
+    assert torch.equal(again, train.batch(AugmentationKey([0, 1, 2, 3], 7)).x[[3, 0]])
     assert torch.equal(train.batch([1]).x, train.batch([0, 1]).x[1:])
 
 
@@ -152,7 +152,7 @@ def test_clips_read_from_disk_are_those_in_memory(folder, monkeypatch) -> None:
     assert resident.resident
     assert not on_disk.resident
     assert resident.content_hash == on_disk.content_hash
-    assert torch.equal(resident.batch(Visit(range(4), 3)).x, on_disk.batch(Visit(range(4), 3)).x)
+    assert torch.equal(resident.batch(AugmentationKey(range(4), 3)).x, on_disk.batch(AugmentationKey(range(4), 3)).x)
 
 
 def test_too_many_broken_clips_are_refused(folder) -> None:

@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 
 from zigbench.data import folder as folder_module
+from zigbench.data.builtin.folders import ImageFolderConfig
 from zigbench.data.folder import ImageFolder, held_out_by_content
-from zigbench.data.own import ImageFolderConfig
-from zigbench.data.samples import MissingDataError
-from zigbench.data.sources import samples_of
+from zigbench.data.formats.listing import list_samples
+from zigbench.data.formats.samples import MissingDataError
 
 COUNT = 24
 
@@ -102,7 +102,7 @@ def test_tables_give_captions_labels_and_splits(pictures, form):
             writer.writerows(rows)
         else:
             file.writelines(json.dumps(row) + "\n" for row in rows)
-    ant, cat = samples_of(pictures)
+    ant, cat = list_samples(pictures)
     assert (ant.label, ant.captions, ant.split) == ("insect", ("an ant, small",), "train")
     assert (cat.label, cat.captions, cat.split) == ("mammal", ("a cat", "the cat"), "held-out")
 
@@ -114,14 +114,14 @@ SEPARATED = "a cat\u2028that\x85sits"
 def test_a_caption_may_hold_any_separator_of_lines_that_its_table_can_quote(pictures, end):
     table = pictures / "table.csv"
     table.write_bytes(f'file,caption{end}ant/00.png,"one{end}two"{end}cat/01.png,{SEPARATED}{end}'.encode())
-    assert [sample.captions for sample in samples_of(pictures)] == [("one\ntwo",), (SEPARATED,)]
+    assert [sample.captions for sample in list_samples(pictures)] == [("one\ntwo",), (SEPARATED,)]
     table.unlink()
     line = json.dumps({"file": "cat/01.png", "caption": SEPARATED}, ensure_ascii=False)
     (pictures / "table.jsonl").write_bytes(f"{line}{end}".encode())
-    assert [sample.captions for sample in samples_of(pictures)] == [(SEPARATED,)]
+    assert [sample.captions for sample in list_samples(pictures)] == [(SEPARATED,)]
     (pictures / "table.jsonl").unlink()
     (pictures / "cat" / "01.txt").write_bytes(f"{SEPARATED}{end}another{end}".encode())
-    assert {sample.captions for sample in samples_of(pictures)} == {(), (SEPARATED, "another")}
+    assert {sample.captions for sample in list_samples(pictures)} == {(), (SEPARATED, "another")}
 
 
 @pytest.mark.parametrize("name", ["table.csv", "table.jsonl", "ant/00.txt", "annotations/captions_train2014.json"])
@@ -130,7 +130,7 @@ def test_a_text_that_is_not_utf_8_is_named(pictures, name):
     path.parent.mkdir(exist_ok=True)
     path.write_bytes("file,caption\nant/00.png,café\n".encode("latin-1"))
     with pytest.raises(ValueError, match=rf"{re.escape(str(path))}.*UTF-8"):
-        samples_of(pictures)
+        list_samples(pictures)
 
 
 @pytest.mark.parametrize("name", ["images.npy", "labels.npy"])
@@ -141,14 +141,14 @@ def test_an_array_that_is_cut_short_is_named(tmp_path, name):
     for length in (0, 40, len(whole) - 1):
         (tmp_path / name).write_bytes(whole[:length])
         with pytest.raises(ValueError, match=re.escape(str(tmp_path / name))):
-            samples_of(tmp_path)
+            list_samples(tmp_path)
 
 
 def test_captions_may_lie_in_text_files_beside_the_pictures(pictures):
     (pictures / "ant" / "00.txt").write_text("one\n\n two \n")
     (pictures / "text").mkdir()
     (pictures / "text" / "02.txt").write_text("three\n")
-    captions = {sample.name: sample.captions for sample in samples_of(pictures)}
+    captions = {sample.name: sample.captions for sample in list_samples(pictures)}
     assert captions["ant/00.png"] == ("one", "two")
     assert captions["ant/02.png"] == ("three",)
     assert captions["cat/01.png"] == ()
@@ -164,7 +164,7 @@ def test_cocos_annotations_give_captions_and_splits(tmp_path):
         path = tmp_path / "annotations" / f"captions_{part}.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"images": images, "annotations": told}))
-    found = samples_of(tmp_path)
+    found = list_samples(tmp_path)
     assert [sample.split for sample in found] == ["train", "train", "held-out"]
     assert found[1].captions == ("train2014 1 0", "train2014 1 1")
 
@@ -218,8 +218,8 @@ def test_names_that_lead_out_of_the_folder_are_refused(pictures, tmp_path):
     Image.new("RGB", (9, 9)).save(tmp_path / "secret.png")
     (pictures / "table.csv").write_text("file\n../secret.png\n")
     with pytest.raises(ValueError, match="leads out of"):
-        samples_of(pictures)
+        list_samples(pictures)
     (pictures / "table.csv").unlink()
     (pictures / "ant" / "link.png").symlink_to(tmp_path / "secret.png")
     with pytest.raises(ValueError, match="leads out of"):
-        samples_of(pictures)
+        list_samples(pictures)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zigbench.data.builtin.folders import ImageFolderConfig
 from zigbench.data.folder import ImageFolder
-from zigbench.data.named import Choices, prepare_named
-from zigbench.data.own import ImageFolderConfig
-from zigbench.data.samples import MissingDataError
-from zigbench.data.sources import samples_of
+from zigbench.data.formats.listing import list_samples
+from zigbench.data.formats.samples import MissingDataError
+from zigbench.data.prepare import PrepareOptions, prepare_data_set
 
 datasets = pytest.importorskip("datasets", reason="needs the extra `huggingface`")
 
@@ -40,7 +40,7 @@ def table(first: int, count: int, **columns):
 def test_pictures_labels_and_captions_are_those_that_were_saved(tmp_path):
     captions = [[f"picture {row}", f" number {row} "] for row in range(COUNT)]
     table(0, COUNT, captions=captions).save_to_disk(tmp_path / "saved")
-    samples = samples_of(tmp_path / "saved")
+    samples = list_samples(tmp_path / "saved")
     assert len(samples) == COUNT
     for row, sample in enumerate(samples):
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(sample.picture.read()))), pixels(row))
@@ -61,7 +61,7 @@ def test_splits_are_kept_and_pictures_become_a_data_set(tmp_path):
 def test_one_caption_a_row_and_no_label(tmp_path):
     saved = table(0, 3, text=["a", "b", "c"]).remove_columns("label")
     saved.save_to_disk(tmp_path / "saved")
-    assert [(s.captions, s.label) for s in samples_of(tmp_path / "saved")] == [
+    assert [(s.captions, s.label) for s in list_samples(tmp_path / "saved")] == [
         (("a",), None),
         (("b",), None),
         (("c",), None),
@@ -82,7 +82,7 @@ def test_a_picture_that_is_only_named_is_read_inside_the_folder_alone(tmp_path):
 
     with pa.OSFile(str(next(folder.glob("*.arrow"))), "wb") as file, pa.ipc.new_stream(file, writer.schema) as stream:
         stream.write_table(writer)
-    (sample,) = samples_of(folder)
+    (sample,) = list_samples(folder)
     with pytest.raises(ValueError, match="leads out of"):
         sample.picture.read()
 
@@ -90,22 +90,22 @@ def test_a_picture_that_is_only_named_is_read_inside_the_folder_alone(tmp_path):
 def test_what_is_damaged_or_without_pictures_is_refused(tmp_path):
     datasets.Dataset.from_dict({"number": [1, 2]}).save_to_disk(tmp_path / "numbers")
     with pytest.raises(ValueError, match=r"0 columns of pictures .* among number"):
-        samples_of(tmp_path / "numbers")
+        list_samples(tmp_path / "numbers")
     datasets.DatasetDict({"extra": table(0, 2)}).save_to_disk(tmp_path / "extra")
     with pytest.raises(ValueError, match="no split 'extra'"):
-        samples_of(tmp_path / "extra")
+        list_samples(tmp_path / "extra")
     table(0, 2).save_to_disk(tmp_path / "cut")
     path = next((tmp_path / "cut").glob("*.arrow"))
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match="can't be read as a saved data set"):
-        samples_of(tmp_path / "cut")
+        list_samples(tmp_path / "cut")
 
 
 def test_latents_are_prepared_from_a_saved_data_set(vae, tmp_path):
     table(0, COUNT).save_to_disk(tmp_path / "saved")
     before = sorted((tmp_path / "saved").iterdir())
-    choices = Choices(resolution=16, to=tmp_path / "latents", vae=str(vae), classes=3)
-    out, summary = prepare_named("latents", tmp_path / "saved", choices)
+    choices = PrepareOptions(resolution=16, to=tmp_path / "latents", vae=str(vae), classes=3)
+    out, summary = prepare_data_set("latents", tmp_path / "saved", choices)
     assert sum(summary.counts.values()) == COUNT
     assert json.loads((out / "index.json").read_text())["classes"] == sorted(NAMES)
     assert sorted((tmp_path / "saved").iterdir()) == before
@@ -113,7 +113,7 @@ def test_latents_are_prepared_from_a_saved_data_set(vae, tmp_path):
 
 def test_samples_can_be_sent_to_other_processes(tmp_path):
     table(0, 2).save_to_disk(tmp_path / "saved")
-    samples = samples_of(tmp_path / "saved")
+    samples = list_samples(tmp_path / "saved")
     sent = pickle.dumps(samples)
     assert len(sent) < 2_000
     assert [sample.picture.read() for sample in pickle.loads(sent)] == [sample.picture.read() for sample in samples]
@@ -123,4 +123,4 @@ def test_without_the_library_the_error_says_what_to_install(tmp_path, monkeypatc
     table(0, 2).save_to_disk(tmp_path / "saved")
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingDataError, match=r"pip install 'zigbench\[huggingface\]'"):
-        samples_of(tmp_path / "saved")
+        list_samples(tmp_path / "saved")

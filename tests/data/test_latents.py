@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from zigbench.data.archives import members_of
-from zigbench.data.encode import Order
-from zigbench.data.latents import Latents
-from zigbench.data.named import Choices, prepare_named
-from zigbench.data.own import LatentFolderConfig
-from zigbench.data.preparing import Wanted, prepare
-from zigbench.data.recipes import CocoConfig, LatentsConfig
-from zigbench.data.samples import MissingDataError
+from zigbench.data.builtin.folders import LatentFolderConfig
+from zigbench.data.builtin.recipes import CocoConfig
+from zigbench.data.config import LatentsConfig
+from zigbench.data.formats.listing import list_samples
+from zigbench.data.formats.samples import MissingDataError
+from zigbench.data.formats.webdataset import members_of
+from zigbench.data.latents.dataset import Latents
+from zigbench.data.latents.encode import EncodingSpec
+from zigbench.data.latents.prepare import Requirements, prepare_latents
+from zigbench.data.prepare import PrepareOptions, prepare_data_set
 from zigbench.data.shards import DamagedDataError, damaged_files
-from zigbench.data.sources import samples_of
-from zigbench.data.split import Visit
+from zigbench.data.split import AugmentationKey
 
 from .conftest import SHAPE, TEXT, add_member
 
@@ -33,15 +34,15 @@ def config(folder, **changes):
 @pytest.fixture
 def prepared(tars, tmp_path):
     out = tmp_path / "prepared"
-    order = Order(32, 0.18215, latents="img_feature32", flips=False, shard=8)
-    prepare(order, Wanted("latents", classes=3, text=TEXT), samples_of(tars), out, where=tars)
+    order = EncodingSpec(32, 0.18215, latents="img_feature32", flips=False, shard=8)
+    prepare_latents(order, Requirements("latents", classes=3, text=TEXT), list_samples(tars), out, where=tars)
     return out
 
 
 def test_latents_labels_and_captions_come_out_as_they_went_in(tars, prepared):
     data = Latents(config(prepared))
     assert {name: len(data.split(name)) for name in ("train", "held-out")} == {"train": 30, "held-out": 9}
-    samples = [sample for sample in samples_of(tars) if sample.split == "train"]
+    samples = [sample for sample in list_samples(tars) if sample.split == "train"]
     chosen = [29, 0, 8, 8, 17]
     batch = data.split("train").batch(chosen)
     for row, number in enumerate(chosen):
@@ -56,13 +57,13 @@ def test_latents_labels_and_captions_come_out_as_they_went_in(tars, prepared):
 
 def test_a_visit_is_a_function_of_its_seed_and_the_sample(tars, prepared):
     split = Latents(config(prepared)).split("train")
-    whole = split.batch(Visit(range(30), 5))
-    backwards = split.batch(Visit([*reversed(range(30))], 5))
+    whole = split.batch(AugmentationKey(range(30), 5))
+    backwards = split.batch(AugmentationKey([*reversed(range(30))], 5))
     assert torch.equal(whole.context, backwards.context.flip(0))
-    captions = [sample.features["captions"].read() for sample in samples_of(tars) if sample.split == "train"]
+    captions = [sample.features["captions"].read() for sample in list_samples(tars) if sample.split == "train"]
     seen = [set() for _ in captions]
     for seed in range(40):
-        context = split.batch(Visit(range(30), seed)).context
+        context = split.batch(AugmentationKey(range(30), seed)).context
         for row, texts in enumerate(captions):
             (which,) = np.flatnonzero((texts.astype(np.float16) == context[row].numpy()).all((1, 2)))
             seen[row].add(int(which))
@@ -83,12 +84,12 @@ def test_what_is_whole_is_not_made_again_and_what_is_cut_short_is(tars, prepared
     with pytest.raises(DamagedDataError, match=r"1 of 36 files are not whole: train-00001\.moments\.npy has \d+ bytes"):
         Latents(config(prepared))
     (prepared / "held-out-00001.labels.npy").unlink()
-    order = Order(32, 0.18215, latents="img_feature32", flips=False, shard=8)
+    order = EncodingSpec(32, 0.18215, latents="img_feature32", flips=False, shard=8)
     steps = []
-    prepare(
+    prepare_latents(
         order,
-        Wanted("latents", classes=3, text=TEXT),
-        samples_of(tars),
+        Requirements("latents", classes=3, text=TEXT),
+        list_samples(tars),
         prepared,
         where=tars,
         on_progress=lambda done, total: steps.append((done, total)),
@@ -111,10 +112,10 @@ def test_a_flipped_bit_is_found_by_checksum(prepared):
 
 
 def test_several_processes_make_the_same_shards(tars, prepared, tmp_path):
-    order = Order(32, 0.18215, latents="img_feature32", flips=False, shard=8)
+    order = EncodingSpec(32, 0.18215, latents="img_feature32", flips=False, shard=8)
     together = tmp_path / "together"
-    wanted = Wanted("latents", classes=3, text=TEXT)
-    prepare(order, wanted, samples_of(tars), together, where=tars, processes=2)
+    wanted = Requirements("latents", classes=3, text=TEXT)
+    prepare_latents(order, wanted, list_samples(tars), together, where=tars, processes=2)
     for path in prepared.glob("*.npy"):
         assert (together / path.name).read_bytes() == path.read_bytes()
     assert json.loads((together / "index.json").read_text()) == json.loads((prepared / "index.json").read_text())
@@ -135,10 +136,10 @@ def test_other_latents_than_asked_for_are_refused(prepared, changes, words):
 
 
 def test_latents_of_strange_size_are_refused(tars, prepared, tmp_path):
-    wanted, order = Wanted("latents"), Order(32, 0.18215, latents="img_feature32", flips=False)
-    scaled = Order(32, 0.18215, latents="img_feature32", flips=False, scaled=True)
+    wanted, order = Requirements("latents"), EncodingSpec(32, 0.18215, latents="img_feature32", flips=False)
+    scaled = EncodingSpec(32, 0.18215, latents="img_feature32", flips=False, scaled=True)
     with pytest.raises(ValueError, match=r"deviate by 5\.\d+ where the scale 0.18215"):
-        prepare(scaled, wanted, samples_of(tars), tmp_path / "scaled", where=tars)
+        prepare_latents(scaled, wanted, list_samples(tars), tmp_path / "scaled", where=tars)
     index = json.loads((prepared / "index.json").read_text())
     (prepared / "index.json").write_text(json.dumps({**index, "deviation": 0.18}))
     with pytest.raises(DamagedDataError, match="were scaled twice or not at all"):
@@ -171,10 +172,12 @@ def test_a_recipe_counts_what_it_finds(tars, prepared, tmp_path, monkeypatch):
     monkeypatch.setattr(MiniatureConfig, "images", {"train": 31, "held-out": 9})
     with pytest.raises(DamagedDataError, match="the split 'train' holds 30 samples of 31"):
         Latents(MiniatureConfig())
-    order = Order(32, 0.18215, latents="img_feature32", flips=False)
-    wanted = Wanted("miniature", classes=4, text=TEXT, images=MiniatureConfig.images, source=MiniatureConfig.source)
+    order = EncodingSpec(32, 0.18215, latents="img_feature32", flips=False)
+    wanted = Requirements(
+        "miniature", classes=4, text=TEXT, images=MiniatureConfig.images, source=MiniatureConfig.source
+    )
     with pytest.raises(MissingDataError) as caught:
-        prepare(order, wanted, samples_of(tars), tmp_path / "out", where=tars)
+        prepare_latents(order, wanted, list_samples(tars), tmp_path / "out", where=tars)
     for words in ("39 samples of 40", "3 classes of 4", "'train' holds 30 samples of 31", "by hand: the tests' own"):
         assert words in str(caught.value)
 
@@ -189,14 +192,14 @@ def test_a_missing_recipe_says_what_to_download_and_which_command_prepares_it(tm
 
 def test_shards_with_their_own_latents_are_prepared_by_name(tars, tmp_path):
     out = tmp_path / "named"
-    choices = Choices(resolution=32, to=out, encoded=True, classes=3)
-    folder, made = prepare_named("latents", tars, choices)
+    choices = PrepareOptions(resolution=32, to=out, encoded=True, classes=3)
+    folder, made = prepare_data_set("latents", tars, choices)
     assert (folder, made.counts, made.roundtrip) == (out, {"train": 30, "held-out": 9}, None)
     assert Latents(config(out)).index["shape"] == list(SHAPE)
     with pytest.raises(ValueError, match="not all samples come with latents at 64 pixels"):
-        prepare_named("latents", tars, Choices(resolution=64, to=out, encoded=True))
+        prepare_data_set("latents", tars, PrepareOptions(resolution=64, to=out, encoded=True))
     with pytest.raises(ValueError, match="nothing to prepare"):
-        prepare_named("digits", tars, Choices())
+        prepare_data_set("digits", tars, PrepareOptions())
 
 
 def test_an_archive_is_never_trusted(tmp_path):
@@ -221,7 +224,7 @@ def test_an_archive_is_never_trusted(tmp_path):
     path = tmp_path / "train-0.tar"
     with tarfile.open(path, "w") as file:
         add_member(file, "a.latent.npy", buffer.getvalue())
-    (sample,) = samples_of(tmp_path) if not (tmp_path / "bad.tar").unlink() else ()
+    (sample,) = list_samples(tmp_path) if not (tmp_path / "bad.tar").unlink() else ()
     with pytest.raises(ValueError, match="not a plain array"):
         sample.features["latent"].read()
 

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.data.config import DIGIT, DigitsConfig, MovingDigitsConfig
-from zigbench.data.digits import Digits
-from zigbench.data.moving_digits import FASTEST, MovingDigits
+from zigbench.data.builtin.digits import DIGIT, DigitsConfig, MovingDigitsConfig
+from zigbench.data.builtin.loaders.digits import Digits
+from zigbench.data.builtin.loaders.moving_digits import FASTEST, MovingDigits
 from zigbench.spec import Geometry
 
 

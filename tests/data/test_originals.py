@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zigbench.data import manifest
-from zigbench.data.encode import Order
-from zigbench.data.latents import Latents
-from zigbench.data.own import LatentFolderConfig
-from zigbench.data.pictures import read_picture
-from zigbench.data.preparing import Wanted, prepare
-from zigbench.data.samples import MissingDataError
+from zigbench.data.builtin.folders import LatentFolderConfig
+from zigbench.data.formats.listing import list_samples
+from zigbench.data.formats.pictures import read_picture
+from zigbench.data.formats.samples import MissingDataError
+from zigbench.data.latents import manifest
+from zigbench.data.latents.dataset import Latents
+from zigbench.data.latents.encode import EncodingSpec
+from zigbench.data.latents.prepare import Requirements, prepare_latents
 from zigbench.data.shards import DamagedDataError
-from zigbench.data.sources import samples_of
 
-ORDER = Order(32, 0.18215, latents="img_feature32", flips=False, shard=8)
+ORDER = EncodingSpec(32, 0.18215, latents="img_feature32", flips=False, shard=8)
 
 
 @pytest.fixture
 def prepared(tars, tmp_path):
-    prepare(ORDER, Wanted("latents"), samples_of(tars), tmp_path / "prepared", where=tars)
+    prepare_latents(ORDER, Requirements("latents"), list_samples(tars), tmp_path / "prepared", where=tars)
     return tmp_path / "prepared"
 
 
@@ -35,7 +35,7 @@ def load(folder):
 def test_originals_are_the_pictures_in_the_order_of_the_latents(tars, prepared):
     data = load(prepared)
     for split in ("train", "held-out"):
-        samples = [sample for sample in samples_of(tars) if sample.split == split]
+        samples = [sample for sample in list_samples(tars) if sample.split == split]
         originals = data.originals(split)
         assert len(originals) == len(samples) == len(data.split(split))
         expected = [read_picture(sample.picture.read(), 32, 3, name=sample.name) for sample in samples]
@@ -48,7 +48,9 @@ def test_originals_are_the_pictures_in_the_order_of_the_latents(tars, prepared):
 def test_their_hash_knows_content_and_resizing(tars, prepared, tmp_path):
     first = load(prepared).originals("train")
     shutil.copytree(tars, tmp_path / "copy")
-    prepare(ORDER, Wanted("latents"), samples_of(tmp_path / "copy"), tmp_path / "again", where=tmp_path / "copy")
+    prepare_latents(
+        ORDER, Requirements("latents"), list_samples(tmp_path / "copy"), tmp_path / "again", where=tmp_path / "copy"
+    )
     assert load(tmp_path / "again").originals("train").content_hash == first.content_hash
     index = json.loads((prepared / "index.json").read_text())
     (prepared / "index.json").write_text(json.dumps({**index, "filter": "box"}))
@@ -69,8 +71,8 @@ def test_another_picture_of_the_same_name_is_refused(tmp_path, vae):
     for number in range(12):
         pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{number:02d}.png")
-    order = Order(32, 0.18215, autoencoder=str(vae), flips=False)
-    prepare(order, Wanted("latents"), samples_of(folder), tmp_path / "out", where=folder)
+    order = EncodingSpec(32, 0.18215, autoencoder=str(vae), flips=False)
+    prepare_latents(order, Requirements("latents"), list_samples(folder), tmp_path / "out", where=folder)
     for path in folder.iterdir():
         Image.new("RGB", (32, 32)).save(path)
     with pytest.raises(DamagedDataError, match="is not the picture of latents that was encoded"):
@@ -78,36 +80,38 @@ def test_another_picture_of_the_same_name_is_refused(tmp_path, vae):
 
 
 def test_the_first_preparation_writes_what_later_ones_are_held_to(tars, tmp_path):
-    wanted = Wanted("set", manifest=tmp_path / "set.json", source="the tests", images={"train": 30, "held-out": 9})
-    samples = samples_of(tars)
-    prepare(ORDER, wanted, samples, tmp_path / "a", where=tars)
+    wanted = Requirements(
+        "set", manifest=tmp_path / "set.json", source="the tests", images={"train": 30, "held-out": 9}
+    )
+    samples = list_samples(tars)
+    prepare_latents(ORDER, wanted, samples, tmp_path / "a", where=tars)
     told = json.loads((tmp_path / "set.json").read_text())
     assert told["count"] == len(told["sample"]) == 39
     assert told["sample"][samples[0].name]["sha256"] == manifest.digest_of(samples[0].features["img_feature32"].read())
-    prepare(ORDER, wanted, samples, tmp_path / "b", where=tars)
+    prepare_latents(ORDER, wanted, samples, tmp_path / "b", where=tars)
     name = samples[4].name
     told["sample"][name]["sha256"] = "0" * 64
     (tmp_path / "set.json").write_text(json.dumps({"count": 40, "sample": {**told["sample"], "lost": {}}}))
     with pytest.raises(MissingDataError) as caught:
-        prepare(ORDER, wanted, samples, tmp_path / "c", where=tars)
+        prepare_latents(ORDER, wanted, samples, tmp_path / "c", where=tars)
     for words in ("there were 40 and are 39", "lost is missing", f"{name} is another file", "delete that file"):
         assert words in str(caught.value)
     assert not (tmp_path / "c").exists()
     (tmp_path / "set.json").write_text("{")
     with pytest.raises(ValueError, match="delete it, and the next preparation writes it"):
-        prepare(ORDER, wanted, samples, tmp_path / "c", where=tars)
+        prepare_latents(ORDER, wanted, samples, tmp_path / "c", where=tars)
 
 
 def test_the_sample_depends_on_names_alone(tars):
-    samples = samples_of(tars)
+    samples = list_samples(tars)
     assert manifest.chosen(samples) == manifest.chosen(samples[::-1])
     assert set(map(id, manifest.chosen(samples[:20]))) <= set(map(id, samples[:20]))
 
 
 def test_pictures_of_the_wrong_size_are_listed(tars, tmp_path):
     with pytest.raises(MissingDataError, match=r"at least 48 pixels a side, but of a sample .* is 32×32, .*…"):
-        prepare(ORDER, Wanted("set", least=48), samples_of(tars), tmp_path / "a", where=tars)
-    assert manifest.wrong_sizes(samples_of(tars), 32, square=True) == []
+        prepare_latents(ORDER, Requirements("set", least=48), list_samples(tars), tmp_path / "a", where=tars)
+    assert manifest.wrong_sizes(list_samples(tars), 32, square=True) == []
     Image.new("RGB", (40, 32)).save(tmp_path / "wide.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    assert manifest.wrong_sizes(samples_of(tmp_path), 32, square=False) == []
+    assert manifest.wrong_sizes(list_samples(tmp_path), 32, square=False) == []

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from zigbench.data.pictures import UnreadablePictureError, read_picture
+from zigbench.data.formats.pictures import UnreadablePictureError, read_picture
 
 LEFT_RED = np.zeros((8, 8, 3), np.uint8)
 LEFT_RED[:, :4, 0] = 255

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.data.config import ShapeConfig
-from zigbench.data.shape import IMAGES, Shape
+from zigbench.data.builtin.loaders.shape import IMAGES, Shape
+from zigbench.data.builtin.shape import ShapeConfig
 
 SIDES = st.integers(1, 6)
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from zigbench.data.latents import Latents
-from zigbench.data.missing import missing
-from zigbench.data.named import Choices, prepare_named
-from zigbench.data.own import LatentFolderConfig
-from zigbench.data.samples import MissingDataError
+from zigbench.data.builtin.folders import LatentFolderConfig
+from zigbench.data.builtin.ucf101 import UCF101Config
+from zigbench.data.config import missing
+from zigbench.data.formats.samples import MissingDataError
+from zigbench.data.latents.dataset import Latents
+from zigbench.data.prepare import PrepareOptions, prepare_data_set
 from zigbench.data.shards import DamagedDataError
-from zigbench.data.split import Visit
-from zigbench.data.ucf101 import UCF101Config
+from zigbench.data.split import AugmentationKey
 from zigbench.evaluation import read_protocols
 from zigbench.records.folder import RunFolder
 from zigbench.report import published
@@ -61,15 +61,15 @@ class Small(UCF101Config):
 @pytest.fixture
 def small(monkeypatch, tmp_path):
     monkeypatch.setenv("ZIGBENCH_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr("zigbench.data.named.registry.data.get", lambda name: Small)
+    monkeypatch.setattr("zigbench.data.prepare.registry.data.get", lambda name: Small)
     return Small(frames=7)
 
 
 def test_the_recipe_encodes_every_frame_and_gives_stretches(ucf, small, vae, tmp_path) -> None:
-    choices = Choices(vae=str(vae), frames=7, unreadable=0.2)
+    choices = PrepareOptions(vae=str(vae), frames=7, unreadable=0.2)
     with pytest.raises(MissingDataError, match=r"--from FOLDER --resolution 32 --official-split 2"):
         Latents(small)
-    out, made = prepare_named("ucf101", ucf, choices)
+    out, made = prepare_data_set("ucf101", ucf, choices)
     assert out == tmp_path / "data" / "ucf101-32-split-2"
     assert made.counts == {"train": 5, "held-out": 2}
     assert len(made.unreadable) == 1
@@ -81,7 +81,7 @@ def test_the_recipe_encodes_every_frame_and_gives_stretches(ucf, small, vae, tmp
     first = np.load(out / "train-00000.frames.npy")
     seen = set()
     for seed in range(60):
-        batch = train.batch(Visit([0, 2], seed))
+        batch = train.batch(AugmentationKey([0, 2], seed))
         assert batch.x.shape == (2, 7, 4, 4, 4)
         assert batch.label.tolist() == [0, 1]
         for row, clip in ((0, batch.x[0]), (2, batch.x[1])):
@@ -107,22 +107,22 @@ def test_the_recipe_encodes_every_frame_and_gives_stretches(ucf, small, vae, tmp
 
 
 def test_what_the_recipe_lacks_is_listed(ucf, small, vae) -> None:
-    choices = Choices(vae=str(vae), frames=7)
+    choices = PrepareOptions(vae=str(vae), frames=7)
     with pytest.raises(ValueError, match=r"1 of 8 clips are unreadable, more than the allowed 0.1%: .*v_Archery_g00"):
-        prepare_named("ucf101", ucf, choices)
+        prepare_data_set("ucf101", ucf, choices)
     (ucf / "UCF-101" / "Bowling" / "v_Bowling_g01_c01.avi").unlink()
     with pytest.raises(MissingDataError, match=r"lacks 1 of the 6 films that trainlist02.txt names: Bowling/v_Bowling"):
-        prepare_named("ucf101", ucf, choices)
+        prepare_data_set("ucf101", ucf, choices)
     (ucf / "lists" / "testlist02.txt").unlink()
     with pytest.raises(MissingDataError, match=r"lacks 1 of|holds no testlist02.txt. To be downloaded by hand: UCF101"):
-        prepare_named("ucf101", ucf, choices)
+        prepare_data_set("ucf101", ucf, choices)
 
 
 def test_options_that_a_recipe_refuses_are_named(tmp_path) -> None:
     with pytest.raises(ValueError, match=r"^--resolution 200: Input should be 128 or 256$"):
-        prepare_named("ucf101", tmp_path, Choices(resolution=200))
+        prepare_data_set("ucf101", tmp_path, PrepareOptions(resolution=200))
     with pytest.raises(ValueError, match=r"^--frames 8: celebahq takes none$"):
-        prepare_named("celebahq", tmp_path, Choices(frames=8))
+        prepare_data_set("celebahq", tmp_path, PrepareOptions(frames=8))
 
 
 def test_the_published_counts_are_those_of_the_whole_set() -> None:
@@ -135,8 +135,8 @@ def test_the_published_counts_are_those_of_the_whole_set() -> None:
 def test_a_run_on_the_latents_of_ones_own_clips(vae, tiny, tmp_path) -> None:
     for number in range(6):
         write_frames(tmp_path / "clips" / "ab"[number % 2] / str(number), range(number, number + 12 * 9, 12))
-    choices = Choices(resolution=32, to=tmp_path / "latents", vae=str(vae), classes=2, frames=5)
-    prepare_named("latents", tmp_path / "clips", choices)
+    choices = PrepareOptions(resolution=32, to=tmp_path / "latents", vae=str(vae), classes=2, frames=5)
+    prepare_data_set("latents", tmp_path / "clips", choices)
     spec = RunSpec.parse(
         {
             **tiny,
@@ -168,13 +168,15 @@ def test_clips_and_pictures_are_not_taken_for_each_other(vae, tmp_path) -> None:
     for number in range(4):
         part = "val" if number == 3 else "train"
         write_frames(tmp_path / "clips" / part / str(number), range(0, 72, 12))
-    choices = Choices(resolution=32, to=tmp_path / "latents", vae=str(vae), frames=5)
-    prepare_named("latents", tmp_path / "clips", choices)
+    choices = PrepareOptions(resolution=32, to=tmp_path / "latents", vae=str(vae), frames=5)
+    prepare_data_set("latents", tmp_path / "clips", choices)
     config = {"path": str(tmp_path / "latents"), "resolution": 32}
     with pytest.raises(DamagedDataError, match=r"it holds clips: say in data\.config\.frames"):
         Latents(LatentFolderConfig(**config))
     with pytest.raises(ValueError, match="takes sides that are multiples of 8, not 36"):
-        prepare_named("latents", tmp_path / "clips", Choices(resolution=36, to=tmp_path / "x", vae=str(vae), frames=5))
+        prepare_data_set(
+            "latents", tmp_path / "clips", PrepareOptions(resolution=36, to=tmp_path / "x", vae=str(vae), frames=5)
+        )
 
 
 def test_the_suite_meets_every_published_figure_and_plans_without_the_data() -> None:

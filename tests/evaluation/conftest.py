@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from zigbench.data.config import DigitsConfig
-from zigbench.data.digits import Digits
+from zigbench.data.builtin.digits import DigitsConfig
+from zigbench.data.builtin.loaders.digits import Digits
 from zigbench.spec import BackboneConfig, RunSpec, registry
 
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
-from zigbench.data.config import DigitsConfig
+from zigbench.data.builtin.digits import DigitsConfig
 from zigbench.spec import registry
 
 
@@ -28,7 +28,7 @@ class Paced:
     """The digits' loader with a pause in each batch."""
 
     def __init__(self, config: PacedConfig) -> None:
-        from zigbench.data.digits import Digits
+        from zigbench.data.builtin.loaders.digits import Digits
 
         self._digits = Digits(config)
 

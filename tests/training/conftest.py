@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zigbench.data.order import step_indices
+from zigbench.data.random import step_indices
 from zigbench.data.split import TensorSplit
 from zigbench.interpolant import Interpolant
 from zigbench.spec import OptimizerSpec, TrainingSpec

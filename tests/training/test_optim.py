@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from zigbench.backbone import build
-from zigbench.data.config import DigitsConfig
+from zigbench.data.builtin.digits import DigitsConfig
 from zigbench.interpolant import Interpolant
 from zigbench.spec import OptimizerSpec, TrainingSpec
 from zigbench.training.optim import decayed, make_optimizer, rate

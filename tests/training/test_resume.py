@@ -11,8 +11,8 @@ import pytest
 
 from tests.training.conftest import net, train
 from zigbench.backbone import build
-from zigbench.data.config import DigitsConfig
-from zigbench.data.digits import Digits
+from zigbench.data.builtin.digits import DigitsConfig
+from zigbench.data.builtin.loaders.digits import Digits
 from zigbench.interpolant import Interpolant
 from zigbench.spec import OptimizerSpec, TrainingSpec
 from zigbench.training import fit

@@ -36,10 +36,10 @@ def prepare(
     """Encode pictures into latents, once, for the runs to read. Interrupted, the same command goes on."""
     from rich.progress import Progress
 
-    from zigbench.data.autoencoder import VAE
-    from zigbench.data.named import Choices, prepare_named
+    from zigbench.data.latents.autoencoder import VAE
+    from zigbench.data.prepare import PrepareOptions, prepare_data_set
 
-    choices = Choices(
+    choices = PrepareOptions(
         resolution=resolution,
         to=to,
         vae=vae or VAE,
@@ -56,7 +56,7 @@ def prepare(
     )
     with Progress(console=err) as bar:
         task = bar.add_task("encoding", visible=False)
-        folder, made = prepare_named(
+        folder, made = prepare_data_set(
             name, source, choices, lambda done, total: bar.update(task, completed=done, total=total, visible=True)
         )
     for message in made.unreadable:

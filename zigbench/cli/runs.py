@@ -27,7 +27,7 @@ def plan(
 ) -> None:
     """Show what a suite asks for and what of it is already recorded."""
     from zigbench.cli.render import classes_table, state_table
-    from zigbench.data.missing import missing
+    from zigbench.data.config import missing
     from zigbench.launch import describe
 
     chosen, planned = make_plan(suite, profile, only, set_, retry, results)

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from zigbench.data.films import clips_of, read_clip
+from zigbench.data.builtin.folders import ClipFolderConfig
 from zigbench.data.folder import RESIDENT, THREADS, class_numbers, held_out_by_content, refuse_too_many
-from zigbench.data.own import ClipFolderConfig
-from zigbench.data.pictures import UnreadablePictureError
-from zigbench.data.samples import Sample, digest_of
-from zigbench.data.split import Batch, Indices, Split, Visit, choose
-from zigbench.data.stretches import starts
+from zigbench.data.formats.pictures import UnreadablePictureError
+from zigbench.data.formats.samples import Sample, digest_of
+from zigbench.data.formats.video import list_clips, read_clip
+from zigbench.data.random import clip_starts
+from zigbench.data.split import AugmentationKey, Batch, Indices, Split, choose
 from zigbench.spec.files import sha256
 
 
@@ -31,7 +31,7 @@ class ClipFolder:
     """
 
     def __init__(self, config: ClipFolderConfig) -> None:
-        samples = clips_of(Path(config.path))
+        samples = list_clips(Path(config.path))
         found: list[_Clip] = []
         self.unreadable: list[str] = []
         kept: list[_Clip] = []
@@ -107,10 +107,10 @@ class ClipSplit:
     def __len__(self) -> int:
         return len(self.clips)
 
-    def batch(self, indices: Indices | Visit) -> Batch:
-        asked, seed = indices if isinstance(indices, Visit) else (indices, None)
+    def batch(self, indices: Indices | AugmentationKey) -> Batch:
+        asked, seed = indices if isinstance(indices, AugmentationKey) else (indices, None)
         chosen = np.asarray(asked, dtype=np.int64)
-        first = starts(seed, chosen, self.lengths[chosen], self.config.frames)
+        first = clip_starts(seed, chosen, self.lengths[chosen], self.config.frames)
         stretches = [
             self.clips[index].read(self.config)[start : start + self.config.frames]
             for index, start in zip(chosen.tolist(), first.tolist(), strict=True)

@@ -1,85 +1,100 @@
-"""Typed configs of the built-in data sets. Never imports torch: planning reads them."""
+"""The base of the configs of published data sets, and what to do where their latents are missing. Never imports torch.
+
+Networks are trained on the latents of a fixed autoencoder, a factor 8 smaller a side and with 4 channels, prepared
+once into ``<data folder>/<name>-<resolution>/`` (see :mod:`zigbench.data.latents`). The data folder is
+``data``, or what the environment variable ``ZIGBENCH_DATA`` names; it is no part of a run's identity.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+from pathlib import Path
+from typing import Any, ClassVar
 
-from pydantic import Field
+from zigbench.data.formats.listing import list_samples
+from zigbench.data.formats.samples import Sample
+from zigbench.spec import DataConfig, Geometry
 
-from zigbench.spec import DataConfig, Geometry, Positive
+INDEX = "index.json"
+"""Name of the file that makes prepared data complete."""
 
-
-class DigitsConfig(DataConfig):
-    """scikit-learn's 1,797 handwritten digits, 8×8 grey, ten classes; a fifth of each class is held out."""
-
-    loader = "zigbench.data.digits:Digits"
-
-    def geometry(self, patch: int) -> Geometry:
-        return Geometry(1, 8, 8, patch, classes=10)
-
-
-DIGIT = 8
-"""Side of scikit-learn's digits in pixels."""
+DOWNSAMPLING = 8
+CHANNELS = 4
+TEXT = (77, 768)
+"""Tokens and width of CLIP ViT-L/14's last hidden state."""
 
 
-class MovingDigitsConfig(DataConfig):
-    """Clips of one of scikit-learn's handwritten digits, bouncing; ten classes. No digit is in both splits.
+class LatentsConfig(DataConfig):
+    """Base of the recipes: precomputed latents of a named set of images at one resolution.
 
-    Args:
-        frames: of a clip.
-        size: side of a frame in pixels; a digit takes 8.
-        seed: what digits, starting places, directions and speeds are drawn from.
+    Attributes:
+        name: of the folder.
+        images: how many there are once complete, by split.
+        source: what to download by hand, and from whom.
+        classes: number of classes; None where images have none.
+        text: whether images have captions.
+        clips: whether they are clips.
+        square: whether the images are square, and at least as large as the resolution.
+        shorter: pixels that the shorter side of other images has at least; 0 where they are of any size.
+        resolution: side of the square images in pixels.
     """
 
-    loader = "zigbench.data.moving_digits:MovingDigits"
-    frames: Annotated[int, Field(ge=2, le=64)] = 16
-    size: Annotated[int, Field(ge=DIGIT + 1, le=128)] = 16
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    loader = "zigbench.data.latents.dataset:Latents"
+    name: ClassVar[str]
+    images: ClassVar[dict[str, int]]
+    source: ClassVar[str]
+    classes: ClassVar[int | None] = None
+    text: ClassVar[bool] = False
+    clips: ClassVar[bool] = False
+    square: ClassVar[bool] = False
+    shorter: ClassVar[int] = 0
+    resolution: int = 256
+
+    @property
+    def least(self) -> int:
+        """Pixels that the shorter side of the images has at least."""
+        return self.resolution if self.square else self.shorter
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many images there are once complete, by split."""
+        return self.images
+
+    def samples(self, folder: Path) -> list[Sample]:
+        """Everything that a folder holds of this set.
+
+        Raises:
+            MissingDataError: it holds nothing of it.
+        """
+        return list_samples(folder)
+
+    @property
+    def folder(self) -> Path:
+        """Where the prepared latents lie."""
+        return Path(os.environ.get("ZIGBENCH_DATA", "data")) / f"{self.name}-{self.resolution}"
 
     def geometry(self, patch: int) -> Geometry:
-        return Geometry(1, self.size, self.size, patch, frames=self.frames, classes=10)
+        side = self.resolution // DOWNSAMPLING
+        return Geometry(CHANNELS, side, side, patch, classes=self.classes, context=TEXT if self.text else None)
 
 
-class PhotographsConfig(DataConfig):
-    """Grey crops of ten photographs; the right quarter of each is held out.
+def how_to_prepare(config: Any) -> str:
+    """What to say where latents are missing: what they are, where the pictures come from, the command."""
+    if not hasattr(config, "source"):
+        command = f"zigbench prepare latents --from PICTURES --to {config.folder} --resolution {config.resolution}"
+        return f"no latents in {config.folder}; prepare them: {command}"
+    images = " and ".join(f"{count:,} {split}" for split, count in config.counts.items())
+    what = "clips" if config.clips else "images"
+    wanted = f"{what} with captions" if config.text else f"{what} of known class" if config.classes else what
+    split = getattr(config, "official_split", 1)
+    return (
+        f"no latents of {config.name} at {config.resolution} pixels in {config.folder}. To be downloaded by hand: "
+        f"{config.source} ({images} {wanted}). Then: zigbench prepare {config.name} --from FOLDER "
+        f"--resolution {config.resolution}" + (f" --official-split {split}" if split != 1 else "")
+    )
 
-    Args:
-        size: side of a crop in pixels; every picture's right quarter holds at least one of 64.
-    """
 
-    loader = "zigbench.data.photographs:Photographs"
-    size: Annotated[int, Field(ge=4, le=64)] = 16
-
-    def geometry(self, patch: int) -> Geometry:
-        return Geometry(1, self.size, self.size, patch)
-
-
-class ShapeConfig(DataConfig):
-    """No images, only their shape: noise of that shape, for what is timed.
-
-    Args:
-        channels: of an image or latent.
-        height, width: in pixels or latent cells.
-        frames: of a clip; None for images.
-        classes: number of classes; None without labels.
-        context: tokens and width of a text's embedding; None without texts.
-    """
-
-    loader = "zigbench.data.shape:Shape"
-    channels: Positive = 4
-    height: Positive = 32
-    width: Positive = 32
-    frames: Positive | None = None
-    classes: Positive | None = None
-    context: tuple[Positive, Positive] | None = None
-
-    def geometry(self, patch: int) -> Geometry:
-        return Geometry(
-            self.channels,
-            self.height,
-            self.width,
-            patch,
-            frames=self.frames,
-            classes=self.classes,
-            context=self.context,
-        )
+def missing(config: Any) -> str:
+    """How to prepare a data set that is not on this machine yet; "" where it is, or needs no preparing."""
+    folder = getattr(config, "folder", None)
+    return "" if folder is None or (folder / INDEX).exists() else how_to_prepare(config)

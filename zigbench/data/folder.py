@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from zigbench.data.own import ImageFolderConfig
-from zigbench.data.pictures import UnreadablePictureError, read_picture
-from zigbench.data.samples import MissingDataError, Sample, digest_of
-from zigbench.data.sources import samples_of
+from zigbench.data.builtin.folders import ImageFolderConfig
+from zigbench.data.formats.listing import list_samples
+from zigbench.data.formats.pictures import UnreadablePictureError, read_picture
+from zigbench.data.formats.samples import MissingDataError, Sample, digest_of
 from zigbench.data.split import Batch, Indices, Split, TensorSplit, choose
 from zigbench.spec.files import sha256
 
@@ -41,7 +41,7 @@ class ImageFolder:
 
     def __init__(self, config: ImageFolderConfig) -> None:
         self.config = config
-        samples = [sample for sample in samples_of(Path(config.path)) if sample.picture is not None]
+        samples = [sample for sample in list_samples(Path(config.path)) if sample.picture is not None]
         if not samples:
             raise MissingDataError(f"{config.path} holds latents and no pictures; train on them as data.name=latents")
         small = len(samples) * config.channels * config.resolution**2 <= RESIDENT

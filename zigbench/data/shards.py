@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from zigbench.data.missing import INDEX
-from zigbench.data.samples import MissingDataError
+from zigbench.data.config import INDEX
+from zigbench.data.formats.samples import MissingDataError
 from zigbench.spec.files import file_sha256, write_atomically
 
 FORMAT = 1

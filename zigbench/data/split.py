@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     context: Tensor | None = None
 
 
-class Visit(NamedTuple):
+class AugmentationKey(NamedTuple):
     """Samples asked for on one occasion of many: what may vary between visits is a function of (seed, sample).
 
     Attributes:
@@ -43,7 +43,7 @@ class Split(Protocol):
     """One part of a data set.
 
     A split whose samples vary with the visit (flips, a choice of captions) has an attribute ``varies`` that is true,
-    and its ``batch`` takes a :class:`Visit` too.
+    and its ``batch`` takes a :class:`AugmentationKey` too.
 
     Attributes:
         name: of the data set.

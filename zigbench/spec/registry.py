@@ -243,7 +243,7 @@ def load_plugin(name: str) -> ModuleType:
 backbones: Registry[Any] = Registry("backbone", "zigbench.backbones")
 curves: Registry[Any] = Registry("scan curve", "zigbench.curves", home="zigbench.scan")
 volumes: Registry[Any] = Registry("3D scan curve", "zigbench.curves_3d", home="zigbench.scan")
-data: Registry[Any] = Registry("data set", "zigbench.data")
+data: Registry[Any] = Registry("data set", "zigbench.data", home="zigbench.data.builtin")
 suites: Registry[Any] = Registry("suite", "zigbench.suites")
 metrics: Registry[Any] = Registry("metric", "zigbench.metrics", home="zigbench.evaluation.metrics.catalogue")
 releases: Registry[Any] = Registry("release", "zigbench.releases")

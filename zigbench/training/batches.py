@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from zigbench.backbone import NO_LABEL
-from zigbench.data.order import shard, step_indices
 from zigbench.data.prefetch import batches
-from zigbench.data.split import Indices, Split, Visit
+from zigbench.data.random import shard, step_indices
+from zigbench.data.split import AugmentationKey, Indices, Split
 from zigbench.interpolant import Interpolant
 from zigbench.spec.rng import derive_seed
 from zigbench.training.parallel import World
@@ -142,12 +142,12 @@ class BatchLoader:
                 None if context is None else self._move(context),
             )
 
-    def _asked(self, step: int) -> Indices | Visit:
+    def _asked(self, step: int) -> Indices | AugmentationKey:
         """What a step asks of the split: samples, and where these vary with the visit, which visit it is."""
         indices = self.indices(step)
         if not getattr(self.split, "varies", False):
             return indices
-        return Visit(indices, derive_seed(self.seed, "visit", step))
+        return AugmentationKey(indices, derive_seed(self.seed, "visit", step))
 
     def _drop(self, step: int, label: Tensor | None, context: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         if label is None and context is None:

@@ -19,8 +19,8 @@ TRAIN = """
 import sys
 from pathlib import Path
 import torch
-from zigbench.data.config import DigitsConfig
-from zigbench.data.digits import Digits
+from zigbench.data.builtin.digits import DigitsConfig
+from zigbench.data.builtin.loaders.digits import Digits
 from zigbench.evaluation.extractors.digit_classifier import DigitFeatures
 torch.set_num_threads(int(sys.argv[2]))
 print(DigitFeatures(Digits(DigitsConfig()), Path(sys.argv[1])).sha256)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from zigbench.data.config import ShapeConfig
+from zigbench.data.builtin.shape import ShapeConfig
 from zigbench.data.split import Split, TensorSplit, choose
 from zigbench.spec.rng import derive_seed
 

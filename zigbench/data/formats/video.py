@@ -1,7 +1,7 @@
 """Clips from files: films, which PyAV decodes (extra ``video``), and folders of frames.
 
-Every frame is cropped and resized like a picture (see :mod:`zigbench.data.pictures`), all frames of a clip alike. A
-clip is a stretch of consecutive frames at one rate: a film whose frames lie unevenly in time is refused, since its
+Every frame is cropped and resized like a picture (see :mod:`zigbench.data.formats.pictures`), all frames of a clip
+alike. A clip is a stretch of consecutive frames at one rate: a film whose frames lie unevenly in time is refused, since its
 motion would come out at another speed; so is a folder whose frames differ in size.
 """
 
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zigbench.data.pictures import SUFFIXES, Filter, UnreadablePictureError, read_picture
-from zigbench.data.samples import SPLITS, Content, File, MissingDataError, Sample
+from zigbench.data.formats.pictures import SUFFIXES, Filter, UnreadablePictureError, read_picture
+from zigbench.data.formats.samples import SPLITS, Content, File, MissingDataError, Sample
 
 FILMS = frozenset({".avi", ".mp4", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg"})
 
@@ -37,7 +37,7 @@ class Frames:
         return b"".join(path.read_bytes() for path in self.paths)
 
 
-def clips_of(folder: Path) -> list[Sample]:
+def list_clips(folder: Path) -> list[Sample]:
     """The clips in a folder, sorted by name: every film, and every folder that holds pictures.
 
     The folder of a film, or of a folder of frames, is its class; ``train`` and ``held-out`` (or ``val``, ``test``)
@@ -63,7 +63,7 @@ def read_clip(
 
     Args:
         content: a film's file, or :class:`Frames`.
-        resolution, channels, filter: as :func:`zigbench.data.pictures.read_picture`.
+        resolution, channels, filter: as :func:`zigbench.data.formats.pictures.read_picture`.
         fewest: frames that a clip must have.
         name: what to call it in an error.
 

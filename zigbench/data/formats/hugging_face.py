@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from zigbench.data.samples import MissingDataError, Sample, inside, split_of_word, texts_of
+from zigbench.data.formats.samples import MissingDataError, Sample, inside, split_of_word, texts_of
 
 DICT = "dataset_dict.json"
 """Says which splits there are, a folder each; a single data set has :data:`STATE` in its place."""

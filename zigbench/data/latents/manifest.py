@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zigbench.data.pictures import from_array
-from zigbench.data.samples import Content, MissingDataError, Sample, digest_of
+from zigbench.data.formats.pictures import from_array
+from zigbench.data.formats.samples import Content, MissingDataError, Sample, digest_of
 from zigbench.spec.files import sha256, write_atomically
 
 SAMPLED = 256

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.data.order import positions, shard, step_indices
+from zigbench.data.random import positions, shard, step_indices
 
 SEEDS = st.integers(0, 2**31)
 COUNTS = st.integers(1, 40)

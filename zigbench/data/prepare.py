@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from zigbench.data.autoencoder import CLIP, VAE, Autoencoder, TextEncoder
-from zigbench.data.encode import Order
-from zigbench.data.encode_clips import SHARD as CLIPS
-from zigbench.data.films import clips_of
-from zigbench.data.latents import SCALE
-from zigbench.data.own import LatentFolderConfig
-from zigbench.data.pictures import Filter
-from zigbench.data.preparing import Summary, Wanted, prepare
-from zigbench.data.recipes import LatentsConfig
-from zigbench.data.samples import Sample
-from zigbench.data.sources import samples_of
+from zigbench.data.builtin.folders import LatentFolderConfig
+from zigbench.data.config import LatentsConfig
+from zigbench.data.formats.listing import list_samples
+from zigbench.data.formats.pictures import Filter
+from zigbench.data.formats.samples import Sample
+from zigbench.data.formats.video import list_clips
+from zigbench.data.latents.autoencoder import CLIP, VAE, Autoencoder, TextEncoder
+from zigbench.data.latents.dataset import SCALE
+from zigbench.data.latents.encode import EncodingSpec
+from zigbench.data.latents.encode_clips import SHARD as CLIPS
+from zigbench.data.latents.prepare import Requirements, Summary, prepare_latents
 from zigbench.spec import registry
 
 WITH_TEXTS = 128
@@ -28,7 +28,7 @@ WITH_TEXTS = 128
 
 
 @dataclass(frozen=True)
-class Choices:
+class PrepareOptions:
     """What whoever prepares may choose.
 
     Args:
@@ -64,8 +64,8 @@ class Choices:
     official_split: int | None = None
 
 
-def prepare_named(
-    name: str, source: Path, choices: Choices, on_progress: Callable[[int, int], None] | None = None
+def prepare_data_set(
+    name: str, source: Path, choices: PrepareOptions, on_progress: Callable[[int, int], None] | None = None
 ) -> tuple[Path, Summary]:
     """Prepare the data set called ``name`` from a folder.
 
@@ -93,7 +93,7 @@ def prepare_named(
     if config is not None:
         samples = config.samples(source)
     else:
-        samples = samples_of(source) if fewest is None else clips_of(source)
+        samples = list_samples(source) if fewest is None else list_clips(source)
     latents = _latents_of(samples, resolution, source) if choices.encoded else None
     told: dict[str, Any] = {
         "latents": latents,
@@ -126,8 +126,8 @@ def prepare_named(
         told["shard"] = WITH_TEXTS
     if fewest is not None and latents is None:
         told |= {"shard": CLIPS, "fewest": fewest}
-    order = Order(resolution, scaled=choices.scaled, filter=choices.filter, **told)
-    wanted = Wanted(
+    order = EncodingSpec(resolution, scaled=choices.scaled, filter=choices.filter, **told)
+    wanted = Requirements(
         name,
         classes=choices.classes if config is None else config.classes,
         text=shape,
@@ -138,7 +138,9 @@ def prepare_named(
         square=config is not None and config.square,
         manifest=None if config is None else out.parent / f"{name}-{latents or 'pictures'}.json",
     )
-    return out, prepare(order, wanted, samples, out, where=source, processes=choices.processes, on_progress=on_progress)
+    return out, prepare_latents(
+        order, wanted, samples, out, where=source, processes=choices.processes, on_progress=on_progress
+    )
 
 
 def _config(name: str, plugin: type[LatentsConfig], asked: dict[str, Any]) -> LatentsConfig:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from zigbench.data.recipes import CHANNELS, DOWNSAMPLING, LatentsConfig
-from zigbench.data.samples import File, MissingDataError, Sample
-from zigbench.spec import Geometry, Positive
+from zigbench.data.config import CHANNELS, DOWNSAMPLING, LatentsConfig
+from zigbench.data.formats.samples import File, MissingDataError, Sample
+from zigbench.spec import Geometry, Positive, registry
 
 NAMED = 5
 """Missing clips that an error names."""
 
 
+@registry.data.register("ucf101")
 class UCF101Config(LatentsConfig):
     """UCF101: 13,320 clips of 101 human actions, at 256 pixels a side; latents of every frame are kept.
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zigbench.data.encode import Encoded, Encoder
-from zigbench.data.films import read_clip
-from zigbench.data.pictures import UnreadablePictureError
-from zigbench.data.samples import Sample, digest_of
+from zigbench.data.formats.pictures import UnreadablePictureError
+from zigbench.data.formats.samples import Sample, digest_of
+from zigbench.data.formats.video import read_clip
+from zigbench.data.latents.encode import EncodedShard, Encoder
 
 SHARD = 16
 """Clips in a shard: some thousand frames."""
@@ -21,7 +21,7 @@ class ClipEncoder(Encoder):
     A clip that can't be read, is too short or whose rate varies is named and left out, like an unreadable picture.
     """
 
-    def _encoded(self, samples: Sequence[Sample]) -> Encoded:
+    def _encoded(self, samples: Sequence[Sample]) -> EncodedShard:
         order = self.order
         assert order.fewest is not None
         parts, digests, kept, unreadable, errors = [], [], [], [], []
@@ -40,6 +40,6 @@ class ClipEncoder(Encoder):
             errors.append(square)
             kept.append(row)
         if not kept:
-            return Encoded(np.empty(0), digests, kept, unreadable)
+            return EncodedShard(np.empty(0), digests, kept, unreadable)
         lengths = [len(part) for part in parts]
-        return Encoded(np.concatenate(parts), digests, kept, unreadable, float(np.mean(errors)), lengths)
+        return EncodedShard(np.concatenate(parts), digests, kept, unreadable, float(np.mean(errors)), lengths)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 
-from zigbench.data.latent_split import LatentSplit
-from zigbench.data.missing import how_to_prepare
-from zigbench.data.originals import Originals, originals_of
+from zigbench.data.config import how_to_prepare
+from zigbench.data.latents.originals import Originals, originals_of
+from zigbench.data.latents.split import LatentSplit
 from zigbench.data.shards import DamagedDataError, read_index, strange
 from zigbench.data.split import Split, choose
 from zigbench.spec import Geometry
 
 if TYPE_CHECKING:
-    from zigbench.data.autoencoder import Autoencoder
+    from zigbench.data.latents.autoencoder import Autoencoder
 
 SCALE = 0.18215
 """Of the autoencoder that the published networks were trained with."""
@@ -28,7 +28,7 @@ AUTOENCODER = "ZIGBENCH_VAE"
 
 
 class Prepared(Protocol):
-    """What a config of latents says (see :mod:`zigbench.data.recipes` and :mod:`zigbench.data.own`)."""
+    """A config of prepared latents: a recipe's, or of a folder of one's own."""
 
     @property
     def folder(self) -> Path: ...
@@ -136,7 +136,7 @@ class Latents:
 
     @cached_property
     def _autoencoder(self) -> Autoencoder:
-        from zigbench.data.autoencoder import Autoencoder
+        from zigbench.data.latents.autoencoder import Autoencoder
 
         told = self.index["autoencoder"]
         loaded = Autoencoder.load(os.environ.get(AUTOENCODER) or told["source"])

@@ -1,7 +1,7 @@
 """Handwritten digits that move: scikit-learn's, each bouncing in its own clip. Made as they are asked for.
 
 Digit, starting place, direction and speed of a clip are functions of (seed, split, index): nothing is stored, nothing
-is downloaded, and whoever asks for clip 7 gets clip 7. The digits that are held out of :mod:`zigbench.data.digits`
+is downloaded, and clip 7 is always the same. The digits that :mod:`zigbench.data.builtin.loaders.digits` holds out
 are held out here too, so no held-out clip shows a digit that trains.
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from zigbench.data.config import DIGIT, MovingDigitsConfig
-from zigbench.data.digits import Digits, DigitsConfig
+from zigbench.data.builtin.digits import DIGIT, DigitsConfig, MovingDigitsConfig
+from zigbench.data.builtin.loaders.digits import Digits
+from zigbench.data.random import random_uint64
 from zigbench.data.split import Batch, Indices, Split, TensorSplit, choose
-from zigbench.data.words import words
 from zigbench.spec.files import sha256
 from zigbench.spec.rng import derive_seed
 
@@ -77,7 +77,7 @@ class MovingSplit:
         chosen = np.asarray(indices, dtype=np.int64)
         if ((chosen < 0) | (chosen >= self.count)).any():
             raise IndexError(f"clips run from 0 to {self.count - 1}")
-        which = (words(self._seed, chosen, 0) % np.uint64(len(self.digits))).astype(np.int64)
+        which = (random_uint64(self._seed, chosen, 0) % np.uint64(len(self.digits))).astype(np.int64)
         rows, columns = self.places(chosen)
         size, frames = self.config.size, self.config.frames
         canvas = np.full((len(chosen), frames, size, size), -1.0, dtype=np.float32)
@@ -97,7 +97,7 @@ class MovingSplit:
         A straight walk at constant speed, folded at the walls and rounded to whole pixels.
         """
         room = self.config.size - DIGIT
-        draws = [words(self._seed, indices, purpose) / 2.0**64 for purpose in range(1, 5)]
+        draws = [random_uint64(self._seed, indices, purpose) / 2.0**64 for purpose in range(1, 5)]
         speed = SLOWEST + (FASTEST - SLOWEST) * draws[3]
         angle = 2 * np.pi * draws[2]
         t = np.arange(self.config.frames)

@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from zigbench.spec import DataConfig, Geometry
+from zigbench.spec import DataConfig, Geometry, registry
 
 Positive = Annotated[int, Field(gt=0)]
 
 
+@registry.data.register("image-folder")
 class ImageFolderConfig(DataConfig):
     """Your own pictures: class folders, a CSV or JSONL table, an array or shards; a share is held out by content.
 
@@ -38,6 +39,7 @@ class ImageFolderConfig(DataConfig):
         return Geometry(self.channels, self.resolution, self.resolution, patch, classes=self.classes)
 
 
+@registry.data.register("clip-folder")
 class ClipFolderConfig(DataConfig):
     """Your own clips: films (extra `video`) or folders of frames, in class folders; a share is held out by content.
 
@@ -69,6 +71,7 @@ class ClipFolderConfig(DataConfig):
         return Geometry(self.channels, side, side, patch, frames=self.frames, classes=self.classes)
 
 
+@registry.data.register("latents")
 class LatentFolderConfig(DataConfig):
     """Your own latents, as `zigbench prepare latents` writes them.
 
@@ -83,7 +86,7 @@ class LatentFolderConfig(DataConfig):
         posterior: draw latents from the autoencoder's posterior at each visit, in place of its mean.
     """
 
-    loader = "zigbench.data.latents:Latents"
+    loader = "zigbench.data.latents.dataset:Latents"
     path: str
     resolution: Positive
     channels: Positive = 4

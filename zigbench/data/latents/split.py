@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zigbench.data.split import Batch, Indices, Visit
-from zigbench.data.stretches import starts
-from zigbench.data.words import words
+from zigbench.data.random import clip_starts, random_uint64
+from zigbench.data.split import AugmentationKey, Batch, Indices
 from zigbench.spec.files import sha256
 from zigbench.spec.rng import derive_seed
 
@@ -76,13 +75,13 @@ class LatentSplit:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def batch(self, indices: Indices | Visit) -> Batch:
+    def batch(self, indices: Indices | AugmentationKey) -> Batch:
         """The samples at ``indices``, each as it is, or as a visit sees it.
 
         Raises:
             IndexError: there is no such sample.
         """
-        asked, seed = indices if isinstance(indices, Visit) else (indices, None)
+        asked, seed = indices if isinstance(indices, AugmentationKey) else (indices, None)
         return self._read(np.asarray(asked, dtype=np.int64), seed)
 
     def _read(self, indices: np.ndarray, seed: int | None) -> Batch:
@@ -92,12 +91,12 @@ class LatentSplit:
         rows = indices - self._starts[homes]
         views = np.zeros(len(indices), np.int64)
         if seed is not None:
-            views = (words(seed, indices, 0) % self._shards[0].moments.shape[1]).astype(np.int64)
+            views = (random_uint64(seed, indices, 0) % self._shards[0].moments.shape[1]).astype(np.int64)
         x = torch.empty(len(indices), *self._shape)
         labels = None if self._shards[0].labels is None else torch.empty(len(indices), dtype=torch.int64)
         texts = self._shards[0].texts
         context = None if texts is None else torch.empty(len(indices), *texts.shape[1:])
-        picks = words(seed, indices, 1) if seed is not None else np.zeros(len(indices), np.uint64)
+        picks = random_uint64(seed, indices, 1) if seed is not None else np.zeros(len(indices), np.uint64)
         for home in np.unique(homes):
             shard, here = self._shards[home], np.flatnonzero(homes == home)
             at = torch.from_numpy(here)
@@ -126,7 +125,7 @@ class LatentSplit:
         if self._frames is None or shard.frames is None:
             return rows
         first, lengths = shard.frames[rows], np.diff(shard.frames)[rows]
-        begin = first + starts(seed, indices, lengths, self._frames)
+        begin = first + clip_starts(seed, indices, lengths, self._frames)
         return begin[:, None] + np.arange(self._frames)
 
 

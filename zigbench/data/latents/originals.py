@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zigbench.data.films import clips_of, read_clip
-from zigbench.data.pictures import Filter, read_picture
-from zigbench.data.samples import Content, MissingDataError, digest_of
+from zigbench.data.formats.listing import list_samples
+from zigbench.data.formats.pictures import Filter, read_picture
+from zigbench.data.formats.samples import Content, MissingDataError, digest_of
+from zigbench.data.formats.video import list_clips, read_clip
+from zigbench.data.random import clip_starts
 from zigbench.data.shards import DamagedDataError
-from zigbench.data.sources import samples_of
-from zigbench.data.stretches import starts
 from zigbench.spec.files import sha256
 
 FOLDER = "ZIGBENCH_PICTURES"
@@ -115,7 +115,7 @@ class OriginalClips(Originals):
             name=str(self.contents[row]),
             filter=self.filter,
         )
-        (first,) = starts(None, np.array([row]), np.array([len(clip)]), self.frames)
+        (first,) = clip_starts(None, np.array([row]), np.array([len(clip)]), self.frames)
         return clip[first : first + self.frames]
 
 
@@ -141,7 +141,7 @@ def originals_of(folder: Path, index: Mapping[str, Any], split: str, frames: int
         for part in ("names", "digests")
     )
     clips = "shortest" in index
-    lying = (clips_of if clips else samples_of)(where) if where.is_dir() else []
+    lying = (list_clips if clips else list_samples)(where) if where.is_dir() else []
     pictures = {sample.name: sample.picture for sample in lying}
     found = [pictures.get(name.decode()) for name in names.tolist()]
     contents = [content for content in found if content is not None]

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from zigbench.data import manifest
-from zigbench.data.encode import Encoder, Job, Made, Order
-from zigbench.data.encode_clips import ClipEncoder
 from zigbench.data.folder import class_names, held_out_by_content, refuse_too_many
-from zigbench.data.samples import MissingDataError, Sample, digest_of
+from zigbench.data.formats.samples import MissingDataError, Sample, digest_of
+from zigbench.data.latents import manifest
+from zigbench.data.latents.encode import Encoder, EncodingSpec, EncodingTask, ShardFacts
+from zigbench.data.latents.encode_clips import ClipEncoder
 from zigbench.data.shards import read_facts, shard_name, strange, write_index
 from zigbench.spec.files import sha256
 
@@ -26,7 +26,7 @@ SHARDS = 2
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Requirements:
     """What is to be prepared of a folder.
 
     Args:
@@ -38,7 +38,7 @@ class Wanted:
         unreadable: share of the samples that may be unreadable.
         source: what to download by hand, for the error where something is missing.
         least, square: shorter side of the set's pictures in pixels, and whether they are square.
-        manifest: of the set (see :mod:`zigbench.data.manifest`); None for pictures of one's own.
+        manifest: of the set (see :mod:`zigbench.data.latents.manifest`); None for pictures of one's own.
     """
 
     name: str
@@ -71,9 +71,9 @@ class Summary:
     deviation: float = 0.0
 
 
-def prepare(
-    order: Order,
-    wanted: Wanted,
+def prepare_latents(
+    order: EncodingSpec,
+    wanted: Requirements,
     samples: list[Sample],
     out: Path,
     *,
@@ -86,7 +86,7 @@ def prepare(
     Args:
         order: how to encode.
         wanted: what to take of the folder.
-        samples: as :func:`zigbench.data.sources.samples_of` found them.
+        samples: as :func:`zigbench.data.formats.listing.list_samples` found them.
         out: where shards and index go.
         where: the folder they were found in.
         processes: that encode, each a shard at a time.
@@ -102,7 +102,9 @@ def prepare(
     names = class_names(samples) if wanted.classes is not None else None
     numbers = {name: number for number, name in enumerate(names or ())}
     jobs = [
-        Job(shard_name(split, number), part, tuple(numbers.get(str(s.label), -1) for s in part) if names else None)
+        EncodingTask(
+            shard_name(split, number), part, tuple(numbers.get(str(s.label), -1) for s in part) if names else None
+        )
         for split, chosen in _splits(samples, wanted, order).items()
         for number, part in enumerate(_cut(chosen, order.shard))
     ]
@@ -127,10 +129,10 @@ def prepare(
 
 
 def _conclude(
-    order: Order,
-    wanted: Wanted,
+    order: EncodingSpec,
+    wanted: Requirements,
     out: Path,
-    shards: list[Made],
+    shards: list[ShardFacts],
     names: list[str] | None,
     unreadable: list[str],
     pictures: str | None,
@@ -170,7 +172,7 @@ def _conclude(
     return Summary(counts, unreadable, roundtrip, deviation)
 
 
-def _refuse_incomplete(samples: list[Sample], wanted: Wanted, where: object) -> None:
+def _refuse_incomplete(samples: list[Sample], wanted: Requirements, where: object) -> None:
     """List everything that the folder lacks."""
     lacks = []
     if wanted.images is not None and len(samples) != sum(wanted.images.values()):
@@ -197,7 +199,7 @@ def _refuse_incomplete(samples: list[Sample], wanted: Wanted, where: object) -> 
         raise MissingDataError(f"{where} is not all of {wanted.name}: {'; '.join(lacks)}.{needs}")
 
 
-def _splits(samples: list[Sample], wanted: Wanted, order: Order) -> dict[str, list[Sample]]:
+def _splits(samples: list[Sample], wanted: Requirements, order: EncodingSpec) -> dict[str, list[Sample]]:
     told = [sample.split for sample in samples]
     if "held-out" in told:
         held_out = np.array([split == "held-out" for split in told])
@@ -219,7 +221,7 @@ def _splits(samples: list[Sample], wanted: Wanted, order: Order) -> dict[str, li
     return parts
 
 
-def _digest(sample: Sample, order: Order) -> str:
+def _digest(sample: Sample, order: EncodingSpec) -> str:
     try:
         return digest_of(order.content(sample).read())
     except OSError:  # It is named and counted when it is to be encoded.
@@ -232,8 +234,8 @@ def _cut(samples: list[Sample], size: int) -> Iterator[tuple[Sample, ...]]:
 
 
 def _encode(
-    jobs: list[Job], order: Order, text: tuple[int, int] | None, key: str, out: Path, processes: int
-) -> Iterator[tuple[Job, Made]]:
+    jobs: list[EncodingTask], order: EncodingSpec, text: tuple[int, int] | None, key: str, out: Path, processes: int
+) -> Iterator[tuple[EncodingTask, ShardFacts]]:
     """The facts of each job's shard, as they are done."""
     if processes <= 1 or len(jobs) <= 1:
         encoder = _encoder(order)(order, text, key, out)
@@ -253,7 +255,7 @@ def _encode(
             pool.shutdown(cancel_futures=True)
 
 
-def _encoder(order: Order) -> type[Encoder]:
+def _encoder(order: EncodingSpec) -> type[Encoder]:
     return Encoder if order.fewest is None else ClipEncoder
 
 
@@ -261,11 +263,11 @@ _encoders: list[Encoder] = []
 """The encoder of a worker process, made as it starts."""
 
 
-def _enter(ranks: Any, processes: int, order: Order, text: tuple[int, int] | None, key: str, out: Path) -> None:
+def _enter(ranks: Any, processes: int, order: EncodingSpec, text: tuple[int, int] | None, key: str, out: Path) -> None:
     with ranks.get_lock():
         rank, ranks.value = ranks.value, ranks.value + 1
     _encoders.append(_encoder(order)(order, text, key, out, rank=rank, world=processes))
 
 
-def _work(job: Job) -> Made:
+def _work(job: EncodingTask) -> ShardFacts:
     return _encoders[0](job)

@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from zigbench.data.pictures import SUFFIXES
-from zigbench.data.samples import Content, Sample, split_of_name
+from zigbench.data.formats.pictures import SUFFIXES
+from zigbench.data.formats.samples import Content, Sample, split_of_name
 
 LATENTS = re.compile(r"(img_feature\d*|frame_feature\d*|latent)\.npy")
 """Parts that are latents: (C, H, W) of an image, (T, C, H, W) of a clip."""

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from zigbench.data.config import DigitsConfig
+from zigbench.data.builtin.digits import DigitsConfig
 from zigbench.data.split import Split, TensorSplit, choose
 
 DIVISION_SEED = 19_980_701

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from zigbench.data.autoencoder import Autoencoder, TextEncoder
-from zigbench.data.pictures import Filter, UnreadablePictureError, read_picture
-from zigbench.data.samples import Content, Sample, digest_of
+from zigbench.data.formats.pictures import Filter, UnreadablePictureError, read_picture
+from zigbench.data.formats.samples import Content, Sample, digest_of
+from zigbench.data.latents.autoencoder import Autoencoder, TextEncoder
 from zigbench.data.shards import write_shard
 from zigbench.spec.files import sha256
 
@@ -24,12 +24,12 @@ CERTAIN = -30.0
 TRIED = 8
 """Samples of each shard whose round trip is measured."""
 
-Made = dict[str, Any]
+ShardFacts = dict[str, Any]
 """What is known of a shard: its name, counts, sums, faults, and its files' sizes and hashes."""
 
 
 @dataclass(frozen=True)
-class Order:
+class EncodingSpec:
     """How samples are encoded.
 
     Args:
@@ -85,7 +85,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Job:
+class EncodingTask:
     """One shard to make.
 
     Args:
@@ -105,7 +105,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedShard:
     """What became of a shard's samples.
 
     Attributes:
@@ -137,7 +137,7 @@ class Encoder:
     """
 
     def __init__(
-        self, order: Order, text: tuple[int, int] | None, key: str, out: Path, *, rank: int = 0, world: int = 1
+        self, order: EncodingSpec, text: tuple[int, int] | None, key: str, out: Path, *, rank: int = 0, world: int = 1
     ) -> None:
         self.order = order
         self.text = text
@@ -156,7 +156,7 @@ class Encoder:
         assert self.order.text is not None
         return TextEncoder.load(self.order.text, pooled=self.order.pooled, device=self.device)
 
-    def __call__(self, job: Job) -> Made:
+    def __call__(self, job: EncodingTask) -> ShardFacts:
         """Make one shard, and return what is known of it.
 
         Raises:
@@ -195,7 +195,7 @@ class Encoder:
             facts["shortest"] = min(found.lengths)
         return write_shard(self.out, job.name, arrays, facts)
 
-    def _encoded(self, samples: Sequence[Sample]) -> Encoded:
+    def _encoded(self, samples: Sequence[Sample]) -> EncodedShard:
         """Moments (n, views, 2, …) of the samples that can be read."""
         read: list[np.ndarray] = []
         digests: list[bytes] = []
@@ -209,9 +209,9 @@ class Encoder:
             except (UnreadablePictureError, OSError) as error:
                 unreadable.append(str(error) if sample.name in str(error) else f"{sample.name}: {error}")
         if not read or self.order.latents is not None:
-            return Encoded(np.stack(read) if read else np.empty(0), digests, kept, unreadable)
+            return EncodedShard(np.stack(read) if read else np.empty(0), digests, kept, unreadable)
         moments, square = self.moments(np.stack(read))
-        return Encoded(moments, digests, kept, unreadable, square)
+        return EncodedShard(moments, digests, kept, unreadable, square)
 
     def moments(self, pixels: np.ndarray) -> tuple[np.ndarray, float]:
         """Moments (n, views, 2, …) of pixels uint8 (n, 3, H, W), and the mean square of some round trips."""

@@ -11,7 +11,7 @@ import skimage.data
 import torch
 from sklearn.datasets import load_sample_image
 
-from zigbench.data.config import PhotographsConfig
+from zigbench.data.builtin.photographs import PhotographsConfig
 from zigbench.data.split import Split, TensorSplit, choose
 
 PICTURES = (

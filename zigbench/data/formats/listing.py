@@ -3,7 +3,7 @@
 Understood are, looked for in this order:
 
 - a data set that the library ``datasets`` saved to disk: a column of pictures, and where there are such, classes and
-  captions (see :mod:`zigbench.data.hugging_face`);
+  captions (see :mod:`zigbench.data.formats.hugging_face`);
 - shards: ``*.tar`` with the pictures, latents, captions and classes of the webdataset convention;
 - a table: one ``*.csv`` or ``*.jsonl`` whose rows name a ``file`` and may have ``caption`` or ``captions``,
   ``label`` and ``split``;
@@ -26,16 +26,16 @@ from typing import Any
 
 import numpy as np
 
-from zigbench.data.archives import samples_of_shards
-from zigbench.data.hugging_face import is_saved, samples_of_saved
-from zigbench.data.pictures import SUFFIXES
-from zigbench.data.samples import SPLITS, File, MissingDataError, Row, Sample, inside, split_of_word, texts_of
+from zigbench.data.formats.hugging_face import is_saved, samples_of_saved
+from zigbench.data.formats.pictures import SUFFIXES
+from zigbench.data.formats.samples import SPLITS, File, MissingDataError, Row, Sample, inside, split_of_word, texts_of
+from zigbench.data.formats.webdataset import samples_of_shards
 
 TEXTS = ("text", "captions")
 """Folders of captions beside the pictures."""
 
 
-def samples_of(folder: Path) -> list[Sample]:
+def list_samples(folder: Path) -> list[Sample]:
     """Everything a folder holds, sorted by name.
 
     Raises:

@@ -1,0 +1,1 @@
+"""Loaders of the built-in data sets that are generated, or come with scikit-learn and scikit-image."""

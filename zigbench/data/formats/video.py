@@ -1,8 +1,8 @@
 """Clips from files: films, which PyAV decodes (extra ``video``), and folders of frames.
 
 Every frame is cropped and resized like a picture (see :mod:`zigbench.data.formats.pictures`), all frames of a clip
-alike. A clip is a stretch of consecutive frames at one rate: a film whose frames lie unevenly in time is refused, since its
-motion would come out at another speed; so is a folder whose frames differ in size.
+alike. A clip is a stretch of consecutive frames at one rate: a film whose frames lie unevenly in time is refused,
+since its motion would come out at another speed; so is a folder whose frames differ in size.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every family at one size on the digits: what suites that compare families start from."""
+"""Every family at one size on the digits: the start of suites that compare families."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ SEEDS = grid("seed", (0, 1, 2))
 
 
 def arms(zigma: dict[str, object], dit: dict[str, object], u_vit: dict[str, object]) -> Axis:
-    """The three families, each with the config that gives it the size of the others."""
+    """Return the three families, each with the config that gives it the others' size."""
     return Axis(
         "arm",
         {
@@ -42,7 +42,7 @@ suite = Suite(
             says="U-ViT instead of the zigzag Mamba",
             worse="The zigzag Mamba is better than U-ViT of its size",
             better="U-ViT is better than a zigzag Mamba of its size",
-            neither="The zigzag Mamba can't be told from U-ViT of its size",
+            neither="The zigzag Mamba is not separated from U-ViT of its size",
         ),
         Contrast(
             "dit",
@@ -50,7 +50,7 @@ suite = Suite(
             says="DiT instead of the zigzag Mamba",
             worse="The zigzag Mamba is better than DiT of its size",
             better="DiT is better than a zigzag Mamba of its size",
-            neither="The zigzag Mamba can't be told from DiT of its size",
+            neither="The zigzag Mamba is not separated from DiT of its size",
         ),
     ),
     published=("transformers",),

@@ -46,7 +46,7 @@ suite = Suite(
             says="a sweep both ways in every layer instead of eight zigzags, one a layer",
             worse="Eight zigzags are better than a sweep both ways",
             better="A sweep both ways is better than eight zigzags",
-            neither="Eight zigzags can't be told from a sweep both ways",
+            neither="Eight zigzags are not separated from a sweep both ways",
         ),
     ),
     published=("coco",),

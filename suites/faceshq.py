@@ -46,7 +46,7 @@ suite = Suite(
             says="Vision Mamba's two-way sweep instead of eight zigzags",
             worse="The zigzag holds up at 1,024 pixels",
             better="Vision Mamba is better than the zigzag at 1,024 pixels",
-            neither="The zigzag can't be told from Vision Mamba at 1,024 pixels",
+            neither="The zigzag is not separated from Vision Mamba at 1,024 pixels",
         ),
         Contrast("zigzag-8, batch ×2", "zigzag-8", says="twice the batch, and so twice the images seen"),
     ),

@@ -32,7 +32,7 @@ CHANGES = {
     "linear, velocity, mode": "mode-sampled times, heavier in the middle, instead of even ones",
     "vp, noise, uniform": "the classical diffusion, which predicts the noise on the variance-preserving path,",
 }
-"""What each arm has in place of the published choice, as the subject of a sentence."""
+"""Each arm's change to the published choice, as the subject of a sentence."""
 
 suite = Suite(
     name="interpolant",

@@ -26,7 +26,7 @@ suite = Suite(
             says="products and activations in bfloat16 instead of float32",
             worse="bfloat16 costs quality",
             better="bfloat16 gains quality",
-            neither="Training in bfloat16 can't be told from training in float32",
+            neither="Training in bfloat16 is not separated from training in float32",
         ),
     ),
     resources=quickstart.resources,

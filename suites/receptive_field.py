@@ -12,7 +12,7 @@ SWEEP_1 = {"backbone.name": "zigma", "scan.curve": "sweep", "scan.schemes": 1}
 
 
 def arms(size: dict[str, object]) -> Axis:
-    """The ablation's arms. sweep-2 is a bidirectional mixer with parameters of its own, hence its own ``size``."""
+    """Return the ablation's arms. sweep-2 is a bidirectional mixer and has its own ``size``."""
     both_ways = {"backbone": {"name": "sweep", "patch": 1, "config": size}, "scan.schemes": 2}
     return Axis("arm", {"sweep-1": SWEEP_1, "sweep-2": both_ways, **ZIGZAG})
 
@@ -34,7 +34,7 @@ suite = Suite(
             says="one direction instead of two",
             worse="A second direction helps",
             better="A second direction hurts",
-            neither="A second direction can't be told to help",
+            neither="A second direction is not separated from none",
         ),
         Contrast(
             "zigzag-2",
@@ -42,7 +42,7 @@ suite = Suite(
             says="two directions, both from the top-left corner, instead of four",
             worse="Four directions, with which every token reaches every other, are better than two",
             better="Four directions are worse than two",
-            neither="Four directions can't be told from two",
+            neither="Four directions are not separated from two",
         ),
         Contrast(
             "zigzag-4",
@@ -50,7 +50,7 @@ suite = Suite(
             says="four directions instead of eight",
             worse="Eight directions are better than four",
             better="Eight directions are worse than four",
-            neither="Eight directions can't be told from four: it saturates, as published",
+            neither="Eight directions are not separated from four",
         ),
     ),
     figures=("schemes", "reach", "receptive_fields"),

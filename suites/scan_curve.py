@@ -26,7 +26,7 @@ CORE = (
     ("sweep", 1), ("raster", 8), ("zigzag", 1), ("zigzag", 2), ("zigzag", 8),
     ("hilbert", 2), ("hilbert", 8), ("hilbert-released", 2), ("hilbert-released", 8),
 )  # fmt: skip
-"""The arms that the published table and the contrasts need: what the miniature has time for."""
+"""The arms that the published table and the contrasts need: few enough for the miniature."""
 
 SEEDS = grid("seed", (0, 1, 2, 3, 4))
 
@@ -40,7 +40,7 @@ BLOCKS = Axis(
 
 
 def arms(strategies: tuple[tuple[str, int], ...]) -> Axis:
-    """An arm for each curve with its scheme count."""
+    """Return an arm for each curve and number of directions."""
     return Axis("arm", {f"{curve}-{n}": {"scan.curve": curve, "scan.schemes": n} for curve, n in strategies})
 
 
@@ -60,7 +60,7 @@ suite = Suite(
             says="jumping back at every row's end, with the same eight directions",
             worse="Continuity counts beyond the diversity of directions",
             better="Continuity hurts where the directions are as diverse",
-            neither="Continuity can't be told to count where the directions are as diverse",
+            neither="Continuity is not separated where the directions are as diverse",
         ),
         Contrast(
             "zigzag-1",
@@ -68,7 +68,7 @@ suite = Suite(
             says="one direction instead of eight, continuous both",
             worse="The diversity of directions counts",
             better="One direction is better than eight",
-            neither="The diversity of directions can't be told to count",
+            neither="The diversity of directions is not separated from none",
         ),
     ),
     figures=("continuity", "schemes", "critical_difference"),

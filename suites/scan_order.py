@@ -47,7 +47,7 @@ suite = Suite(
             says="jumping back at every row's end instead of turning round",
             worse="Continuity helps",
             better="Continuity hurts",
-            neither="Continuity alone can't be told to help",
+            neither="Continuity alone is not separated from none",
         ),
         Contrast(
             "zigzag-1",
@@ -55,7 +55,7 @@ suite = Suite(
             says="one direction instead of eight",
             worse="More directions help",
             better="More directions hurt",
-            neither="More directions can't be told to help",
+            neither="More directions are not separated from one",
         ),
     ),
     figures=("schemes",),

@@ -70,7 +70,7 @@ ROUND = "The seed is the round: all cells are measured once before any is measur
 
 
 def arms(sizes: Sizes) -> Axis:
-    """An arm for each family."""
+    """Return an arm for each family."""
     return Axis("arm", sizes)
 
 

@@ -18,7 +18,7 @@ SWEEP = {"scan.curve": "sweep", "scan.schemes": 1}
 
 
 def arms(zigma: Keys, both_ways: Keys, dit: Keys) -> Axis:
-    """The three ways to scan and the two transformers; each with the config that gives it the others' parameters."""
+    """Return the three ways to scan and the two transformers; all with equal parameters."""
 
     def family(name: str, config: Keys, **more: Any) -> dict[str, Any]:
         return {"backbone.name": name, "backbone.config": {**config, **more}}

@@ -58,7 +58,7 @@ suite = Suite(
             says="one long sweep of the clip both ways instead of scans of space and of time in turn, on 4 GPUs",
             worse="Scans of space and of time in turn are better than one long sweep",
             better="One long sweep is better than scans of space and of time in turn",
-            neither="One long sweep can't be told from scans of space and of time in turn",
+            neither="One long sweep is not separated from scans of space and of time in turn",
         ),
         Contrast(
             "zigzag-3d · 4",
@@ -66,7 +66,7 @@ suite = Suite(
             says="eight continuous walks of the clip instead of scans of space and of time in turn, on 4 GPUs",
             worse="Scans of space and of time in turn are better than walks of the whole clip",
             better="Walks of the whole clip are better than scans of space and of time in turn",
-            neither="Walks of the whole clip can't be told from scans of space and of time in turn",
+            neither="Walks of the whole clip are not separated from scans of space and of time in turn",
         ),
         Contrast(
             "bidirectional · 16",
@@ -74,7 +74,7 @@ suite = Suite(
             says="the long sweep again, on 16 GPUs",
             worse="It is so on 16 GPUs too",
             better="On 16 GPUs the long sweep is better",
-            neither="On 16 GPUs the two can't be told apart",
+            neither="On 16 GPUs the two are not separated",
         ),
     ),
     published=("ucf101",),

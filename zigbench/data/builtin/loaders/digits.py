@@ -22,7 +22,7 @@ class Digits:
         found = load_digits()
         x = torch.from_numpy(found.images / 8.0 - 1.0).float()[:, None]
         label = torch.from_numpy(found.target).long()
-        held_out = _held_out(found.target)
+        held_out = held_out_images(found.target)
         self.splits: dict[str, Split] = {
             name: TensorSplit("digits", x[chosen], label[chosen])
             for name, chosen in (("train", ~held_out), ("held-out", held_out))
@@ -37,8 +37,8 @@ class Digits:
         return choose(self.splits, split)
 
 
-def _held_out(target: np.ndarray) -> torch.Tensor:
-    """Which images are held out, bool (N,): the same share of every class."""
+def held_out_images(target: np.ndarray) -> torch.Tensor:
+    """Return which images of the classes ``target`` (N,) are held out, bool (N,): the same share of every class."""
     generator = np.random.Generator(np.random.PCG64(DIVISION_SEED))
     chosen = np.zeros(len(target), dtype=bool)
     for digit in np.unique(target):

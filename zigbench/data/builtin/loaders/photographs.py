@@ -26,8 +26,12 @@ PLACES_SEED = 16_0922
 """Seed of those places."""
 
 
+FLAT = 2.55
+"""Deviation of a crop in grey levels of 0 to 255 below which normalising it would show little but rounding."""
+
+
 class Photographs:
-    """Crops of ``config.size``², as many of each picture, luminance mapped to [-1, 1].
+    """Crops of ``config.size``², as many of each picture: luminance mapped to [-1, 1], or of mean 0 and deviation 1.
 
     Training crops lie anywhere in the left three quarters and may overlap. Held-out crops lie in the right quarter
     on a grid without overlap, so that each is evidence of its own.
@@ -37,14 +41,16 @@ class Photographs:
         pictures = [luminance(picture) for picture in _pictures().values()]
         size = config.size
         generator = np.random.Generator(np.random.PCG64(PLACES_SEED))
-        train = [_drawn(picture[:, : border(picture)], size, generator) for picture in pictures]
+        train = [_drawn(picture[:, : border(picture)], size, generator, config.normalised) for picture in pictures]
         grids = [_grid(picture[:, border(picture) :], size) for picture in pictures]
+        if config.normalised:
+            grids = [grid[_deviation(grid) >= FLAT] for grid in grids]
         fewest = min(map(len, grids))
         held_out = [grid[np.arange(fewest) * len(grid) // fewest] for grid in grids]
-        self.splits: dict[str, Split] = {
-            name: TensorSplit("photographs", torch.from_numpy(np.concatenate(crops))[:, None])
-            for name, crops in (("train", train), ("held-out", held_out))
-        }
+        self.splits: dict[str, Split] = {}
+        for name, crops in (("train", train), ("held-out", held_out)):
+            x = torch.from_numpy(np.concatenate(crops))[:, None]
+            self.splits[name] = TensorSplit("photographs", _normalised(x) if config.normalised else x)
 
     def split(self, split: str) -> Split:
         """``train`` (2,048 crops of each picture) or ``held-out`` (as many of each as the smallest has room for).
@@ -79,13 +85,28 @@ def _pictures() -> dict[str, np.ndarray]:
     }
 
 
-def _drawn(picture: np.ndarray, size: int, generator: np.random.Generator) -> np.ndarray:
-    """Crops at random places, uint8 (TRAIN_CROPS, size, size)."""
+def _drawn(picture: np.ndarray, size: int, generator: np.random.Generator, normalised: bool) -> np.ndarray:
+    """Return crops at random places, uint8 (TRAIN_CROPS, size, size); to be normalised, none of them is flat."""
     windows = np.lib.stride_tricks.sliding_window_view(picture, (size, size))
     rows, columns = windows.shape[:2]
-    place = generator.integers(rows * columns, size=TRAIN_CROPS)
-    crops: np.ndarray = windows[place // columns, place % columns]
-    return crops
+    crops = np.empty((0, size, size), dtype=np.uint8)
+    while len(crops) < TRAIN_CROPS:
+        place = generator.integers(rows * columns, size=TRAIN_CROPS)
+        new = windows[place // columns, place % columns]
+        crops = np.concatenate([crops, new[_deviation(new) >= FLAT] if normalised else new])
+    return crops[:TRAIN_CROPS]
+
+
+def _deviation(crops: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of each crop's pixels, float64 (n,), of crops uint8 (n, size, size)."""
+    return crops.std(axis=(1, 2), dtype=np.float64)
+
+
+def _normalised(crops: torch.Tensor) -> torch.Tensor:
+    """Return crops uint8 (n, 1, size, size) as float32, each of mean 0 and mean square 1."""
+    x = crops.double()
+    x = x - x.mean(dim=(1, 2, 3), keepdim=True)
+    return (x / x.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()).float()
 
 
 def _grid(picture: np.ndarray, size: int) -> np.ndarray:

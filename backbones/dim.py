@@ -46,7 +46,7 @@ class DiM(DiS):
         first = torch.arange(extras)
         return [torch.cat([first, torch.tensor(order.order) + extras])[None] for order in made]
 
-    def enter(self, tokens: Tensor) -> Tensor:
+    def embed(self, tokens: Tensor) -> Tensor:
         """(B, extras + h·w, width) to (B, extras + (h + p)(w + p), width)."""
         patches = self._smoothed(tokens[:, self.extras :].unflatten(1, self.geometry.grid), self.smooth_in)
         if self.pad is not None:
@@ -57,7 +57,7 @@ class DiM(DiS):
             patches = torch.cat([patches, below], dim=1)
         return torch.cat([tokens[:, : self.extras], patches.flatten(1, 2)], dim=1)
 
-    def placed(self, h: Tensor, layer: int) -> Tensor:
+    def add_position(self, h: Tensor, layer: int) -> Tensor:
         if self.position.kind != "per-layer" or self.position.embedding is None:
             return h
         embedding = self.position.embedding[layer]
@@ -66,7 +66,7 @@ class DiM(DiS):
         grid = pad(embedding[self.extras :].unflatten(0, self.geometry.grid), (0, 0, 0, p, 0, p))
         return h + torch.cat([embedding[: self.extras], grid.flatten(0, 1)])
 
-    def leave(self, h: Tensor) -> Tensor:
+    def unembed(self, h: Tensor) -> Tensor:
         rows, columns = self.geometry.grid
         p = self.config.pads
         patches = h[:, self.extras :].unflatten(1, (rows + p, columns + p))[:, :rows, :columns]

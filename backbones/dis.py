@@ -11,8 +11,8 @@ from backbones.bidirectional import both_ways
 from backbones.config import DiSConfig
 from backbones.layers.mamba import MambaMixer
 from backbones.layers.modulation import DropPath, Modulation, depth_rates, modulate
+from backbones.long_skip import LongSkipNetwork, SkipProjection
 from backbones.network import scan_orders
-from backbones.skeleton import Join, Skeleton
 from zigbench.backbone import Geometry
 
 NORM_EPS = 1e-5
@@ -23,7 +23,7 @@ class DiSBlock(nn.Module):
 
     def __init__(self, width: int, mixer: nn.Module, *, skip: bool, drop_path: float) -> None:
         super().__init__()
-        self.join = Join(width, skip=skip)
+        self.join = SkipProjection(width, skip=skip)
         self.norm = nn.RMSNorm(width, eps=NORM_EPS)
         self.mixer = mixer
         self.drop_path = DropPath(drop_path)
@@ -36,7 +36,7 @@ class DiSBlock(nn.Module):
         return self.mixer(self.norm(residual.to(self.norm.weight.dtype))), residual
 
 
-class DiS(Skeleton):
+class DiS(LongSkipNetwork):
     """DiS (Fei et al. 2024, "Scalable Diffusion Models with State Space Backbone").
 
     As released: U-ViT's tokens and skips, with the time's sinusoid through an MLP; Vim's blocks, whose two
@@ -90,13 +90,13 @@ class DiS(Skeleton):
 
     def tail(self, h: Tensor, residual: Tensor | None, c: Tensor) -> Tensor:
         assert residual is not None  # every block keeps one
-        h = self.leave((residual + self.drop_path(h)).to(self.norm.weight.dtype))
+        h = self.unembed((residual + self.drop_path(h)).to(self.norm.weight.dtype))
         h = self.head_norm(self.norm(h))
         if self.head_modulation is not None:
             h = modulate(h, *self.head_modulation(nn.functional.silu(c)))
         return self.image(self.head(h))
 
-    def leave(self, h: Tensor) -> Tensor:
+    def unembed(self, h: Tensor) -> Tensor:
         """The patches' tokens behind the last block."""
         return h[:, self.extras :]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from backbones.config import ClipConfig, DiMConfig, DiSConfig, DiTConfig, SizedConfig, UViTConfig, ZigMaConfig
 from backbones.config.count import TIME_FREQUENCIES, dt_rank
-from backbones.config.skeleton import SkeletonConfig
+from backbones.config.long_skip import LongSkipConfig
 from zigbench.spec import Cost, Geometry
 
 
@@ -50,7 +50,7 @@ def forward_cost(config: SizedConfig, geometry: Geometry, *, batch: int = 1) -> 
         sample = _zigma(config, geometry)
     elif isinstance(config, DiTConfig):
         sample = _dit(config, geometry)
-    elif isinstance(config, SkeletonConfig):
+    elif isinstance(config, LongSkipConfig):
         sample = _skeleton(config, geometry)
     else:
         raise ValueError(f"{type(config).__name__} is not one of this package's families")
@@ -151,7 +151,7 @@ def _dit(config: DiTConfig, geometry: Geometry) -> Cost:
     return total
 
 
-def _skeleton(config: SkeletonConfig, geometry: Geometry) -> Cost:
+def _skeleton(config: LongSkipConfig, geometry: Geometry) -> Cost:
     width = config.width
     extras = 1 + (geometry.classes is not None) + (geometry.context or (0, 0))[0]
     tokens = extras + geometry.tokens

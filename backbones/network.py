@@ -56,7 +56,7 @@ class Network(nn.Module):
         return [f"{found.name}: {found.reason}" for found in tried(device) if found.reason.startswith(FAILED)]
 
     @staticmethod
-    def teach_counter() -> None:
+    def register_flop_formulas() -> None:
         """Give torch's counter of operations the formulas of this package's kernels."""
         import_module("backbones.analysis.reach")
 
@@ -71,6 +71,5 @@ class Network(nn.Module):
 
 def scan_orders(config: ScanConfig, geometry: Geometry, layers: int) -> list[Tensor]:
     """The visiting order of each of ``layers`` layers: (tokens,) int64 each."""
-    grid = geometry.grid if geometry.frames is None else (geometry.frames, *geometry.grid)
-    orders = layer_orders(config.curve, config.schemes, layers, grid, seed=config.order_seed)
+    orders = layer_orders(config.curve, config.schemes, layers, geometry.token_grid, seed=config.order_seed)
     return [torch.tensor(order.order) for order in orders]

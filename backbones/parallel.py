@@ -26,8 +26,7 @@ class Parallel(ZigMa):
 
     def orders(self) -> list[Tensor]:
         config, geometry = self.config, self.geometry
-        grid = geometry.grid if geometry.frames is None else (geometry.frames, *geometry.grid)
         variants = CROSS_SCAN if config.curve in ("sweep", "raster") else range(len(CROSS_SCAN))
         chosen = [variants[k % config.schemes] for k in range(config.directions)]
-        made = layer_orders(config.curve, chosen, config.directions, grid, seed=config.order_seed)
+        made = layer_orders(config.curve, chosen, config.directions, geometry.token_grid, seed=config.order_seed)
         return [torch.stack([torch.tensor(order.order) for order in made])] * config.depth

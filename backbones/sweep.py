@@ -29,5 +29,4 @@ class Sweep(ZigMa):
 
 def row_major(config: SweepConfig, geometry: Geometry) -> Tensor:
     """The row-major order of the geometry's tokens."""
-    grid = geometry.grid if geometry.frames is None else (geometry.frames, *geometry.grid)
-    return torch.tensor(make_order(config.curve, grid).order)
+    return torch.tensor(make_order(config.curve, geometry.token_grid).order)

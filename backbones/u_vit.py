@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from backbones.config import UViTConfig
 from backbones.layers.attention import MLP, SelfAttention
 from backbones.layers.modulation import DropPath, depth_rates
-from backbones.skeleton import Join, Skeleton
+from backbones.long_skip import LongSkipNetwork, SkipProjection
 from zigbench.backbone import Geometry
 
 STD = 0.02
@@ -19,7 +19,7 @@ class UViTBlock(nn.Module):
     def __init__(self, config: UViTConfig, *, skip: bool, drop_path: float) -> None:
         super().__init__()
         width = config.width
-        self.join = Join(width, skip=skip)
+        self.join = SkipProjection(width, skip=skip)
         self.attention_norm = nn.LayerNorm(width)
         self.attention = SelfAttention(width, config.heads, qkv_bias=False)
         self.mlp_norm = nn.LayerNorm(width)
@@ -33,7 +33,7 @@ class UViTBlock(nn.Module):
         return h + self.drop_path(self.mlp(self.mlp_norm(h))), None
 
 
-class UViT(Skeleton):
+class UViT(LongSkipNetwork):
     """U-ViT (Bao et al. 2023, "All are Worth Words: A ViT Backbone for Diffusion Models").
 
     As released: tokens label, time, text, patches; the time token is the raw sinusoid of the network's width, an

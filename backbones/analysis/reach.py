@@ -117,7 +117,7 @@ def effective_receptive_field(
         over the pixels of each token.
     """
     geometry = _own(network).geometry
-    where = token if token is not None else tuple(side // 2 for side in token_grid(geometry))
+    where = token if token is not None else tuple(side // 2 for side in geometry.token_grid)
     x = x.detach().requires_grad_()
     target = _by_token(network(x, t, **conditions), geometry).movedim(0, -1)[where].sum()
     (gradient,) = torch.autograd.grad(target, x)
@@ -137,7 +137,7 @@ def seen(network: nn.Module, *, token: tuple[int, ...] | None = None) -> Tensor:
         through the last k steps.
     """
     own = _own(network)
-    grid = token_grid(own.geometry)
+    grid = own.geometry.token_grid
     where = token if token is not None else tuple(side // 2 for side in grid)
     patches = _patches(own)
     marks = torch.zeros(1, len(patches), dtype=torch.bool)
@@ -238,11 +238,6 @@ def open_gates(network: nn.Module) -> nn.Module:
         if isinstance(head, nn.Linear) and not head.weight.any():
             head.reset_parameters()
     return network
-
-
-def token_grid(geometry: Geometry) -> tuple[int, ...]:
-    """(rows, columns), with the frames in front for clips."""
-    return geometry.grid if geometry.frames is None else (geometry.frames, *geometry.grid)
 
 
 def _own(network: nn.Module) -> Network:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backbones.config.base import ScanConfig, SizedConfig
 from backbones.config.dit import DiTConfig
+from backbones.config.long_skip import DiMConfig, DiSConfig, UViTConfig
 from backbones.config.scan import (
     BidirectionalConfig,
     ParallelConfig,
@@ -11,7 +12,6 @@ from backbones.config.scan import (
     VisionMambaConfig,
     ZigMaConfig,
 )
-from backbones.config.skeleton import DiMConfig, DiSConfig, UViTConfig
 from backbones.config.video import ClipConfig, DiTVideoConfig, ZigMaVideoConfig
 
 __all__ = [

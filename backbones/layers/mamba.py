@@ -16,7 +16,7 @@ DT_RANGE = (1e-3, 1e-1)
 """Δ at initialisation: log-uniform between these, as in Mamba."""
 
 
-class Direction(nn.Module):
+class SelectiveScanBranch(nn.Module):
     """One selective scan with its own convolution, projections, A and D (Gu and Dao 2023, algorithm 2).
 
     Args:
@@ -99,7 +99,7 @@ class MambaMixer(nn.Module):
         self.scale = 1.0 / len(orders) if halve else 1.0
         self.in_proj = nn.Linear(width, 2 * inner, bias=False)
         self.directions = nn.ModuleList(
-            Direction(width, inner, order, d_state=d_state, d_conv=d_conv) for order in orders
+            SelectiveScanBranch(width, inner, order, d_state=d_state, d_conv=d_conv) for order in orders
         )
         self.out_proj = nn.Linear(inner, width, bias=False)
         with torch.no_grad():
@@ -108,7 +108,9 @@ class MambaMixer(nn.Module):
     @property
     def orders(self) -> Tensor:
         """(k, L) or (k, sequences, steps): the visiting order of each direction."""
-        return torch.stack([direction.order for direction in self.directions if isinstance(direction, Direction)])
+        return torch.stack(
+            [direction.order for direction in self.directions if isinstance(direction, SelectiveScanBranch)]
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, L, width) to the same shape, in natural order."""

@@ -110,7 +110,7 @@ def test_what_the_orders_say_is_seen_is_what_gradients_find(name: str, config: d
     geometry = fitting(name, IMAGE)
     network = moved(name, geometry, **config)
     found = influence(network, geometry)
-    grid = IMAGE.grid if geometry.frames is None else (geometry.frames, *IMAGE.grid)
+    grid = geometry.token_grid
     for i in range(geometry.tokens):
         said = seen(network, token=tuple(int(k) for k in np.unravel_index(i, grid)))
         assert torch.equal(said[-1].flatten(), found[i])

@@ -122,7 +122,7 @@ def test_dims_pad_tokens_stand_behind_every_row_and_column() -> None:
     assert torch.equal(order, torch.cat([torch.zeros(1, dtype=torch.int64), 1 + grid.flatten()]))
     columns = network.blocks_in[1].mixer.orders[0][1:] - 1
     assert torch.equal(columns, grid.T.flatten())
-    inside = network.enter(torch.zeros(1, 1 + IMAGE.tokens, 16))[0, 1:].reshape(6, 7, 16)
+    inside = network.embed(torch.zeros(1, 1 + IMAGE.tokens, 16))[0, 1:].reshape(6, 7, 16)
     assert torch.equal(inside[1, 5:], network.pad)
     assert torch.equal(inside[4:, 2], network.pad)
 

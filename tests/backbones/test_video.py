@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from backbones import matched
 from backbones.analysis.reach import cost
 from backbones.config import DiTVideoConfig, ZigMaVideoConfig
-from backbones.layers.mamba import Direction, MambaMixer
+from backbones.layers.mamba import MambaMixer, SelectiveScanBranch
 from backbones.layers.position import Position, sincos
 from zigbench import scan
 from zigbench.backbone import Geometry, build, count_parameters
@@ -31,7 +31,7 @@ def orders(**config: Any) -> list[Tensor]:
     return [block.mixer.orders for block in network.blocks]
 
 
-def pointwise(direction: Direction) -> None:
+def pointwise(direction: SelectiveScanBranch) -> None:
     """Leave of a scan what it does to one token: SiLU, no neighbours, no state."""
     with torch.no_grad():
         direction.conv_weight.zero_()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -14,14 +16,21 @@ from zigbench.spec.registry import load_object
 def counted_flops(config: BackboneConfig, geometry: Geometry, *, batch: int, backward: bool) -> int | None:
     """Operations of one forward pass, and of the backward pass with it where asked for.
 
-    A network class may have a static method ``teach_counter()`` that registers the formulas of kernels of its own.
+    A network class may have a static method ``register_flop_formulas()`` for kernels of its own.
 
     Returns:
         None for a network that computes with numbers while it is built or called, and so has no shapes alone.
     """
-    teach = getattr(load_object(config.network), "teach_counter", None)
-    if teach is not None:
-        teach()
+    network_class = load_object(config.network)
+    if hasattr(network_class, "register_flop_formulas"):
+        network_class.register_flop_formulas()
+    elif hasattr(network_class, "teach_counter"):
+        warnings.warn(
+            f"{network_class.__name__}.teach_counter is now called register_flop_formulas",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        network_class.teach_counter()
     try:
         with torch.device("meta"):
             network = build_from(config, geometry).train(backward)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -50,10 +51,14 @@ class Geometry:
         return self.height // self.patch, self.width // self.patch
 
     @property
+    def token_grid(self) -> tuple[int, ...]:
+        """Sides of the grid of tokens: (rows, columns), with the frames in front for clips."""
+        return self.grid if self.frames is None else (self.frames, *self.grid)
+
+    @property
     def tokens(self) -> int:
         """Patches of one sample, frames included."""
-        rows, columns = self.grid
-        return (self.frames or 1) * rows * columns
+        return math.prod(self.token_grid)
 
     @property
     def sample_shape(self) -> tuple[int, ...]:

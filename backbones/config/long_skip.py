@@ -14,7 +14,7 @@ from zigbench.spec import Geometry, Position, Positive
 from zigbench.spec.registry import backbones
 
 
-class SkeletonConfig(SizedConfig):
+class LongSkipConfig(SizedConfig):
     """``depth / 2`` blocks in, one in the middle, ``depth / 2`` out.
 
     Attributes:
@@ -50,7 +50,7 @@ class SkeletonConfig(SizedConfig):
 
 
 @backbones.register("u-vit")
-class UViTConfig(SkeletonConfig):
+class UViTConfig(LongSkipConfig):
     """U-ViT: a transformer on the skeleton.
 
     Attributes:
@@ -88,7 +88,7 @@ class UViTConfig(SkeletonConfig):
 
 
 @backbones.register("dis")
-class DiSConfig(SkeletonConfig, ScanConfig):
+class DiSConfig(LongSkipConfig, ScanConfig):
     """DiS: a bidirectional Mamba mixer on the skeleton."""
 
     network: ClassVar[str] = "backbones.dis:DiS"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from backbones.config.skeleton import SkeletonConfig
+from backbones.config.long_skip import LongSkipConfig
 from backbones.layers.conditioning import LabelEmbedding, Sinusoids, TextEmbedding, refuse_unknown
 from backbones.layers.patches import PatchEmbedding
 from backbones.layers.position import Position
@@ -13,7 +13,7 @@ from backbones.network import Network
 from zigbench.backbone import Geometry
 
 
-class Skeleton(Network):
+class LongSkipNetwork(Network):
     """Tokens [label,] time, [text,] patches; depth/2 blocks in, one in the middle, depth/2 out; a tail.
 
     A subclass says what a block is (:meth:`block`) and what follows the last one (:meth:`tail`). A block is called
@@ -25,7 +25,7 @@ class Skeleton(Network):
         label_std: of the label rows.
     """
 
-    def __init__(self, config: SkeletonConfig, geometry: Geometry, *, position_std: float, label_std: float) -> None:
+    def __init__(self, config: LongSkipConfig, geometry: Geometry, *, position_std: float, label_std: float) -> None:
         super().__init__(config, geometry)
         width = config.width
         self.patches = PatchEmbedding(geometry, width, xavier=False)
@@ -58,11 +58,11 @@ class Skeleton(Network):
         """From the last block's streams and the condition c (B, width) to the image."""
         raise NotImplementedError
 
-    def enter(self, patches: Tensor) -> Tensor:
+    def embed(self, patches: Tensor) -> Tensor:
         """Patch tokens as the first block gets them; DiM adds its own here."""
         return patches
 
-    def placed(self, h: Tensor, layer: int) -> Tensor:
+    def add_position(self, h: Tensor, layer: int) -> Tensor:
         """Tokens in front of block ``layer``, with that layer's position embedding if it has one."""
         return self.position.at_layer(h, layer)
 
@@ -82,19 +82,19 @@ class Skeleton(Network):
             tokens.append(text.to(patches.dtype))
             c = c + text.mean(dim=1)
         h = self.position.at_input(torch.cat([*tokens, patches], dim=1))
-        h = self.enter(h)
+        h = self.embed(h)
         residual = None
         skips: list[Tensor] = []
         for layer, block in enumerate(self.blocks_in):
-            h, residual = block(self.placed(h, layer), residual, None)
+            h, residual = block(self.add_position(h, layer), residual, None)
             skips.append(h)
-        h, residual = self.block_mid(self.placed(h, len(skips)), residual, None)
+        h, residual = self.block_mid(self.add_position(h, len(skips)), residual, None)
         for layer, block in enumerate(self.blocks_out, start=len(skips) + 1):
-            h, residual = block(self.placed(h, layer), residual, skips.pop())
+            h, residual = block(self.add_position(h, layer), residual, skips.pop())
         return self.tail(h, residual, c)
 
 
-class Join(nn.Module):
+class SkipProjection(nn.Module):
     """Linear(2D → D) of a stream and the skip from the mirror block, or the stream alone."""
 
     def __init__(self, width: int, *, skip: bool) -> None:

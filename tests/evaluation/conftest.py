@@ -24,6 +24,8 @@ class Batch(NamedTuple):
 
 
 class Split:
+    resident = True
+
     def __init__(self, name: str, x: Tensor, label: Tensor | None) -> None:
         self.name, self.x, self.label = name, x, label
         self.content_hash = hashlib.sha256(x.numpy().tobytes()).hexdigest()[:16]

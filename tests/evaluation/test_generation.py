@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zigbench.evaluation import generation
-from zigbench.evaluation.generation import BrokenSamplesError, Plan, Samples, generate
+from zigbench.evaluation.generation import BrokenSamplesError, Plan, Samples, balanced_labels, generate
 from zigbench.interpolant import Interpolant
 from zigbench.spec import SamplerSpec
 
@@ -156,3 +156,10 @@ def test_texts_reach_the_network_by_the_samples_index(tmp_path) -> None:
     wanted = plan(count=6, classes=None, sampler=SamplerSpec(steps=1))
     generate(network, Interpolant(), wanted, tmp_path, contexts=contexts)
     assert torch.cat(seen).flatten().tolist() == [float(index) for index in range(8)]
+
+
+@given(count=st.integers(1, 300), classes=st.integers(1, 20))
+def test_labels_are_balanced_and_in_range(count: int, classes: int) -> None:
+    counts = torch.bincount(balanced_labels(range(count), classes), minlength=classes)
+    assert len(counts) == classes
+    assert counts.max() - counts.min() <= 1

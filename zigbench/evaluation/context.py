@@ -101,20 +101,27 @@ class EvaluationContext:
         return min(wanted.preview, wanted.samples)
 
     def held_out_errors(self) -> HeldOutErrors:
-        """Errors on the held-out triples."""
+        """Return the network's errors on the held-out triples."""
         if self._errors is None:
-            wanted = self.spec.evaluation
-            self._errors = held_out_errors(
-                self.model,
-                self.interpolant,
-                self.held_out,
-                count=wanted.held_out,
-                patch=self.spec.backbone.patch,
-                batch=wanted.batch,
-                device=self.device,
-                on_batch=self._advance,
-            )
+            self._errors = self.errors_of(self.model, self.interpolant, on_batch=self._advance)
         return self._errors
+
+    def errors_of(
+        self, model: Any, interpolant: Interpolant, *, on_batch: Callable[[int], None] | None = None
+    ) -> HeldOutErrors:
+        """Return the errors of any model on the run's held-out triples; arguments as :func:`held_out_errors`."""
+        wanted = self.spec.evaluation
+        return held_out_errors(
+            model,
+            interpolant,
+            self.held_out,
+            count=wanted.held_out,
+            triples=wanted.triples,
+            patch=self.spec.backbone.patch,
+            batch=wanted.batch,
+            device=self.device,
+            on_batch=on_batch,
+        )
 
     def samples(self) -> Samples:
         """The run's generated samples, made now unless they lie in its folder.
@@ -202,7 +209,7 @@ class EvaluationContext:
             against: what the samples were compared with.
             facts: further fields of :class:`Protocol`.
         """
-        facts["precision"] = str(next(self.model.parameters()).dtype).removeprefix("torch.")
+        facts.setdefault("precision", str(next(self.model.parameters()).dtype).removeprefix("torch."))
         if metric.extractor is not None:
             extractor = self.extractor(metric.extractor)
             count = self.sample_count

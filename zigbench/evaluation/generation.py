@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zigbench.evaluation.draws import balanced_labels
 from zigbench.evaluation.images import to_uint8
 from zigbench.sampling import sample, starting_noise
 from zigbench.spec import SamplerSpec
@@ -84,6 +83,11 @@ class Plan:
     def span(self, shard: int) -> range:
         """Indices of the samples of one shard."""
         return range(shard * self.shard, min((shard + 1) * self.shard, self.count))
+
+
+def balanced_labels(indices: Sequence[int], classes: int) -> Tensor:
+    """Return label i mod ``classes`` for each sample index i, int64 (len(indices),): every class equally often."""
+    return torch.tensor([int(index) % classes for index in indices], dtype=torch.int64)
 
 
 @torch.no_grad()

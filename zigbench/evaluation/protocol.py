@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from zigbench.spec import Spec, canonical_json
+from zigbench.spec import Spec, canonical_json, later_key
 from zigbench.spec.files import short_sha256, write_atomically
 
 FILE = "protocols.json"
@@ -39,6 +39,7 @@ class Protocol(Spec):
         image_range: the network's range of pixels, and how it is brought to 0 to 255.
         precision: of the network's arithmetic.
         network: which weights are measured.
+        triples: how the images of the held-out triples are chosen.
     """
 
     metric: str
@@ -62,6 +63,7 @@ class Protocol(Spec):
     image_range: str | None = None
     precision: str = "float32"
     network: str = "averaged weights"
+    triples: str = later_key("consecutive")
 
     @property
     def hash(self) -> str:
@@ -91,6 +93,7 @@ _WORDS = {
     "image_range": "the image range and quantisation",
     "precision": "the precision",
     "network": "the weights measured",
+    "triples": "the choice of the triples' images",
 }
 
 

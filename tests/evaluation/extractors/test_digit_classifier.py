@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from zigbench.evaluation.extractors.digit_classifier import DigitFeatures
+from zigbench.evaluation.extractors.digit_classifier import DigitFeatures, single_threaded
 from zigbench.evaluation.images import Real
 
 TRAIN = """
@@ -87,3 +87,10 @@ def test_images_of_another_shape_are_refused(tmp_path: Path) -> None:
     split = SimpleNamespace(name="photographs", batch=lambda _: batch, content_hash="0")
     with pytest.raises(ValueError, match="'photographs' has images of shape"):
         DigitFeatures(SimpleNamespace(split=lambda _: split), tmp_path)
+
+
+def test_thread_count_is_restored() -> None:
+    before = torch.get_num_threads()
+    with single_threaded():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before

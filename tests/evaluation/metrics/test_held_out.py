@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
-from zigbench.evaluation.draws import stratified_times
-from zigbench.evaluation.metrics.held_out import SEED, bin_means, held_out_errors
+from zigbench.evaluation import evaluate, read_protocols
+from zigbench.evaluation.metrics.held_out import SEED, bin_means, held_out_errors, image_of_triple, stratified_times
 from zigbench.interpolant import PATHS, PREDICTIONS, Interpolant
 from zigbench.interpolant.cutoff import SAMPLING
 from zigbench.sampling import starting_noise
+from zigbench.spec import registry
 from zigbench.spec.rng import derive_seed
 
 from ..conftest import Split
@@ -123,3 +126,58 @@ def test_bins_divide_the_mean() -> None:
 def test_token_0_is_the_whole_image_when_the_patch_is(network, digits) -> None:
     errors = held_out_errors(network, Interpolant(), digits.split("held-out"), count=20, patch=8, batch=20)
     assert torch.equal(errors.loss, errors.token_0)
+
+
+@given(seed=st.integers(0, 1000), count=st.integers(1, 500))
+def test_every_stratum_holds_one_time(seed: int, count: int) -> None:
+    times = stratified_times(seed, count)
+    assert ((times > 0) & (times < 1)).all()
+    assert (times * count).floor().long().sort().values.tolist() == list(range(count))
+
+
+@given(images=st.integers(1, 300), count=st.integers(1, 300))
+def test_strided_triples_cover_the_whole_split_evenly(images: int, count: int) -> None:
+    chosen = [image_of_triple(index, count, images, "strided") for index in range(count)]
+    times = torch.bincount(torch.tensor(chosen), minlength=images)
+    assert len(times) == images
+    assert times.max() - times.min() <= 1
+    gaps = torch.tensor([*chosen, images]).diff()
+    assert gaps.max() <= -(-images // count)
+
+
+def test_strided_triples_are_the_same_noise_and_times_on_other_images(digits, network) -> None:
+    split = digits.split("held-out")
+    whole = held_out_errors(network, Interpolant(), split, count=len(split), patch=1, batch=64)
+    strided = held_out_errors(network, Interpolant(), split, count=len(split), patch=1, batch=64, triples="strided")
+    assert torch.equal(whole.loss, strided.loss)
+    half = held_out_errors(network, Interpolant(), split, count=100, patch=1, batch=64, triples="strided")
+    former = held_out_errors(network, Interpolant(), split, count=100, patch=1, batch=64)
+    assert torch.equal(half.t, former.t)
+    assert not torch.equal(half.loss, former.loss)
+
+
+def test_the_choice_of_triples_is_part_of_id_and_protocol(digits, network, make_spec, tmp_path, cache) -> None:
+    former, strided = (
+        make_spec(evaluation__metrics=["held_out_loss"], **changes)
+        for changes in ({}, {"evaluation__triples": "strided"})
+    )
+    assert "triples" not in former.resolved()["evaluation"]
+    assert former.id != strided.id
+    hashes = set()
+    for spec in (former, strided):
+        found = evaluate(network, Interpolant(), digits, spec, folder=tmp_path, cache=cache)
+        hashes |= {measurement.protocol for measurement in found}
+        for protocol in read_protocols(tmp_path).values():
+            assert ("triples" in protocol.model_dump(mode="json")) == (spec is strided)
+    assert len(hashes) == 2 * 5
+
+
+def test_the_reference_predictors_stand_beside_the_loss(digits, network, make_spec, tmp_path, cache) -> None:
+    spec = make_spec(evaluation__metrics=["held_out_loss"], evaluation__held_out=512)
+    found = {m.name: m for m in evaluate(network, Interpolant(), digits, spec, folder=tmp_path, cache=cache)}
+    assert set(found) == {"held_out_loss", *dict(registry.metrics.get("held_out_loss").predictors)}
+    protocols = read_protocols(tmp_path)
+    assert protocols[found["held_out_loss_linear"].protocol].network.startswith("reference predictor linear")
+    assert protocols[found["held_out_loss"].protocol].network == "averaged weights"
+    losses = [found[f"held_out_loss_{name}"].value for name in ("linear", "pixelwise", "brightness", "zero")]
+    assert losses == sorted(losses)

@@ -6,6 +6,8 @@ FID. It is trained by a fixed recipe with its own seed on one thread, and its we
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,6 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from zigbench.evaluation.draws import single_threaded
 from zigbench.evaluation.images import Real, from_uint8
 from zigbench.spec import canonical_json
 from zigbench.spec.files import sha256, short_sha256, write_atomically
@@ -118,6 +119,17 @@ class DigitFeatures(nn.Module):
     def extract(self, images: Tensor) -> dict[str, Tensor]:
         """``features`` and ``logits`` of uint8 (B, 1, 8, 8)."""
         return self.network(images.to(next(self.parameters()).device))
+
+
+@contextlib.contextmanager
+def single_threaded() -> Iterator[None]:
+    """Compute on one thread, so that sums are split, and so rounded, the same way on every worker of a machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _key(train: Any) -> str:

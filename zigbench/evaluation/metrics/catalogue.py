@@ -8,7 +8,7 @@ here; a new computation is one line here and a file beside this one. Another pac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from zigbench.spec import Geometry, registry
@@ -34,6 +34,8 @@ class Metric:
         feature: the name of the extractor's feature.
         unit: the unit; "" for a pure number.
         frames: the least number of frames of a clip; None for metrics of images.
+        predictors: the reference predictors, which need no training and are drawn beside every arm: the name of each
+            one's measurement, and its title.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Metric:
     feature: str | None = None
     unit: str = ""
     frames: int | None = None
+    predictors: tuple[tuple[str, str], ...] = ()
 
     def faults(self, geometry: Geometry) -> Iterator[str]:
         """Yield the reasons why this metric cannot be computed on images of this shape; none if it can."""
@@ -55,8 +58,9 @@ class Metric:
             yield f"needs clips of at least {self.frames} frames; these have {geometry.frames}"
 
 
-def _loss(name: str, title: str) -> Metric:
-    return Metric(name, title, False, f"{HERE}.held_out:measure")
+def _loss(name: str, title: str, predictors: Mapping[str, str] | None = None) -> Metric:
+    measured = tuple((f"{name}_{key}", words) for key, words in (predictors or {}).items())
+    return Metric(name, title, False, f"{HERE}.held_out:measure", predictors=measured)
 
 
 def _frechet(name: str, title: str, extractor: str, feature: str = "features", frames: int | None = None) -> Metric:
@@ -75,8 +79,16 @@ def _classes(name: str, title: str, module: str, extractor: str) -> Metric:
     return Metric(name, title, True, f"{HERE}.{module}:measure", extractor, "logits")
 
 
+PREDICTORS = {
+    "zero": "zero",
+    "pixelwise": "each pixel by itself",
+    "brightness": "mean brightness and two variances",
+    "linear": "best linear map",
+}
+"""Titles of the held-out loss's reference predictors; see :mod:`zigbench.evaluation.metrics.linear_predictors`."""
+
 METRICS = (
-    _loss("held_out_loss", "held-out velocity loss"),
+    _loss("held_out_loss", "held-out velocity loss", PREDICTORS),
     _loss("held_out_loss_token_0", "held-out velocity loss of token 0"),
     # In features of a classifier of digits. The key "recognised" is that of recorded runs.
     _frechet("frechet_digits", "Fréchet distance, digit classifier", "digits"),

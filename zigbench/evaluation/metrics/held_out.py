@@ -1,25 +1,26 @@
 """Velocity loss on one fixed set of held-out triples (x*, ε, t), the same for every arm and every seed.
 
-Since all networks answer the same questions, the difference of two losses is free of the noise that the questions
-bring. The times are stratified over (0, 1), which lowers the variance of the mean over them.
+All networks are evaluated on the same triples, so the difference of two losses is free of the noise that the choice of
+triples brings. The times are stratified over (0, 1), which lowers the variance of the mean over them.
 
-The questions are asked along the straight path, x_t = t x* + (1 − t) ε with velocity x* − ε, also of networks trained
-along another path or for another quantity: such a network is asked at the time of equal signal-to-noise ratio on its
-own path, and its answer is converted (see :mod:`zigbench.interpolant.swap`). Where a conversion is singular, at an end,
-it is held at the sampling cut-off, as a sampler holds it; without that a predicted noise would be divided by t, and
+The loss is taken along the straight path, x_t = t x* + (1 − t) ε with velocity x* − ε, also of networks trained along
+another path or for another quantity: such a network is evaluated at the time of equal signal-to-noise ratio on its own
+path, and its output is converted (see :mod:`zigbench.interpolant.swap`). Where a conversion is singular, at an end, it
+is clamped at the sampling cut-off, as a sampler clamps it; without that a predicted noise would be divided by t, and
 the mean would be that of a few divisions by almost nothing. A network that predicts the velocity of the straight path
-is converted nowhere and held nowhere.
+is neither converted nor clamped.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from zigbench.evaluation.draws import stratified_times
+from zigbench.evaluation.metrics.linear_predictors import reference_predictors
 from zigbench.interpolant import Interpolant
 from zigbench.interpolant.interpolant import prediction_of, spread
 from zigbench.interpolant.path.linear import Linear
@@ -54,6 +55,22 @@ class HeldOutErrors:
     token_0: Tensor
 
 
+def stratified_times(seed: int, count: int) -> Tensor:
+    """Return ``count`` times in (0, 1), one from each of as many equal strata, in random order, float64 (count,)."""
+    generator = np.random.Generator(np.random.Philox(key=derive_seed(seed, "held-out times")))
+    times = (generator.permutation(count) + generator.random(count)) / count
+    return torch.from_numpy(np.clip(times, 1e-9, 1 - 1e-9))
+
+
+def image_of_triple(index: int, count: int, images: int, triples: str) -> int:
+    """Return the image of one of ``count`` triples, in [0, images).
+
+    "consecutive" takes image ``index`` modulo ``images``: of fewer triples than images, the first ones alone.
+    "strided" takes image ⌊index · images / count⌋: evenly spaced ones, or all equally often up to one.
+    """
+    return index * images // count if triples == "strided" else index % images
+
+
 @torch.no_grad()
 def held_out_errors(
     model: Any,
@@ -63,13 +80,14 @@ def held_out_errors(
     count: int,
     patch: int,
     batch: int,
+    triples: str = "consecutive",
     device: torch.device | str = "cpu",
     on_batch: Any = None,
 ) -> HeldOutErrors:
-    """Errors of the network's velocity on the fixed triples; triple j has image j mod len(split).
+    """Return the errors of the network's velocity on the fixed triples.
 
-    ‖v_θ(x_t, t) − (x* − ε)‖² per element, along the straight path; no weighting enters. A network trained otherwise is
-    judged by the velocity that follows from it, so that all paths and predictions are measured alike.
+    ‖v_θ(x_t, t) − (x* − ε)‖² per element, along the straight path; no weighting enters. Of a network trained otherwise
+    the velocity is taken that follows from its output, so that all paths and predictions are measured alike.
 
     Args:
         model: maps (x, t, label, context) to its prediction; in evaluation mode.
@@ -78,8 +96,9 @@ def held_out_errors(
         count: number of triples M.
         patch: side of a patch.
         batch: triples at once.
-        device: where the network is.
-        on_batch: called with the number of triples done.
+        triples: the choice of each triple's image, "consecutive" or "strided"; see :func:`image_of_triple`.
+        device: the network's device.
+        on_batch: called with the number of triples of each batch.
     """
     if not (isinstance(interpolant.path, Linear) and interpolant.prediction == "velocity"):
         model, interpolant = swap(model, interpolant, "linear")
@@ -87,7 +106,7 @@ def held_out_errors(
     parts: list[tuple[Tensor, Tensor]] = []
     for start in range(0, count, batch):
         indices = range(start, min(start + batch, count))
-        chosen = split.batch([index % len(split) for index in indices])
+        chosen = split.batch([image_of_triple(index, count, len(split), triples) for index in indices])
         data = chosen.x.to(device)
         seeds = [derive_seed(SEED, "held-out noise", index) for index in indices]
         noise = starting_noise(seeds, data.shape[1:]).to(device)
@@ -113,23 +132,41 @@ def bin_means(t: Tensor, values: Tensor, bins: int = BINS) -> tuple[float, ...]:
 
 
 def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
-    """The mean over all triples; ``samples`` holds the means of the bins of t."""
+    """Return the mean over all triples, and the same of the metric's reference predictors.
+
+    ``samples`` of each holds the means of the bins of t.
+    """
     errors = context.held_out_errors()
     values = errors.token_0 if metric.name == "held_out_loss_token_0" else errors.loss
+    measurements = [_measurement(context, metric, errors.t, values)]
+    if metric.predictors:
+        split = context.data.split("train")
+        fitted = f"moments of {len(split)} training images ({split.content_hash[:16]})"
+        for name, predictor in reference_predictors(split):
+            errors = context.errors_of(predictor, Interpolant())
+            named = replace(metric, name=f"{metric.name}_{name}")
+            network = f"reference predictor {name}" + ("" if name == "zero" else f", {fitted}")
+            measurements.append(
+                _measurement(context, named, errors.t, errors.loss, network=network, precision="float64")
+            )
+    return tuple(measurements)
+
+
+def _measurement(context: EvaluationContext, metric: Metric, t: Tensor, values: Tensor, **facts: Any) -> Measurement:
     protocol = context.protocol(
         metric,
         estimator=f"mean squared velocity error of {len(values)} triples, seed {SEED}, stratified t",
+        triples=context.spec.evaluation.triples,
         reference=context.held_out.name,
         reference_split="held-out",
         reference_count=len(context.held_out),
         reference_hash=context.held_out.content_hash,
+        **facts,
     )
-    return (
-        Measurement(
-            name=metric.name,
-            value=float(values.mean()),
-            higher_is_better=False,
-            samples=bin_means(errors.t, values),
-            protocol=protocol.hash,
-        ),
+    return Measurement(
+        name=metric.name,
+        value=float(values.mean()),
+        higher_is_better=False,
+        samples=bin_means(t, values),
+        protocol=protocol.hash,
     )

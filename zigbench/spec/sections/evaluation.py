@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from zigbench.spec import registry
-from zigbench.spec.base import Positive, Spec
+from zigbench.spec.base import Positive, Spec, later_key
 
 
 class EvaluationSpec(Spec):
@@ -19,6 +19,8 @@ class EvaluationSpec(Spec):
         batch: samples the network maps at once.
         preview: first samples kept for pictures.
         held_out: triples (image, noise, t) of the held-out loss.
+        triples: choice of the triples' images from the N held-out ones: ``strided``, evenly over the whole split;
+            ``consecutive``, image j mod N for triple j, as recorded before there was a choice.
         reference: images the samples are compared with: a split of the data (of latents, the pictures they were made
             of; ``train-decoded`` for what they decode to), or the path of a file of statistics.
         bootstrap: resamples behind an interval; 0 for none.
@@ -31,6 +33,7 @@ class EvaluationSpec(Spec):
     held_out: Positive = 1_024
     reference: str = "train"
     bootstrap: Annotated[int, Field(ge=0)] = 100
+    triples: Literal["consecutive", "strided"] = later_key("consecutive")
 
     @field_validator("reference")
     @classmethod

@@ -14,7 +14,7 @@ from zigbench.records.folder import RunFolder
 from zigbench.runs.execute import execute
 from zigbench.runs.inspection import ABOUT, SAMPLES, inspect
 from zigbench.spec import RunSpec
-from zigbench.training.shelf import CheckpointManager
+from zigbench.training.checkpoints import CheckpointManager
 
 
 def load(path):

@@ -1,4 +1,4 @@
-"""A small network with everything the trainer treats apart, and short trainings of it."""
+"""A small network with every kind of layer that the trainer distinguishes, and short trainings of it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from zigbench.data.random import step_indices
 from zigbench.data.split import TensorSplit
 from zigbench.interpolant import Interpolant
 from zigbench.spec import OptimizerSpec, TrainingSpec
-from zigbench.training import Trained, fit
+from zigbench.training import TrainingResult, fit
 
 
 class Block(nn.Module):
-    """Residual perceptron with its own randomness where asked for."""
+    """Residual perceptron, with dropout where its rate is not 0."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ def poisoned_at(step: int) -> TensorSplit:
     return split
 
 
-def train(folder: Path, model: nn.Module | None = None, *, split: Any = None, **changes: Any) -> Trained:
+def train(folder: Path, model: nn.Module | None = None, *, split: Any = None, **changes: Any) -> TrainingResult:
     """A short training; ``changes`` go to the spec that has the field, or to :func:`fit`."""
     optimizer = {"lr": 0.01, "schedule": "cosine", "warmup": 3}
     training = {"steps": 20, "batch": 8, "ema": 0.9}

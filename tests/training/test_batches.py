@@ -25,9 +25,16 @@ def digits_like() -> TensorSplit:
     return TensorSplit("numbered", x, torch.arange(COUNT), context)
 
 
-def feed(world: World = World(), batch: int = 12, dropout: float = 0.3, seed: int = 1, **options: str) -> BatchLoader:  # noqa: B008
+ALONE = World()
+
+
+def loader(
+    world: World = ALONE, batch: int = 12, label_dropout: float = 0.3, seed: int = 1, **options: str
+) -> BatchLoader:
     interpolant = Interpolant(**options)
-    return BatchLoader(digits_like(), interpolant, seed=seed, batch=batch, dropout=dropout, world=world, device=CPU)
+    return BatchLoader(
+        digits_like(), interpolant, seed=seed, batch=batch, label_dropout=label_dropout, world=world, device=CPU
+    )
 
 
 def same(one: TrainingBatch, other: TrainingBatch) -> bool:
@@ -37,15 +44,15 @@ def same(one: TrainingBatch, other: TrainingBatch) -> bool:
 
 @given(st.integers(0, 30))
 def test_a_step_is_the_same_wherever_one_starts(start):
-    whole = list(feed().walk(0, start + 2))
-    later = list(feed().walk(start, start + 2))
-    assert [material.step for material in later] == [start, start + 1]
+    whole = list(loader().batches(0, start + 2))
+    later = list(loader().batches(start, start + 2))
+    assert [batch.step for batch in later] == [start, start + 1]
     assert all(same(a, b) for a, b in zip(whole[start:], later, strict=True))
 
 
 def test_steps_and_seeds_see_different_numbers():
-    first, second = feed().walk(0, 2)
-    other = next(feed(seed=2).walk(0, 1))
+    first, second = loader().batches(0, 2)
+    other = next(loader(seed=2).batches(0, 1))
     for one in (second, other):
         assert not torch.equal(first.noise, one.noise)
         assert not torch.equal(first.t, one.t)
@@ -54,46 +61,46 @@ def test_steps_and_seeds_see_different_numbers():
 @pytest.mark.parametrize("coupling", ["independent", "optimal-transport"])
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
 def test_processes_share_one_batch(size, coupling):
-    alone = next(feed(coupling=coupling).walk(4, 5))
-    shares = [next(feed(World(rank, size), coupling=coupling).walk(4, 5)) for rank in range(size)]
+    alone = next(loader(coupling=coupling).batches(4, 5))
+    shares = [next(loader(World(rank, size), coupling=coupling).batches(4, 5)) for rank in range(size)]
     for part in ("x", "noise", "t", "label", "context"):
         joined = torch.cat([getattr(share, part) for share in shares])
         assert torch.equal(joined, getattr(alone, part)), part
 
 
 def test_parts_are_the_share_cut_in_order():
-    material = next(feed().walk(0, 1))
-    parts = list(material.parts(3))
+    batch = next(loader().batches(0, 1))
+    parts = list(batch.parts(3))
     assert [len(part.x) for part in parts] == [4, 4, 4]
     for name in ("x", "noise", "t", "label", "context"):
-        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(material, name))
+        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(batch, name))
 
 
-def test_label_and_context_are_dropped_together_as_often_as_asked():
+def test_label_and_context_are_dropped_together_at_the_rate_given():
     dropped = total = 0
-    for material in feed(dropout=0.3).walk(0, 400):
-        gone = material.label == -1
-        assert torch.equal(gone, (material.context == 0).all(2).all(1))
-        kept = material.label[~gone]
-        assert torch.equal(material.context[~gone][:, 0, 0], kept + 1.0)
-        dropped += int(gone.sum())
-        total += len(gone)
+    for batch in loader(label_dropout=0.3).batches(0, 400):
+        without = batch.label == -1
+        assert torch.equal(without, (batch.context == 0).all(2).all(1))
+        rest = batch.label[~without]
+        assert torch.equal(batch.context[~without][:, 0, 0], rest + 1.0)
+        dropped += int(without.sum())
+        total += len(without)
     assert abs(dropped / total - 0.3) < 4 * (0.3 * 0.7 / total) ** 0.5
 
 
 @pytest.mark.parametrize(("share", "count"), [(0.0, 0), (1.0, 12)])
 def test_none_or_all_are_dropped(share, count):
-    assert int((next(feed(dropout=share).walk(0, 1)).label == -1).sum()) == count
+    assert int((next(loader(label_dropout=share).batches(0, 1)).label == -1).sum()) == count
 
 
 def test_the_split_itself_is_not_touched_by_dropping():
-    source = feed(dropout=1.0)
-    next(source.walk(0, 1))
+    source = loader(label_dropout=1.0)
+    next(source.batches(0, 1))
     assert torch.equal(source.split.label, torch.arange(COUNT))
 
 
 class FromDisk:
-    """A split whose samples take a while, one of them unreadable."""
+    """A split with samples that take a while, one of them unreadable."""
 
     name, content_hash, resident = "slow", "", False
 
@@ -123,7 +130,7 @@ def test_a_sample_that_cannot_be_read_fails_at_its_own_step():
 
 
 class Varying(TensorSplit):
-    """A split whose samples carry the seed of the visit."""
+    """A split with samples that carry the seed of their augmentation."""
 
     varies = True
 
@@ -131,12 +138,12 @@ class Varying(TensorSplit):
         return Batch(torch.full((len(indices.indices), 1, 1, 1), float(indices.seed % 2**20)))
 
 
-def test_a_split_that_varies_is_told_which_visit_it_is_whoever_reads():
+def test_a_split_that_varies_gets_a_seed_of_its_own_each_step():
     split = Varying("varying", torch.zeros(10, 1, 1, 1))
 
     def seeds(world: World, start: int) -> list[float]:
-        read = BatchLoader(split, Interpolant(), seed=3, batch=4, dropout=0.0, world=world, device=CPU)
-        return [float(material.x[0]) for material in read.walk(start, 6)]
+        read = BatchLoader(split, Interpolant(), seed=3, batch=4, label_dropout=0.0, world=world, device=CPU)
+        return [float(batch.x[0]) for batch in read.batches(start, 6)]
 
     whole = seeds(World(), 0)
     assert len(set(whole)) == 6

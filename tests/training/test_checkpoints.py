@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zigbench.training import CheckpointError
-from zigbench.training.checkpoints import FILES, MANIFEST, Checkpoint, DamagedCheckpointError
-from zigbench.training.shelf import CheckpointManager
+from zigbench.training.checkpoints import FILES, MANIFEST, Checkpoint, CheckpointManager, DamagedCheckpointError
 
 FACTS = {"architecture": {"w": "torch.float32 (2, 3)"}, "optimizer": {"lr": 0.1}, "seed": 0}
 
@@ -26,7 +25,7 @@ def checkpoint(step: int = 5) -> Checkpoint:
     return Checkpoint(step, FACTS, weights, {"w": w + 1}, state)
 
 
-def test_what_is_read_is_what_was_written(tmp_path):
+def test_reading_returns_what_was_written(tmp_path):
     written = checkpoint()
     written.write(tmp_path / "000000005")
     read = Checkpoint.read(tmp_path / "000000005")
@@ -105,53 +104,49 @@ def test_a_write_that_fails_leaves_nothing_and_the_old_one_stands(tmp_path):
 )
 def test_another_run_is_refused_by_what_differs(change, words, tmp_path):
     with pytest.raises(CheckpointError, match=words):
-        checkpoint().refuse_other({**FACTS, **change}, tmp_path)
+        checkpoint().check_same_run({**FACTS, **change}, tmp_path)
 
 
 def test_the_same_run_is_not_refused(tmp_path):
-    assert checkpoint().refuse_other(dict(FACTS), tmp_path) is None
+    assert checkpoint().check_same_run(dict(FACTS), tmp_path) is None
 
 
-@given(st.integers(1, 40), st.none() | st.integers(2, 7), st.none() | st.integers(2, 7))
-def test_the_newest_two_and_every_kth_and_the_newest_two_anchors_are_kept(tmp_path_factory, last, keep, anchor):
-    shelf = CheckpointManager(tmp_path_factory.mktemp("shelf"), keep_every=keep, anchor_every=anchor)
-    empty = Checkpoint(0, {}, {}, {}, {})
+@given(st.integers(1, 40), st.none() | st.integers(2, 7))
+def test_the_newest_two_and_every_kth_stay(tmp_path_factory, last, keep_every):
+    manager = CheckpointManager(tmp_path_factory.mktemp("checkpoints"), keep_every=keep_every)
     for step in range(1, last + 1):
-        shelf.path(step).mkdir()
-    shelf.put(Checkpoint(last, empty.facts, {}, {}, {}))
+        manager.path(step).mkdir()
+    manager.save(Checkpoint(last, {}, {}, {}, {}))
     expected = {last, last - 1}
-    if keep:
-        expected |= set(range(keep, last + 1, keep))
-    if anchor:
-        expected |= set(list(range(anchor, last + 1, anchor))[-2:])
-    assert shelf.steps() == sorted(expected & set(range(1, last + 1)), reverse=True)
+    if keep_every:
+        expected |= set(range(keep_every, last + 1, keep_every))
+    assert manager.steps() == sorted(expected & set(range(1, last + 1)), reverse=True)
 
 
 def test_a_damaged_one_is_named_and_the_one_before_is_used(tmp_path, caplog):
-    shelf = CheckpointManager(tmp_path)
+    manager = CheckpointManager(tmp_path)
     for step in (5, 7):
-        shelf.put(checkpoint(step))
-    (shelf.path(7) / "state.pt").write_bytes(b"torn")
-    assert shelf.newest().step == 5
+        manager.save(checkpoint(step))
+    (manager.path(7) / "state.pt").write_bytes(b"torn")
+    assert manager.newest().step == 5
     assert "000000007/state.pt" in caplog.text
 
 
-def test_if_all_are_damaged_the_message_says_what_to_do(tmp_path):
-    shelf = CheckpointManager(tmp_path)
-    shelf.put(checkpoint(5))
-    (shelf.path(5) / MANIFEST).unlink()
+def test_when_all_are_damaged_the_message_says_what_to_do(tmp_path):
+    manager = CheckpointManager(tmp_path)
+    manager.save(checkpoint(5))
+    (manager.path(5) / MANIFEST).unlink()
     with pytest.raises(CheckpointError, match=r"no sound checkpoint.*delete"):
-        shelf.newest()
+        manager.newest()
 
 
-def test_an_empty_shelf_has_none(tmp_path):
+def test_an_empty_folder_has_none(tmp_path):
     assert CheckpointManager(tmp_path / "nowhere").newest() is None
 
 
-def test_what_was_undone_is_forgotten(tmp_path):
-    shelf = CheckpointManager(tmp_path)
+def test_checkpoints_of_later_steps_are_removed(tmp_path):
+    manager = CheckpointManager(tmp_path)
     for step in (4, 6):
-        shelf.put(checkpoint(step))
-    shelf.forget_after(4)
-    assert shelf.steps() == [4]
-    assert shelf.newest(multiple_of=3) is None
+        manager.save(checkpoint(step))
+    manager.remove_after(4)
+    assert manager.steps() == [4]

@@ -13,7 +13,7 @@ import pytest
 from tests.training.conftest import net, train
 from zigbench.training.checkpoints import Checkpoint
 from zigbench.training.logging import read_lines
-from zigbench.training.parallel import Launch, World, current, joined, launched
+from zigbench.training.parallel import Rendezvous, World, current_world, process_group, read_rendezvous
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,20 +31,20 @@ JOBS = {
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory) -> tuple[Path, dict[str, list[str]]]:
-    """The folder of all jobs' folders, and what each of their processes failed with."""
+def jobs(tmp_path_factory) -> tuple[Path, dict[str, list[str]]]:
+    """Do all jobs and return the folder of their folders, and the failures of each one's processes."""
     root = tmp_path_factory.mktemp("together")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    jobs = [(str(root / name), *job) for name, job in JOBS.items()]
-    command = [sys.executable, str(Path(__file__).with_name("together.py")), json.dumps(jobs)]
+    arguments = [(str(root / name), *job) for name, job in JOBS.items()]
+    command = [sys.executable, str(Path(__file__).with_name("parallel_jobs.py")), json.dumps(arguments)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     return root, dict(zip(JOBS, json.loads(done.stdout), strict=True))
 
 
 @pytest.mark.parametrize("job", ["plain", "parts", "coupled", "sharded"])
-def test_two_processes_give_the_loss_curve_of_one(told, tmp_path, job):
-    root, failures = told
+def test_two_processes_give_the_loss_curve_of_one(jobs, tmp_path, job):
+    root, failures = jobs
     assert failures[job] == ["", ""]
     changes = JOBS[job][1]
     alone = train(tmp_path, **changes)
@@ -57,25 +57,24 @@ def test_two_processes_give_the_loss_curve_of_one(told, tmp_path, job):
     assert [line["loss"] for line in lines] == pytest.approx([loss for _, loss in alone.curve], rel=tolerance)
 
 
-def test_what_two_began_one_can_finish(told):
-    """The state is that of the network, whoever computed it."""
-    root, _ = told
+def test_one_process_finishes_the_training_of_two(jobs):
+    root, _ = jobs
     lines = read_lines(root / "plain" / "log.jsonl")
-    trained = train(root / "plain")
-    assert trained.step == 20
-    assert trained.curve[-1] == (20, lines[-1]["loss"])
+    result = train(root / "plain")
+    assert result.step == 20
+    assert result.curve[-1] == (20, lines[-1]["loss"])
 
 
-def test_all_processes_diverge_together_and_name_the_place_that_one_of_them_found(told):
-    root, failures = told
+def test_all_processes_diverge_together_and_name_the_layer_of_one_of_them(jobs):
+    root, failures = jobs
     first, second = failures["diverging"]
     assert first == second
     assert "diverged at step 5: layer blocks.0.norm is the first" in first
     assert sorted(path.name for path in (root / "diverging" / "checkpoints").iterdir()) == ["000000002", "000000004"]
 
 
-def test_a_sharded_training_resumes_exactly_and_its_checkpoints_are_whole(told):
-    root, failures = told
+def test_a_sharded_training_resumes_exactly_and_its_checkpoints_are_whole(jobs):
+    root, failures = jobs
     assert failures["resumed"] == ["", ""]
     newest = "checkpoints/000000020"
     for name in ("log.jsonl", f"{newest}/weights.safetensors", f"{newest}/average.safetensors"):
@@ -88,8 +87,8 @@ def test_a_sharded_training_resumes_exactly_and_its_checkpoints_are_whole(told):
         assert {name: value.shape for name, value in part.items()} == shapes
 
 
-def test_a_sharded_training_names_a_layer_too(told):
-    first, second = told[1]["sharded-diverging"]
+def test_a_sharded_training_names_a_layer_too(jobs):
+    first, second = jobs[1]["sharded-diverging"]
     assert first == second
     assert "diverged at step 5: the gradient of out.bias is not finite" in first
 
@@ -99,8 +98,8 @@ def test_float16_cannot_be_sharded(tmp_path):
         train(tmp_path, distribution="sharded", precision="float16")
 
 
-def test_a_world_that_does_not_divide_the_batch_is_refused_by_everyone(told):
-    root, failures = told
+def test_a_world_that_does_not_divide_the_batch_is_refused_by_everyone(jobs):
+    root, failures = jobs
     for failure in failures["three"]:
         assert "training.batch is 8, which 3 processes × 1 accumulated parts do not divide" in failure
     assert not (root / "three").exists()
@@ -110,8 +109,8 @@ def test_a_process_on_its_own_joins_nothing(monkeypatch):
     for name in [*os.environ]:
         if name.startswith("SLURM") or name in {"RANK", "WORLD_SIZE"}:
             monkeypatch.delenv(name)
-    with joined("cpu") as (world, device):
-        assert world == World() == current()
+    with process_group("cpu") as (world, device):
+        assert world == World() == current_world()
         assert device.type == "cpu"
 
 
@@ -131,17 +130,17 @@ SLURM = {
     [
         ({}, None),
         ({"RANK": "0", "WORLD_SIZE": "1"}, None),
-        (TORCHRUN, Launch(3, 8, 1, "node7", 4242)),
-        (SLURM, Launch(5, 8, 1, "gpu03", 20_000 + 1234567 % 20_000)),
-        ({**SLURM, **TORCHRUN}, Launch(3, 8, 1, "node7", 4242)),
-        ({**SLURM, "MASTER_ADDR": "head", "MASTER_PORT": "1"}, Launch(5, 8, 1, "head", 1)),
-        # The batch script's own shell: tasks were asked for, but srun has not started any.
+        (TORCHRUN, Rendezvous(3, 8, 1, "node7", 4242)),
+        (SLURM, Rendezvous(5, 8, 1, "gpu03", 20_000 + 1234567 % 20_000)),
+        ({**SLURM, **TORCHRUN}, Rendezvous(3, 8, 1, "node7", 4242)),
+        ({**SLURM, "MASTER_ADDR": "head", "MASTER_PORT": "1"}, Rendezvous(5, 8, 1, "head", 1)),
+        # The batch script's own shell: the job has tasks, but srun has not started any.
         ({"SLURM_NTASKS": "8", "SLURM_PROCID": "0"}, None),
         ({**SLURM, "SLURM_STEP_NUM_TASKS": "1"}, None),
     ],
 )
 def test_launchers_are_understood(environment, expected):
-    assert launched(environment) == expected
+    assert read_rendezvous(environment) == expected
 
 
 @pytest.mark.parametrize(
@@ -149,11 +148,11 @@ def test_launchers_are_understood(environment, expected):
     [("a1", "a1"), ("a1,b2", "a1"), ("gpu[03-05,9],x", "gpu03"), ("gpu[7]", "gpu7"), ("n[1-2]-ib,z", "n1-ib")],
 )
 def test_the_first_host_is_read_off_a_compressed_list(hosts, first):
-    found = launched({**SLURM, "SLURM_STEP_NODELIST": hosts})
-    assert found is not None
-    assert found.address == first
+    rendezvous = read_rendezvous({**SLURM, "SLURM_STEP_NODELIST": hosts})
+    assert rendezvous is not None
+    assert rendezvous.address == first
 
 
 def test_tasks_without_hosts_are_an_error():
     with pytest.raises(ValueError, match="set MASTER_ADDR"):
-        launched({**SLURM, "SLURM_STEP_NODELIST": ""})
+        read_rendezvous({**SLURM, "SLURM_STEP_NODELIST": ""})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.training.conftest import net, train
 from zigbench.backbone import build
@@ -15,14 +17,15 @@ from zigbench.data.builtin.digits import DigitsConfig
 from zigbench.data.builtin.loaders.digits import Digits
 from zigbench.interpolant import Interpolant
 from zigbench.spec import OptimizerSpec, TrainingSpec
+from zigbench.spec.files import file_sha256, sha256
 from zigbench.training import fit
-from zigbench.training.shelf import CheckpointManager
+from zigbench.training.checkpoints import MANIFEST, CheckpointManager
 
 ROOT = Path(__file__).parents[2]
 
 
 def final(folder: Path) -> dict[str, bytes]:
-    """Everything of a finished training that must not depend on how it came about."""
+    """Return all of a finished training that must not depend on interruptions."""
     newest = max((folder / "checkpoints").iterdir())
     files = {name: (newest / name).read_bytes() for name in ("weights.safetensors", "average.safetensors")}
     return {"step": newest.name.encode(), "log": (folder / "log.jsonl").read_bytes(), **files}
@@ -30,7 +33,7 @@ def final(folder: Path) -> dict[str, bytes]:
 
 def test_twenty_kills_at_random_moments_leave_no_trace(tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(Path(__file__).with_name("killed.py")), str(tmp_path), "20", "0"]
+    command = [sys.executable, str(Path(__file__).with_name("kill_trainings.py")), str(tmp_path), "20", "0"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= 5, "the kills came too late to test anything"
@@ -43,7 +46,7 @@ def test_twenty_kills_at_random_moments_leave_no_trace(tmp_path):
 
 
 class Stop(Exception):  # noqa: N818 - an interruption, not an error
-    """Stands for whatever ends a process."""
+    """The end of a process, for whatever reason."""
 
 
 def stop_at(step: int):
@@ -56,15 +59,15 @@ def stop_at(step: int):
 
 @pytest.mark.parametrize("step", [1, 4, 5, 19, 20])
 @pytest.mark.parametrize("changes", [{}, {"precision": "float16"}, {"ema_std": 0.1, "accumulate": 2}])
-def test_any_step_can_be_the_last_of_a_life(tmp_path, step, changes):
+def test_any_step_can_be_the_last_before_an_interruption(tmp_path, step, changes):
     train(tmp_path / "alone", net(dropout=0.2), checkpoint_every=4, **changes)
     with pytest.raises(Stop):
         train(tmp_path / "cut", net(dropout=0.2), checkpoint_every=4, on_step=stop_at(step), **changes)
-    # A second life starts from a network of another initialisation: the checkpoint alone decides.
-    trained = train(
+    # It resumes with a network of another initialisation: the checkpoint alone decides.
+    result = train(
         tmp_path / "cut", net(seed=9, dropout=0.2) if step > 4 else net(dropout=0.2), checkpoint_every=4, **changes
     )
-    assert trained.images_seen == 160
+    assert result.images_seen == 160
     assert final(tmp_path / "cut") == final(tmp_path / "alone")
 
 
@@ -73,19 +76,47 @@ def test_a_torn_newest_checkpoint_costs_steps_not_exactness(tmp_path):
     with pytest.raises(Stop):
         train(tmp_path / "torn", checkpoint_every=4, on_step=stop_at(14))
     (tmp_path / "torn" / "checkpoints" / "000000012" / "average.safetensors").write_bytes(b"")
-    told: list[int] = []
-    train(tmp_path / "torn", checkpoint_every=4, on_step=lambda step, loss, rate: told.append(step))
-    assert told[0] == 9
+    steps_done: list[int] = []
+    train(tmp_path / "torn", checkpoint_every=4, on_step=lambda step, loss, rate: steps_done.append(step))
+    assert steps_done[0] == 9
     assert final(tmp_path / "torn") == final(tmp_path / "alone")
+
+
+def test_a_checkpoint_of_format_1_is_resumed_exactly(tmp_path):
+    """Format 1 had one counter and both moments of each parameter by its number."""
+    changes = {"checkpoint_every": 4, "weight_decay": 0.1}
+    train(tmp_path / "alone", net(dropout=0.2), **changes)
+    with pytest.raises(Stop):
+        train(tmp_path / "old", net(dropout=0.2), on_step=stop_at(14), **changes)
+    path = CheckpointManager(tmp_path / "old" / "checkpoints").path(12)
+    state = torch.load(path / "state.pt", weights_only=True)
+    moments = state["optimizer"]["state"]
+    state["optimizer"] = {
+        "count": moments[0]["step"],
+        "moments": {str(number): [m["exp_avg"], m["exp_avg_sq"]] for number, m in moments.items()},
+    }
+    state["progress"] |= {"rate_factor": 1.0, "rewinds": 0}
+    torch.save(state, path / "state.pt")
+    manifest = json.loads((path / MANIFEST).read_text())
+    manifest["format"] = 1
+    manifest["files"]["state.pt"] = file_sha256(path / "state.pt")
+    del manifest["checksum"]
+    manifest["checksum"] = sha256(json.dumps(manifest, sort_keys=True))
+    (path / MANIFEST).write_text(json.dumps(manifest))
+    steps_done: list[int] = []
+    resumed = net(seed=9, dropout=0.2)
+    train(tmp_path / "old", resumed, on_step=lambda step, loss, rate: steps_done.append(step), **changes)
+    assert steps_done[0] == 13
+    assert final(tmp_path / "old") == final(tmp_path / "alone")
 
 
 def test_a_torn_last_checkpoint_is_written_again(tmp_path):
     train(tmp_path / "alone", checkpoint_every=8)
     train(tmp_path / "torn", checkpoint_every=8)
     (tmp_path / "torn" / "checkpoints" / "000000020" / "average.safetensors").write_bytes(b"cut")
-    told: list[int] = []
-    train(tmp_path / "torn", checkpoint_every=8, on_step=lambda step, loss, rate: told.append(step))
-    assert told == [17, 18, 19, 20]
+    steps_done: list[int] = []
+    train(tmp_path / "torn", checkpoint_every=8, on_step=lambda step, loss, rate: steps_done.append(step))
+    assert steps_done == [17, 18, 19, 20]
     newest = CheckpointManager(tmp_path / "torn" / "checkpoints").newest()
     assert newest is not None
     assert newest.step == 20
@@ -96,7 +127,7 @@ def test_a_scanning_network_resumes_exactly(tmp_path):
     config = DigitsConfig()
     split = Digits(config).split("train")
 
-    def life(folder: Path, on_step=None) -> None:
+    def train_zigma(folder: Path, on_step=None) -> None:
         fit(
             build("zigma", config.geometry(2), seed=0, width=8, depth=2, drop_path=0.3),
             Interpolant(),
@@ -109,8 +140,8 @@ def test_a_scanning_network_resumes_exactly(tmp_path):
             on_step=on_step,
         )
 
-    life(tmp_path / "alone")
+    train_zigma(tmp_path / "alone")
     with pytest.raises(Stop):
-        life(tmp_path / "cut", stop_at(3))
-    life(tmp_path / "cut")
+        train_zigma(tmp_path / "cut", stop_at(3))
+    train_zigma(tmp_path / "cut")
     assert final(tmp_path / "cut") == final(tmp_path / "alone")

@@ -1,9 +1,6 @@
-"""Laws of a whole training: what it leaves, what it repeats, what it refuses."""
+"""Laws of a whole training: its results, their repetition, and the arguments that are refused."""
 
 from __future__ import annotations
-
-import json
-import logging
 
 import pytest
 import torch
@@ -12,26 +9,29 @@ from tests.training.conftest import net, small_split, train
 from zigbench.data.split import TensorSplit
 from zigbench.training import CheckpointError, DivergedError
 from zigbench.training.checkpoints import Checkpoint
-from zigbench.training.logging import LineLog, read_lines
-from zigbench.training.sinks import SINKS
+from zigbench.training.logging import read_lines
 
 
 def weights(model: torch.nn.Module) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
 
-def test_a_training_learns_and_tells_what_it_did(tmp_path):
-    told = []
-    trained = train(
-        tmp_path, steps=300, batch=16, on_step=lambda step, loss, rate: told.append((step, loss)), ceiling=2e6
+def test_a_training_learns_and_its_logs_agree(tmp_path):
+    steps_done = []
+    result = train(
+        tmp_path,
+        steps=300,
+        batch=16,
+        on_step=lambda step, loss, rate: steps_done.append((step, loss)),
+        peak_images_per_second=2e6,
     )
-    assert trained.step == 300
-    assert trained.images_seen == 4800
-    assert [step for step, _ in told] == list(range(1, 301))
-    assert trained.curve == tuple(told)
-    assert trained.loss == pytest.approx(sum(loss for _, loss in told[270:]) / 30)
-    assert trained.loss < 0.7 * told[0][1]
-    assert not trained.model.training
+    assert result.step == 300
+    assert result.images_seen == 4800
+    assert [step for step, _ in steps_done] == list(range(1, 301))
+    assert result.curve == tuple(steps_done)
+    assert result.loss == pytest.approx(sum(loss for _, loss in steps_done[270:]) / 30)
+    assert result.loss < 0.7 * steps_done[0][1]
+    assert not result.model.training
     lines = read_lines(tmp_path / "log.jsonl")
     assert set(lines[0]) == {"step", "loss", "lr", "grad_norm"}
     figures = read_lines(tmp_path / "telemetry.jsonl")[-1]
@@ -60,25 +60,25 @@ def test_the_global_generator_is_neither_used_nor_moved(tmp_path):
 def test_a_finished_training_is_read_not_repeated(tmp_path):
     first = train(tmp_path)
     log = (tmp_path / "log.jsonl").read_bytes()
-    told = []
-    again = train(tmp_path, on_step=lambda step, loss, rate: told.append(step))
-    assert told == []
+    steps_done = []
+    again = train(tmp_path, on_step=lambda step, loss, rate: steps_done.append(step))
+    assert steps_done == []
     assert torch.equal(weights(again.model), weights(first.model))
     assert (again.loss, again.curve, again.step) == (first.loss, first.curve, first.step)
     assert (tmp_path / "log.jsonl").read_bytes() == log
 
 
-def test_how_it_is_watched_changes_nothing(tmp_path):
+def test_logs_and_checkpoints_change_nothing(tmp_path):
     plain = train(tmp_path / "a", net(dropout=0.2))
-    watched = train(
+    logged = train(
         tmp_path / "b", net(dropout=0.2), log_every=7, checkpoint_every=3, keep_every=6, activation_checkpointing=True
     )
-    assert torch.equal(weights(plain.model), weights(watched.model))
-    assert plain.loss == watched.loss
-    assert [step for step, _ in watched.curve] == [7, 14, 20]
-    assert watched.curve[0][1] == pytest.approx(sum(loss for _, loss in plain.curve[:7]) / 7)
-    kept = sorted(int(path.name) for path in (tmp_path / "b" / "checkpoints").iterdir())
-    assert kept == [6, 12, 18, 20]
+    assert torch.equal(weights(plain.model), weights(logged.model))
+    assert plain.loss == logged.loss
+    assert [step for step, _ in logged.curve] == [7, 14, 20]
+    assert logged.curve[0][1] == pytest.approx(sum(loss for _, loss in plain.curve[:7]) / 7)
+    saved = sorted(int(path.name) for path in (tmp_path / "b" / "checkpoints").iterdir())
+    assert saved == [6, 12, 18, 20]
 
 
 def test_blocks_are_recomputed_only_when_there_are_blocks(tmp_path):
@@ -96,12 +96,12 @@ def test_accumulated_parts_are_the_whole_batch(tmp_path):
     torch.testing.assert_close(weights(parts.model), weights(whole.model), rtol=1e-3, atol=1e-4)
 
 
-def test_a_compiled_network_trains_alike_and_is_kept_uncompiled(tmp_path):
+def test_a_compiled_network_trains_alike_and_is_saved_uncompiled(tmp_path):
     plain = train(tmp_path / "plain", net(depth=1), steps=3)
     compiled = train(tmp_path / "compiled", net(depth=1), steps=3, compile=True)
     assert [loss for _, loss in compiled.curve] == pytest.approx([loss for _, loss in plain.curve], rel=1e-4)
-    weights_kept = Checkpoint.read(tmp_path / "compiled" / "checkpoints" / "000000003").weights
-    assert set(weights_kept) == set(net(depth=1).state_dict())
+    saved = Checkpoint.read(tmp_path / "compiled" / "checkpoints" / "000000003").weights
+    assert set(saved) == set(net(depth=1).state_dict())
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.05), ("float16", 0.01), ("tf32", 1e-3)])
@@ -116,13 +116,13 @@ def test_an_overflow_of_the_scaled_loss_lowers_the_scale_and_goes_on(tmp_path):
     # Errors of hundreds have gradients that overflow float16 at the first scale of 65,536.
     split = small_split()
     split.x.mul_(200.0)
-    trained = train(tmp_path, split=split, precision="float16", steps=20)
+    result = train(tmp_path, split=split, precision="float16", steps=20)
     lines = read_lines(tmp_path / "log.jsonl")
     assert lines[0]["grad_norm"] is None
     assert lines[-1]["grad_norm"] is not None
     newest = Checkpoint.read(tmp_path / "checkpoints" / "000000020")
     assert newest.state["scaler"]["scale"] < 65536
-    assert bool(weights(trained.model).isfinite().all())
+    assert bool(weights(result.model).isfinite().all())
 
 
 def test_a_gradient_that_no_scale_can_hold_is_a_divergence(tmp_path):
@@ -140,7 +140,7 @@ def test_a_gradient_that_no_scale_can_hold_is_a_divergence(tmp_path):
         ({"split": TensorSplit("empty", torch.empty(0, 1, 4, 4))}, ValueError, "'empty' holds no samples"),
     ],
 )
-def test_what_cannot_go_together_is_one_error_before_the_first_step(tmp_path, changes, error, words):
+def test_arguments_that_do_not_go_together_are_refused_before_the_first_step(tmp_path, changes, error, words):
     with pytest.raises(error, match=words):
         train(tmp_path / "run", **changes)
     assert not (tmp_path / "run").exists()
@@ -164,66 +164,3 @@ def test_a_checkpoint_of_another_run_is_refused_and_left_alone(tmp_path, changes
         train(tmp_path, **{"steps": 2, **changes})
     assert (tmp_path / "log.jsonl").read_bytes() == log
     assert train(tmp_path, steps=2).step == 2
-
-
-def test_tensorboard_gets_the_log(tmp_path):
-    train(tmp_path, steps=3, sinks=("tensorboard",))
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(tmp_path / "tensorboard"))
-    events.Reload()
-    assert [event.step for event in events.Scalars("loss")] == [1, 2, 3]
-
-
-def test_tensorboard_forgets_what_is_done_again(tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    sink = SINKS["tensorboard"](tmp_path, 0)
-    for step, loss in ((2, 1.0), (4, 2.0), (6, 3.0), (4, 4.0), (6, 5.0), (6, 6.0), (8, 7.0)):
-        sink.write(step, {"loss": loss})
-    sink.close()
-    events = EventAccumulator(str(tmp_path / "tensorboard"))
-    events.Reload()
-    assert [(event.step, event.value) for event in events.Scalars("loss")] == [(2, 1), (4, 4), (6, 6), (8, 7)]
-
-
-class Faulty:
-    """A sink that takes one line and then breaks."""
-
-    def __init__(self, folder, step) -> None:
-        self.taken = 0
-
-    def write(self, step, figures) -> None:
-        self.taken += 1
-        if self.taken > 1:
-            raise ConnectionError("the service is gone")
-
-    def close(self) -> None:
-        raise AssertionError("closed though it failed")
-
-
-def test_a_failing_sink_is_reported_once_and_stops_nothing(tmp_path, monkeypatch, caplog):
-    monkeypatch.setitem(SINKS, "wandb", Faulty)
-    with caplog.at_level(logging.WARNING):
-        trained = train(tmp_path, steps=5, sinks=("wandb",))
-    assert trained.step == 5
-    assert caplog.text.count("the service is gone") == 1
-    assert torch.equal(weights(trained.model), weights(train(tmp_path / "b", steps=5).model))
-
-
-def test_a_log_is_cut_back_and_a_shorter_one_is_an_error(tmp_path):
-    path = tmp_path / "log.jsonl"
-    log = LineLog(path)
-    log.write({"step": 1})
-    length = log.length
-    log.write({"step": 2})
-    log.close()
-    with open(path, "ab") as file:
-        file.write(b'{"step": 3, "lo')
-    assert [line["step"] for line in read_lines(path)] == [1, 2]
-    log = LineLog(path, length)
-    log.write({"step": 4})
-    log.close()
-    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 4]
-    with pytest.raises(ValueError, match="it was cut; delete the run's folder"):
-        LineLog(path, 10_000)

@@ -18,7 +18,6 @@ import torch
 
 from tests.cli.test_cli import zigbench
 from tests.training.conftest import train
-from tests.training.test_divergence import REWIND, fragile
 from tests.training.test_resume import Stop, stop_at
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
@@ -81,8 +80,8 @@ def rows(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def logged(folder: Path) -> list[dict[str, Any]]:
-    """The lines of figures of the run's own log, counted as W&B counts rows."""
-    return [{**line, "_step": line["step"]} for line in read_lines(folder / "log.jsonl") if "loss" in line]
+    """Return the lines of the run's own log as W&B stores rows, with the step under its own name."""
+    return [{"_step": line.pop("step"), **line} for line in read_lines(folder / "log.jsonl")]
 
 
 def test_two_processes_send_the_spec_and_each_line_once(tmp_path, tiny):
@@ -92,7 +91,7 @@ def test_two_processes_send_the_spec_and_each_line_once(tmp_path, tiny):
     assert (begun["run_id"], begun["project"]) == (folder.name, "zigbench")
     assert begun["config"]["update"] == {"_wandb": {}, **json.loads(RunFolder(folder).spec.read_text())}
     assert rows(records) == logged(folder)
-    assert [row["step"] for row in rows(records)] == [1, 2, 3, 4]
+    assert [row["_step"] for row in rows(records)] == [1, 2, 3, 4]
     assert [end["exit_code"] for end in only(records, "exit")] == [0]
     # What the run prints is its own.
     assert only(records, "output_raw") == []
@@ -107,28 +106,11 @@ def test_a_second_life_adds_to_the_same_run_what_the_first_had_not_sent(tmp_path
     for records in (first, second):
         (begun,) = only(records, "run")
         assert (begun["run_id"], begun["resume"]) == ("run", True)
-    assert [row["step"] for row in rows(first)] == list(range(1, 15))
-    assert [row["step"] for row in rows(second)] == list(range(13, 21))
+    assert [row["_step"] for row in rows(first)] == list(range(1, 15))
+    assert [row["_step"] for row in rows(second)] == list(range(13, 21))
     # The same step counts as the same row, with the same figures: put together they are the log.
     assert rows(first)[12:] == rows(second)[:2]
     assert rows(first) + rows(second)[2:] == logged(folder)
-
-
-def test_steps_done_again_after_a_rewind_arrive_too(tmp_path):
-    folder = tmp_path / "run"
-    train(folder, fragile(), sinks=("wandb",), **REWIND)
-    (records,) = lives(folder)
-    found = rows(records)
-    counts = [row.pop("_step") for row in found]
-    assert len(found) > 20, "nothing was rewound"
-    assert counts == sorted(set(counts))
-    # Over `step`, which figures are drawn over, the last that was sent is what counts.
-    last = {row["step"]: row for row in found}
-    assert [last[step] for step in range(1, 21)] == [
-        {k: v for k, v in line.items() if k != "_step"} for line in logged(folder)
-    ]
-    globs = [metric for metric in only(records, "metric") if "glob_name" in metric]
-    assert [(metric["glob_name"], metric["step_metric"]) for metric in globs] == [("*", "step")]
 
 
 def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
@@ -144,7 +126,7 @@ def test_a_service_that_is_lost_is_reported_once_and_the_training_goes_on(tmp_pa
     with caplog.at_level(logging.WARNING):
         trained = train(tmp_path / "run", sinks=("wandb",), on_step=lose)
     assert trained.step == 20
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "zigbench.training.sinks"]
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "zigbench.training.logging"]
     # A connection is lost, reset or broken, as the moment has it.
     assert re.match(r"the sink wandb failed and is used no more \(\w+: .+\)", told)
     assert same(trained.model, train(tmp_path / "alone").model)

@@ -26,7 +26,7 @@ from zigbench.records.record import Failure, Measurement, Record, Status, enviro
 from zigbench.runs.weights import load_network
 from zigbench.spec import RunSpec
 from zigbench.spec.registry import load_object
-from zigbench.training.precision import AUTOCAST, matrix_precision
+from zigbench.training.trainer import AUTOCAST, matrix_precision
 
 FULL = 2**16
 """Bytes: a disk with less room than this is full, whatever name the failure went by that came of it."""
@@ -130,7 +130,7 @@ def execute(
         failure = None
         facts: dict[str, Any] = {}
         try:
-            with training.joined(device) as (_, device):
+            with training.process_group(device) as (_, device):
                 work = Work(spec, folder, cache, device, Progress(folder.progress), leave, facts)
                 measurements = TASKS[spec.task](work)
         except (torch.OutOfMemoryError, MemoryError) as error:
@@ -161,7 +161,7 @@ def assist(
     """Take part in a run that the first of the processes claims and records; arguments as :func:`execute`."""
     spec = folder.read_spec()
     device = torch.device(device or _where(spec))
-    with training.joined(device) as (_, device):
+    with training.process_group(device) as (_, device):
         TASKS[spec.task](Work(spec, folder, cache, device, None, leave))
 
 
@@ -185,8 +185,8 @@ def train(work: Work) -> tuple[Measurement, ...]:
         on_step=lambda step, loss, rate: work.tell(
             "training", step, spec.training.steps, size=spec.training.batch, loss=loss, rate=rate
         ),
-        leave=work.leave,
-        ceiling=_ceiling(spec, device),
+        stop_requested=work.leave,
+        peak_images_per_second=_ceiling(spec, device),
     )
     facts = (
         Measurement(name="parameters", value=count_parameters(model)),

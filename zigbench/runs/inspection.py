@@ -20,7 +20,7 @@ from zigbench.records.folder import RunFolder
 from zigbench.runs.weights import load_network
 from zigbench.spec import RunSpec, registry
 from zigbench.spec.files import write_atomically
-from zigbench.training.shelf import CheckpointManager
+from zigbench.training.checkpoints import CheckpointManager
 
 SAMPLES = 16
 """Inputs that an inspection averages over: noise at times spread over [0, 1]."""

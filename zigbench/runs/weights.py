@@ -14,7 +14,7 @@ from zigbench.backbone import Released, build_from
 from zigbench.records.folder import RunFolder
 from zigbench.spec import LIFTED, Geometry, RunSpec, read, registry
 from zigbench.spec.files import sha256, write_atomically
-from zigbench.training.shelf import CheckpointManager
+from zigbench.training.checkpoints import CheckpointManager
 
 
 def keep(weights: Mapping[str, Tensor], results: Path) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from zigbench.training.checkpoints import CheckpointError
 from zigbench.training.divergence import DivergedError
-from zigbench.training.loop import Trained
-from zigbench.training.parallel import joined
-from zigbench.training.trainer import fit
+from zigbench.training.parallel import process_group
+from zigbench.training.trainer import TrainingResult, fit
 
-__all__ = ["CheckpointError", "DivergedError", "Trained", "fit", "joined"]
+__all__ = ["CheckpointError", "DivergedError", "TrainingResult", "fit", "process_group"]

@@ -1,14 +1,15 @@
-"""One checkpoint: a folder that is there whole or not at all, and knows whether it is still what was written.
+"""Checkpoints of a training: each is a folder that exists whole or not at all, with checksums of its files.
 
 ``weights.safetensors`` (the network), ``average.safetensors`` (its averaged weights), ``state.pt`` (optimizer,
-scaler, counters; loads with ``weights_only=True``) and ``manifest.json`` with their checksums. There is no state of
-random generators in it: every number a step draws is a function of (seed, step), and so is the data's position.
+scaler, counters; loads with ``weights_only=True``) and ``manifest.json`` with their checksums. No state of random
+generators is stored: every number that a step draws is a function of (seed, step), and so is its place in the data.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Mapping
@@ -22,25 +23,33 @@ from torch import Tensor
 
 from zigbench.spec.files import file_sha256, sha256
 
-FORMAT = 1
+log = logging.getLogger(__name__)
+
+FORMAT = 2
+"""Format that is written. Format 1 differs in the layout of the optimizer's state, and is read too."""
+
 FILES = ("weights.safetensors", "average.safetensors", "state.pt")
 MANIFEST = "manifest.json"
 
+NEWEST = 2
+"""Newest checkpoints that are never removed: one to resume from, and the one before it."""
+
 
 class CheckpointError(ValueError):
-    """A checkpoint that can't be used: damaged, or of another network or run. The message says which and why."""
+    """A checkpoint that can't be used: damaged, or of another network or run. The message names it and the reason."""
 
 
 class DamagedCheckpointError(CheckpointError):
-    """Its files are not what was written."""
+    """A checkpoint with files that differ from what was written."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is kept of a training after ``step`` steps.
+    """The state of a training after ``step`` steps.
 
     Attributes:
-        facts: what the run is, as JSON values; one with other facts is another run.
+        step: steps done.
+        facts: description of the run, as JSON values; a checkpoint with other facts is of another run.
         weights, average: state dicts, on the CPU.
         state: tensors and plain values only.
     """
@@ -61,8 +70,8 @@ class Checkpoint:
         shutil.rmtree(unfinished, ignore_errors=True)
         try:
             unfinished.mkdir(parents=True)
-            safetensors.torch.save_file(_apart(self.weights), unfinished / "weights.safetensors")
-            safetensors.torch.save_file(_apart(self.average), unfinished / "average.safetensors")
+            safetensors.torch.save_file(_independent(self.weights), unfinished / "weights.safetensors")
+            safetensors.torch.save_file(_independent(self.average), unfinished / "average.safetensors")
             torch.save(self.state, unfinished / "state.pt")
             files = {name: file_sha256(unfinished / name) for name in FILES}
             body = {"format": FORMAT, "step": self.step, "facts": self.facts, "files": files}
@@ -89,15 +98,15 @@ class Checkpoint:
         try:
             manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
             checksum = manifest.pop("checksum")
-            found = {name: file_sha256(path / name) for name in FILES}
+            checksums = {name: file_sha256(path / name) for name in FILES}
         except (OSError, ValueError, KeyError, AttributeError) as error:
             raise DamagedCheckpointError(f"{path}: incomplete ({type(error).__name__}: {error})") from None
         if _checksum(manifest) != checksum:
             raise DamagedCheckpointError(f"{path / MANIFEST}: the checksum does not match: cut or changed")
-        if manifest["format"] != FORMAT:
-            raise DamagedCheckpointError(f"{path}: format {manifest['format']}; this zigbench reads {FORMAT}")
+        if manifest["format"] not in (1, FORMAT):
+            raise DamagedCheckpointError(f"{path}: format {manifest['format']}; this zigbench reads 1 to {FORMAT}")
         for name in FILES:
-            if found[name] != manifest["files"][name]:
+            if checksums[name] != manifest["files"][name]:
                 raise DamagedCheckpointError(f"{path / name}: the checksum does not match: cut or changed")
         return cls(
             step=manifest["step"],
@@ -107,50 +116,118 @@ class Checkpoint:
             state=torch.load(path / "state.pt", map_location="cpu", weights_only=True),
         )
 
-    def refuse_other(self, facts: Mapping[str, Any], path: Path) -> None:
-        """Refuse to go on from another network's or run's checkpoint.
+    def check_same_run(self, facts: Mapping[str, Any], path: Path) -> None:
+        """Refuse to resume from the checkpoint of another network or run.
+
+        Args:
+            facts: description of the present run.
+            path: folder of the checkpoint, for the message.
 
         Raises:
             CheckpointError: names the first fact that differs, with both its values.
         """
-        for place, here in _leaves(facts):
-            there: Any = self.facts
-            for key in place:
-                there = there.get(key) if isinstance(there, dict) else None
-            if there != here:
-                raise CheckpointError(_differs(path, place, there, here))
-        for place, there in _leaves(self.facts):
-            if place not in dict(_leaves(facts)):
-                raise CheckpointError(_differs(path, place, there, None))
+        here, there = _leaves(facts), _leaves(self.facts)
+        for place in (*here, *there):
+            if here.get(place) != there.get(place):
+                raise CheckpointError(
+                    f"{path} is of another run: its {' '.join(place)} is {_text(there.get(place))}, here it is "
+                    f"{_text(here.get(place))}; train into another folder, or delete this one to start anew"
+                )
 
 
-def _differs(path: Path, place: tuple[str, ...], there: Any, here: Any) -> str:
-    return (
-        f"{path} is of another run: its {' '.join(place)} is {'absent' if there is None else there}, here it is "
-        f"{'absent' if here is None else here}; train into another folder, or delete this one to start anew"
-    )
+class CheckpointManager:
+    """The checkpoints of a run in ``folder``, each in a subfolder named after its step.
+
+    Args:
+        folder: is created with the first checkpoint.
+        every: steps between checkpoints; None for none by steps.
+        keep_every: checkpoints at multiples of so many steps are written too, and never removed; None for none.
+    """
+
+    def __init__(self, folder: Path, *, every: int | None = None, keep_every: int | None = None) -> None:
+        self.folder = folder
+        self.every = every
+        self.keep_every = keep_every
+
+    def due(self, step: int) -> bool:
+        """Return whether a checkpoint is to be written at this step, whatever the time."""
+        return any(interval and step % interval == 0 for interval in (self.every, self.keep_every))
+
+    def steps(self) -> list[int]:
+        """Return the steps of all checkpoints in the folder, newest first, damaged ones included."""
+        if not self.folder.exists():
+            return []
+        return sorted((int(path.name) for path in self.folder.iterdir() if path.name.isdigit()), reverse=True)
+
+    def path(self, step: int) -> Path:
+        """Return the folder of the checkpoint of a step."""
+        return self.folder / f"{step:09d}"
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint and remove those that are no longer needed.
+
+        Raises:
+            OSError: it can't be written; the checkpoints before it are untouched.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        checkpoint.write(self.path(checkpoint.step))
+        for step in self.steps()[NEWEST:]:
+            if not self.keep_every or step % self.keep_every:
+                shutil.rmtree(self.path(step))
+
+    def newest(self) -> Checkpoint | None:
+        """Read the newest sound checkpoint; None where there is none at all.
+
+        A damaged one is reported in the log and the one before it is read.
+
+        Raises:
+            DamagedCheckpointError: there are checkpoints, and every one is damaged.
+        """
+        faults = []
+        for step in self.steps():
+            try:
+                return Checkpoint.read(self.path(step))
+            except DamagedCheckpointError as error:
+                log.warning("%s; the checkpoint before it is used", error)
+                faults.append(str(error))
+        if faults:
+            raise DamagedCheckpointError(
+                f"no sound checkpoint: {'; '.join(faults)}; delete {self.folder} to start the run anew"
+            )
+        return None
+
+    def remove_after(self, step: int) -> None:
+        """Remove the checkpoints of later steps, which are done again: a damaged one must not be taken for theirs."""
+        for later in self.steps():
+            if later > step:
+                shutil.rmtree(self.path(later))
 
 
-def _leaves(facts: Mapping[str, Any], place: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
-    found = []
+def _leaves(facts: Mapping[str, Any], place: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Return the values of nested mappings by the keys that lead to them."""
+    leaves: dict[tuple[str, ...], Any] = {}
     for key, value in facts.items():
         if isinstance(value, Mapping):
-            found += _leaves(value, (*place, key))
+            leaves |= _leaves(value, (*place, key))
         else:
-            found.append(((*place, key), value))
-    return found
+            leaves[(*place, key)] = value
+    return leaves
 
 
-def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous tensors that share no memory, as the file format wants them."""
+def _text(value: Any) -> str:
+    return "absent" if value is None else str(value)
+
+
+def _independent(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return contiguous tensors that share no memory, as the file format requires."""
     seen: set[int] = set()
-    apart = {}
+    independent = {}
     for name, tensor in tensors.items():
         tensor = tensor.detach().cpu().contiguous()
-        place = tensor.untyped_storage().data_ptr()
-        apart[name] = tensor.clone() if place in seen else tensor
-        seen.add(place)
-    return apart
+        address = tensor.untyped_storage().data_ptr()
+        independent[name] = tensor.clone() if address in seen else tensor
+        seen.add(address)
+    return independent
 
 
 def _checksum(body: Mapping[str, Any]) -> str:

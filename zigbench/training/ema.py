@@ -1,18 +1,16 @@
-"""The averaged weights, which are what is sampled from and measured."""
+"""The moving average of a network's weights, which is what is sampled from and measured."""
 
 from __future__ import annotations
-
-import copy
 
 import torch
 from torch import nn
 
 from zigbench.spec import TrainingSpec
-from zigbench.training.sharded import local, share, spread_like, whole
+from zigbench.training.parallel import full_tensors, local_part, shard_like, sharded_like
 
 
 def exponential_weight(decay: float, count: int) -> float:
-    """Weight of the newest of ``count`` iterates in their exponential average: (1 − β) / (1 − β^count).
+    """Return the weight of the newest of ``count`` iterates in their exponential average: (1 − β) / (1 − β^count).
 
     The average of n iterates is then Σ β^(n−i) θ_i / Σ β^(n−i), exactly, from the first step on: the untrained
     initialisation has no part in it, as in Adam's own correction (Kingma & Ba, 2015, section 3).
@@ -22,7 +20,7 @@ def exponential_weight(decay: float, count: int) -> float:
 
 
 def power_weight(exponent: float, count: int) -> float:
-    """Weight of the newest of ``count`` iterates under the profile τ^γ: 1 − (1 − 1/count)^(γ + 1).
+    """Return the weight of the newest of ``count`` iterates under the profile τ^γ: 1 − (1 − 1/count)^(γ + 1).
 
     Karras et al., "Analyzing and improving the training dynamics of diffusion models" (2024), equation 127.
     """
@@ -30,7 +28,7 @@ def power_weight(exponent: float, count: int) -> float:
 
 
 def power_exponent(relative_std: float) -> float:
-    """γ of the profile τ^γ on [0, 1] whose standard deviation is ``relative_std``, in (0, 0.2887).
+    """Return γ of the profile τ^γ on [0, 1] with the standard deviation ``relative_std``, in (0, 0.2887).
 
     Solves (γ + 1) / ((γ + 2)² (γ + 3)) = σ² by bisection; the left side falls with γ ≥ 0 from 1/12.
     """
@@ -50,55 +48,58 @@ def _variance(exponent: float) -> float:
     return (exponent + 1) / ((exponent + 2) ** 2 * (exponent + 3))
 
 
-class Average:
-    """A copy of a model that holds the average of its iterates.
+class EMA:
+    """A moving average of the weights of a network in training.
+
+    Of a sharded network each process averages its own part; :meth:`gather` puts the parts together.
+
+    Args:
+        model: the network in training, already sharded where it is to be.
+        average: a copy of the network, made before it was sharded; it is filled with the averages.
+        spec: decay, or relative width of the power function.
 
     Attributes:
-        model: the copy, in evaluation mode, without gradients.
+        model: ``average``, in evaluation mode, without gradients.
     """
 
-    def __init__(self, model: nn.Module, spec: TrainingSpec) -> None:
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+    def __init__(self, model: nn.Module, average: nn.Module, spec: TrainingSpec) -> None:
+        self.model = average.eval().requires_grad_(False)
         self._decay = spec.ema
         self._exponent = None if spec.ema_std is None else power_exponent(spec.ema_std)
-        self._own = [parameter.detach() for parameter in self.model.parameters()]
-        self.follow(model)
-
-    def follow(self, model: nn.Module) -> None:
-        """Average this model from now on: the one copied, which has been spread over processes since."""
-        self._followed = [parameter.detach() for parameter in model.parameters()]
-        self._buffers = list(zip(self.model.buffers(), model.buffers(), strict=True))
-        # Of a spread network each process averages its own part; otherwise the copy is averaged in place.
-        self._theirs = [local(parameter) for parameter in self._followed]
-        self._mine = [
-            own if theirs is followed else torch.empty_like(theirs)
-            for own, theirs, followed in zip(self._own, self._theirs, self._followed, strict=True)
+        self._buffers = list(zip(average.buffers(), model.buffers(), strict=True))
+        self._trained = [parameter.detach() for parameter in model.parameters()]
+        self._whole = [parameter.detach() for parameter in average.parameters()]
+        self._sources = [local_part(parameter) for parameter in self._trained]
+        # A parameter that is not sharded is averaged in the copy itself.
+        self._averages = [
+            whole if source is trained else torch.empty_like(source)
+            for whole, source, trained in zip(self._whole, self._sources, self._trained, strict=True)
         ]
         self.scatter()
 
     def weight(self, count: int) -> float:
-        """Weight of the newest of ``count`` iterates; 1 for the first."""
+        """Return the weight of the newest of ``count`` iterates; 1 for the first."""
         if self._exponent is None:
             return exponential_weight(self._decay, count)
         return power_weight(self._exponent, count)
 
     @torch.no_grad()
     def update(self, count: int) -> None:
-        """Take in the model's present weights, the iterate after ``count`` steps."""
-        torch._foreach_lerp_(self._mine, self._theirs, self.weight(count))
+        """Add the model's present weights, the iterate after ``count`` steps, to the average."""
+        torch._foreach_lerp_(self._averages, self._sources, self.weight(count))
 
     @torch.no_grad()
     def gather(self) -> None:
-        """Bring the copy up to date: its buffers, which are not averaged, and parts that other processes keep."""
-        for mine, theirs in self._buffers:
-            mine.copy_(theirs)
-        for own, mine, followed in zip(self._own, self._mine, self._followed, strict=True):
-            if mine is not own:
-                own.copy_(whole(spread_like(mine, followed)))
+        """Complete the copy: buffers, which are not averaged, and the parts that other processes hold."""
+        for own, buffer in self._buffers:
+            own.copy_(buffer)
+        for whole, average, trained in zip(self._whole, self._averages, self._trained, strict=True):
+            if average is not whole:
+                whole.copy_(full_tensors(sharded_like(average, trained)))
 
     @torch.no_grad()
     def scatter(self) -> None:
         """Take this process's parts from the copy, after it was filled from a checkpoint."""
-        for own, mine, followed in zip(self._own, self._mine, self._followed, strict=True):
-            if mine is not own:
-                mine.copy_(local(share(own, followed)))
+        for whole, average, trained in zip(self._whole, self._averages, self._trained, strict=True):
+            if average is not whole:
+                average.copy_(local_part(shard_like(whole, trained)))

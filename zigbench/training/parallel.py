@@ -1,21 +1,35 @@
-"""Processes that train one network together: who they are, and what they say to each other."""
+"""Processes that train one network together: replicated (DDP) or sharded (FSDP2).
+
+Sharding after Zhao et al., "PyTorch FSDP: experiences on scaling fully sharded data parallel" (2023). Checkpoints hold
+whole tensors, so they read alike whether or not the network was sharded.
+
+What FSDP rests on takes seconds to import, so it is imported only where a network is sharded.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 import torch
 import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from zigbench.backbone import blocks
+
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
 
 
 @dataclass(frozen=True)
 class World:
-    """One process among ``size``; rank 0 alone writes."""
+    """The group of processes as one of them sees it: its rank among ``size``; rank 0 alone writes files."""
 
     rank: int = 0
     size: int = 1
@@ -24,15 +38,15 @@ class World:
     def main(self) -> bool:
         return self.rank == 0
 
-    def mean(self, value: torch.Tensor) -> torch.Tensor:
-        """Mean over the processes, in place."""
+    def mean(self, value: Tensor) -> Tensor:
+        """Replace a tensor by its mean over the processes, in place, and return it."""
         if self.size > 1:
             dist.all_reduce(value)
             value /= self.size
         return value
 
     def broadcast(self, value: Any) -> Any:
-        """Rank 0's value, a small Python object."""
+        """Return rank 0's value, a small Python object."""
         if self.size == 1:
             return value
         box = [value]
@@ -40,7 +54,7 @@ class World:
         return box[0]
 
     def gather(self, value: Any) -> list[Any]:
-        """Everyone's value, by rank."""
+        """Return the values of all processes, by rank."""
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size
@@ -48,16 +62,16 @@ class World:
         return values
 
 
-def current() -> World:
-    """The world this process has joined; a world of one if it has joined none."""
+def current_world() -> World:
+    """Return the group that this process has joined; a group of one where it has joined none."""
     if dist.is_available() and dist.is_initialized():
         return World(dist.get_rank(), dist.get_world_size())
     return World()
 
 
 @dataclass(frozen=True)
-class Launch:
-    """What the launcher told this process: its rank, of how many, its place on the host, where to meet."""
+class Rendezvous:
+    """The place of a process in its group, as the launcher gives it, and the address where the group meets."""
 
     rank: int
     size: int
@@ -66,18 +80,18 @@ class Launch:
     port: int
 
 
-def launched(environment: Mapping[str, str]) -> Launch | None:
-    """Read torchrun's variables, or SLURM's where there are none of those; None for a process on its own.
+def read_rendezvous(environment: Mapping[str, str]) -> Rendezvous | None:
+    """Read torchrun's variables, or else SLURM's; None for a process on its own.
 
     Raises:
-        ValueError: SLURM started several tasks but does not say on which hosts.
+        ValueError: SLURM started several tasks and their hosts are not listed.
     """
     if "RANK" in environment and "WORLD_SIZE" in environment:
         size = int(environment["WORLD_SIZE"])
-        place = int(environment.get("LOCAL_RANK", "0"))
+        local_rank = int(environment.get("LOCAL_RANK", "0"))
         address = environment.get("MASTER_ADDR", "127.0.0.1")
         port = int(environment.get("MASTER_PORT", "29500"))
-        return Launch(int(environment["RANK"]), size, place, address, port) if size > 1 else None
+        return Rendezvous(int(environment["RANK"]), size, local_rank, address, port) if size > 1 else None
     # A batch script's own shell has SLURM_NTASKS too; only a task that srun started has a step.
     if int(environment.get("SLURM_STEP_NUM_TASKS", "1")) < 2:
         return None
@@ -86,7 +100,7 @@ def launched(environment: Mapping[str, str]) -> Launch | None:
         raise ValueError("SLURM started several tasks but SLURM_STEP_NODELIST is empty: set MASTER_ADDR")
     # Jobs that share a host must not meet at the same port.
     port = int(environment.get("MASTER_PORT", 20_000 + int(environment.get("SLURM_JOB_ID", "0")) % 20_000))
-    return Launch(
+    return Rendezvous(
         int(environment["SLURM_PROCID"]),
         int(environment["SLURM_STEP_NUM_TASKS"]),
         int(environment["SLURM_LOCALID"]),
@@ -96,36 +110,128 @@ def launched(environment: Mapping[str, str]) -> Launch | None:
 
 
 def _first_host(hosts: str) -> str:
-    """First host of SLURM's compressed list: ``gpu[03-05,9],cpu1`` gives ``gpu03``."""
-    found = re.match(r"([^\[,]*)(?:\[([^\],-]+)[^\]]*\]([^,]*))?", hosts)
-    return "".join(part or "" for part in found.groups()) if found else ""
+    """Return the first host of SLURM's compressed list: ``gpu03`` of ``gpu[03-05,9],cpu1``."""
+    match = re.match(r"([^\[,]*)(?:\[([^\],-]+)[^\]]*\]([^,]*))?", hosts)
+    return "".join(part or "" for part in match.groups()) if match else ""
 
 
 @contextlib.contextmanager
-def joined(device: torch.device | str) -> Iterator[tuple[World, torch.device]]:
+def process_group(device: torch.device | str) -> Iterator[tuple[World, torch.device]]:
     """Join the processes that the launcher started, for the block; a process on its own joins none.
 
     Args:
         device: kind of device; of several GPUs on a host each process takes the one of its local rank.
 
     Yields:
-        The world, and this process's device.
+        The group, and this process's device.
     """
     device = torch.device(device)
-    launch = launched(os.environ)
-    if launch is None or dist.is_initialized():
-        yield current(), device
+    rendezvous = read_rendezvous(os.environ)
+    if rendezvous is None or dist.is_initialized():
+        yield current_world(), device
         return
     if device.type == "cuda":
-        device = torch.device("cuda", launch.local_rank % torch.cuda.device_count())
+        device = torch.device("cuda", rendezvous.local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
     dist.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
-        init_method=f"tcp://{launch.address}:{launch.port}" if "RANK" not in os.environ else "env://",
-        rank=launch.rank,
-        world_size=launch.size,
+        init_method=f"tcp://{rendezvous.address}:{rendezvous.port}" if "RANK" not in os.environ else "env://",
+        rank=rendezvous.rank,
+        world_size=rendezvous.size,
     )
     try:
-        yield current(), device
+        yield current_world(), device
     finally:
         dist.destroy_process_group()
+
+
+def wrap_ddp(model: nn.Module, device: torch.device) -> nn.Module:
+    """Return a module that averages the gradients of ``model`` over all processes in the backward pass.
+
+    The parameters stay those of ``model``; rank 0's values become those of all processes.
+    """
+    return DistributedDataParallel(
+        model,
+        device_ids=[device.index] if device.type == "cuda" else None,
+        broadcast_buffers=False,
+        gradient_as_bucket_view=True,
+    )
+
+
+def shard_fsdp(model: nn.Module, world: World, device: torch.device) -> None:
+    """Shard the parameters of ``model`` over all processes, in place, block by block; rank 0's values are taken.
+
+    Raises:
+        ValueError: the network lists no blocks.
+    """
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    layers = blocks(model)
+    for parameter in model.parameters():
+        dist.broadcast(parameter.detach(), src=0)
+    mesh = init_device_mesh(device.type, (world.size,))
+    for layer in layers:
+        fully_shard(layer, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+
+
+@contextlib.contextmanager
+def no_sync(forward: nn.Module) -> Iterator[None]:
+    """Leave each process its own gradient in the backward passes of the block, for a network of several processes."""
+    if isinstance(forward, DistributedDataParallel):
+        with forward.no_sync():
+            yield
+        return
+    from torch.distributed.fsdp import FSDPModule
+
+    modules = [module for module in forward.modules() if isinstance(module, FSDPModule)]
+    for module in modules:
+        module.set_requires_gradient_sync(False)
+    yield
+    for module in modules:
+        module.set_requires_gradient_sync(True)
+
+
+def is_sharded(tensor: Any) -> TypeGuard[DTensor]:
+    """Tell a tensor of which each process holds a part from any other value."""
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(tensor, module.DTensor)
+
+
+def local_part(tensor: Tensor) -> Tensor:
+    """Return the part of a tensor that this process holds, sharing its memory: all of one that is not sharded."""
+    return cast(Tensor, tensor.to_local()) if is_sharded(tensor) else tensor
+
+
+def full_tensors(value: Any) -> Any:
+    """Return a tensor, or a dict or list of tensors, put together from all processes' parts; every process calls it."""
+    if is_sharded(value):
+        return value.full_tensor()
+    if isinstance(value, dict):
+        return {key: full_tensors(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [full_tensors(part) for part in value]
+    return value
+
+
+def shard_like(tensor: Tensor, like: Tensor) -> Tensor:
+    """Return a whole tensor sharded as ``like`` is; every process must call this."""
+    if not is_sharded(like):
+        return tensor
+    from torch.distributed.tensor import distribute_tensor
+
+    return cast(Tensor, distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements))
+
+
+def sharded_like(part: Tensor, like: Tensor) -> Tensor:
+    """Return the sharded tensor of which ``part`` is this process's part, laid out as ``like``.
+
+    Where ``like`` is not sharded, that is ``part`` itself.
+    """
+    if not is_sharded(like):
+        return part
+    from torch.distributed.tensor import DTensor
+
+    mesh, placements = like.device_mesh, like.placements
+    return DTensor.from_local(part, mesh, placements, run_check=False, shape=like.shape, stride=like.stride())

@@ -1,22 +1,127 @@
-"""Train a network: the room's one entrance."""
+"""The training of a network, one step after the other: read :meth:`Trainer.train` from top to bottom.
+
+Whatever a step draws at random is a function of the seed and the step's number, never of a generator that runs along.
+A training that was killed and is started again from its checkpoint therefore ends with the bits of one left alone.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zigbench.backbone import recomputed
 from zigbench.data.split import Split
 from zigbench.interpolant import Interpolant
-from zigbench.preemption import never
-from zigbench.spec import OptimizerSpec, TrainingSpec
+from zigbench.preemption import Preempted, never
+from zigbench.spec import NOT_IDENTITY, OptimizerSpec, TrainingSpec
+from zigbench.spec.rng import derive_seed
 from zigbench.training import parallel
-from zigbench.training.loop import Loop, Trained
-from zigbench.training.precision import matrix_precision
+from zigbench.training.batches import BatchLoader, TrainingBatch
+from zigbench.training.checkpoints import Checkpoint, CheckpointManager
+from zigbench.training.divergence import DivergedError, locate, locate_in_gradients
+from zigbench.training.ema import EMA
+from zigbench.training.logging import Counters, SpeedMeter, TrainingLog
+from zigbench.training.optim import (
+    clip_gradients,
+    gradient_norm,
+    learning_rate,
+    load_optimizer_state,
+    local_gradients,
+    make_optimizer,
+    optimizer_state,
+)
+
+AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+"""Precisions in which the products of a forward pass are taken; weights are float32 always."""
+
+
+@dataclass(frozen=True)
+class TrainingArguments:
+    """The arguments of :func:`fit`."""
+
+    model: nn.Module
+    interpolant: Interpolant
+    split: Split
+    optimizer: OptimizerSpec
+    training: TrainingSpec
+    seed: int
+    folder: Path
+    on_step: Callable[[int, float, float], None] | None
+    device: torch.device
+    label_dropout: float
+    stop_requested: Callable[[], bool]
+    peak_images_per_second: float | None
+
+    def check(self, processes: int) -> None:
+        """Refuse arguments that do not go together.
+
+        Raises:
+            ValueError: names the argument, what is allowed and what to do.
+        """
+        training = self.training
+        parts = processes * training.accumulate
+        if training.batch % parts:
+            raise ValueError(
+                f"training.batch is {training.batch}, which {processes} processes × {training.accumulate} accumulated "
+                f"parts do not divide; take a multiple of {parts}"
+            )
+        if training.distribution == "sharded" and training.precision == "float16":
+            raise ValueError(
+                "training.precision is 'float16', for which sharded processes can't agree on a loss scale; take "
+                "'bfloat16', or training.distribution = 'replicated'"
+            )
+        if training.on_divergence == "rewind":
+            raise ValueError(
+                "training.on_divergence is 'rewind', which was removed: a training that diverges is recorded as "
+                "diverged; take 'stop', with a lower optimizer.lr or a longer optimizer.warmup"
+            )
+        if not 0 <= self.label_dropout <= 1:
+            raise ValueError(f"label_dropout is {self.label_dropout}; it must lie in [0, 1]")
+        if len(self.split) == 0:
+            raise ValueError(f"the data set {self.split.name!r} holds no samples to train on")
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Description of the run, by which a checkpoint of another run is refused."""
+        marked = TrainingSpec.model_fields.items()
+        not_identity = {name for name, field in marked if field.json_schema_extra == NOT_IDENTITY}
+        return {
+            "architecture": {name: f"{v.dtype} {tuple(v.shape)}" for name, v in self.model.state_dict().items()},
+            "optimizer": self.optimizer.model_dump(mode="json"),
+            "training": self.training.model_dump(mode="json", exclude=not_identity),
+            "seed": self.seed,
+            "data": self.split.content_hash,
+            "label_dropout": self.label_dropout,
+            "interpolant": self.interpolant.facts,
+        }
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """The outcome of a training.
+
+    Attributes:
+        model: the averaged network, in evaluation mode.
+        step: steps done.
+        images_seen: samples drawn, with repetition.
+        loss: mean training loss over the last tenth of the steps.
+        curve: (steps done, mean loss since the entry before).
+    """
+
+    model: nn.Module
+    step: int
+    images_seen: int
+    loss: float
+    curve: tuple[tuple[int, float], ...]
 
 
 def fit(
@@ -31,14 +136,14 @@ def fit(
     on_step: Callable[[int, float, float], None] | None = None,
     device: torch.device | str = "cpu",
     label_dropout: float = 0.0,
-    leave: Callable[[], bool] = never,
-    ceiling: float | None = None,
-) -> Trained:
+    stop_requested: Callable[[], bool] = never,
+    peak_images_per_second: float | None = None,
+) -> TrainingResult:
     """Train ``model`` on ``split``, from the newest checkpoint in ``folder`` where there is one.
 
-    What comes out is a function of the arguments: a training that was killed and called again ends with the same
-    bits as one left alone (on a GPU, as far as its kernels repeat themselves). Leaves ``log.jsonl`` (exact),
-    ``telemetry.jsonl`` (wall-clock figures) and ``checkpoints/`` in the folder. Where processes have joined
+    The result is a function of the arguments: a training that was killed and started again ends with the same bits as
+    one left alone (on a GPU, as far as its kernels are deterministic). Leaves ``log.jsonl`` (exact),
+    ``telemetry.jsonl`` (wall-clock figures) and ``checkpoints/`` in the folder. Where several processes have joined
     (see :mod:`zigbench.training.parallel`) each calls this with the same arguments and its own device.
 
     Args:
@@ -51,60 +156,288 @@ def fit(
         on_step: called on rank 0 after each step with (steps done, loss, learning rate).
         device: where to compute.
         label_dropout: share of samples trained without label and context, for guidance.
-        leave: asked after each step on every process; when one says yes, the training leaves a checkpoint and goes.
-        ceiling: images a second that one device would train on if it did nothing but matrix products, for the
-            telemetry; None where that is not known.
+        stop_requested: called after each step on every process; when one returns true, the training writes a checkpoint
+            and stops.
+        peak_images_per_second: images a second that one device would train on if it did nothing but matrix products,
+            for the telemetry; None where that is not known.
 
     Returns:
-        The averaged network and what became of the training.
+        The averaged network and the figures of the training.
 
     Raises:
         ValueError: arguments that do not go together, before the first step.
         CheckpointError: the folder's checkpoints are damaged, or of another network or run.
-        DivergedError: the loss or its gradient is not finite; the last checkpoint is kept.
+        DivergedError: the loss or its gradient is not finite; the last checkpoint stays.
         OSError: a checkpoint or a log can't be written.
-        Left: on request; the checkpoint of this very step is written.
+        Preempted: on request; the checkpoint of this very step is written.
     """
-    world = parallel.current()
     device = torch.device(device)
-    _refuse(training, split, label_dropout, world)
+    arguments = TrainingArguments(
+        model=model.to(device).train(),
+        interpolant=interpolant,
+        split=split,
+        optimizer=optimizer,
+        training=training,
+        seed=seed,
+        folder=folder,
+        on_step=on_step,
+        device=device,
+        label_dropout=label_dropout,
+        stop_requested=stop_requested,
+        peak_images_per_second=peak_images_per_second,
+    )
+    world = parallel.current_world()
+    arguments.check(world.size)
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=[device] if device.type == "cuda" else []))
         stack.enter_context(matrix_precision(training.precision))
-        loop = Loop(
-            model.to(device),
-            interpolant,
-            split,
-            optimizer=optimizer,
-            training=training,
-            seed=seed,
-            folder=folder,
-            on_step=on_step,
-            device=device,
-            label_dropout=label_dropout,
-            world=world,
-            leave=leave,
-            ceiling=ceiling,
-        )
+        trainer = Trainer(arguments, world)
+        stack.callback(trainer.log.close)
         if training.activation_checkpointing:
             stack.enter_context(recomputed(model))
-        return loop.run()
+        trainer.train()
+        return trainer.result()
 
 
-def _refuse(training: TrainingSpec, split: Split, label_dropout: float, world: parallel.World) -> None:
-    parts = world.size * training.accumulate
-    if training.batch % parts:
-        raise ValueError(
-            f"training.batch is {training.batch}, which {world.size} processes × {training.accumulate} accumulated "
-            f"parts do not divide; take a multiple of {parts}"
+class Trainer:
+    """One training of a network by one process of a group.
+
+    Args:
+        arguments: checked arguments of :func:`fit`.
+        world: this process among all.
+    """
+
+    def __init__(self, arguments: TrainingArguments, world: parallel.World) -> None:
+        self.arguments = arguments
+        self.world = world
+        model, training, device = arguments.model, arguments.training, arguments.device
+        self.model = model
+        self.facts = arguments.facts
+
+        # The network as it is called: compiled, and replicated (DDP) or sharded (FSDP) over several processes.
+        average = copy.deepcopy(model)
+        sharded = training.distribution == "sharded" and world.size > 1
+        if sharded:
+            parallel.shard_fsdp(model, world, device)
+        self.forward = cast(nn.Module, torch.compile(model)) if training.compile else model
+        if world.size > 1 and not sharded:
+            self.forward = parallel.wrap_ddp(self.forward, device)
+
+        # Weights stay float32; float16 needs its loss scaled up, or small gradients vanish.
+        self.ema = EMA(model, average, training)
+        self.optimizer = make_optimizer(model, arguments.optimizer)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=training.precision == "float16")
+
+        self.loader = BatchLoader(
+            arguments.split,
+            arguments.interpolant,
+            seed=arguments.seed,
+            batch=training.batch,
+            label_dropout=arguments.label_dropout,
+            world=world,
+            device=device,
         )
-    if training.distribution == "sharded" and training.precision == "float16":
-        raise ValueError(
-            "training.precision is 'float16', whose loss scale is not kept alike over sharded processes; take "
-            "'bfloat16', or training.distribution = 'replicated'"
+        self.counters = Counters(training.steps)
+        self.checkpoints = CheckpointManager(
+            arguments.folder / "checkpoints", every=training.checkpoint_every, keep_every=training.keep_every
         )
-    if not 0 <= label_dropout <= 1:
-        raise ValueError(f"label_dropout is {label_dropout}; it must lie in [0, 1]")
-    if len(split) == 0:
-        raise ValueError(f"the data set {split.name!r} holds no samples to train on")
+        lengths = self._resume()
+        self.log = TrainingLog(arguments.folder, training, lengths, main=world.main)
+
+    def train(self) -> None:
+        """Do the steps that are left, and leave the checkpoint of the last.
+
+        Raises:
+            DivergedError: see :func:`fit`, as for OSError and Preempted.
+        """
+        training, counters, world = self.arguments.training, self.counters, self.world
+        meter = self._speed_meter()
+        batches = self.loader.batches(counters.step, training.steps)
+        batch = meter.wait_for(batches)
+        saved_at = time.monotonic()
+        while batch is not None:
+            # What the network itself draws (such as dropped paths) is a function of (seed, step, process).
+            self._seed_network(batch.step)
+
+            # Forward and backward pass, part by part; processes exchange gradients once a step, with the last part.
+            self.model.zero_grad(set_to_none=True)
+            losses = []
+            for number, part in enumerate(batch.parts(training.accumulate), 1):
+                local_only = world.size > 1 and number < training.accumulate
+                with parallel.no_sync(self.forward) if local_only else contextlib.nullcontext():
+                    part_loss = self._loss(self.forward, part) / training.accumulate
+                    self.scaler.scale(part_loss).backward()
+                losses.append(part_loss.detach())
+
+            # Prepare the next batch before waiting for the outcome, so that a GPU computes in the meantime.
+            next_batch = meter.wait_for(batches)
+
+            # Loss and gradient norm of the whole batch, and whether any process wants a checkpoint: one exchange.
+            late = self.arguments.stop_requested() or time.monotonic() - saved_at >= training.checkpoint_seconds
+            if self.scaler.is_enabled():
+                self.scaler.unscale_(self.optimizer)
+            gradients = local_gradients(self.optimizer)
+            loss, norm, save = self._exchange(sum(losses[1:], losses[0]), gradient_norm(gradients), late)
+
+            # A loss or gradient that is not finite ends the training, unless float16's scale alone is the cause.
+            if not (math.isfinite(loss) and math.isfinite(norm)) and not self._overflowed(loss):
+                raise self._diverged(batch, loss, norm)
+
+            # Clip, set the rate, update the weights. The scaler skips a step that overflowed, and lowers its scale.
+            clip_gradients(gradients, norm, self.arguments.optimizer.clip)
+            rate = learning_rate(self.arguments.optimizer, batch.step, training.steps)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+
+            # Average the weights.
+            counters.add(loss)
+            self.ema.update(counters.step)
+
+            # Log.
+            if counters.step % self.log.every == 0 or next_batch is None:
+                finite_norm = norm if math.isfinite(norm) else None
+                self.log.write(
+                    {"step": counters.step, "loss": counters.mean_loss(), "lr": rate, "grad_norm": finite_norm}
+                )
+            if meter.due() or next_batch is None:
+                counters.seconds = meter.seconds
+                self.log.write_telemetry(meter.line(counters.step))
+            if self.arguments.on_step is not None and world.main:
+                self.arguments.on_step(counters.step, loss, rate)
+
+            # Checkpoint. All processes stop after the same step, so a request to stop is acted on here only.
+            if save or self.checkpoints.due(counters.step):
+                counters.seconds = meter.seconds
+                self._save()
+                if any(world.gather(self.arguments.stop_requested())):
+                    raise Preempted
+                saved_at = time.monotonic()
+            batch = next_batch
+        if not world.broadcast(counters.step in self.checkpoints.steps()):
+            self._save()
+
+    def result(self) -> TrainingResult:
+        """Return the outcome of the steps that are done."""
+        counters = self.counters
+        return TrainingResult(
+            model=self.ema.model,
+            step=counters.step,
+            images_seen=counters.step * self.arguments.training.batch,
+            loss=counters.final_loss,
+            curve=self.world.broadcast(self.log.curve()),
+        )
+
+    def _seed_network(self, step: int) -> None:
+        seed = derive_seed(self.arguments.seed, "network", step, self.world.rank)
+        torch.default_generator.manual_seed(seed)
+        if self.arguments.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
+    def _loss(self, forward: nn.Module, part: TrainingBatch) -> Tensor:
+        """Return the mean loss of a part of the batch, shape ()."""
+        dtype = AUTOCAST.get(self.arguments.training.precision)
+        autocast = torch.autocast(self.arguments.device.type, dtype=dtype) if dtype else contextlib.nullcontext()
+        with autocast:
+            losses = self.arguments.interpolant.loss(
+                forward, part.x, noise=part.noise, t=part.t, label=part.label, context=part.context
+            )
+        return losses.mean()
+
+    def _exchange(self, loss: Tensor, norm: Tensor, flag: bool) -> tuple[float, float, bool]:
+        """Wait for the device and return loss and gradient norm over all processes, and whether any flag is true.
+
+        Args:
+            loss: mean over this process's share, shape ().
+            norm: of this process's gradients, shape (); of a sharded network these are parts of the whole gradient.
+            flag: of this process.
+        """
+        if self.world.size > 1:
+            loss, flags, square = self.world.mean(torch.stack([loss, loss.new_tensor(float(flag)), norm.square()]))
+            flag = bool(flags > 0)
+            if self.arguments.training.distribution == "sharded":
+                norm = (square * self.world.size).sqrt()
+        loss_value, norm_value = torch.stack([loss, norm]).tolist()
+        return loss_value, norm_value, flag
+
+    def _overflowed(self, loss: float) -> bool:
+        """Return whether the scale of the loss may be the cause of a gradient that is not finite."""
+        return self.scaler.is_enabled() and math.isfinite(loss) and self.scaler.get_scale() > 1.0
+
+    def _diverged(self, batch: TrainingBatch, loss: float, norm: float) -> DivergedError:
+        """Return the error for a step, with the layer where it began: of all processes, the first that names one."""
+        if self.arguments.training.distribution == "sharded":
+            own = locate_in_gradients(self.model)
+        else:
+            self._seed_network(batch.step)
+            own = locate(self.model, lambda: self._loss(self.model, batch))
+        layer, reason = next((origin for origin in self.world.gather(own) if origin.layer), own)
+        return DivergedError(batch.step + 1, layer, f"{reason} (loss {loss:g}, gradient norm {norm:g})")
+
+    def _save(self) -> None:
+        """Write a checkpoint; every process gives its parts of a sharded network, rank 0 writes."""
+        self.ema.gather()
+        weights, optimizer = parallel.full_tensors(self.model.state_dict()), optimizer_state(self.optimizer)
+        if not self.world.main:
+            return
+        state = {
+            "optimizer": optimizer,
+            "scaler": self.scaler.state_dict(),
+            "progress": self.counters.state_dict(),
+            "lengths": list(self.log.sync()),
+        }
+        average = self.ema.model.state_dict()
+        self.checkpoints.save(Checkpoint(self.counters.step, self.facts, weights, average, state))
+
+    def _resume(self) -> tuple[int, int]:
+        """Put back the newest sound checkpoint, remove later ones, and return the lengths of log and telemetry.
+
+        Raises:
+            CheckpointError: it is of another network or run, or all are damaged.
+        """
+        checkpoint = self.checkpoints.newest()
+        # All processes read the same files before rank 0 writes again.
+        steps = self.world.gather(None if checkpoint is None else checkpoint.step)
+        assert len(set(steps)) == 1, f"processes see different checkpoints: {steps}"
+        if checkpoint is None:
+            return 0, 0
+        checkpoint.check_same_run(self.facts, self.checkpoints.path(checkpoint.step))
+        own = self.model.state_dict()
+        weights = {name: parallel.shard_like(value, own[name]) for name, value in checkpoint.weights.items()}
+        self.model.load_state_dict(weights)
+        self.ema.model.load_state_dict(checkpoint.average)
+        self.ema.scatter()
+        load_optimizer_state(self.optimizer, checkpoint.state["optimizer"])
+        self.scaler.load_state_dict(checkpoint.state["scaler"])
+        self.counters.load_state_dict(checkpoint.state["progress"])
+        if self.world.main:
+            self.checkpoints.remove_after(checkpoint.step)
+        log_length, telemetry_length = checkpoint.state["lengths"]
+        return log_length, telemetry_length
+
+    def _speed_meter(self) -> SpeedMeter:
+        arguments = self.arguments
+        geometry = getattr(self.model, "geometry", None)
+        peak = arguments.peak_images_per_second
+        return SpeedMeter(
+            arguments.training.batch,
+            geometry.tokens if geometry else 1,
+            arguments.device,
+            self.counters.seconds,
+            None if peak is None else peak * self.world.size,
+        )
+
+
+@contextlib.contextmanager
+def matrix_precision(precision: str) -> Iterator[None]:
+    """Allow float32 matrix products to use TF32, or forbid it, and put back the setting of before."""
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]

@@ -21,8 +21,9 @@ class TrainingSpec(Spec):
         precision: of matrix products and activations; weights and averages are always float32.
         compile: compile the network (rounds differently, hence part of a run's identity).
         distribution: whether each process holds the whole network or a shard of it.
-        on_divergence: stop, or go back to the last multiple of ``rewind_every`` steps and halve the rate.
-        rewind_every: steps between the points one can go back to.
+        on_divergence: "stop" ends a training that diverges, and its record says so. "rewind" was removed: a training
+            refuses it; it stays readable in specs of before.
+        rewind_every: had a meaning with "rewind" only; it stays for the ids of recorded runs.
         activation_checkpointing: recompute each block's activations in the backward pass.
         checkpoint_seconds: time between checkpoints.
         checkpoint_every: steps between checkpoints, beside those by time.

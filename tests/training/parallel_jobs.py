@@ -1,7 +1,7 @@
-"""Trainings of several processes: ``python together.py JOBS`` with JOBS as JSON, [[folder, processes, changes], …].
+"""Trainings of several processes, ``python parallel_jobs.py JOBS``; JOBS as JSON, [[folder, processes, changes], …].
 
-Each job's processes are forks of this one with the variables that torchrun gives them. Prints, as JSON, what each
-process of each job failed with ("" where it did not).
+Each job's processes are forks of this one with the variables that torchrun gives them. Prints, as JSON, the failure
+of each process of each job ("" where it ended well).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import torch._dynamo
-import torch.distributed.fsdp  # noqa: F401 - with it, what spreading a network would import: once for all forks
+import torch.distributed.fsdp  # noqa: F401 - what sharding a network would import: once for all forks
 from conftest import net, train
 
-from zigbench.training.parallel import joined
+from zigbench.training.parallel import process_group
 
 
 def process(folder: Path, rank: int, size: int, port: int, changes: dict[str, Any]) -> str:
-    """Train as one of several; what it failed with."""
+    """Train as one of several processes and return its failure."""
     os.environ |= {
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
@@ -30,22 +30,22 @@ def process(folder: Path, rank: int, size: int, port: int, changes: dict[str, An
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }
-    with joined("cpu") as (world, device):
+    with process_group("cpu") as (world, device):
         try:
             assert (world.rank, world.size) == (rank, size)
             # Each begins with other weights: the first process's are everybody's.
-            trained = train(folder, net(seed=rank), device=device, **changes)
-            assert trained.step == 20
-            assert len(set(world.gather(trained.curve))) == 1
+            result = train(folder, net(seed=rank), device=device, **changes)
+            assert result.step == 20
+            assert len(set(world.gather(result.curve))) == 1
         except (ValueError, AssertionError, RuntimeError) as error:
             return f"{type(error).__name__}: {error}"
     return ""
 
 
 def run(folder: Path, size: int, changes: dict[str, Any]) -> list[str]:
-    """One job; what each of its processes failed with."""
+    """Do one job and return the failures of its processes."""
     if "from" in changes:
-        # Another's folder, with its last checkpoint lost and so the last steps to be done again.
+        # The folder of another job without its last checkpoint: the last steps are done again.
         shutil.copytree(folder.with_name(changes.pop("from")), folder)
         shutil.rmtree(max((folder / "checkpoints").iterdir()))
     with socket.socket() as probe:
@@ -59,13 +59,13 @@ def run(folder: Path, size: int, changes: dict[str, Any]) -> list[str]:
             os._exit(0)
         os.close(other)
         ends.append(end)
-    told = []
+    failures = []
     for end in ends:
         with os.fdopen(end) as file:
-            told.append(file.read())
+            failures.append(file.read())
     for _ in range(size):
         os.wait()
-    return told
+    return failures
 
 
 if __name__ == "__main__":

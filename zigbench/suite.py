@@ -59,6 +59,9 @@ class Contrast:
         worse: the claim if a is separated and worse than b ("The order matters"); "" for the numbers alone.
         better: the claim if a is separated and better.
         neither: the claim if the two are not separated.
+        margin: difference in the suite's first metric below which a and b count as equal, stated before any run
+            exists; None where no equality is claimed.
+        same: the claim if a and b are equal within the margin (two one-sided tests at 5 %).
     """
 
     a: str
@@ -67,6 +70,8 @@ class Contrast:
     worse: str = ""
     better: str = ""
     neither: str = ""
+    margin: float | None = None
+    same: str = ""
 
 
 @dataclass(frozen=True)

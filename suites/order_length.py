@@ -1,0 +1,41 @@
+"""Does the effect of the scan order last as training goes on? Each length is a training with a schedule of its own."""
+
+from __future__ import annotations
+
+from suites._order import BASE, RATES, SETS, arms, rate_class, resources, seeds
+from suites.order import CONTRASTS
+from zigbench.suite import Axis, Profile, Suite
+
+STRATEGIES = (("zigzag", 8), ("zigzag", 1), ("hilbert", 8), ("random", 8))
+LENGTHS = (480, 1_920, 7_680)
+LONGEST = 30_720
+
+
+def axes(data: str, lengths: tuple[int, ...]) -> tuple[Axis, ...]:
+    """Return arms × lengths × seeds on a data set."""
+    points = {}
+    for curve, n in STRATEGIES:
+        points |= arms([(curve, n)], {"optimizer.lr": RATES[data][rate_class(curve, n)]}).points
+    steps = Axis("steps", {f"{length:,}": {"training.steps": length} for length in lengths})
+    return Axis("arm", points), steps, seeds()
+
+
+def profile(data: str) -> Profile:
+    """Return the question on another data set than the digits."""
+    return Profile(base=SETS[data], axes=axes(data, LENGTHS), metrics=("held_out_loss", "frechet_random"))
+
+
+suite = Suite(
+    name="order_length",
+    question="Does the effect of the scan order last as training goes on?",
+    base={**BASE, **SETS["digits"]},
+    axes=axes("digits", (*LENGTHS, LONGEST)),
+    equal={"parameters": 0.0},
+    metrics=("held_out_loss", "frechet_digits", "recognised"),
+    baseline="zigzag-8",
+    contrasts=tuple(c for c in CONTRASTS if {c.a, c.b} <= {f"{curve}-{n}" for curve, n in STRATEGIES}),
+    profiles={"photographs": profile("photographs")},
+    resources=resources(2.0),
+    order=("seed", "steps"),
+    notes=("A miniature; the rates are those that `order_rate` chose at 1,920 steps.",),
+)

@@ -43,6 +43,7 @@ class EvaluationContext:
         device: where to compute.
         on_progress: called with the pieces of work done and their total.
         weights: files of weights to use in place of the published ones, by the extractor's name.
+        step: the step of the training that the weights are of; None for those of the finished network.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class EvaluationContext:
         device: torch.device | str = "cpu",
         on_progress: Callable[[int, int], None] | None = None,
         weights: Mapping[str, Path] | None = None,
+        step: int | None = None,
     ) -> None:
         self.model = model
+        self.step = step
         self.interpolant = interpolant
         self.data = data
         self.spec = spec
@@ -98,7 +101,7 @@ class EvaluationContext:
         wanted = self.spec.evaluation
         if any(metric.extractor is not None for metric in self.metrics):
             return wanted.samples
-        return min(wanted.preview, wanted.samples)
+        return min(wanted.preview, wanted.samples) if self.step is None else 0
 
     def held_out_errors(self) -> HeldOutErrors:
         """Return the network's errors on the held-out triples."""

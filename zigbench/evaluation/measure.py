@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,32 +83,47 @@ def evaluate(
     """
     if not spec.evaluation.metrics:
         return ()
-    training = model.training
-    model.eval()
-    try:
-        context = EvaluationContext(
-            model,
-            interpolant,
-            data,
-            spec,
-            folder=folder,
-            cache=cache,
-            device=device,
-            on_progress=on_progress,
-            weights=weights,
-        )
+    context = EvaluationContext(
+        model,
+        interpolant,
+        data,
+        spec,
+        folder=folder,
+        cache=cache,
+        device=device,
+        on_progress=on_progress,
+        weights=weights,
+    )
+    with _evaluating(model):
+        measurements = measure_metrics(context)
         if process()[0] > 0:
-            if context.sample_count:
-                context.samples()
             return ()
-        measurements: dict[str, Measurement] = {}
-        for metric in context.metrics:
-            for measurement in load_object(metric.compute)(context, metric):
-                measurements.setdefault(measurement.name, measurement)
         if spec.evaluation.preview and context.sample_count:
             samples = context.samples()
             save_array(folder / PREVIEW, samples.images(0, min(spec.evaluation.preview, len(samples))).numpy())
         write_protocols(folder, context.protocols.values())
+    return measurements
+
+
+def measure_metrics(context: EvaluationContext) -> tuple[Measurement, ...]:
+    """Return the measurements of all of the context's metrics, each name once; none on ranks above 0."""
+    if process()[0] > 0:
+        if context.sample_count:
+            context.samples()
+        return ()
+    measurements: dict[str, Measurement] = {}
+    for metric in context.metrics:
+        for measurement in load_object(metric.compute)(context, metric):
+            measurements.setdefault(measurement.name, measurement)
+    return tuple(measurements.values())
+
+
+@contextlib.contextmanager
+def _evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """Have the network in evaluation mode inside the block, and in its former mode after it."""
+    training = model.training
+    model.eval()
+    try:
+        yield
     finally:
         model.train(training)
-    return tuple(measurements.values())

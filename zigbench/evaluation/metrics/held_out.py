@@ -132,14 +132,14 @@ def bin_means(t: Tensor, values: Tensor, bins: int = BINS) -> tuple[float, ...]:
 
 
 def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
-    """Return the mean over all triples, and the same of the metric's reference predictors.
+    """Return the mean over all triples and, of the finished network, the same of the metric's reference predictors.
 
     ``samples`` of each holds the means of the bins of t.
     """
     errors = context.held_out_errors()
     values = errors.token_0 if metric.name == "held_out_loss_token_0" else errors.loss
     measurements = [_measurement(context, metric, errors.t, values)]
-    if metric.predictors:
+    if metric.predictors and context.step is None:
         split = context.data.split("train")
         fitted = f"moments of {len(split)} training images ({split.content_hash[:16]})"
         for name, predictor in reference_predictors(split):

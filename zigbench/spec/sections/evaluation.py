@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -21,6 +22,8 @@ class EvaluationSpec(Spec):
         held_out: triples (image, noise, t) of the held-out loss.
         triples: choice of the triples' images from the N held-out ones: ``strided``, evenly over the whole split;
             ``consecutive``, image j mod N for triple j, as recorded before there was a choice.
+        at: optimizer steps after which the metrics are measured too, from the averaged weights, as diagnostics; those
+            from the training's last step on are left out.
         reference: images the samples are compared with: a split of the data (of latents, the pictures they were made
             of; ``train-decoded`` for what they decode to), or the path of a file of statistics.
         bootstrap: resamples behind an interval; 0 for none.
@@ -34,6 +37,7 @@ class EvaluationSpec(Spec):
     reference: str = "train"
     bootstrap: Annotated[int, Field(ge=0)] = 100
     triples: Literal["consecutive", "strided"] = later_key("consecutive")
+    at: tuple[Positive, ...] = later_key(())
 
     @field_validator("reference")
     @classmethod
@@ -44,6 +48,13 @@ class EvaluationSpec(Spec):
                 "that ends in .npz"
             )
         return reference
+
+    @field_validator("at")
+    @classmethod
+    def _increasing(cls, steps: tuple[int, ...]) -> tuple[int, ...]:
+        if any(a >= b for a, b in pairwise(steps)):
+            raise ValueError("its steps must increase")
+        return steps
 
     @field_validator("metrics")
     @classmethod

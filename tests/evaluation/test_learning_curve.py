@@ -1,0 +1,64 @@
+"""Metrics along a training: the same values as an evaluation of the same weights, one set a step."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from zigbench.evaluation import evaluate
+from zigbench.evaluation.learning_curve import LearningCurve
+from zigbench.interpolant import Interpolant
+from zigbench.spec.overrides import SpecError
+
+METRICS = ["held_out_loss", "frechet_random", "recognised"]
+
+
+def test_each_step_is_measured_as_a_finished_network_of_these_weights_would_be(
+    network, digits, make_spec, tmp_path, cache
+) -> None:
+    spec = make_spec(evaluation__metrics=METRICS, evaluation__at=[2, 5], training__steps=9)
+    curve = LearningCurve(Interpolant(), digits, spec, tmp_path, cache)
+    assert curve.steps == (2, 5)
+    later = copy.deepcopy(network)
+    later.outer.bias.data += 0.5
+    for step, model in ((5, later), (2, network)):
+        curve.measure(step, model.eval())
+    found = LearningCurve(Interpolant(), digits, spec, tmp_path, cache).measurements()
+    assert [(m.step, m.name) for m in found] == [(step, name) for step in (2, 5) for name in METRICS]
+    for step, model in ((2, network), (5, later)):
+        folder = tmp_path / f"finished-{step}"
+        finished = {m.name: m for m in evaluate(model, Interpolant(), digits, spec, folder=folder, cache=cache)}
+        for m in found:
+            if m.step == step:
+                assert m.model_copy(update={"step": None}) == finished[m.name]
+    assert [path.name for path in tmp_path.iterdir() if path.suffix or path.name == "learning_curve"] == [
+        "learning_curve.json"
+    ]
+
+
+def test_passing_a_step_again_replaces_its_values(network, digits, make_spec, tmp_path, cache) -> None:
+    spec = make_spec(evaluation__metrics=["held_out_loss"], evaluation__at=[1], training__steps=2)
+    curve = LearningCurve(Interpolant(), digits, spec, tmp_path, cache)
+    curve.measure(1, network.eval())
+    (first,) = curve.measurements()
+    network.outer.bias.data += 1
+    curve.measure(1, network)
+    (second,) = curve.measurements()
+    assert first.value < second.value
+
+
+def test_the_last_step_is_the_evaluation_itself_and_nothing_is_measured_without_metrics(
+    digits, make_spec, tmp_path, cache
+) -> None:
+    spec = make_spec(evaluation__metrics=["held_out_loss"], evaluation__at=[1, 4, 8, 16], training__steps=8)
+    assert LearningCurve(Interpolant(), digits, spec, tmp_path, cache).steps == (1, 4)
+    spec = make_spec(evaluation__at=[1, 4], training__steps=8)
+    assert LearningCurve(Interpolant(), digits, spec, tmp_path, cache).steps == ()
+
+
+def test_the_steps_are_part_of_the_id_and_must_increase(make_spec) -> None:
+    assert "at" not in make_spec().resolved()["evaluation"]
+    assert make_spec(evaluation__at=[]).id == make_spec().id != make_spec(evaluation__at=[15, 30]).id
+    with pytest.raises(SpecError, match=r"evaluation.at = .*steps must increase"):
+        make_spec(evaluation__at=[30, 15])

@@ -9,6 +9,10 @@ import pytest
 from zigbench.evaluation import evaluate
 from zigbench.evaluation.learning_curve import LearningCurve
 from zigbench.interpolant import Interpolant
+from zigbench.records.collect import frame, wide
+from zigbench.records.folder import RunFolder
+from zigbench.runs.execute import execute
+from zigbench.spec import RunSpec
 from zigbench.spec.overrides import SpecError
 
 METRICS = ["held_out_loss", "frechet_random", "recognised"]
@@ -62,3 +66,20 @@ def test_the_steps_are_part_of_the_id_and_must_increase(make_spec) -> None:
     assert make_spec(evaluation__at=[]).id == make_spec().id != make_spec(evaluation__at=[15, 30]).id
     with pytest.raises(SpecError, match=r"evaluation.at = .*steps must increase"):
         make_spec(evaluation__at=[30, 15])
+
+
+def test_a_run_records_its_curve_before_its_own_figures(tiny, tmp_path) -> None:
+    """And the averaged weights after 2 steps at a constant rate are those of a run of 2 steps."""
+    tiny |= {"evaluation.metrics": ["held_out_loss"], "evaluation.held_out": 32, "optimizer.schedule": "constant"}
+    records = []
+    for steps, at in ((4, (1, 2, 4)), (2, ())):
+        spec = RunSpec.parse({**tiny, "training.steps": steps, "evaluation.at": at})
+        folder = RunFolder.of(spec, tmp_path / "runs")
+        folder.submit(spec)
+        records.append(execute(folder, cache=tmp_path / "cache", device="cpu"))
+    figures = [m for m in records[0].measurements if m.name == "held_out_loss"]
+    assert [m.step for m in figures] == [1, 2, None]
+    (short,) = (m for m in records[1].measurements if m.name == "held_out_loss")
+    assert figures[1].model_copy(update={"step": None}) == short
+    rows = frame(tmp_path / "runs")
+    assert wide(rows).loc[records[0].id, "held_out_loss"] == figures[2].value

@@ -164,3 +164,22 @@ def test_a_checkpoint_of_another_run_is_refused_and_left_alone(tmp_path, changes
         train(tmp_path, **{"steps": 2, **changes})
     assert (tmp_path / "log.jsonl").read_bytes() == log
     assert train(tmp_path, steps=2).step == 2
+
+
+def test_the_average_is_measured_at_the_given_steps_and_nothing_else_changes(tmp_path):
+    measured: dict[int, torch.Tensor] = {}
+
+    def measure(step: int, model: torch.nn.Module) -> None:
+        assert not model.training
+        torch.rand(3)  # Whatever it draws, the training draws what it would have drawn.
+        measured[step] = weights(model).clone()
+
+    alone = train(tmp_path / "alone", net(dropout=0.2))
+    watched = train(tmp_path / "watched", net(dropout=0.2), measure_at=(4, 11), measure=measure)
+    assert list(measured) == [4, 11]
+    assert torch.equal(weights(alone.model), weights(watched.model))
+    logs = [(tmp_path / name / "log.jsonl").read_bytes() for name in ("alone", "watched")]
+    assert logs[0] == logs[1]
+    train(tmp_path / "short", net(dropout=0.2), schedule="constant", measure_at=(4,), measure=measure)
+    four = train(tmp_path / "four", net(dropout=0.2), schedule="constant", steps=4)
+    assert torch.equal(weights(four.model), measured[4])

@@ -19,6 +19,7 @@ import torch
 from zigbench import efficiency, evaluation, training
 from zigbench.backbone import count_parameters, initialised
 from zigbench.efficiency.ceilings import matmul
+from zigbench.evaluation.learning_curve import LearningCurve
 from zigbench.interpolant import Interpolant
 from zigbench.preemption import Preempted, never
 from zigbench.records.folder import RunFolder
@@ -172,6 +173,7 @@ def train(work: Work) -> tuple[Measurement, ...]:
     evaluation.prepare(data, spec, cache=cache)  # Weights that can't be had are missed before the training.
     model = initialised(spec).to(device)
     interpolant = Interpolant(**spec.interpolant.model_dump(exclude_none=True))
+    curve = LearningCurve(interpolant, data, spec, folder.path, cache, device, on_progress=work.measured)
     trained = training.fit(
         model,
         interpolant,
@@ -187,13 +189,15 @@ def train(work: Work) -> tuple[Measurement, ...]:
         ),
         stop_requested=work.leave,
         peak_images_per_second=_ceiling(spec, device),
+        measure_at=curve.steps,
+        measure=curve.measure,
     )
     facts = (
         Measurement(name="parameters", value=count_parameters(model)),
         Measurement(name="images_seen", value=trained.images_seen),
         Measurement(name="training_loss", value=trained.loss, higher_is_better=False, step=trained.step),
     )
-    return facts + evaluation.evaluate(
+    finished = evaluation.evaluate(
         trained.model,
         interpolant,
         data,
@@ -203,6 +207,8 @@ def train(work: Work) -> tuple[Measurement, ...]:
         device=device,
         on_progress=work.measured,
     )
+    # The figures of the finished network come last: they are the run's own.
+    return facts + curve.measurements() + finished
 
 
 def evaluate(work: Work) -> tuple[Measurement, ...]:

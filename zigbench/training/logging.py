@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -239,6 +240,15 @@ class SpeedMeter:
         item = next(source, None)
         self._waited += time.perf_counter() - begun
         return item
+
+    @contextlib.contextmanager
+    def pause(self) -> Iterator[None]:
+        """Leave the time that the block takes out of every figure."""
+        begun = time.perf_counter()
+        yield
+        taken = time.perf_counter() - begun
+        self._begun += taken
+        self._last += taken
 
     def due(self) -> bool:
         """Count a step and return whether it is time for a line."""

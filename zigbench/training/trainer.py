@@ -10,7 +10,7 @@ import contextlib
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -60,6 +60,8 @@ class TrainingArguments:
     label_dropout: float
     stop_requested: Callable[[], bool]
     peak_images_per_second: float | None
+    measure_at: Collection[int]
+    measure: Callable[[int, nn.Module], None] | None
 
     def check(self, processes: int) -> None:
         """Refuse arguments that do not go together.
@@ -138,6 +140,8 @@ def fit(
     label_dropout: float = 0.0,
     stop_requested: Callable[[], bool] = never,
     peak_images_per_second: float | None = None,
+    measure_at: Collection[int] = (),
+    measure: Callable[[int, nn.Module], None] | None = None,
 ) -> TrainingResult:
     """Train ``model`` on ``split``, from the newest checkpoint in ``folder`` where there is one.
 
@@ -160,6 +164,9 @@ def fit(
             and stops.
         peak_images_per_second: images a second that one device would train on if it did nothing but matrix products,
             for the telemetry; None where that is not known.
+        measure_at: numbers of steps after which ``measure`` is called, again where a resumed training repeats them.
+        measure: called on every process with (steps done, averaged network in evaluation mode), before that step's
+            checkpoint; it must leave the network as it is. The time it takes is not part of the telemetry.
 
     Returns:
         The averaged network and the figures of the training.
@@ -185,6 +192,8 @@ def fit(
         label_dropout=label_dropout,
         stop_requested=stop_requested,
         peak_images_per_second=peak_images_per_second,
+        measure_at=measure_at,
+        measure=measure,
     )
     world = parallel.current_world()
     arguments.check(world.size)
@@ -307,6 +316,12 @@ class Trainer:
                 self.log.write_telemetry(meter.line(counters.step))
             if self.arguments.on_step is not None and world.main:
                 self.arguments.on_step(counters.step, loss, rate)
+
+            # Measure the averaged weights, in the arithmetic in which they are measured after the training.
+            if self.arguments.measure is not None and counters.step in self.arguments.measure_at:
+                self.ema.gather()
+                with meter.pause(), matrix_precision(None):
+                    self.arguments.measure(counters.step, self.ema.model)
 
             # Checkpoint. All processes stop after the same step, so a request to stop is acted on here only.
             if save or self.checkpoints.due(counters.step):
@@ -431,11 +446,15 @@ class Trainer:
 
 
 @contextlib.contextmanager
-def matrix_precision(precision: str) -> Iterator[None]:
-    """Allow float32 matrix products to use TF32, or forbid it, and put back the setting of before."""
+def matrix_precision(precision: str | None) -> Iterator[None]:
+    """Allow float32 matrix products to use TF32, or forbid it, and put back the setting of before.
+
+    Args:
+        precision: a training's precision; None for torch's defaults, under which networks are evaluated.
+    """
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = precision in ("tf32", None)
     try:
         yield
     finally:

@@ -20,8 +20,9 @@ BASE: Mapping[str, Any] = {
     "sampler.solver": "heun",
     "sampler.steps": 10,
     "evaluation.triples": "strided",
-    "evaluation.samples": 500,
-    "evaluation.batch": 100,
+    "evaluation.samples": 250,
+    "evaluation.batch": 125,
+    "evaluation.at": [15 * 2**k for k in range(11)],
 }
 """The network of the quickstart, eight times as long: at 240 steps few arms beat a linear map of the images."""
 

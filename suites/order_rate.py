@@ -25,7 +25,15 @@ ARMS = Axis(
 
 def profile(name: str) -> Profile:
     """Return the sweep on a data set by held-out loss alone."""
-    return Profile(base={**SETS[name], "evaluation.metrics": ["held_out_loss"]})
+    return Profile(
+        base={
+            **SETS[name],
+            "evaluation.metrics": ["held_out_loss"],
+            "evaluation.samples": 500,
+            "evaluation.batch": 100,
+            "evaluation.at": [],
+        }
+    )
 
 
 suite = Suite(

@@ -29,8 +29,8 @@ def test_a_process_that_has_the_machine_to_itself_is_not_disturbed():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"busy": 5.0}, "kept 0.5 of 2 cores busy"),
-        ({"stolen": 1.0}, "took 5 %"),
+        ({"busy": 5.0}, "used 0.5 of 2 cores"),
+        ({"stolen": 1.0}, "took away 5 %"),
         ({"throttled": 1}, "quota"),
     ],
 )
@@ -101,7 +101,7 @@ def test_a_gpu_is_asked_while_it_works(tmp_path, monkeypatch):
 
     found = read_gpu(torch.device("cuda"), call)
     assert found.facts["uuid"] == "--id=GPU-7"
-    assert (found.disturbances, found.processes) == (["the GPU's clock was held back: too hot"], 1)
+    assert (found.disturbances, found.processes) == (["the GPU's clock was reduced: too hot"], 1)
     assert read_gpu(torch.device("cpu"), call).facts == {}
 
 
@@ -111,7 +111,7 @@ def test_a_tool_that_fails_or_hangs_says_nothing(tmp_path, monkeypatch, script):
     tool.write_text(f"#!/bin/sh\n{script}\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(conditions, "PATIENCE", 0.1)
+    monkeypatch.setattr(conditions, "TIMEOUT", 0.1)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace())
     assert read_gpu(torch.device("cuda"), lambda: None).facts == {}
 

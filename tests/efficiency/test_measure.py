@@ -10,9 +10,8 @@ from torch import nn
 
 from zigbench.backbone import Geometry, build_from, count_parameters
 from zigbench.efficiency import DoesNotFitError, measure, memory
-from zigbench.efficiency.ceilings import Ceilings
-from zigbench.efficiency.counting import counted_flops
-from zigbench.efficiency.measure import _measured, load_kernels, scaled
+from zigbench.efficiency.limits import Ceilings, counted_flops
+from zigbench.efficiency.measure import _measure_once, load_kernels, scaled
 from zigbench.efficiency.subject import Subject
 from zigbench.records.folder import RunFolder
 from zigbench.runs.execute import execute
@@ -139,7 +138,7 @@ def test_a_wrong_kernel_has_no_speed(tmp_path, monkeypatch):
     folder.submit(asked)
     record = execute(folder, cache=tmp_path / "cache", device="cpu")
     assert (record.status, record.measurements) == ("failed", ())
-    assert "no speed is reported of a wrong kernel: fast: is off by 3" in record.error.message
+    assert "no speed is reported for a wrong kernel: fast: is off by 3" in record.error.message
 
 
 class Askew(nn.Module):
@@ -188,7 +187,7 @@ def test_the_peak_is_that_of_what_is_timed(monkeypatch, ways, expected):
     for owner, name in ((Subject, "compile"), (Subject, "capture"), (memory, "forget_peak")):
         monkeypatch.setattr(owner, name, lambda _, name=name: done.append(name))
     ceilings = Ceilings(copy=1e9, matmul_float32=1e9, matmul_bfloat16=1e9, exp=1e9)
-    _measured(spec(efficiency__mode="sampling", **ways), CPU, ceilings, 1.0, {})
+    _measure_once(spec(efficiency__mode="sampling", **ways), CPU, ceilings, 1.0, {})
     assert done == expected
 
 

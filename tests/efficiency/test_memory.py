@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from zigbench.efficiency.memory import Allocations, ProcessMemory, Saved, held, nbytes
+from zigbench.efficiency.memory import Allocations, ProcessMemory, Saved, nbytes, static_memory
 
 MIB = 2**20
 
@@ -23,10 +23,10 @@ def test_a_storage_counts_once_however_many_tensors_show_it():
 def test_what_a_network_holds_by_kind():
     network = nn.Linear(10, 3)
     optimizer = torch.optim.AdamW(network.parameters())
-    assert held(network, None) == {"memory_parameters": 132, "memory_gradients": 0, "memory_optimizer": 0}
+    assert static_memory(network, None) == {"memory_parameters": 132, "memory_gradients": 0, "memory_optimizer": 0}
     network(torch.ones(2, 10)).sum().backward()
     optimizer.step()
-    found = held(network, optimizer)
+    found = static_memory(network, optimizer)
     assert found["memory_gradients"] == 132
     # Two moments of each parameter, and a step count for each tensor.
     assert found["memory_optimizer"] == 2 * 132 + 2 * 4

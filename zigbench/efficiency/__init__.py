@@ -1,6 +1,6 @@
-"""What a network costs on a device: time, memory by kind, operations and traffic, against what the device can do."""
+"""The cost of a network on a device: time, memory by kind, operations and traffic, against the device's ceilings."""
 
-from zigbench.efficiency.fitting import DoesNotFitError
+from zigbench.efficiency.largest_batch import DoesNotFitError
 from zigbench.efficiency.measure import measure
 
 __all__ = ["DoesNotFitError", "measure"]

@@ -1,4 +1,4 @@
-"""Exponentials in a GPU's registers, for their ceiling. Imported where there is a GPU, since it needs Triton."""
+"""Exponentials in a GPU's registers, for their ceiling; imported on machines with a GPU only, as it needs Triton."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 
 BLOCK, ROUNDS, PROGRAMS = 1024, 4096, 64
-"""Numbers a program, times that each is taken, and programs a multiprocessor."""
+"""Numbers a program, exponentials taken of each, and programs a multiprocessor."""
 
 
 @triton.jit
@@ -22,7 +22,7 @@ def _rounds(out, rounds, BLOCK: tl.constexpr):
 
 
 def exponentials(device: torch.device) -> tuple[int, Callable[[], Any]]:
-    """How many exponentials a call takes, and the call."""
+    """Return the number of exponentials that a call takes, and the call."""
     programs = PROGRAMS * torch.cuda.get_device_properties(device).multi_processor_count
     out = torch.empty(programs * BLOCK, device=device)
     return programs * BLOCK * ROUNDS, lambda: _rounds[(programs,)](out, ROUNDS, BLOCK=BLOCK)

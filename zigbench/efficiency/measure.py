@@ -1,4 +1,4 @@
-"""One cell: a network's speed, memory and work on a device, with all that a reader needs to believe them."""
+"""The measurement of one efficiency run: a network's speed, memory and work on a device, and their conditions."""
 
 from __future__ import annotations
 
@@ -14,21 +14,37 @@ from torch import Tensor
 
 from zigbench import host_memory
 from zigbench.backbone import count_parameters
-from zigbench.efficiency import conditions, memory, roofline
-from zigbench.efficiency.ceilings import Ceilings, matmul, measure_ceilings
-from zigbench.efficiency.counting import counted_flops
-from zigbench.efficiency.fitting import GIB, DoesNotFitError, attempt, largest_fit, limited, out_of_memory, release
+from zigbench.efficiency import conditions, memory
+from zigbench.efficiency.largest_batch import (
+    GIB,
+    DoesNotFitError,
+    attempt,
+    largest_fit,
+    limited,
+    out_of_memory,
+    release,
+)
+from zigbench.efficiency.limits import (
+    FORWARD,
+    TRAINING,
+    Ceilings,
+    counted_flops,
+    least_seconds,
+    matmul,
+    measure_ceilings,
+    work,
+)
 from zigbench.efficiency.subject import DTYPES, Subject
 from zigbench.efficiency.timing import Times, measure_times, once
 from zigbench.records.record import Measurement
 from zigbench.spec import EfficiencySpec, Geometry, RunSpec
 from zigbench.spec.registry import load_object
 
-Tell = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]
 Figures = tuple[Measurement, ...]
 
 PERCENTILES = (5, 95)
-ABOVE = "faster than the ceilings allow: something disturbed their own measurement, or the work fits into caches"
+ABOVE = "faster than the ceilings allow: their own measurement was disturbed, or the work fits into caches"
 
 AGREEMENT = {"float32": 1e-3, "bfloat16": 5e-2, "float16": 5e-2}
 """Share of the largest output, loss or gradient by which a compiled or captured network may differ from the plain."""
@@ -37,99 +53,112 @@ UNITS = {"copy": "byte/s", "matmul_float32": "FLOP/s", "matmul_bfloat16": "FLOP/
 
 
 def measure(
-    spec: RunSpec, device: torch.device, *, facts: dict[str, Any], tell: Tell = lambda phase, done, total: None
+    spec: RunSpec,
+    device: torch.device,
+    *,
+    facts: dict[str, Any],
+    on_progress: Progress = lambda phase, done, total: None,
 ) -> Figures:
     """Time the spec's network on ``device`` and account for its memory and work.
 
     Args:
-        spec: of a run whose task is ``efficiency``.
-        device: where to compute.
-        facts: filled with the conditions of the measurement, under ``timing``.
-        tell: told how far it is.
+        spec: a run's spec, of the task ``efficiency``.
+        device: the device to measure on.
+        facts: a dict that gets the conditions of the measurement, under ``timing``.
+        on_progress: called with (phase, phases done, their total).
 
     Raises:
-        DoesNotFitError: the device's memory does not hold it; carries the largest that it does, where asked for.
-        RuntimeError: a kernel's results are wrong, so that its speed says nothing.
-        ValueError: the device can't do what the spec asks for.
+        DoesNotFitError: the network does not fit into the device's memory; with the largest size that does, if the spec
+            wants it.
+        RuntimeError: a kernel's results are wrong, so that its speed is meaningless.
+        ValueError: the spec is for another device.
     """
-    asked = _asked(spec)
-    refuse(spec, device)
+    settings = _settings(spec)
+    check_device(spec, device)
     kernel_load = load_kernels(spec, device)
     timing = facts["timing"] = {
-        "mode": asked.mode, "precision": asked.precision, "compile": asked.compile, "cuda_graphs": asked.cuda_graphs,
-        "threads": torch.get_num_threads(), "load": _load(), "device_type": device.type,
+        **settings.model_dump(include={"mode", "precision", "compile", "cuda_graphs"}),
+        "threads": torch.get_num_threads(),
+        "load": _load(),
+        "device_type": device.type,
         "keeps_freed": host_memory.keep_freed(),
-    }  # fmt: skip
-    tell("measuring ceilings", 0, 3)
+    }
+    on_progress("measuring ceilings", 0, 3)
     ceilings = measure_ceilings(device)
     release(device)
     known = (_figure("patches", spec.geometry.tokens, "count"), *kernel_load, *_ceilings(ceilings))
-    with limited(device, asked.memory_gb) as capacity:
-        tell("timing", 1, 3)
-        figures, why = _unless_too_large(lambda: _measured(spec, device, ceilings, capacity, timing))
+    with limited(device, settings.memory_gb) as capacity:
+        on_progress("timing", 1, 3)
+        figures, why = _unless_too_large(lambda: _measure_once(spec, device, ceilings, capacity, timing))
         if figures is None:
             release(device)
-            tell("searching the largest that fits", 2, 3)
+            on_progress("searching the largest that fits", 2, 3)
             raise DoesNotFitError(
                 f"does not fit, > {capacity:.3g} GiB: {why.splitlines()[0]}",
                 (*known, *_largest(spec, device, capacity)),
             )
     timing["disturbed"] += conditions.drift(ceilings.matmul_float32, matmul(device, torch.float32))
-    noticed = "; ".join(timing["disturbed"])
-    disturbed = Measurement(name="disturbed", value=float(bool(noticed)), higher_is_better=False, note=noticed)
+    disturbances = "; ".join(timing["disturbed"])
+    disturbed = Measurement(
+        name="disturbed", value=float(bool(disturbances)), higher_is_better=False, note=disturbances
+    )
     return (*figures, *known, disturbed)
 
 
-def refuse(spec: RunSpec, device: torch.device) -> None:
-    """Raise where a speed could not be had; see :func:`measure`."""
-    asked = _asked(spec)
-    if asked.device not in (None, device.type):
-        raise ValueError(f"efficiency.device is {asked.device}, and this run computes on {device.type}")
-    if asked.cuda_graphs and device.type != "cuda":
+def check_device(spec: RunSpec, device: torch.device) -> None:
+    """Check that the device is one that the spec is for.
+
+    Raises:
+        ValueError: it is not.
+    """
+    settings = _settings(spec)
+    if settings.device not in (None, device.type):
+        raise ValueError(f"efficiency.device is {settings.device}, and this run computes on {device.type}")
+    if settings.cuda_graphs and device.type != "cuda":
         raise ValueError(f"efficiency.cuda_graphs needs a CUDA device, and this run computes on {device.type}")
 
 
 def load_kernels(spec: RunSpec, device: torch.device) -> Figures:
-    """Seconds until the network's kernels are loaded, compiled where no process has before, and found right.
+    """Load, compile where needed and check the network's kernels; return the seconds that took.
 
-    Nothing for a network that says nothing of its kernels.
+    Nothing is measured of a network class without ``kernel_faults``.
 
     Raises:
-        RuntimeError: one gives wrong results.
+        RuntimeError: a kernel gives wrong results.
     """
     check = getattr(load_object(spec.backbone.config.network), "kernel_faults", None)
     if check is None:
         return ()
     begun = time.perf_counter()
     if faults := check(spec.backbone.config, device):
-        raise RuntimeError(f"no speed is reported of a wrong kernel: {'; '.join(faults)}")
+        raise RuntimeError(f"no speed is reported for a wrong kernel: {'; '.join(faults)}")
     return (_figure("kernel_load", time.perf_counter() - begun, "s", better=False),)
 
 
-def _measured(
+def _measure_once(
     spec: RunSpec, device: torch.device, ceilings: Ceilings, capacity: float, timing: dict[str, Any]
 ) -> Figures:
-    asked = _asked(spec)
+    settings = _settings(spec)
     process = memory.ProcessMemory()
     subject = Subject.build(spec, device)
     first_call, account = _first_call(subject, capacity)
-    # Counted before the peak is: for this the network itself is called, neither compiled nor captured.
-    calls = subject.evaluations() if asked.mode == "sampling" else 1
-    compile_time = _prepare(subject, asked)
-    if not asked.cuda_graphs:
+    # Counted before the memory's peak is measured: the plain network is called for it, not the compiled one.
+    calls = subject.evaluations() if settings.mode == "sampling" else 1
+    compile_time = _prepare(subject, settings)
+    if not settings.cuda_graphs:
         memory.forget_peak(device)
     before = conditions.read()
-    taken = measure_times(subject.call, device, seconds=asked.seconds)
+    taken = measure_times(subject.call, device, seconds=settings.seconds)
     after = conditions.read()
     gpu = conditions.read_gpu(device, lambda: once(subject.call, device))
     disturbed = [*conditions.disturbances(before, after), *gpu.disturbances]
     timing |= {"steady": taken.steady, "warm_up": len(taken.warm_up), "repeats": len(taken.samples)}
     timing |= {"disturbed": disturbed, "gpu": dict(gpu.facts)}
     return (
-        *_speed(taken, asked.batch),
+        *_speed(taken, settings.batch),
         _figure("first_call", first_call, "s", better=False),
         *([_figure("compile_time", compile_time, "s", better=False)] if compile_time is not None else []),
-        *([_figure("evaluations", calls, "count")] if asked.mode == "sampling" else []),
+        *([_figure("evaluations", calls, "count")] if settings.mode == "sampling" else []),
         _figure("parameters", count_parameters(subject.network), "count"),
         *_memory(subject, process, account),
         *_work(spec, ceilings, taken.median, calls),
@@ -137,10 +166,10 @@ def _measured(
 
 
 def _first_call(subject: Subject, capacity: float) -> tuple[float, memory.Allocations | None]:
-    """Seconds of the first call, and the account of its memory where the device keeps none itself.
+    """Return the seconds of the first call and, for a device without one of its own, the account of its memory.
 
     Raises:
-        MemoryError: it takes more than so many GiB.
+        MemoryError: it takes more than ``capacity`` GiB.
     """
     if subject.device.type == "cuda":
         return once(subject.call, subject.device), None
@@ -149,85 +178,85 @@ def _first_call(subject: Subject, capacity: float) -> tuple[float, memory.Alloca
         return once(subject.call, subject.device), account
 
 
-def _prepare(subject: Subject, asked: EfficiencySpec) -> float | None:
-    """Compile and capture as asked, check that the results are right; seconds of the compilation."""
+def _prepare(subject: Subject, settings: EfficiencySpec) -> float | None:
+    """Compile and capture as the spec says, check that the results agree, and return the seconds of the compilation."""
     if not subject.output().isfinite().all():
         raise RuntimeError("no speed is reported: the network's output is not finite")
-    if not asked.compile and not asked.cuda_graphs:
+    if not settings.compile and not settings.cuda_graphs:
         return None
     plain, again = subject.results(), subject.results()
     compile_time = None
-    if asked.compile:
+    if settings.compile:
         from torch._inductor import config
 
         subject.compile()
-        # What an earlier run compiled is not taken: the time is that of somebody's first compilation.
+        # No caches of earlier runs: the time is that of a first compilation.
         with config.patch(force_disable_caches=True):
             compile_time = once(subject.call, subject.device)
-    if asked.cuda_graphs:
-        memory.forget_peak(subject.device)  # What a graph's calls take is taken here, once for all of them.
+    if settings.cuda_graphs:
+        memory.forget_peak(subject.device)  # A graph allocates its calls' memory here, once for all of them.
         subject.capture()
-    for what, found in subject.results().items():
-        # What is drawn anew in each call, such as a dropped path, can't be told from an error.
-        error, drawn = _off(found, plain[what]), _off(again[what], plain[what])
-        if not error <= AGREEMENT[asked.precision] + drawn:
-            raise RuntimeError(f"no speed is reported: compiled or captured, the {what} differ by {error:.2g}")
+    for name, results in subject.results().items():
+        # Two calls of the plain network differ too if it draws random numbers, such as dropped paths.
+        error, drawn = _relative_error(results, plain[name]), _relative_error(again[name], plain[name])
+        if not error <= AGREEMENT[settings.precision] + drawn:
+            raise RuntimeError(f"no speed is reported: compiled or captured, the {name} differ by {error:.2g}")
     return compile_time
 
 
-def _off(found: list[Tensor], wanted: list[Tensor]) -> float:
-    """The largest difference as a share of the largest entry wanted; NaN where any is."""
-    apart = [(a - b).abs().max() for a, b in zip(found, wanted, strict=True)]
-    return float(torch.stack(apart).max() / torch.stack([x.abs().max() for x in wanted]).max())
+def _relative_error(results: list[Tensor], expected: list[Tensor]) -> float:
+    """Return the largest difference as a share of the largest expected entry; NaN if any entry is."""
+    differences = [(a - b).abs().max() for a, b in zip(results, expected, strict=True)]
+    return float(torch.stack(differences).max() / torch.stack([x.abs().max() for x in expected]).max())
 
 
 def _speed(taken: Times, batch: int) -> Figures:
     seconds = np.asarray(taken.samples)
     rates = batch / seconds
-    words = "median of the calls; the interval holds nine tenths of them"
+    note = "median of the calls; the interval contains nine tenths of them"
     return (
-        _figure("fps", batch / taken.median, "image/s", better=True, samples=rates, note=words),
-        _figure("latency", taken.median, "s", better=False, samples=seconds, note=words),
+        _figure("fps", batch / taken.median, "image/s", better=True, samples=rates, note=note),
+        _figure("latency", taken.median, "s", better=False, samples=seconds, note=note),
     )
 
 
 def _memory(subject: Subject, process: memory.ProcessMemory, account: memory.Allocations | None) -> Figures:
-    """Memory by kind. Run after the timing, as its hooks slow a call down."""
-    found: dict[str, float] = {**memory.held(subject.network, subject.optimizer)}
+    """Measure memory by kind; after the timing, as its hooks slow a call down."""
+    figures: dict[str, float] = {**memory.static_memory(subject.network, subject.optimizer)}
     if account is None:
-        there = memory.nbytes([*subject.tensors, *memory.state_tensors(subject.optimizer)])
-        found["memory_allocated"] = torch.cuda.max_memory_allocated(subject.device)
-        found["memory_reserved"] = torch.cuda.max_memory_reserved(subject.device)
+        static = memory.nbytes([*subject.tensors, *memory.state_tensors(subject.optimizer)])
+        figures["memory_allocated"] = torch.cuda.max_memory_allocated(subject.device)
+        figures["memory_reserved"] = torch.cuda.max_memory_reserved(subject.device)
         free, total = torch.cuda.mem_get_info(subject.device)
-        found["memory_process"] = total - free
-        found["memory_activations"] = found["memory_allocated"] - there
+        figures["memory_process"] = total - free
+        figures["memory_activations"] = figures["memory_allocated"] - static
     else:
-        found["memory_allocated"] = account.peak
-        found["memory_process"] = process.above
-        found["memory_activations"] = account.peak - account.start
+        figures["memory_allocated"] = account.peak
+        figures["memory_process"] = process.above
+        figures["memory_activations"] = account.peak - account.start
     if subject.optimizer is not None:
-        # What is kept from the forward pass for the backward pass, of the network as it is without a compiler.
+        # Tensors that the plain network saves in the forward pass for the backward pass.
         subject.forward = subject.network
         saved = memory.Saved(subject.tensors)
         with saved.collecting():
             subject.loss()
-        found["memory_activations"] = saved.bytes
-    return tuple(_figure(name, value, "byte", better=False) for name, value in found.items())
+        figures["memory_activations"] = saved.bytes
+    return tuple(_figure(name, value, "byte", better=False) for name, value in figures.items())
 
 
 def _work(spec: RunSpec, ceilings: Ceilings, seconds: float, calls: int) -> Figures:
-    """Operations and traffic of a call, the rate attained, and the share of what the device allows."""
-    asked, config, geometry = _asked(spec), spec.backbone.config, spec.geometry
-    training = asked.mode == "training"
+    """Return operations and traffic of a call, the rate attained, and its share of the roofline."""
+    settings, config, geometry = _settings(spec), spec.backbone.config, spec.geometry
+    training = settings.mode == "training"
     # Guided samplers call the network with and without its condition, one after the other.
-    counted = counted_flops(config, geometry, batch=asked.batch, backward=training)
+    counted = counted_flops(config, geometry, batch=settings.batch, backward=training)
     figures = [] if counted is None else [_figure("flops_counted", counted * calls, "FLOP")]
-    cost = config.cost(geometry, batch=asked.batch)
+    cost = config.cost(geometry, batch=settings.batch)
     if cost is None:
         return tuple(figures)
-    whole = roofline.work(cost, roofline.TRAINING if training else roofline.FORWARD, calls)
-    size = DTYPES[asked.precision].itemsize
-    least = roofline.least_seconds(whole, ceilings, precision=asked.precision, value_bytes=size)
+    whole = work(cost, TRAINING if training else FORWARD, calls)
+    size = DTYPES[settings.precision].itemsize
+    least = least_seconds(whole, ceilings, precision=settings.precision, value_bytes=size)
     return (
         *figures,
         _figure("flops", whole.flops, "FLOP"),
@@ -238,16 +267,16 @@ def _work(spec: RunSpec, ceilings: Ceilings, seconds: float, calls: int) -> Figu
 
 
 def _largest(spec: RunSpec, device: torch.device, capacity: float) -> Figures:
-    """The largest grid or batch below the spec's that fits, found by bisection; nothing where it is not asked for."""
-    asked, geometry = _asked(spec), spec.geometry
+    """Search the largest grid or batch below the spec's that fits, by bisection, if the spec wants it."""
+    settings, geometry = _settings(spec), spec.geometry
 
     def fits(**smaller: Any) -> bool:
         return attempt(lambda: _first_call(Subject.build(spec, device, **smaller), capacity), device)
 
-    if asked.largest == "batch":
-        count = largest_fit(lambda n: fits(batch=n), asked.batch)
+    if settings.largest == "batch":
+        count = largest_fit(lambda n: fits(batch=n), settings.batch)
         return (_figure("largest_batch", count, "count", better=True),)
-    if asked.largest is None:
+    if settings.largest is None:
         return ()
     rows = largest_fit(lambda n: fits(geometry=scaled(geometry, n)), geometry.grid[0])
     tokens = scaled(geometry, rows).tokens if rows else 0
@@ -255,19 +284,19 @@ def _largest(spec: RunSpec, device: torch.device, capacity: float) -> Figures:
 
 
 def scaled(geometry: Geometry, rows: int) -> Geometry:
-    """The geometry with so many rows of patches, and columns in proportion, one at least."""
+    """Return the geometry with ``rows`` rows of patches, and columns in proportion, at least one."""
     across = max(1, round(geometry.grid[1] * rows / geometry.grid[0]))
     return replace(geometry, height=rows * geometry.patch, width=across * geometry.patch)
 
 
-def _unless_too_large(work: Callable[[], Figures]) -> tuple[Figures | None, str]:
-    """What ``work`` measures; None, and what was said, where memory ran out."""
+def _unless_too_large(call: Callable[[], Figures]) -> tuple[Figures | None, str]:
+    """Return the figures of ``call``; None and the error's message if memory ran out."""
     try:
-        return work(), ""
+        return call(), ""
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
-        error.__traceback__ = None  # It refers to the frames, and they to the tensors.
+        error.__traceback__ = None  # The traceback refers to the frames, and they to the tensors.
         return None, str(error) or type(error).__name__
 
 
@@ -290,7 +319,7 @@ def _figure(
     )
 
 
-def _asked(spec: RunSpec) -> EfficiencySpec:
+def _settings(spec: RunSpec) -> EfficiencySpec:
     assert spec.efficiency is not None
     return spec.efficiency
 

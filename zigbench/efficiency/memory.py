@@ -1,4 +1,4 @@
-"""Memory by kind: what a network holds, what one call keeps and takes at its peak, what the process takes."""
+"""Memory by kind: of a network's weights and optimizer, of one call at its peak, of the process."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ CLEAR = Path("/proc/self/clear_refs")
 
 
 def nbytes(tensors: Iterable[Tensor | None]) -> int:
-    """Bytes of tensors, each storage once."""
+    """Return the bytes of tensors, each storage counted once."""
     return sum({s.data_ptr(): s.nbytes() for t in tensors if t is not None for s in [t.untyped_storage()]}.values())
 
 
-def held(network: nn.Module, optimizer: torch.optim.Optimizer | None) -> dict[str, int]:
-    """Bytes of the parameters, of their gradients as they are now, and of the optimizer's state."""
+def static_memory(network: nn.Module, optimizer: torch.optim.Optimizer | None) -> dict[str, int]:
+    """Return the bytes of the parameters, of their present gradients, and of the optimizer's state."""
     parameters = list(network.parameters())
     return {
         "memory_parameters": nbytes(parameters),
@@ -35,29 +35,29 @@ def held(network: nn.Module, optimizer: torch.optim.Optimizer | None) -> dict[st
 
 
 def state_tensors(optimizer: torch.optim.Optimizer | None) -> list[Tensor]:
-    """What an optimizer remembers between steps."""
+    """Return the tensors of an optimizer's state."""
     if optimizer is None:
         return []
     return [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
 
 
 def forget_peak(device: torch.device) -> None:
-    """Let the peaks that a GPU's allocator remembers begin anew."""
+    """Reset the peaks that a GPU's allocator remembers."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
 
 class Allocations(TorchDispatchMode):
-    """Follows the tensors that are alive while the block runs, on devices whose allocator keeps no account.
+    """An account of the tensors that are alive while the block runs, for devices whose allocator has none.
 
-    What a kernel takes for itself alone and gives back before it returns is not seen.
+    Memory that a kernel allocates and frees before it returns is not counted.
 
     Args:
-        existing: tensors that are there before.
-        limit: bytes; MemoryError is raised by the operation whose result goes beyond.
+        existing: tensors that exist before the block.
+        limit: bytes; the operation whose result exceeds them raises MemoryError.
 
     Attributes:
-        start, now, peak: bytes of all storages alive: at the beginning, now, and the most at any time.
+        start, now, peak: bytes of all storages alive: at the beginning, at present, and at the maximum.
     """
 
     def __init__(self, existing: Iterable[Tensor | None], limit: float = math.inf) -> None:
@@ -96,37 +96,38 @@ class Allocations(TorchDispatchMode):
 
 
 class Saved:
-    """Collects what a forward pass keeps for the backward pass, each storage once.
+    """The tensors that a forward pass saves for the backward pass, each storage once.
 
     Args:
-        without: tensors that are there anyway (weights, inputs).
+        without: tensors that exist anyway (weights, inputs).
     """
 
     def __init__(self, without: Iterable[Tensor]) -> None:
         self._known = {tensor.untyped_storage().data_ptr() for tensor in without}
-        self._kept: dict[int, Tensor] = {}
+        self._saved: dict[int, Tensor] = {}
 
     @contextlib.contextmanager
     def collecting(self) -> Iterator[None]:
         """Collect while the block runs."""
-        with torch.autograd.graph.saved_tensors_hooks(self._keep, lambda tensor: tensor):
+        with torch.autograd.graph.saved_tensors_hooks(self._save, lambda tensor: tensor):
             yield
 
     @property
     def bytes(self) -> int:
-        return nbytes(self._kept.values())
+        """Bytes of the saved tensors."""
+        return nbytes(self._saved.values())
 
-    def _keep(self, tensor: Tensor) -> Tensor:
+    def _save(self, tensor: Tensor) -> Tensor:
         where = tensor.untyped_storage().data_ptr()
         if where not in self._known:
-            self._kept[where] = tensor  # Held, so that no later storage gets the same address.
+            self._saved[where] = tensor  # A reference, so that no later storage gets the same address.
         return tensor
 
 
 class ProcessMemory:
-    """The most that this process takes of the host's memory above what it had when this was made.
+    """The peak of this process's resident memory above its memory when this object was created.
 
-    Where the system can't forget an earlier peak (it is not Linux), that counts too.
+    Where the system cannot reset the peak (outside Linux), an earlier peak counts too.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What is measured: a network on a device, its inputs, and one call of it in the mode that the spec names."""
+"""The measured network on its device, with its inputs, and one call of it in the mode that the spec names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from zigbench.backbone import initialised
-from zigbench.efficiency.graphs import Graphed
 from zigbench.interpolant import Interpolant
 from zigbench.sampling import Counted, sample
 from zigbench.spec import Geometry, RunSpec
@@ -18,19 +17,28 @@ from zigbench.spec.rng import derive_seed
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 STD = 0.02
+"""Deviation of the random numbers in place of weights that are initialised with zeros."""
+
+WARM_UP = 3
+"""Evaluations before a graph is captured: libraries and compiled kernels set themselves up in the first ones."""
 
 
 @dataclass
 class Subject:
-    """A network and what it is called with.
+    """A network to be measured, and its inputs.
+
+    For example, the time of one forward pass::
+
+        subject = Subject.build(spec, device)
+        seconds = once(subject.call, device)
 
     Attributes:
-        spec: of the run.
-        device: where it lies.
+        spec: the run's spec, of the task ``efficiency``.
+        device: the device of network and inputs.
         network: the network itself.
         inputs: x (B, C, H, W) or (B, T, C, H, W) standard normal, t (B,) and conditions, on the device.
-        optimizer: whose state a training holds; None otherwise.
-        forward: what is called in the network's place: the same, compiled, or captured.
+        optimizer: the optimizer of a training, with its state; None in other modes.
+        forward: the network as it is called: plain, compiled, or captured.
     """
 
     spec: RunSpec
@@ -44,11 +52,10 @@ class Subject:
     def build(
         cls, spec: RunSpec, device: torch.device, *, geometry: Geometry | None = None, batch: int | None = None
     ) -> Subject:
-        """Make the network and its inputs, from the spec's seed; another geometry or batch where given."""
-        asked = spec.efficiency
-        assert asked is not None
-        geometry, batch = geometry or spec.geometry, batch or asked.batch
-        training = asked.mode == "training"
+        """Build the network and its inputs from the spec's seed, for another geometry or batch if one is given."""
+        assert spec.efficiency is not None
+        geometry, batch = geometry or spec.geometry, batch or spec.efficiency.batch
+        training = spec.efficiency.mode == "training"
         with device:  # Drawing a hundred million weights takes a processor a second, and a GPU nothing.
             network = initialised(spec, geometry)
         network.to(device).train(training)
@@ -57,7 +64,7 @@ class Subject:
             if parameter.requires_grad and not parameter.detach().any():
                 # Products with zeros take less power, and so other clocks, than those of a trained network.
                 parameter.data.normal_(std=STD, generator=generator)
-        dtype = torch.float32 if training else DTYPES[asked.precision]
+        dtype = torch.float32 if training else DTYPES[spec.efficiency.precision]
         network.to(dtype)
         inputs = noise_like(geometry, batch, generator)
         # Times keep their precision: a sampler gives them so, whatever the network computes in.
@@ -73,24 +80,24 @@ class Subject:
 
     @property
     def tensors(self) -> list[Tensor]:
-        """What is there before a call: weights, buffers, inputs."""
+        """Tensors that exist before a call: weights, buffers, inputs."""
         return [*self.network.parameters(), *self.network.buffers(), *self.inputs.values()]
 
     def compile(self) -> None:
-        """Call the compiled network from now on."""
+        """Compile the network; later calls use it."""
         self.forward = torch.compile(self.network, dynamic=False)  # type: ignore[assignment]
 
     def capture(self) -> None:
-        """Replay the network as a CUDA graph from now on."""
+        """Capture the network as a CUDA graph; later calls replay it."""
         self.forward = Graphed(self.forward, **self.inputs)
 
     def output(self) -> Tensor:
-        """One forward pass without gradients."""
+        """Return the output of one forward pass without gradients."""
         with torch.no_grad(), self._arithmetic():
             return self.forward(**self.inputs)
 
     def results(self) -> dict[str, list[Tensor]]:
-        """What is computed, by name: in training the loss and every gradient, else the outputs of one forward pass."""
+        """Return the results by name: in training the loss and every gradient, else the outputs of a forward pass."""
         assert self.spec.efficiency is not None
         if self.spec.efficiency.mode != "training":
             return {"outputs": [self.output()]}
@@ -101,7 +108,7 @@ class Subject:
         return {"losses": [loss.detach()], "gradients": gradients}
 
     def call(self) -> None:
-        """Once what is measured."""
+        """Do the measured work once."""
         assert self.spec.efficiency is not None
         mode = self.spec.efficiency.mode
         if mode == "training":
@@ -114,14 +121,14 @@ class Subject:
                 self.sample(self.forward)
 
     def loss(self) -> Tensor:
-        """A scalar that every output bears on; gradients are made anew, as in a training."""
+        """Return a scalar that depends on every output; gradients are cleared first, as in a training."""
         self.network.zero_grad(set_to_none=True)
         with self._arithmetic():
             out = self.forward(**self.inputs)
         return out.float().square().mean()
 
     def sample(self, network: nn.Module) -> Tensor:
-        """Samples, drawn with the spec's sampler."""
+        """Return samples drawn with the spec's sampler."""
         interpolant = Interpolant(**self.spec.interpolant.model_dump(exclude_none=True))
         x, label, context = (self.inputs.get(name) for name in ("x", "label", "context"))
         assert x is not None
@@ -130,7 +137,7 @@ class Subject:
         return sample(network, interpolant, x, label=label, context=context, generator=seeds, **options)
 
     def evaluations(self) -> int:
-        """Evaluations of the network in one call of the sampler."""
+        """Count the evaluations of the network in one call of the sampler."""
         counted = Counted(self.network)
         self.sample(counted)  # type: ignore[arg-type]
         return counted.evaluations
@@ -143,8 +150,37 @@ class Subject:
         return contextlib.nullcontext()
 
 
+class Graphed(nn.Module):
+    """A network's evaluation replayed as one captured CUDA graph; inputs must have the shapes of the captured ones.
+
+    Args:
+        network: the network, in evaluation mode.
+        x, t, conditions: inputs on a CUDA device.
+    """
+
+    def __init__(self, network: nn.Module, x: Tensor, t: Tensor, **conditions: Tensor) -> None:
+        super().__init__()
+        self.inputs = {"x": x.clone(), "t": t.clone(), **{name: value.clone() for name, value in conditions.items()}}
+        self.graph = torch.cuda.CUDAGraph()
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.no_grad(), torch.cuda.stream(aside):
+            for _ in range(WARM_UP):
+                network(**self.inputs)
+        torch.cuda.current_stream().wait_stream(aside)
+        with torch.no_grad(), torch.cuda.graph(self.graph):
+            self.out = network(**self.inputs)
+
+    def forward(self, x: Tensor, t: Tensor, **conditions: Tensor | None) -> Tensor:
+        for name, value in {"x": x, "t": t, **conditions}.items():
+            if value is not None:
+                self.inputs[name].copy_(value)
+        self.graph.replay()
+        return self.out.clone()  # The next replay writes over it.
+
+
 def noise_like(geometry: Geometry, batch: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Inputs of a network on ``geometry``, on the generator's device: noise for x and context, random t and labels."""
+    """Return random inputs on the generator's device: noise for x and context, uniform t, random labels."""
     on: dict[str, Any] = {"generator": generator, "device": generator.device}
     inputs = {"x": torch.randn(batch, *geometry.sample_shape, **on), "t": torch.rand(batch, **on)}
     if geometry.classes is not None:

@@ -1,4 +1,4 @@
-"""Times of calls: device events on a GPU, the monotonic clock elsewhere; warm-up until the time is steady."""
+"""Times of calls, by device events on a GPU and the monotonic clock elsewhere, after a warm-up to a steady time."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ import torch
 Call = Callable[[], Any]
 
 WINDOW = 3
-"""Calls whose median is compared with that of as many before them."""
+"""Number of calls over which medians are compared, each with the median of as many calls before."""
 
 TOLERANCE = 0.05
-"""Share by which the two medians may differ where the time counts as steady."""
+"""Relative difference of the two medians up to which the time counts as steady."""
 
-CHANCES = 3 * WINDOW
-"""Warm-up calls that a long call too is given to become steady in: two windows, and room to move them on."""
+WARM_UP_CALLS = 3 * WINDOW
+"""Least number of warm-up calls, also of long calls: two windows and room to move them on."""
 
-LEAST, MOST = 5, 200
-"""Timed calls."""
+FEWEST_CALLS, MOST_CALLS = 5, 200
+"""Bounds of the number of timed calls."""
 
-PATIENCE = 25.0
-"""Times what was given, from which on few calls must do: one to warm up, and ``WINDOW`` that are timed."""
+LONG_CALLS = 25.0
+"""Multiple of the given seconds beyond which fewer calls suffice: one to warm up, and ``WINDOW`` that are timed."""
 
 BURST = 0.05
-"""Seconds of calls that are sent to a GPU before it is waited for."""
+"""Seconds of calls that are queued on a GPU before it is synchronised."""
 
 
 @dataclass(frozen=True)
 class Times:
-    """What calling something again and again took.
+    """Times of repeated calls.
 
     Attributes:
-        warm_up: seconds of each call before those that count.
-        samples: seconds of each call that counts.
-        steady: whether the time was steady when those began; False where the warm-up ran out of its time.
+        warm_up: seconds of each warm-up call.
+        samples: seconds of each timed call.
+        steady: whether the time was steady when the timed calls began; False if the warm-up exceeded its time.
     """
 
     warm_up: tuple[float, ...]
@@ -47,17 +47,18 @@ class Times:
 
     @property
     def median(self) -> float:
+        """Median of the timed calls, in seconds."""
         return statistics.median(self.samples)
 
 
 def wait(device: torch.device) -> None:
-    """Until what was sent to the device is done."""
+    """Wait until the device has done all queued work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def once(call: Call, device: torch.device) -> float:
-    """Seconds of one call, from when it is sent until it is done."""
+    """Measure the seconds of one call, from its start until the device has done it."""
     wait(device)
     begun = time.perf_counter()
     call()
@@ -66,7 +67,7 @@ def once(call: Call, device: torch.device) -> float:
 
 
 def times(call: Call, device: torch.device, count: int) -> list[float]:
-    """Seconds of each of ``count`` calls, one sent after another: on a GPU it is waited for at the end."""
+    """Measure the seconds of each of ``count`` calls; on a GPU they are queued, and synchronised once at the end."""
     if device.type != "cuda":
         return [once(call, device) for _ in range(count)]
     events = [torch.cuda.Event(enable_timing=True) for _ in range(count + 1)]
@@ -79,7 +80,7 @@ def times(call: Call, device: torch.device, count: int) -> list[float]:
 
 
 def steady(samples: Sequence[float], window: int = WINDOW, tolerance: float = TOLERANCE) -> bool:
-    """Whether the last ``window`` times have the median of the ``window`` before them, within the tolerance."""
+    """Return whether the medians of the last ``window`` times and of those before agree within the tolerance."""
     if len(samples) < 2 * window:
         return False
     before, after = statistics.median(samples[-2 * window : -window]), statistics.median(samples[-window:])
@@ -87,26 +88,26 @@ def steady(samples: Sequence[float], window: int = WINDOW, tolerance: float = TO
 
 
 def measure_times(call: Call, device: torch.device, *, seconds: float) -> Times:
-    """Call until the time is steady, then for ``seconds``; the very first call is the caller's to make.
+    """Call until the time is steady, then time calls for ``seconds``. The caller has made the very first call.
 
-    The warm-up ends unsteady once it has taken twice ``seconds`` and had ``CHANCES``.
+    The warm-up ends unsteady after twice ``seconds`` and ``WARM_UP_CALLS`` calls.
     """
     warm: list[float] = []
-    while not steady(warm) and not _through(warm, 2 * seconds, CHANCES, 1):
+    while not steady(warm) and not _enough(warm, 2 * seconds, WARM_UP_CALLS, 1):
         warm += times(call, device, _burst(warm, device))
     samples: list[float] = []
-    while len(samples) < MOST and not _through(samples, seconds, LEAST, WINDOW):
-        samples += times(call, device, min(_burst(warm, device), MOST - len(samples)))
+    while len(samples) < MOST_CALLS and not _enough(samples, seconds, FEWEST_CALLS, WINDOW):
+        samples += times(call, device, min(_burst(warm, device), MOST_CALLS - len(samples)))
     return Times(tuple(warm), tuple(samples), steady(warm))
 
 
-def _through(taken: Sequence[float], seconds: float, least: int, few: int) -> bool:
-    """Whether calls took their seconds and are ``least`` of them; where they are long beyond patience, ``few``."""
+def _enough(taken: Sequence[float], seconds: float, least: int, few: int) -> bool:
+    """Return whether calls took their seconds and are at least ``least``; of very long calls ``few`` suffice."""
     spent = sum(taken)
-    return spent >= seconds and len(taken) >= (least if spent < PATIENCE * seconds else few)
+    return spent >= seconds and len(taken) >= (least if spent < LONG_CALLS * seconds else few)
 
 
 def _burst(known: Sequence[float], device: torch.device) -> int:
     if device.type != "cuda" or not known:
         return 1
-    return max(1, min(MOST // 4, int(BURST / max(known[-1], 1e-6))))
+    return max(1, min(MOST_CALLS // 4, int(BURST / max(known[-1], 1e-6))))

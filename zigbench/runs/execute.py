@@ -18,7 +18,7 @@ import torch
 
 from zigbench import efficiency, evaluation, training
 from zigbench.backbone import count_parameters, initialised
-from zigbench.efficiency.ceilings import matmul
+from zigbench.efficiency.limits import matmul
 from zigbench.evaluation.learning_curve import LearningCurve
 from zigbench.interpolant import Interpolant
 from zigbench.preemption import Preempted, never
@@ -234,7 +234,7 @@ def evaluate(work: Work) -> tuple[Measurement, ...]:
 
 def time_and_memory(work: Work) -> tuple[Measurement, ...]:
     """Measure what a network costs on the device, as it is initialised."""
-    return efficiency.measure(work.spec, work.device, facts=work.facts, tell=work.tell)
+    return efficiency.measure(work.spec, work.device, facts=work.facts, on_progress=work.tell)
 
 
 TASKS: Mapping[str, Callable[[Work], tuple[Measurement, ...]]] = {

@@ -1,4 +1,4 @@
-"""What does not fit into a device's memory: noticing it, and the largest that does."""
+"""The limit of a device's memory: recognising that it is reached, and the largest size that fits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class DoesNotFitError(MemoryError):
     """A run needs more memory than its device has; a result, not a fault.
 
     Attributes:
-        measurements: what is known of the run nevertheless.
+        measurements: the figures that were measured nevertheless.
     """
 
     def __init__(self, message: str, measurements: tuple[Measurement, ...] = ()) -> None:
@@ -27,10 +27,10 @@ class DoesNotFitError(MemoryError):
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out.
+    """Return whether an exception means that memory ran out.
 
-    In a plain RuntimeError torch says so on a CPU, and CUDA and Triton do of what is not torch's to allocate: a kernel
-    is loaded when it is first called, into what the tensors have left.
+    On a CPU torch raises a plain RuntimeError, and so do CUDA and Triton for memory that torch does not allocate: a
+    kernel is loaded at its first call, into the memory that the tensors have left.
     """
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
@@ -38,17 +38,17 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def release(device: torch.device) -> None:
-    """Give back what nobody refers to any more."""
+    """Free the memory that nothing refers to any more."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 def attempt(work: Callable[[], object], device: torch.device) -> bool:
-    """Whether ``work`` fits; everything that it held is given back either way.
+    """Return whether ``work`` fits into memory; its memory is freed either way.
 
     Raises:
-        Exception: what it raises beside running out of memory.
+        Exception: any error of ``work`` but running out of memory.
     """
     try:
         work()
@@ -64,7 +64,7 @@ def attempt(work: Callable[[], object], device: torch.device) -> bool:
 
 
 def largest_fit(fits: Callable[[int], bool], limit: int) -> int:
-    """The largest n in [1, limit) that fits, where all below it do; 0 where not even 1 fits. ``limit`` does not."""
+    """Return the largest n in [1, limit) that fits, by bisection; 0 if not even 1 fits; ``limit`` does not."""
     low, high = 0, limit
     while high - low > 1:
         middle = (low + high) // 2
@@ -74,11 +74,11 @@ def largest_fit(fits: Callable[[int], bool], limit: int) -> int:
 
 @contextlib.contextmanager
 def limited(device: torch.device, gib: float | None) -> Iterator[float]:
-    """Let the block have so many GiB of the device's memory, and give what that is; None for all there is.
+    """Limit the block to ``gib`` GiB of the device's memory, None for all of it; yield the limit in GiB.
 
-    Of a GPU's the allocator keeps the block from taking more. Elsewhere what is given is for
-    :class:`zigbench.efficiency.memory.Allocations` to hold it to: the system itself would end the process, and
-    leave no record.
+    On a GPU the allocator enforces it. Elsewhere the yielded limit is for
+    :class:`zigbench.efficiency.memory.Allocations` to enforce: the system itself would end the process, and leave no
+    record.
     """
     if device.type != "cuda":
         yield min(_available(), gib or float("inf"))

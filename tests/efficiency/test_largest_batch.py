@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.efficiency.fitting import attempt, largest_fit, limited, out_of_memory
+from zigbench.efficiency.largest_batch import attempt, largest_fit, limited, out_of_memory
 
 CPU = torch.device("cpu")
 

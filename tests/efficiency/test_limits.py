@@ -9,8 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.efficiency.ceilings import Ceilings, measure_ceilings
-from zigbench.efficiency.roofline import FORWARD, TRAINING, least_seconds, work
+from zigbench.efficiency.limits import FORWARD, TRAINING, Ceilings, least_seconds, measure_ceilings, work
 from zigbench.spec import Cost
 
 CEILINGS = Ceilings(copy=1e9, matmul_float32=1e12, matmul_bfloat16=8e12, exp=1e10)

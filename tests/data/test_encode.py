@@ -156,7 +156,7 @@ def test_what_a_recipe_does_not_take_is_refused_before_anything_is_encoded(photo
     assert "celebahq is prepared without any" in refused("celebahq", text=str(clip))
     assert "latents is prepared without any" in refused("latents", resolution=SIDE, pooled=True)
     assert "coco has captions of 77×768" in refused("coco", text=str(clip))
-    assert "gives 1×16: leave out --pooled" in refused("coco", text=str(clip), pooled=True)
+    assert "give 1×16: leave out --pooled" in refused("coco", text=str(clip), pooled=True)
     assert not (tmp_path / "out").exists()
 
 

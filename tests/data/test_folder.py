@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from zigbench.data import folder as folder_module
+from zigbench.data import folders
 from zigbench.data.builtin.folders import ImageFolderConfig
-from zigbench.data.folder import ImageFolder, held_out_by_content
+from zigbench.data.folders import Folder
 from zigbench.data.formats.listing import list_samples
-from zigbench.data.formats.samples import MissingDataError
+from zigbench.data.formats.samples import MissingDataError, digest_of, held_out_by_content
 
 COUNT = 24
 
@@ -45,7 +45,7 @@ def everything(data):
 
 
 def test_classes_are_numbered_by_name_and_pixels_lie_in_range(pictures):
-    data = ImageFolder(config(pictures, classes=2, held_out=0.3))
+    data = Folder(config(pictures, classes=2, held_out=0.3))
     total = 0
     for name in ("train", "held-out"):
         split = data.split(name)
@@ -59,11 +59,11 @@ def test_classes_are_numbered_by_name_and_pixels_lie_in_range(pictures):
 
 
 def test_adding_pictures_moves_no_other_between_the_splits(pictures):
-    before = everything(ImageFolder(config(pictures, held_out=0.3)))
+    before = everything(Folder(config(pictures, held_out=0.3)))
     for number in range(6):
         Image.new("RGB", (9, 9), (number, 40, 2)).save(pictures / "ant" / f"new-{number}.png")
     (pictures / "ant" / "00.png").rename(pictures / "cat" / "aa.png")
-    after = everything(ImageFolder(config(pictures, held_out=0.3)))
+    after = everything(Folder(config(pictures, held_out=0.3)))
     assert before["train"] <= after["train"]
     assert before["held-out"] <= after["held-out"]
 
@@ -74,7 +74,7 @@ def test_copies_of_a_picture_stay_on_one_side():
 
 
 def test_about_the_share_is_held_out_and_never_nothing():
-    digests = [folder_module.digest_of(bytes([a, b])) for a in range(40) for b in range(100)]
+    digests = [digest_of(bytes([a, b])) for a in range(40) for b in range(100)]
     assert held_out_by_content(digests, [None] * 4000, 0.1).mean() == pytest.approx(0.1, abs=0.015)
     assert held_out_by_content(digests[:3], [None] * 3, 1e-9).sum() == 1
 
@@ -84,7 +84,7 @@ def test_a_folder_with_parts_keeps_them(pictures):
     (pictures / "val").mkdir()
     for number, path in enumerate(sorted(pictures.rglob("*.png"))):
         path.rename(pictures / ("val" if number < 5 else "train") / path.name)
-    data = ImageFolder(config(pictures))
+    data = Folder(config(pictures))
     assert (len(data.split("train")), len(data.split("held-out"))) == (COUNT - 5, 5)
 
 
@@ -103,8 +103,8 @@ def test_tables_give_captions_labels_and_splits(pictures, form):
         else:
             file.writelines(json.dumps(row) + "\n" for row in rows)
     ant, cat = list_samples(pictures)
-    assert (ant.label, ant.captions, ant.split) == ("insect", ("an ant, small",), "train")
-    assert (cat.label, cat.captions, cat.split) == ("mammal", ("a cat", "the cat"), "held-out")
+    assert (ant.label.name, ant.captions, ant.split) == ("insect", ("an ant, small",), "train")
+    assert (cat.label.name, cat.captions, cat.split) == ("mammal", ("a cat", "the cat"), "held-out")
 
 
 SEPARATED = "a cat\u2028that\x85sits"
@@ -173,7 +173,7 @@ def test_arrays_are_read_as_the_pictures_they_are(tmp_path):
     images = np.random.default_rng(2).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
     np.save(tmp_path / "images.npy", images)
     np.save(tmp_path / "labels.npy", np.arange(20) % 3)
-    data = ImageFolder(config(tmp_path, classes=3, held_out=0.2))
+    data = Folder(config(tmp_path, classes=3, held_out=0.2))
     found = everything(data)["train"] | everything(data)["held-out"]
     wanted = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
     assert found == {x.numpy().tobytes() for x in wanted}
@@ -183,35 +183,35 @@ def test_unreadable_pictures_are_named_and_counted_and_too_many_refused(pictures
     whole = (pictures / "ant" / "02.png").read_bytes()
     (pictures / "ant" / "02.png").write_bytes(whole[: len(whole) // 2])
     (pictures / "cat" / "03.png").write_bytes(b"")
-    data = ImageFolder(config(pictures, unreadable=0.1))
+    data = Folder(config(pictures, unreadable=0.1))
     assert sum(len(data.split(name)) for name in ("train", "held-out")) == COUNT - 2
     assert sorted(message.partition(":")[0] for message in data.unreadable) == ["ant/02.png", "cat/03.png"]
     with pytest.raises(ValueError, match=r"2 of 24 pictures are unreadable, more than the allowed 1\.0%: ant/02\.png"):
-        ImageFolder(config(pictures))
+        Folder(config(pictures))
 
 
 def test_from_disk_the_same_batches_come_as_from_memory(pictures, monkeypatch):
-    resident = ImageFolder(config(pictures, classes=2)).split("train")
-    monkeypatch.setattr(folder_module, "RESIDENT", 0)
-    lazy = ImageFolder(config(pictures, classes=2)).split("train")
+    resident = Folder(config(pictures, classes=2)).split("train")
+    monkeypatch.setattr(folders, "RESIDENT", 0)
+    lazy = Folder(config(pictures, classes=2)).split("train")
     assert (resident.resident, lazy.resident) == (True, False)
     chosen = [3, 0, 5]
     assert torch.equal(lazy.batch(chosen).x, resident.batch(chosen).x)
     assert torch.equal(lazy.batch(chosen).label, resident.batch(chosen).label)
-    assert lazy.content_hash != ImageFolder(config(pictures)).split("train").content_hash
+    assert lazy.content_hash != Folder(config(pictures)).split("train").content_hash
 
 
 def test_wrong_classes_and_empty_places_say_what_to_do(pictures, tmp_path):
     with pytest.raises(ValueError, match=r"holds 2 classes \(ant, cat\), not 3: set data.config.classes"):
-        ImageFolder(config(pictures, classes=3))
+        Folder(config(pictures, classes=3))
     Image.new("RGB", (9, 9)).save(pictures / "loose.png")
-    with pytest.raises(ValueError, match=r"1 pictures have no class, the first being loose\.png"):
-        ImageFolder(config(pictures, classes=2))
+    with pytest.raises(ValueError, match=r"1 samples have no class, the first being loose\.png"):
+        Folder(config(pictures, classes=2))
     with pytest.raises(MissingDataError, match="there is no folder"):
-        ImageFolder(config(tmp_path / "nowhere"))
+        Folder(config(tmp_path / "nowhere"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(MissingDataError, match="nothing that is understood"):
-        ImageFolder(config(tmp_path / "empty"))
+        Folder(config(tmp_path / "empty"))
 
 
 def test_names_that_lead_out_of_the_folder_are_refused(pictures, tmp_path):

@@ -104,8 +104,8 @@ def test_the_first_preparation_writes_what_later_ones_are_held_to(tars, tmp_path
 
 def test_the_sample_depends_on_names_alone(tars):
     samples = list_samples(tars)
-    assert manifest.chosen(samples) == manifest.chosen(samples[::-1])
-    assert set(map(id, manifest.chosen(samples[:20]))) <= set(map(id, samples[:20]))
+    assert manifest.sampled(samples) == manifest.sampled(samples[::-1])
+    assert set(map(id, manifest.sampled(samples[:20]))) <= set(map(id, samples[:20]))
 
 
 def test_pictures_of_the_wrong_size_are_listed(tars, tmp_path):

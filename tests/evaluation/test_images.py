@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from zigbench.evaluation.images import Real, from_uint8, pieces, to_uint8
+from zigbench.data.pixels import from_uint8, to_uint8
+from zigbench.evaluation.images import Real, pieces
 
 
 def test_every_level_survives_the_round_trip() -> None:

@@ -1,15 +1,17 @@
-"""The base of the configs of published data sets, and what to do where their latents are missing. Never imports torch.
+"""Bases of the configs whose latents are prepared once, and what to do where they are missing. Never imports torch.
 
-Networks are trained on the latents of a fixed autoencoder, a factor 8 smaller a side and with 4 channels, prepared
-once into ``<data folder>/<name>-<resolution>/`` (see :mod:`zigbench.data.latents`). The data folder is
-``data``, or what the environment variable ``ZIGBENCH_DATA`` names; it is no part of a run's identity.
+Networks are trained on the latents of a fixed autoencoder, by default a factor 8 smaller a side and with 4 channels.
+Those of a published set are prepared into ``<data folder>/<name>-<resolution>/`` (see :mod:`zigbench.data.latents`).
+The data folder is ``data``, or what the environment variable ``ZIGBENCH_DATA`` names; it is no part of a run's
+identity.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from zigbench.data.formats.listing import list_samples
 from zigbench.data.formats.samples import Sample
@@ -18,28 +20,60 @@ from zigbench.spec import DataConfig, Geometry
 INDEX = "index.json"
 """Name of the file that makes prepared data complete."""
 
+SCALE = 0.18215
+"""Scale of the latents of the autoencoder that the published networks were trained with."""
+
 DOWNSAMPLING = 8
 CHANNELS = 4
 TEXT = (77, 768)
 """Tokens and width of CLIP ViT-L/14's last hidden state."""
 
 
-class LatentsConfig(DataConfig):
-    """Base of the recipes: precomputed latents of a named set of images at one resolution.
+class PreparedConfig(DataConfig):
+    """A config of latents that ``zigbench prepare`` writes before the first run."""
+
+    loader = "zigbench.data.latents.dataset:Latents"
+
+    @property
+    def folder(self) -> Path:
+        """Where the prepared latents lie."""
+        raise NotImplementedError
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Number of samples by split once complete; empty where any number will do."""
+        return {}
+
+    @property
+    def expected_scale(self) -> float:
+        """Scale that the prepared latents must have been recorded with."""
+        return SCALE
+
+    @property
+    def draws_posterior(self) -> bool:
+        """Whether latents are drawn from the autoencoder's posterior at each visit, in place of its mean."""
+        return False
+
+    def how_to_prepare(self) -> str:
+        """Describe what is missing, where to get it, and the command that prepares it."""
+        raise NotImplementedError
+
+
+class LatentsConfig(PreparedConfig):
+    """Base of the recipes: latents of a published set of images or clips at one resolution.
 
     Attributes:
         name: of the folder.
-        images: how many there are once complete, by split.
+        images: number of samples by split, once complete.
         source: what to download by hand, and from whom.
-        classes: number of classes; None where images have none.
-        text: whether images have captions.
+        classes: number of classes; None where samples have none.
+        text: whether samples have captions.
         clips: whether they are clips.
         square: whether the images are square, and at least as large as the resolution.
         shorter: pixels that the shorter side of other images has at least; 0 where they are of any size.
         resolution: side of the square images in pixels.
     """
 
-    loader = "zigbench.data.latents.dataset:Latents"
     name: ClassVar[str]
     images: ClassVar[dict[str, int]]
     source: ClassVar[str]
@@ -56,45 +90,45 @@ class LatentsConfig(DataConfig):
         return self.resolution if self.square else self.shorter
 
     @property
-    def counts(self) -> dict[str, int]:
-        """How many images there are once complete, by split."""
+    def counts(self) -> Mapping[str, int]:
+        """Number of samples by split once complete."""
         return self.images
-
-    def samples(self, folder: Path) -> list[Sample]:
-        """Everything that a folder holds of this set.
-
-        Raises:
-            MissingDataError: it holds nothing of it.
-        """
-        return list_samples(folder)
 
     @property
     def folder(self) -> Path:
         """Where the prepared latents lie."""
         return Path(os.environ.get("ZIGBENCH_DATA", "data")) / f"{self.name}-{self.resolution}"
 
+    @property
+    def options(self) -> str:
+        """Options of ``zigbench prepare`` that lead to this config, beside the folder of the downloads."""
+        return f"--resolution {self.resolution}"
+
+    def samples(self, folder: Path) -> list[Sample]:
+        """Return all samples of this set in a folder of downloads.
+
+        Raises:
+            MissingDataError: it holds nothing of the set.
+        """
+        return list_samples(folder)
+
+    def how_to_prepare(self) -> str:
+        """Describe what is missing, where to get it, and the command that prepares it."""
+        images = " and ".join(f"{count:,} {split}" for split, count in self.counts.items())
+        what = "clips" if self.clips else "images"
+        kind = f"{what} with captions" if self.text else f"{what} of known class" if self.classes else what
+        return (
+            f"no latents of {self.name} at {self.resolution} pixels in {self.folder}. To be downloaded by hand: "
+            f"{self.source} ({images} {kind}). Then: zigbench prepare {self.name} --from FOLDER {self.options}"
+        )
+
     def geometry(self, patch: int) -> Geometry:
         side = self.resolution // DOWNSAMPLING
         return Geometry(CHANNELS, side, side, patch, classes=self.classes, context=TEXT if self.text else None)
 
 
-def how_to_prepare(config: Any) -> str:
-    """What to say where latents are missing: what they are, where the pictures come from, the command."""
-    if not hasattr(config, "source"):
-        command = f"zigbench prepare latents --from PICTURES --to {config.folder} --resolution {config.resolution}"
-        return f"no latents in {config.folder}; prepare them: {command}"
-    images = " and ".join(f"{count:,} {split}" for split, count in config.counts.items())
-    what = "clips" if config.clips else "images"
-    wanted = f"{what} with captions" if config.text else f"{what} of known class" if config.classes else what
-    split = getattr(config, "official_split", 1)
-    return (
-        f"no latents of {config.name} at {config.resolution} pixels in {config.folder}. To be downloaded by hand: "
-        f"{config.source} ({images} {wanted}). Then: zigbench prepare {config.name} --from FOLDER "
-        f"--resolution {config.resolution}" + (f" --official-split {split}" if split != 1 else "")
-    )
-
-
-def missing(config: Any) -> str:
-    """How to prepare a data set that is not on this machine yet; "" where it is, or needs no preparing."""
-    folder = getattr(config, "folder", None)
-    return "" if folder is None or (folder / INDEX).exists() else how_to_prepare(config)
+def missing(config: DataConfig) -> str:
+    """Describe how to prepare a data set that is not on this machine; "" where it is, or needs no preparing."""
+    if not isinstance(config, PreparedConfig) or (config.folder / INDEX).exists():
+        return ""
+    return config.how_to_prepare()

@@ -11,14 +11,14 @@ from zigbench.data.split import Batch, Split
 
 THREADS = 4
 AHEAD = 8
-"""Batches in the making or ready."""
+"""Batches that are being read or are ready."""
 
 
 def batches(split: Split, indices: Callable[[int], Any], start: int, stop: int) -> Iterator[Batch]:
-    """The batches of steps ``start`` to ``stop`` (exclusive), in order.
+    """Yield the batches of steps ``start`` to ``stop`` (exclusive), in order.
 
-    A split that is resident in memory is read when asked; any other by threads, ahead of time. An error in reading
-    is raised at the step whose batch it is.
+    A split that is resident in memory is read when its batch is due; any other by threads, ahead of time. An
+    error in reading is raised at the step whose batch it is.
 
     Args:
         split: where to read.

@@ -1,9 +1,9 @@
-"""Prepare a registered data set of latents: what its config says, with the models and samples that are at hand."""
+"""Preparation of a registered data set of latents: the settings of its config, with the models and samples here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +11,26 @@ import numpy as np
 from pydantic import ValidationError
 
 from zigbench.data.builtin.folders import LatentFolderConfig
-from zigbench.data.config import LatentsConfig
+from zigbench.data.config import SCALE, LatentsConfig
 from zigbench.data.formats.listing import list_samples
 from zigbench.data.formats.pictures import Filter
-from zigbench.data.formats.samples import Sample
+from zigbench.data.formats.samples import Sample, printable
 from zigbench.data.formats.video import list_clips
 from zigbench.data.latents.autoencoder import CLIP, VAE, Autoencoder, TextEncoder
-from zigbench.data.latents.dataset import SCALE
-from zigbench.data.latents.encode import EncodingSpec
-from zigbench.data.latents.encode_clips import SHARD as CLIPS
+from zigbench.data.latents.encode import CLIPS, EncodingSpec
 from zigbench.data.latents.prepare import Requirements, Summary, prepare_latents
 from zigbench.spec import registry
 
 WITH_TEXTS = 128
 """Samples in a shard that holds captions' embeddings, which are far larger than latents."""
 
+RECIPE_OPTIONS = ("resolution", "classes", "frames", "official_split")
+"""Options that a recipe's config takes, where it has them."""
+
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """What whoever prepares may choose.
+    """Options of a preparation.
 
     Args:
         resolution: side of the pictures; None for the recipe's own.
@@ -65,107 +66,112 @@ class PrepareOptions:
 
 
 def prepare_data_set(
-    name: str, source: Path, choices: PrepareOptions, on_progress: Callable[[int, int], None] | None = None
+    name: str, source: Path, options: PrepareOptions, on_progress: Callable[[int, int], None] | None = None
 ) -> tuple[Path, Summary]:
     """Prepare the data set called ``name`` from a folder.
 
     Returns:
-        Where it lies, and what was prepared.
+        The folder of the latents, and the outcome.
 
     Raises:
-        ValueError: a name that has no latents, choices that its recipe excludes, a folder that lacks something.
+        ValueError: a name that has no latents, options that its recipe excludes, a folder that lacks something.
     """
-    plugin = registry.data.get(name)
-    if plugin is LatentFolderConfig:
-        if choices.resolution is None or choices.to is None:
+    config = _recipe(name, options)
+    if config is None:
+        if options.resolution is None or options.to is None:
             raise ValueError("latents of your own pictures need --resolution and --to")
-        config = None
-        out, resolution, with_text = choices.to, choices.resolution, choices.text is not None
-    elif issubclass(plugin, LatentsConfig):
-        asked = {key: getattr(choices, key) for key in ("resolution", "classes", "frames", "official_split")}
-        config = _config(name, plugin, {key: value for key, value in asked.items() if value is not None})
-        out, resolution, with_text = choices.to or config.folder, config.resolution, config.text
-    else:
-        raise ValueError(f"{name} is trained on as it is; there is nothing to prepare")
-    if not with_text and (choices.text is not None or choices.pooled):
-        raise ValueError(f"--text and --pooled are of captions, and {name} is prepared without any")
-    fewest = choices.frames if config is None else config.geometry(1).frames
-    if config is not None:
-        samples = config.samples(source)
-    else:
+        out, resolution, with_text, fewest = options.to, options.resolution, options.text is not None, options.frames
         samples = list_samples(source) if fewest is None else list_clips(source)
-    latents = _latents_of(samples, resolution, source) if choices.encoded else None
-    told: dict[str, Any] = {
-        "latents": latents,
-        "flips": choices.flips and latents is None,
-        "scale": SCALE,
-        "autoencoder": choices.vae,
-    }
-    if latents is None:
-        loaded = Autoencoder.load(choices.vae, "cpu")
-        told |= {"scale": loaded.scale, "shift": loaded.shift, "autoencoder": loaded.source,
-                "autoencoder_sha256": loaded.sha256}  # fmt: skip
-        if resolution % loaded.downsampling:
-            raise ValueError(f"{choices.vae} takes sides that are multiples of {loaded.downsampling}, not {resolution}")
-        if config is not None and abs(loaded.scale - SCALE) > 1e-6:
-            raise ValueError(f"{choices.vae} has the scale {loaded.scale:g}; {name} is of one with the scale {SCALE:g}")
+        required = Requirements(name, classes=options.classes, unreadable=options.unreadable)
+    else:
+        out, resolution, with_text = options.to or config.folder, config.resolution, config.text
+        fewest = config.geometry(1).frames
+        samples = config.samples(source)
+        required = Requirements(
+            name,
+            classes=config.classes,
+            images=config.counts,
+            unreadable=options.unreadable,
+            source=config.source,
+            least=config.least,
+            square=config.square,
+        )
+    if not with_text and (options.text is not None or options.pooled):
+        raise ValueError(f"--text and --pooled are of captions, and {name} is prepared without any")
+    latents = _latents_of(samples, resolution, source) if options.encoded else None
+    how: dict[str, Any] = {"latents": latents, "flips": options.flips and latents is None}
+    how |= {"scale": SCALE, "autoencoder": options.vae} if latents else _autoencoder(name, config, resolution, options)
     shape = None
-    if choices.encoded and all("captions" in sample.features for sample in samples):
-        found = np.asarray(samples[0].features["captions"].read())
-        shape = (int(found.shape[-2]), int(found.shape[-1]))
+    if options.encoded and all("captions" in sample.features for sample in samples):
+        shape = np.asarray(samples[0].features["captions"].read()).shape[-2:]
     elif with_text:
-        text = TextEncoder.load(choices.text or CLIP, pooled=choices.pooled, device="cpu")
+        text = TextEncoder.load(options.text or CLIP, pooled=options.pooled, device="cpu")
         shape = (text.tokens, text.width)
-        told |= {"text": text.source, "text_sha256": text.sha256, "pooled": choices.pooled}
+        how |= {"text": text.source, "text_sha256": text.sha256, "pooled": options.pooled}
     if with_text and config is not None and shape != config.geometry(1).context:
         raise ValueError(
-            f"{name} has captions of {_by(config.geometry(1).context)} (tokens × width), and what was asked for gives "
+            f"{name} has captions of {_by(config.geometry(1).context)} (tokens × width), and these options give "
             f"{_by(shape)}: leave out --pooled, and name {CLIP} or a text encoder of its shape by --text"
         )
     if shape is not None:
-        told["shard"] = WITH_TEXTS
+        how["shard"] = WITH_TEXTS
     if fewest is not None and latents is None:
-        told |= {"shard": CLIPS, "fewest": fewest}
-    order = EncodingSpec(resolution, scaled=choices.scaled, filter=choices.filter, **told)
-    wanted = Requirements(
-        name,
-        classes=choices.classes if config is None else config.classes,
-        text=shape,
-        images=None if config is None else config.counts,
-        unreadable=choices.unreadable,
-        source="" if config is None else config.source,
-        least=0 if config is None else config.least,
-        square=config is not None and config.square,
-        manifest=None if config is None else out.parent / f"{name}-{latents or 'pictures'}.json",
+        how |= {"shard": CLIPS, "fewest": fewest}
+    spec = EncodingSpec(resolution, scaled=options.scaled, filter=options.filter, **how)
+    manifest = None if config is None else out.parent / f"{name}-{latents or 'pictures'}.json"
+    required = replace(required, text=shape, manifest=manifest)
+    summary = prepare_latents(
+        spec, required, samples, out, where=source, processes=options.processes, on_progress=on_progress
     )
-    return out, prepare_latents(
-        order, wanted, samples, out, where=source, processes=choices.processes, on_progress=on_progress
-    )
+    return out, summary
 
 
-def _config(name: str, plugin: type[LatentsConfig], asked: dict[str, Any]) -> LatentsConfig:
-    """A recipe's config; what it refuses is told by the option's name."""
+def _recipe(name: str, options: PrepareOptions) -> LatentsConfig | None:
+    """Return a recipe's config; None for latents of one's own pictures. A refused option is named as it was given."""
+    plugin = registry.data.get(name)
+    if plugin is LatentFolderConfig:
+        return None
+    if not issubclass(plugin, LatentsConfig):
+        raise ValueError(f"{name} is trained on as it is; there is nothing to prepare")
+    given = {key: value for key in RECIPE_OPTIONS if (value := getattr(options, key)) is not None}
     try:
-        return plugin(**asked)
+        config: LatentsConfig = plugin(**given)
     except ValidationError as error:
-        told = [
+        faults = [
             f"--{str(fault['loc'][0]).replace('_', '-')} {fault['input']}: "
             + (f"{name} takes none" if fault["type"] == "extra_forbidden" else fault["msg"])
             for fault in error.errors()
         ]
-        raise ValueError("; ".join(told)) from None
+        raise ValueError("; ".join(faults)) from None
+    return config
 
 
-def _by(shape: tuple[int, int] | None) -> str:
+def _autoencoder(name: str, config: LatentsConfig | None, resolution: int, options: PrepareOptions) -> dict[str, Any]:
+    """Return what the encoding takes from the autoencoder, once loaded and checked."""
+    loaded = Autoencoder.load(options.vae, "cpu")
+    if resolution % loaded.downsampling:
+        raise ValueError(f"{options.vae} takes sides that are multiples of {loaded.downsampling}, not {resolution}")
+    if config is not None and abs(loaded.scale - SCALE) > 1e-6:
+        raise ValueError(f"{options.vae} has the scale {loaded.scale:g}; {name} is of one with the scale {SCALE:g}")
+    return {
+        "scale": loaded.scale,
+        "shift": loaded.shift,
+        "autoencoder": loaded.source,
+        "autoencoder_sha256": loaded.sha256,
+    }
+
+
+def _by(shape: tuple[int, ...] | None) -> str:
     return "×".join(map(str, shape or ()))
 
 
 def _latents_of(samples: list[Sample], resolution: int, source: Path) -> str:
-    """The part of the samples that holds their latents at this resolution."""
-    held = set.intersection(*(set(sample.features) for sample in samples))
+    """Return the part of the samples that holds their latents at this resolution."""
+    common = set.intersection(*(set(sample.features) for sample in samples))
     for part in (f"img_feature{resolution}", f"frame_feature{resolution}", "latent"):
-        if part in held:
+        if part in common:
             return part
     raise ValueError(
-        f"{source}: not all samples come with latents at {resolution} pixels; they all have {', '.join(held) or 'none'}"
+        f"{printable(source)}: not all samples come with latents at {resolution} pixels; they all have "
+        f"{', '.join(sorted(common)) or 'none'}"
     )

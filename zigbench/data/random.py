@@ -33,7 +33,7 @@ def _epoch(seed: int, epoch: int, count: int) -> Tensor:
 
 
 def positions(seed: int, start: int, stop: int, count: int) -> Tensor:
-    """Samples at positions ``start`` to ``stop`` (exclusive) of the stream, int64 (stop - start,).
+    """Return the samples at positions ``start`` to ``stop`` (exclusive) of the stream, int64 (stop - start,).
 
     Raises:
         ValueError: there are no samples.
@@ -50,18 +50,18 @@ def positions(seed: int, start: int, stop: int, count: int) -> Tensor:
 
 
 def step_indices(seed: int, step: int, batch: int, count: int) -> Tensor:
-    """Samples of one step's whole batch, int64 (batch,); ``step`` counts from 0."""
+    """Return the samples of one step's whole batch, int64 (batch,); ``step`` counts from 0."""
     return positions(seed, step * batch, (step + 1) * batch, count)
 
 
 def shard(count: int, rank: int, world: int) -> range:
-    """Which of ``count`` things process ``rank`` of ``world`` takes: neighbouring, each thing once, sizes within 1."""
+    """Return the share of ``count`` things of process ``rank`` in ``world``: neighbours, each once, sizes within 1."""
     assert 0 <= rank < world
     return range(count * rank // world, count * (rank + 1) // world)
 
 
 def random_uint64(seed: int, indices: np.ndarray, purpose: int) -> np.ndarray:
-    """A 64-bit word for each sample, uint64 shaped like ``indices``: splitmix64 of seed, purpose and index."""
+    """Return splitmix64 of seed, purpose and index for each sample, uint64 shaped like ``indices``."""
     word = indices.astype(np.uint64) * SPLITMIX[0] + np.uint64(derive_seed(seed, "visit", purpose))
     for shift, factor in ((30, SPLITMIX[1]), (27, SPLITMIX[2])):
         word = (word ^ (word >> np.uint64(shift))) * factor
@@ -70,14 +70,14 @@ def random_uint64(seed: int, indices: np.ndarray, purpose: int) -> np.ndarray:
 
 
 def clip_starts(seed: int | None, indices: np.ndarray, lengths: np.ndarray, frames: int) -> np.ndarray:
-    """First frames of the stretches, int64 (B,): any that leaves room for ``frames`` consecutive ones.
+    """Return the first frames of stretches, int64 (B,): any that leaves room for ``frames`` consecutive ones.
 
     Args:
-        seed: of the visit; None outside of training.
+        seed: of the augmentation; None outside of training.
         indices: of the clips, int64 (B,).
         lengths: of the clips in frames, int64 (B,), each at least ``frames``.
         frames: of a stretch.
     """
     assert (lengths >= frames).all()
-    drawn = random_uint64(PLAIN if seed is None else seed, indices, PURPOSE)
-    return (drawn % (lengths - frames + 1).astype(np.uint64)).astype(np.int64)
+    words = random_uint64(PLAIN if seed is None else seed, indices, PURPOSE)
+    return (words % (lengths - frames + 1).astype(np.uint64)).astype(np.int64)

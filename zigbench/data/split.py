@@ -1,4 +1,4 @@
-"""What every data set gives: splits whose samples are taken by index."""
+"""Batches and splits: samples of a data set, taken by index."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from zigbench.data.pixels import from_uint8
 from zigbench.spec.files import sha256
 
 Indices = Tensor | Sequence[int]
@@ -28,11 +29,11 @@ class Batch(NamedTuple):
 
 
 class AugmentationKey(NamedTuple):
-    """Samples asked for on one occasion of many: what may vary between visits is a function of (seed, sample).
+    """Samples and the seed of their augmentation: flips, captions and stretches are functions of (seed, sample).
 
     Attributes:
         indices: of the samples.
-        seed: of the visit.
+        seed: of this visit to them.
     """
 
     indices: Indices
@@ -42,8 +43,8 @@ class AugmentationKey(NamedTuple):
 class Split(Protocol):
     """One part of a data set.
 
-    A split whose samples vary with the visit (flips, a choice of captions) has an attribute ``varies`` that is true,
-    and its ``batch`` takes a :class:`AugmentationKey` too.
+    A split whose samples vary (flips, a choice of captions) has an attribute ``varies`` that is true, and its ``batch``
+    takes an :class:`AugmentationKey` too.
 
     Attributes:
         name: of the data set.
@@ -58,7 +59,7 @@ class Split(Protocol):
     def __len__(self) -> int: ...
 
     def batch(self, indices: Indices) -> Batch:
-        """The samples at ``indices``, each in [0, len), in that order, on the CPU."""
+        """Return the samples at ``indices``, each in [0, len), in that order, on the CPU."""
         ...
 
 
@@ -90,13 +91,13 @@ class TensorSplit:
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         x = self.x[chosen]
         if x.dtype == torch.uint8:
-            x = x.float() / 127.5 - 1
+            x = from_uint8(x)
         label = None if self.label is None else self.label[chosen]
         return Batch(x, label, None if self.context is None else self.context[chosen])
 
 
 def content_hash(*parts: Tensor | None) -> str:
-    """SHA-256 over the shapes, types and values of tensors on the CPU."""
+    """Return the SHA-256 over the shapes, types and values of tensors on the CPU."""
     facts: list[str | memoryview] = []
     for part in parts:
         facts += ["none;"] if part is None else [f"{part.dtype}{tuple(part.shape)};", part.contiguous().numpy().data]
@@ -104,7 +105,7 @@ def content_hash(*parts: Tensor | None) -> str:
 
 
 def choose(splits: dict[str, Split], split: str) -> Split:
-    """The split of that name.
+    """Return the split of that name.
 
     Raises:
         ValueError: there is none; says which there are.

@@ -10,10 +10,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from zigbench.data.pixels import QUANTISATION
 from zigbench.evaluation.extractors.catalogue import load_extractor
 from zigbench.evaluation.extractors.features import Extractor, features_of, reads_clips, tensors_sha256
 from zigbench.evaluation.generation import Plan, Samples, generate
-from zigbench.evaluation.images import QUANTISATION, reference_images
+from zigbench.evaluation.images import reference_images
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.metrics.held_out import HeldOutErrors, held_out_errors
 from zigbench.evaluation.protocol import Protocol

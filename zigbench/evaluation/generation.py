@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zigbench.evaluation.images import to_uint8
+from zigbench.data.pixels import to_uint8
 from zigbench.sampling import sample, starting_noise
 from zigbench.spec import SamplerSpec
 from zigbench.spec.files import sha256, short_sha256, write_atomically

@@ -6,30 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
-QUANTISATION = "[-1, 1] → round(127.5 (x + 1)), clamped to 0–255"
-
-
-def to_uint8(x: Tensor) -> Tensor:
-    """Quantise images in [-1, 1] to 0–255, rounding to the nearest (halves to even) and clamping.
-
-    Args:
-        x: floating point, any shape.
-
-    Raises:
-        ValueError: a value that is not finite: a broken sample must not pass as a grey one.
-    """
-    if not torch.isfinite(x).all():
-        bad = int((~torch.isfinite(x)).sum())
-        raise ValueError(f"{bad} of {x.numel()} values of the images are not finite")
-    return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-
-
-def from_uint8(images: Tensor) -> Tensor:
-    """0–255 back to [-1, 1], float32."""
-    return images.float() / 127.5 - 1
+from zigbench.data.pixels import to_uint8
 
 
 class ImageSet(Protocol):

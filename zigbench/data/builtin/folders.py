@@ -1,4 +1,4 @@
-"""Typed configs of people's own data. Never imports torch: planning reads them."""
+"""Folders of people's own pictures, clips and latents: their typed configs. Never imports torch."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from zigbench.spec import DataConfig, Geometry, registry
+from zigbench.data.config import SCALE, PreparedConfig
+from zigbench.spec import DataConfig, Geometry, Positive, registry
 
-Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 @registry.data.register("image-folder")
@@ -26,14 +28,14 @@ class ImageFolderConfig(DataConfig):
         unreadable: share of pictures that may be unreadable; beyond it the run refuses.
     """
 
-    loader = "zigbench.data.folder:ImageFolder"
+    loader = "zigbench.data.folders:Folder"
     path: str
     resolution: Positive
     channels: Literal[1, 3] = 3
     classes: Positive | None = None
     filter: Literal["lanczos", "bicubic", "bilinear", "box"] = "lanczos"
-    held_out: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
-    unreadable: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
+    held_out: Share = 0.1
+    unreadable: Fraction = 0.01
 
     def geometry(self, patch: int) -> Geometry:
         return Geometry(self.channels, self.resolution, self.resolution, patch, classes=self.classes)
@@ -41,7 +43,7 @@ class ImageFolderConfig(DataConfig):
 
 @registry.data.register("clip-folder")
 class ClipFolderConfig(DataConfig):
-    """Your own clips: films (extra `video`) or folders of frames, in class folders; a share is held out by content.
+    """Your own clips: films (extra `video`), GIFs or folders of frames, in class folders; a share is held out.
 
     A sample is so many consecutive frames, whose start is drawn anew at each visit.
 
@@ -56,15 +58,15 @@ class ClipFolderConfig(DataConfig):
         unreadable: share of clips that may be unreadable; beyond it the run refuses.
     """
 
-    loader = "zigbench.data.clip_folder:ClipFolder"
+    loader = "zigbench.data.folders:Folder"
     path: str
     resolution: Positive
     frames: Positive = 16
     channels: Literal[1, 3] = 3
     classes: Positive | None = None
     filter: Literal["lanczos", "bicubic", "bilinear", "box"] = "lanczos"
-    held_out: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
-    unreadable: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
+    held_out: Share = 0.1
+    unreadable: Fraction = 0.01
 
     def geometry(self, patch: int) -> Geometry:
         side = self.resolution
@@ -72,7 +74,7 @@ class ClipFolderConfig(DataConfig):
 
 
 @registry.data.register("latents")
-class LatentFolderConfig(DataConfig):
+class LatentFolderConfig(PreparedConfig):
     """Your own latents, as `zigbench prepare latents` writes them.
 
     Args:
@@ -86,7 +88,6 @@ class LatentFolderConfig(DataConfig):
         posterior: draw latents from the autoencoder's posterior at each visit, in place of its mean.
     """
 
-    loader = "zigbench.data.latents.dataset:Latents"
     path: str
     resolution: Positive
     channels: Positive = 4
@@ -94,13 +95,28 @@ class LatentFolderConfig(DataConfig):
     frames: Positive | None = None
     classes: Positive | None = None
     text: tuple[Positive, Positive] | None = None
-    scale: Annotated[float, Field(gt=0.0)] = 0.18215
+    scale: Annotated[float, Field(gt=0.0)] = SCALE
     posterior: bool = False
 
     @property
     def folder(self) -> Path:
         """Where the prepared latents lie."""
         return Path(self.path)
+
+    @property
+    def expected_scale(self) -> float:
+        """Scale that the prepared latents must have been recorded with."""
+        return self.scale
+
+    @property
+    def draws_posterior(self) -> bool:
+        """Whether latents are drawn from the autoencoder's posterior at each visit, in place of its mean."""
+        return self.posterior
+
+    def how_to_prepare(self) -> str:
+        """Describe what is missing, and the command that prepares it."""
+        command = f"zigbench prepare latents --from PICTURES --to {self.folder} --resolution {self.resolution}"
+        return f"no latents in {self.folder}; prepare them: {command}"
 
     def geometry(self, patch: int) -> Geometry:
         side = self.resolution // self.downsampling

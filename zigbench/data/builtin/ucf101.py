@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from zigbench.data.config import CHANNELS, DOWNSAMPLING, LatentsConfig
-from zigbench.data.formats.samples import File, MissingDataError, Sample
+from zigbench.data.formats.samples import (
+    NAMED,
+    File,
+    Label,
+    MissingDataError,
+    Sample,
+    printable,
+    walk_files,
+)
 from zigbench.spec import Geometry, Positive, registry
-
-NAMED = 5
-"""Missing clips that an error names."""
 
 
 @registry.data.register("ucf101")
@@ -49,7 +55,13 @@ class UCF101Config(LatentsConfig):
         return where.with_name(f"{where.name}-split-{self.official_split}")
 
     @property
-    def counts(self) -> dict[str, int]:
+    def options(self) -> str:
+        """Options of ``zigbench prepare`` that lead to this config, beside the folder of the downloads."""
+        split = f" --official-split {self.official_split}" if self.official_split != 1 else ""
+        return super().options + split
+
+    @property
+    def counts(self) -> Mapping[str, int]:
         """Clips by split."""
         return self.splits[self.official_split]
 
@@ -58,29 +70,36 @@ class UCF101Config(LatentsConfig):
         return Geometry(CHANNELS, side, side, patch, frames=self.frames, classes=self.classes)
 
     def samples(self, folder: Path) -> list[Sample]:
-        """The clips that the official lists name, in their order; the folder of a film is its class.
+        """Return the clips that the official lists name, in their order; the folder of a film is its class.
 
         Raises:
             MissingDataError: lists or films are missing; says which.
         """
-        films = {f"{path.parent.name}/{path.name}": path for path in sorted(folder.rglob("*.avi"))}
-        found: list[Sample] = []
-        for split, name in (("train", "trainlist"), ("held-out", "testlist")):
-            listed = f"{name}{self.official_split:02d}.txt"
-            paths = sorted(folder.rglob(listed))
-            if not paths:
+        films: dict[str, Path] = {}
+        for path in walk_files(folder, frozenset({".avi"})):
+            name = f"{path.parent.name}/{path.name}"
+            if name in films:
+                raise ValueError(f"{printable(folder)} holds {name} in several places; keep one")
+            films[name] = path
+        clips: list[Sample] = []
+        lists = {path.name: path for path in walk_files(folder, frozenset({".txt"}))}
+        for split, beginning in (("train", "trainlist"), ("held-out", "testlist")):
+            listed = f"{beginning}{self.official_split:02d}.txt"
+            if listed not in lists:
                 raise MissingDataError(f"{folder} holds no {listed}. To be downloaded by hand: {self.source}")
-            lines = paths[0].read_text(encoding="utf-8").split("\n")
+            lines = lists[listed].read_text(encoding="utf-8").split("\n")
             names = [line.split()[0] for line in lines if line.strip()]
-            if missing := [name for name in names if name not in films]:
+            missing = [name for name in names if name not in films]
+            if missing:
                 some = ", ".join(missing[:NAMED]) + (", …" if len(missing) > NAMED else "")
                 raise MissingDataError(
                     f"{folder} lacks {len(missing):,} of the {len(names):,} films that {listed} names: {some}. "
                     f"To be downloaded by hand: {self.source}"
                 )
-            found += [_sample(folder, films[name], split) for name in names]
-        return found
+            clips += [_sample(folder, films[name], split) for name in names]
+        return clips
 
 
 def _sample(folder: Path, film: Path, split: str) -> Sample:
-    return Sample(film.relative_to(folder).as_posix(), File(film), film.parent.name, (), split)
+    name = printable(film.relative_to(folder).as_posix())
+    return Sample(name, File(film), Label(printable(film.parent.name)), (), split)

@@ -14,10 +14,21 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from zigbench.data.formats.samples import MissingDataError, Sample, inside, split_of_word, texts_of
+from zigbench.data.formats.classes import label_of
+from zigbench.data.formats.samples import (
+    Label,
+    MissingDataError,
+    Sample,
+    inside,
+    printable,
+    stated_split,
+    texts_of,
+    walk_files,
+)
+from zigbench.spec.files import short_sha256
 
 DICT = "dataset_dict.json"
-"""Says which splits there are, a folder each; a single data set has :data:`STATE` in its place."""
+"""The file that lists the splits, a folder each; a single data set has :data:`STATE` in its place."""
 
 STATE = "state.json"
 
@@ -26,44 +37,52 @@ CAPTIONS = ("captions", "caption", "text", "sentences")
 
 
 def is_saved(folder: Path) -> bool:
-    """Whether the library wrote this folder."""
+    """Return whether the library wrote this folder."""
     return (folder / DICT).is_file() or ((folder / STATE).is_file() and (folder / "dataset_info.json").is_file())
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A picture in a row of a saved data set."""
+    """A picture in a row of a saved data set.
+
+    Attributes:
+        folder: of the data set.
+        stamp: of its files when they were listed.
+        split, column, row: the picture's place.
+    """
 
     folder: Path
+    stamp: str
     split: str
     column: str
     row: int
 
     def read(self) -> bytes:
-        found = _opened(self.folder)[self.split][self.row][self.column]
-        if found is None:
+        cell = _opened(self.folder, self.stamp)[self.split][self.row][self.column]
+        if cell is None:
             raise OSError(None, f"row {self.row} has no {self.column}")
-        if found["bytes"] is not None:
-            content: bytes = found["bytes"]
+        if cell["bytes"] is not None:
+            content: bytes = cell["bytes"]
             return content
-        return inside(self.folder, found["path"]).read_bytes()
+        return inside(self.folder, cell["path"]).read_bytes()
 
 
-def samples_of_saved(folder: Path) -> list[Sample]:
-    """The samples of all splits of a saved data set.
+def saved_samples(folder: Path) -> list[Sample]:
+    """Return the samples of all splits of a saved data set.
 
     Pictures are in the one column of the library's type Image; classes in ``label``, captions in ``caption``,
-    ``captions`` or ``text``.
+    ``captions`` or ``text``. A class of the library's type ClassLabel keeps its number.
 
     Raises:
         MissingDataError: the library is not installed.
         ValueError: the folder is damaged, or has no column of pictures, or several, or a split of another name.
     """
     samples = []
-    for split, table in _opened(folder).items():
-        where = f"{folder}, split {split!r}" if split else str(folder)
-        part = split_of_word(split, str(folder))
-        pictures = _pictures(table)
+    stamp = _stamp(folder)
+    for split, table in _opened(folder, stamp).items():
+        where = f"{printable(folder)}, split {split!r}" if split else printable(folder)
+        part = stated_split(split, printable(folder))
+        pictures = _picture_columns(table)
         if len(pictures) != 1:
             raise ValueError(
                 f"{where} has {len(pictures)} columns of pictures (type Image) among {', '.join(table.features)}; "
@@ -71,44 +90,62 @@ def samples_of_saved(folder: Path) -> list[Sample]:
             )
         label = next((name for name in LABELS if name in table.features), None)
         text = next((name for name in CAPTIONS if name in table.features), None)
-        labels = _labels(table, label) if label else [None] * len(table)
+        labels = _labels(table, label, where) if label else [None] * len(table)
         captions = table[text] if text else [None] * len(table)
-        for row, (named, said) in enumerate(zip(labels, captions, strict=True)):
-            content = Cell(folder, split, pictures[0], row)
-            samples.append(Sample(f"{split or 'all'}[{row:08d}]", content, named, texts_of(said), part))
+        for row, (row_label, row_captions) in enumerate(zip(labels, captions, strict=True)):
+            content = Cell(folder, stamp, split, pictures[0], row)
+            samples.append(Sample(f"{split or 'all'}[{row:08d}]", content, row_label, texts_of(row_captions), part))
     return samples
 
 
-def _labels(table: Any, column: str) -> list[str | None]:
-    """Each row's class by name; -1, as the library writes it, is none."""
-    names = getattr(table.features[column], "names", None)
-    return [None if value in (None, -1) else str(names[value]) if names else str(value) for value in table[column]]
+def _stamp(folder: Path) -> str:
+    """Return a hash of the names, sizes and times of the data set's files: another one where any was written anew."""
+    files = [(path, path.stat()) for path in walk_files(folder, frozenset({".json", ".arrow"}))]
+    return short_sha256(*(f"{printable(path)} {stat.st_size} {stat.st_mtime_ns};" for path, stat in files))
 
 
 @lru_cache(maxsize=4)
-def _opened(folder: Path) -> Mapping[str, Any]:
-    """The data set's splits by name, "" for one without; pictures are left as the files they are."""
+def _opened(folder: Path, stamp: str) -> Mapping[str, Any]:
+    """Return the data set's splits by name, "" for one without; pictures are left as the files they are.
+
+    Args:
+        folder: of the data set.
+        stamp: of its files, so that a folder that is written anew is opened anew.
+
+    Raises:
+        MissingDataError: the library is not installed.
+        ValueError: the folder is damaged.
+    """
     try:
         library = importlib.import_module("datasets")
     except ImportError as error:
         raise MissingDataError(
-            f"{folder} was written by the library datasets, which is needed to read it ({error}): "
+            f"{printable(folder)} was written by the library datasets, which is needed to read it ({error}): "
             "pip install 'zigbench[huggingface]'"
         ) from None
     try:
-        found = library.load_from_disk(str(folder))
+        saved = library.load_from_disk(str(folder))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder} can't be read as a saved data set: {error}") from None
-    parts = found if isinstance(found, dict) else {"": found}
+        raise ValueError(f"{printable(folder)} can't be read as a saved data set: {error}") from None
+    parts = saved if isinstance(saved, dict) else {"": saved}
     return {str(name): _undecoded(library, table.with_format(None)) for name, table in parts.items()}
 
 
+def _labels(table: Any, column: str, where: str) -> list[Label | None]:
+    """Return each row's class; -1, as the library writes it, is none."""
+    names = getattr(table.features[column], "names", None)
+    if names is None:
+        return [None if value == -1 else label_of(value, f"{where}, {column}") for value in table[column]]
+    known = [Label(str(name), number, len(names)) for number, name in enumerate(names)]
+    return [None if value in (None, -1) else known[value] for value in table[column]]
+
+
 def _undecoded(library: Any, table: Any) -> Any:
-    """The table whose pictures come as their files' bytes; nothing is copied."""
-    for name in _pictures(table):
+    """Return the table whose pictures come as their files' bytes; nothing is copied."""
+    for name in _picture_columns(table):
         table = table.cast_column(name, library.Image(decode=False))
     return table
 
 
-def _pictures(table: Any) -> list[str]:
+def _picture_columns(table: Any) -> list[str]:
     return [name for name, feature in table.features.items() if type(feature).__name__ == "Image"]

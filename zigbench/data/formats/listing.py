@@ -1,6 +1,6 @@
-"""What a folder of pictures holds: a list of samples, each with its label, captions and split where it says so.
+"""The samples of a folder of pictures, each with its label, captions and split where the folder states them.
 
-Understood are, looked for in this order:
+A folder is read as the first of these that fits:
 
 - a data set that the library ``datasets`` saved to disk: a column of pictures, and where there are such, classes and
   captions (see :mod:`zigbench.data.formats.hugging_face`);
@@ -20,144 +20,191 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zigbench.data.formats.hugging_face import is_saved, samples_of_saved
-from zigbench.data.formats.pictures import SUFFIXES
-from zigbench.data.formats.samples import SPLITS, File, MissingDataError, Row, Sample, inside, split_of_word, texts_of
-from zigbench.data.formats.webdataset import samples_of_shards
+from zigbench.data.formats.classes import label_of, labels_of, number_texts
+from zigbench.data.formats.hugging_face import is_saved, saved_samples
+from zigbench.data.formats.samples import (
+    PICTURES,
+    SPLITS,
+    File,
+    Label,
+    MissingDataError,
+    Row,
+    Sample,
+    folder_split,
+    inside,
+    printable,
+    sorted_by_name,
+    stated_split,
+    texts_of,
+    walk_files,
+)
+from zigbench.data.formats.webdataset import shard_samples
 
 TEXTS = ("text", "captions")
 """Folders of captions beside the pictures."""
 
+ARRAY = "images.npy"
+
 
 def list_samples(folder: Path) -> list[Sample]:
-    """Everything a folder holds, sorted by name.
+    """Return every sample of a folder, sorted by name.
 
     Raises:
         MissingDataError: there is no such folder, or nothing in it that is understood.
-        ValueError: a table or shard that can't be read, or that names a file outside the folder.
+        ValueError: a table or shard that can't be read, a link or name that leads out of the folder, or several
+            samples of one name.
     """
     if not folder.is_dir():
-        raise MissingDataError(f"there is no folder {folder}")
+        raise MissingDataError(f"there is no folder {printable(folder)}")
+    samples = sorted_by_name(_samples(folder), folder)
+    if not samples:
+        raise MissingDataError(
+            f"{printable(folder)} holds nothing that is understood: neither pictures ({', '.join(sorted(PICTURES))}) "
+            "nor a table (.csv, .jsonl), images.npy, shards (.tar) or a saved data set"
+        )
+    return samples
+
+
+def _samples(folder: Path) -> list[Sample]:
     if is_saved(folder):
-        return sorted(samples_of_saved(folder), key=lambda sample: sample.name)
+        return saved_samples(folder)
+    if shards := list(walk_files(folder, frozenset({".tar"}))):
+        return number_texts(shard_samples(folder, shards))
     tables = sorted((*folder.glob("*.csv"), *folder.glob("*.jsonl")))
     if len(tables) > 1:
-        raise ValueError(f"{folder} holds several tables ({', '.join(t.name for t in tables)}); keep one")
-    if shards := sorted(folder.rglob("*.tar")):
-        found = samples_of_shards(folder, shards)
-    elif tables:
-        found = list(_of_table(folder, tables[0]))
-    elif annotations := sorted(folder.glob("annotations/captions_*.json")):
-        found = [sample for path in annotations for sample in _of_coco(folder, path)]
-    elif arrays := sorted(folder.rglob("images.npy")):
-        found = [sample for path in arrays for sample in _of_array(folder, path)]
-    else:
-        found = list(_of_folders(folder))
-    if not found:
-        raise MissingDataError(
-            f"{folder} holds nothing that is understood: neither pictures ({', '.join(sorted(SUFFIXES))}) nor a table "
-            "(.csv, .jsonl), images.npy, shards (.tar) or a saved data set"
-        )
-    return sorted(found, key=lambda sample: sample.name)
+        raise ValueError(f"{printable(folder)} holds several tables ({', '.join(t.name for t in tables)}); keep one")
+    if tables:
+        samples = _table_samples(folder, inside(folder, tables[0].name))
+        return number_texts(samples) if tables[0].suffix == ".csv" else samples
+    if annotations := sorted(folder.glob("annotations/captions_*.json")):
+        return [sample for path in annotations for sample in _coco_samples(folder, path)]
+    files = list(walk_files(folder, PICTURES | {".npy"}))
+    if arrays := [path for path in files if path.name == ARRAY]:
+        return [sample for path in arrays for sample in _array_samples(folder, path)]
+    return list(_folder_samples(folder, [path for path in files if path.suffix.lower() in PICTURES]))
 
 
-def _of_table(folder: Path, table: Path) -> Iterator[Sample]:
-    text = _text_of(table)
-    rows: Sequence[dict[str, Any]]
-    # Lines end where the formats say: a caption may hold other separators, and a quoted cell line breaks of its own.
-    try:
-        if table.suffix == ".csv":
-            rows = list(csv.DictReader(io.StringIO(text, newline="")))
-        else:
-            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
-    except (csv.Error, json.JSONDecodeError) as error:
-        raise ValueError(f"{table} can't be read: {error}") from None
-    gathered: dict[str, Sample] = {}
-    for number, row in enumerate(rows, 1):
+def _table_samples(folder: Path, table: Path) -> list[Sample]:
+    samples: dict[str, Sample] = {}
+    for number, row in enumerate(_rows(table), 1):
+        where = f"{printable(table)}, row {number}"
+        if not isinstance(row, dict):
+            raise ValueError(f'{where} is no object with named values: write {{"file": …, "label": …}}')
         name = row.get("file") or row.get("file_name") or row.get("image")
         if not isinstance(name, str):
-            raise ValueError(f"{table}, row {number} names no file; columns are file, caption, label, split")
+            raise ValueError(f"{where} names no file; columns are file, caption, label, split")
         captions = texts_of(row.get("captions") or row.get("caption") or row.get("text"))
-        if name in gathered:  # One row a caption is a common way to write them.
-            captions = (*gathered[name].captions, *captions)
-        label = row.get("label", row.get("class"))
-        gathered[name] = Sample(
-            name,
-            File(inside(folder, name)),
-            None if label in (None, "") else str(label),
-            captions,
-            split_of_word(row.get("split"), f"{table}, row {number}"),
-        )
-    yield from gathered.values()
+        label = label_of(row.get("label", row.get("class")), where)
+        split = stated_split(row.get("split"), where)
+        if name in samples:  # One row a caption is a common way to write them.
+            former = samples[name]
+            if (former.label, former.split) != (label, split):
+                raise ValueError(f"{where}: {printable(name)} has another label or split in an earlier row; state one")
+            captions = (*former.captions, *captions)
+        samples[name] = Sample(printable(name), File(inside(folder, name)), label, captions, split)
+    return list(samples.values())
 
 
-def _of_coco(folder: Path, path: Path) -> Iterator[Sample]:
+def _rows(table: Path) -> list[Any]:
+    """Return the rows of a table; a CSV's columns are called without the spaces around their names."""
+    text = _text_of(table)
+    # Lines end where the formats say: a caption may hold other separators, and a quoted cell line breaks of its own.
+    try:
+        if table.suffix != ".csv":
+            return [json.loads(line) for line in text.split("\n") if line.strip()]
+        reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+        rows = list(reader)
+    except (csv.Error, json.JSONDecodeError) as error:
+        raise ValueError(f"{printable(table)} can't be read: {error}") from None
+    columns = [column.strip() for column in reader.fieldnames or ()]
+    if len(set(columns)) < len(columns):
+        raise ValueError(f"{printable(table)} has two columns of one name among {', '.join(columns)}; keep one")
+    for number, row in enumerate(rows, 1):
+        if None in row:
+            raise ValueError(f"{printable(table)}, row {number} has more cells than the header has columns")
+    return [{key.strip(): _stripped(key, value) for key, value in row.items()} for row in rows]
+
+
+def _stripped(key: str, value: str | None) -> str | None:
+    """Return a cell without the spaces around it, where they can mean nothing; a file's name may hold some."""
+    return value.strip() if value and key.strip() in ("label", "class", "split") else value
+
+
+def _coco_samples(folder: Path, path: Path) -> Iterator[Sample]:
     part = path.stem.removeprefix("captions_")
     try:
-        told = json.loads(_text_of(path))
-        texts: dict[int, list[str]] = {image["id"]: [] for image in told["images"]}
-        for annotation in told["annotations"]:
+        content = json.loads(_text_of(path))
+        texts: dict[int, list[str]] = {image["id"]: [] for image in content["images"]}
+        for annotation in content["annotations"]:
             texts[annotation["image_id"]].append(annotation["caption"].strip())
-        names = {image["id"]: f"{part}/{image['file_name']}" for image in told["images"]}
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a file of COCO captions: {error!r}") from None
+        names = {image["id"]: f"{part}/{image['file_name']}" for image in content["images"]}
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{printable(path)} is not a file of COCO captions: {error!r}") from None
+    if len(names) < len(content["images"]):
+        raise ValueError(f"{printable(path)} gives several images one id; each needs its own")
     for number, name in names.items():
-        yield Sample(name, File(inside(folder, name)), None, tuple(texts[number]), SPLITS.get(part))
+        yield Sample(printable(name), File(inside(folder, name)), None, tuple(texts[number]), SPLITS.get(part))
 
 
-def _of_array(folder: Path, path: Path) -> Iterator[Sample]:
+def _array_samples(folder: Path, path: Path) -> Iterator[Sample]:
     count = len(_array_of(path))
     beside = path.with_name("labels.npy")
-    labels = _array_of(beside) if beside.exists() else None
-    if labels is not None and len(labels) != count:
-        raise ValueError(f"{beside} has {len(labels)} labels for {count} images")
-    where = path.parent.relative_to(folder)
-    split = SPLITS.get(where.parts[0]) if where.parts else None
-    for row in range(count):
-        label = None if labels is None else str(labels[row])
-        yield Sample(f"{where / path.name}[{row:08d}]", Row(path, row), label, (), split)
+    labels: list[Label | None] = [None] * count
+    if beside.exists():
+        stated = _array_of(inside(folder, beside.relative_to(folder)))
+        if len(stated) != count:
+            raise ValueError(f"{printable(beside)} has {len(stated)} labels for {count} images")
+        labels = list(labels_of(stated, printable(beside)))
+    name = path.relative_to(folder)
+    split, _ = folder_split(name)
+    for row, label in enumerate(labels):
+        yield Sample(f"{printable(name)}[{row:08d}]", Row(path, row), label, (), split)
 
 
-def _of_folders(folder: Path) -> Iterator[Sample]:
-    for path in folder.rglob("*"):
+def _folder_samples(folder: Path, paths: Iterable[Path]) -> Iterator[Sample]:
+    captioned: dict[Path, Path] = {}
+    for path in paths:
         name = path.relative_to(folder)
-        if path.suffix.lower() not in SUFFIXES or any(part.startswith(".") for part in name.parts):
-            continue
-        inside(folder, str(name))  # A link may lead out of it.
-        parts = name.parts[:-1]
-        split = SPLITS.get(parts[0].lower()) if parts else None
-        if split:
-            parts = parts[1:]
-        label = "/".join(part for part in parts if part != "images") or None
-        yield Sample(name.as_posix(), File(path), label, _beside(folder, path), split)
+        split, parts = folder_split(name)
+        label = "/".join(part for part in parts if part != "images")
+        text = _beside(folder, path)
+        if text is not None and captioned.setdefault(text, path).parent != path.parent:
+            raise ValueError(
+                f"{printable(text)} may be of {printable(captioned[text])} or of {printable(path)}: lay it beside one"
+            )
+        captions = () if text is None else tuple(line.strip() for line in _text_of(text).split("\n") if line.strip())
+        yield Sample(printable(name.as_posix()), File(path), Label(label) if label else None, captions, split)
 
 
-def _beside(folder: Path, path: Path) -> tuple[str, ...]:
+def _beside(folder: Path, path: Path) -> Path | None:
+    """Return the file of a picture's captions; None where there is none."""
     for text in (path.with_suffix(".txt"), *(folder / place / f"{path.stem}.txt" for place in TEXTS)):
         if text.is_file():
-            return tuple(line.strip() for line in _text_of(text).split("\n") if line.strip())
-    return ()
+            return inside(folder, text.relative_to(folder))
+    return None
 
 
 def _text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not text in UTF-8 ({error}); save it as such") from None
+        raise ValueError(f"{printable(path)} is not text in UTF-8 ({error}); save it as such") from None
 
 
 def _array_of(path: Path) -> np.ndarray:
-    """A mapped array of one dimension or more."""
+    """Return a mapped array of one dimension or more."""
     try:
-        found: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise ValueError(f"{path} can't be read as an array ({error}): damaged, cut short, or of objects") from None
-    if not found.ndim:
-        raise ValueError(f"{path} holds a single number; it must have a row for each picture")
-    return found
+        raise ValueError(
+            f"{printable(path)} can't be read as an array ({error}): damaged, cut short, or of objects"
+        ) from None
+    if not array.ndim:
+        raise ValueError(f"{printable(path)} holds a single number; it must have a row for each picture")
+    return array

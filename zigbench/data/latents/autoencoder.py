@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from zigbench.data.split import content_hash
+from zigbench.spec.files import sha256
 
 PIECE = 16
 """Pictures that are decoded at once."""
@@ -83,13 +84,13 @@ class Autoencoder:
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
-        """Posterior of pictures in [-1, 1], (B, 3, H, W) → (B, 2, C, h, w): mean and log-variance, on the CPU."""
-        found = self.model.encode(pictures.to(self.model.device)).latent_dist
-        return torch.stack((found.mean, found.logvar), dim=1).float().cpu()
+        """Return mean and log-variance of pictures in [-1, 1], (B, 3, H, W) → (B, 2, C, h, w), on the CPU."""
+        posterior = self.model.encode(pictures.to(self.model.device)).latent_dist
+        return torch.stack((posterior.mean, posterior.logvar), dim=1).float().cpu()
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
-        """Pictures of unscaled latents, (B, C, h, w) → (B, 3, H, W), on the device of ``z``."""
+        """Decode unscaled latents to pictures, (B, C, h, w) → (B, 3, H, W), on the device of ``z``."""
         pieces = [self.model.decode(piece.to(self.model.device)).sample for piece in z.float().split(PIECE)]
         return torch.cat(pieces).to(z.device)
 
@@ -100,7 +101,7 @@ class TextEncoder:
 
     Attributes:
         tokens, width: shape of an embedding.
-        sha256: of the weights.
+        sha256: of the weights and of the tokenizer's vocabulary.
         pooled: whether an embedding is the one pooled token in place of all.
     """
 
@@ -123,39 +124,40 @@ class TextEncoder:
         tokenizer = _load("transformers", "CLIPTokenizer", source)
         config = model.config
         tokens = 1 if pooled else int(config.max_position_embeddings)
-        where = device or _device()
-        return cls(model.to(where), tokenizer, source, weights_hash(model), tokens, int(config.hidden_size), pooled)
+        model = model.to(device or _device())
+        digest = sha256(weights_hash(model), repr(sorted(tokenizer.get_vocab().items())))
+        return cls(model, tokenizer, source, digest, tokens, int(config.hidden_size), pooled)
 
     @torch.no_grad()
     def encode(self, captions: Sequence[str]) -> Tensor:
-        """Last hidden states of captions, padded and cut to the model's length, float32 (B, tokens, width), on the CPU.
+        """Return the last hidden states of captions, float32 (B, tokens, width), on the CPU.
 
+        Captions are padded and cut to the model's length.
         The pooled embedding, where wanted, is the hidden state at the end of the text, (B, 1, width).
         """
         length = int(self.model.config.max_position_embeddings)
         tokens = self.tokenizer(
             list(captions), padding="max_length", truncation=True, max_length=length, return_tensors="pt"
         )
-        found = self.model(input_ids=tokens["input_ids"].to(self.model.device))
-        chosen = found.pooler_output[:, None] if self.pooled else found.last_hidden_state
-        result: Tensor = chosen.float().cpu()
-        return result
+        output = self.model(input_ids=tokens["input_ids"].to(self.model.device))
+        embedding: Tensor = output.pooler_output[:, None] if self.pooled else output.last_hidden_state
+        return embedding.float().cpu()
 
 
 def weights_hash(model: nn.Module) -> str:
-    """SHA-256 over the shapes and values of a model's weights, in the order of their names."""
+    """Return the SHA-256 over the shapes and values of a model's weights, in the order of their names."""
     state = model.state_dict()
     return content_hash(*(state[name].cpu() for name in sorted(state)))
 
 
 def _load(package: str, name: str, source: str, **options: Any) -> Any:
     try:
-        found = getattr(importlib.import_module(package), name)
+        loader = getattr(importlib.import_module(package), name)
     except ImportError as error:
         raise MissingModelError(f"{name} needs {package} ({error}): pip install 'zigbench[latents]'") from None
     try:
         with _quiet(package):
-            model = found.from_pretrained(source, local_files_only=True, **options)
+            model = loader.from_pretrained(source, local_files_only=True, **options)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
         raise MissingModelError(
@@ -167,7 +169,7 @@ def _load(package: str, name: str, source: str, **options: Any) -> Any:
 
 @contextmanager
 def _quiet(package: str) -> Iterator[None]:
-    """Without the library's own log, warnings and bars: what a reader must know is in the error that is raised."""
+    """Silence the library's own log, warnings and bars: what a reader must know is in the error that is raised."""
     log = importlib.import_module(f"{package}.utils.logging")
     level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity(log.CRITICAL)

@@ -5,35 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 
-from zigbench.data.config import how_to_prepare
-from zigbench.data.latents.originals import Originals, originals_of
+from zigbench.data.config import PreparedConfig
+from zigbench.data.latents.autoencoder import Autoencoder
+from zigbench.data.latents.index import read_index, scale_fault
+from zigbench.data.latents.originals import Originals, open_originals
 from zigbench.data.latents.split import LatentSplit
-from zigbench.data.shards import DamagedDataError, read_index, strange
+from zigbench.data.shards import DamagedDataError, ShardStore
 from zigbench.data.split import Split, choose
-from zigbench.spec import Geometry
-
-if TYPE_CHECKING:
-    from zigbench.data.latents.autoencoder import Autoencoder
-
-SCALE = 0.18215
-"""Of the autoencoder that the published networks were trained with."""
 
 AUTOENCODER = "ZIGBENCH_VAE"
 """Environment variable that names the autoencoder's folder, where it has moved since the latents were made."""
-
-
-class Prepared(Protocol):
-    """A config of prepared latents: a recipe's, or of a folder of one's own."""
-
-    @property
-    def folder(self) -> Path: ...
-
-    def geometry(self, patch: int) -> Geometry: ...
 
 
 class Latents:
@@ -48,24 +32,25 @@ class Latents:
             latents of another autoencoder.
     """
 
-    def __init__(self, config: Prepared) -> None:
+    def __init__(self, config: PreparedConfig) -> None:
         self.config = config
         self.folder = config.folder
-        self.index = read_index(self.folder, how_to_prepare(config))
+        self.index = read_index(self.folder, config.how_to_prepare())
         faults = list(self._faults())
         if faults:
             raise DamagedDataError(f"{self.folder}: {'; '.join(faults)}")
         geometry = config.geometry(1)
+        store = ShardStore(self.folder)
         self.splits: dict[str, Split] = {
             name: LatentSplit(
-                self.folder,
+                store,
                 shards,
                 name=str(self.index["name"]),
                 scale=self.index["scale"],
                 shift=self.index["shift"],
                 labelled=geometry.classes is not None,
                 text=geometry.context is not None,
-                posterior=getattr(config, "posterior", False),
+                posterior=config.draws_posterior,
                 frames=geometry.frames if "shortest" in self.index else None,
             )
             for name, shards in self.index["splits"].items()
@@ -73,7 +58,7 @@ class Latents:
         self._refuse_strange_values()
 
     def split(self, split: str) -> Split:
-        """``train`` or ``held-out``.
+        """Return the split ``train`` or ``held-out``.
 
         Raises:
             ValueError: any other name.
@@ -81,17 +66,17 @@ class Latents:
         return choose(self.splits, split)
 
     def originals(self, split: str) -> Originals:
-        """The pictures that the latents of ``split`` were made of.
+        """Return the pictures that the latents of ``split`` were made of.
 
         Raises:
             MissingDataError: they are not to be found; says what to do.
             ValueError: there is no such split.
         """
         choose(self.splits, split)
-        return originals_of(self.folder, self.index, split, self.config.geometry(1).frames)
+        return open_originals(self.folder, self.index, split, self.config.geometry(1).frames)
 
     def _faults(self) -> Iterator[str]:
-        """How what lies there differs from what the config asks for, in words."""
+        """Yield every difference between what lies there and what the config asks for."""
         index, geometry = self.index, self.config.geometry(1)
         shape = list(geometry.sample_shape)
         held = index["shape"]
@@ -103,7 +88,7 @@ class Latents:
             held = [*([geometry.frames] if geometry.frames else []), *held]
         if held != shape:
             yield f"the latents are {held}, the config asks for {shape}"
-        scale = getattr(self.config, "scale", SCALE)
+        scale = self.config.expected_scale
         if abs(index["scale"] - scale) > 1e-6:
             yield (
                 f"the latents are of another autoencoder: they were recorded with the scale {index['scale']:g}, "
@@ -114,42 +99,40 @@ class Latents:
         if geometry.context is not None and index["text"] != list(geometry.context):
             have = f"embeddings of {index['text'][0]}×{index['text'][1]}" if index["text"] else "no captions"
             yield f"it has {have}, the config asks for {geometry.context[0]}×{geometry.context[1]}"
-        for split, count in getattr(self.config, "counts", {}).items():
-            found = sum(shard["count"] for shard in index["splits"].get(split, ()))
+        for split, count in self.config.counts.items():
+            held_count = sum(shard["count"] for shard in index["splits"].get(split, ()))
             unreadable = sum(len(shard["unreadable"]) for shard in index["splits"].get(split, ()))
-            if found + unreadable != count:
-                yield f"the split {split!r} holds {found:,} samples of {count:,}"
+            if held_count + unreadable != count:
+                yield f"the split {split!r} holds {held_count:,} samples of {count:,}"
 
     def _refuse_strange_values(self) -> None:
         """Compare a few latents with the statistics that were recorded, and those with unit scale."""
         split = self.splits["train"]
         x = split.batch(range(0, len(split), max(1, len(split) // 64))).x
         deviation = self.index["deviation"]
-        if fault := strange(deviation, self.index["scale"]):
+        if fault := scale_fault(deviation, self.index["scale"]):
             raise DamagedDataError(f"{self.folder}: {fault}")
-        found = x.std().item() if x.isfinite().all() else float("nan")
-        if not 0.5 < found / deviation < 2:
+        here = x.std().item() if x.isfinite().all() else float("nan")
+        if not 0.5 < here / deviation < 2:
             raise DamagedDataError(
-                f"{self.folder}: some latents deviate by {found:.3g} where {deviation:.3g} was recorded: "
+                f"{self.folder}: some latents deviate by {here:.3g} where {deviation:.3g} was recorded: "
                 "the shards are not those that the index describes"
             )
 
     @cached_property
     def _autoencoder(self) -> Autoencoder:
-        from zigbench.data.latents.autoencoder import Autoencoder
-
-        told = self.index["autoencoder"]
-        loaded = Autoencoder.load(os.environ.get(AUTOENCODER) or told["source"])
-        if told["sha256"] is not None and loaded.sha256 != told["sha256"]:
+        stated = self.index["autoencoder"]
+        loaded = Autoencoder.load(os.environ.get(AUTOENCODER) or stated["source"])
+        if stated["sha256"] is not None and loaded.sha256 != stated["sha256"]:
             raise DamagedDataError(
-                f"{self.folder} was encoded by an autoencoder with weights {told['sha256'][:12]}…; "
+                f"{self.folder} was encoded by an autoencoder with weights {stated['sha256'][:12]}…; "
                 f"{loaded.source} has {loaded.sha256[:12]}…: name the right one in ${AUTOENCODER}"
             )
         return loaded
 
     @property
     def decoder(self) -> str:
-        """What :meth:`decode` decodes with, in words.
+        """The autoencoder that :meth:`decode` uses, in words.
 
         Raises:
             ValueError: the autoencoder is not here or is another one; says where it is looked for.
@@ -157,7 +140,7 @@ class Latents:
         return f"AutoencoderKL {self._autoencoder.sha256[:16]}, scale {self.index['scale']:g}"
 
     def decode(self, x: Tensor) -> Tensor:
-        """Pictures of scaled latents, (B, C, H, W) → (B, 3, 8H, 8W) in about [-1, 1], on the device of ``x``.
+        """Decode scaled latents to pictures, (B, C, H, W) → (B, 3, 8H, 8W) in about [-1, 1], on the device of ``x``.
 
         Clips, (B, T, C, H, W), come as clips.
         """

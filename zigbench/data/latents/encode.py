@@ -1,10 +1,10 @@
-"""One shard of samples to arrays: pictures through the autoencoder, captions through the text encoder."""
+"""One shard of samples to arrays: pictures and clips through the autoencoder, captions through the text encoder."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,23 @@ import torch
 
 from zigbench.data.formats.pictures import Filter, UnreadablePictureError, read_picture
 from zigbench.data.formats.samples import Content, Sample, digest_of
+from zigbench.data.formats.video import read_clip
 from zigbench.data.latents.autoencoder import Autoencoder, TextEncoder
-from zigbench.data.shards import write_shard
+from zigbench.data.pixels import from_uint8
+from zigbench.data.shards import ShardStore
 from zigbench.spec.files import sha256
 
 CERTAIN = -30.0
-"""Log-variance of a latent that was taken as it is: the smallest that the autoencoder itself gives."""
+"""Log-variance of a latent that came with its sample: the smallest that the autoencoder itself gives."""
 
 TRIED = 8
 """Samples of each shard whose round trip is measured."""
 
+CLIPS = 16
+"""Clips in a shard: some thousand frames."""
+
 ShardFacts = dict[str, Any]
-"""What is known of a shard: its name, counts, sums, faults, and its files' sizes and hashes."""
+"""Facts of a shard: its name, counts, sums, faults, and its files' sizes and hashes."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class EncodingSpec:
         latents: the part of a sample that is its latent; None to encode its picture.
         scaled: whether those latents were scaled already.
         text: folder or cached name of the text encoder; None without captions, or where they come encoded.
-        text_sha256: of its weights.
+        text_sha256: of its weights and its tokenizer.
         pooled: whether captions become their one pooled embedding.
         filter: of the pictures' resizing.
         flips: whether a second view, flipped left to right, is kept.
@@ -66,22 +71,27 @@ class EncodingSpec:
     fewest: int | None = None
 
     def identity(self) -> tuple[Any, ...]:
-        """What the arrays depend on."""
+        """Return everything here that the arrays depend on."""
         return (
             self.resolution, self.scale, self.shift, self.autoencoder_sha256, self.latents, self.scaled,
             self.text_sha256, self.pooled, self.filter, self.flips, self.fewest,
         )  # fmt: skip
 
     def content(self, sample: Sample) -> Content:
-        """What a sample's latent is made of.
+        """Return the content that a sample's latent is made of.
 
         Raises:
             UnreadablePictureError: the sample has no such part.
         """
-        found = sample.picture if self.latents is None else sample.features.get(self.latents)
-        if found is None:
+        content = sample.picture if self.latents is None else sample.features.get(self.latents)
+        if content is None:
             raise UnreadablePictureError(f"{sample.name}: it has no {self.latents or 'picture'}")
-        return found
+        return content
+
+    def sources(self, sample: Sample) -> list[Content]:
+        """Return every content that a sample's arrays depend on."""
+        parts = [sample.picture, sample.features.get(self.latents or ""), sample.features.get("captions")]
+        return [part for part in parts if part is not None]
 
 
 @dataclass(frozen=True)
@@ -98,128 +108,126 @@ class EncodingTask:
     samples: tuple[Sample, ...]
     labels: tuple[int, ...] | None
 
-    def key(self, order: str) -> str:
-        """Hash of what the shard depends on: how it is made, its samples and their labels and captions."""
-        told = [(sample.name, sample.captions) for sample in self.samples]
-        return sha256(repr((order, told, self.labels)))
+    def key(self, how: str, spec: EncodingSpec) -> str:
+        """Return the hash of all that the shard depends on; reads the contents of its samples.
+
+        Args:
+            how: hash of how all shards are made.
+            spec: how samples are encoded.
+        """
+        parts = [
+            (sample.name, sample.captions, [_digest(content) for content in spec.sources(sample)])
+            for sample in self.samples
+        ]
+        return sha256(repr((how, parts, self.labels)))
 
 
-@dataclass(frozen=True)
+@dataclass
 class EncodedShard:
-    """What became of a shard's samples.
+    """The samples of a shard that could be read, encoded.
 
     Attributes:
-        moments: (n, views, 2, …); of clips a row a frame, one clip after the other.
-        digests: SHA-256 of each kept sample's picture.
-        kept: which samples they are of.
+        moments: (n, views, 2, …) or, of clips, a row a frame and an entry a clip.
+        digests: SHA-256 of each sample's picture, zeros where there is none.
+        rows: of the samples within the shard.
         unreadable: what could not be read, a message each.
-        error: mean square of the round trip; None where nothing was encoded here.
-        lengths: frames of each kept clip; None for pictures.
+        errors: mean squares of round trips; none where nothing was encoded here.
     """
 
-    moments: np.ndarray
-    digests: list[bytes]
-    kept: list[int]
-    unreadable: list[str]
-    error: float | None = None
-    lengths: list[int] | None = None
+    moments: list[np.ndarray] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
 
 
 class Encoder:
     """Makes shards; the models are loaded when the first shard needs them.
 
     Args:
-        order: how.
+        spec: how samples are encoded.
         text: tokens and width of captions' embeddings; None without captions.
-        key: what all shards depend on.
+        how: hash of how all shards are made.
         out: where they go.
         rank, world: which of how many processes this is; each takes a GPU of its own where there are several.
     """
 
     def __init__(
-        self, order: EncodingSpec, text: tuple[int, int] | None, key: str, out: Path, *, rank: int = 0, world: int = 1
+        self, spec: EncodingSpec, text: tuple[int, int] | None, how: str, out: Path, *, rank: int = 0, world: int = 1
     ) -> None:
-        self.order = order
+        self.spec = spec
         self.text = text
-        self.key = key
-        self.out = out
+        self.how = how
+        self.store = ShardStore(out)
         self.device = f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
         if world > 1:
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
 
     @cached_property
     def autoencoder(self) -> Autoencoder:
-        return Autoencoder.load(self.order.autoencoder, self.device)
+        return Autoencoder.load(self.spec.autoencoder, self.device)
 
     @cached_property
     def text_encoder(self) -> TextEncoder:
-        assert self.order.text is not None
-        return TextEncoder.load(self.order.text, pooled=self.order.pooled, device=self.device)
+        assert self.spec.text is not None
+        return TextEncoder.load(self.spec.text, pooled=self.spec.pooled, device=self.device)
 
-    def __call__(self, job: EncodingTask) -> ShardFacts:
-        """Make one shard, and return what is known of it.
+    def __call__(self, task: EncodingTask) -> ShardFacts:
+        """Make one shard and return its facts.
 
         Raises:
             ValueError: no sample of it can be read, or arrays are of the wrong shape.
         """
-        found = self._encoded(job.samples)
-        kept = found.kept
-        if not kept:
-            raise ValueError(f"no sample of the shard {job.name} can be read: {'; '.join(found.unreadable[:3])}")
+        # Before anything is encoded: of contents that change meanwhile the next preparation finds another hash.
+        key = task.key(self.how, self.spec)
+        encoded = self._pictures(task.samples) if self.spec.fewest is None else self._clips(task.samples)
+        if not encoded.rows:
+            raise ValueError(f"no sample of the shard {task.name} can be read: {'; '.join(encoded.unreadable[:3])}")
+        samples = [task.samples[row] for row in encoded.rows]
+        moments = np.concatenate(encoded.moments)
         arrays = {
-            "moments": found.moments.astype(np.float16),
-            "names": np.array([job.samples[row].name.encode() for row in kept]),
-            "digests": np.frombuffer(b"".join(found.digests), np.uint8).reshape(-1, 32),
+            "moments": moments.astype(np.float16),
+            "names": np.array([sample.name.encode() for sample in samples]),
+            "digests": np.frombuffer(b"".join(encoded.digests), np.uint8).reshape(-1, 32),
         }
         if not np.isfinite(arrays["moments"]).all():
-            raise ValueError(f"the shard {job.name} has latents that are not finite in half precision")
-        if found.lengths is not None:
-            arrays["frames"] = np.cumsum([0, *found.lengths]).astype(np.int64)
-        if job.labels is not None:
-            arrays["labels"] = np.array([job.labels[row] for row in kept], dtype=np.int64)
+            raise ValueError(f"the shard {task.name} has latents that are not finite in half precision")
+        if task.labels is not None:
+            arrays["labels"] = np.array([task.labels[row] for row in encoded.rows], dtype=np.int64)
         if self.text is not None:
-            arrays["texts"], arrays["first"] = self._texts([job.samples[row] for row in kept], self.text)
-        scaled = (found.moments[:, 0, 0].astype(np.float64) - self.order.shift) * self.order.scale
+            arrays["texts"], arrays["first"] = self._texts(samples, self.text)
+        scaled = (moments[:, 0, 0].astype(np.float64) - self.spec.shift) * self.spec.scale
         facts = {
-            "key": job.key(self.key),
-            "name": job.name,
-            "count": len(kept),
-            "shape": list(found.moments.shape[3:]),
+            "key": key,
+            "name": task.name,
+            "count": len(samples),
+            "shape": list(moments.shape[3:]),
             "values": scaled.size,
             "sum": float(scaled.sum()),
             "squares": float((scaled**2).sum()),
-            "roundtrip": found.error,
-            "unreadable": found.unreadable,
+            "roundtrip": float(np.mean(encoded.errors)) if encoded.errors else None,
+            "unreadable": encoded.unreadable,
         }
-        if found.lengths is not None:
-            facts["shortest"] = min(found.lengths)
-        return write_shard(self.out, job.name, arrays, facts)
-
-    def _encoded(self, samples: Sequence[Sample]) -> EncodedShard:
-        """Moments (n, views, 2, …) of the samples that can be read."""
-        read: list[np.ndarray] = []
-        digests: list[bytes] = []
-        kept, unreadable = [], []
-        for row, sample in enumerate(samples):
-            try:
-                array, digest = self._read(sample)
-                read.append(array)
-                digests.append(digest)
-                kept.append(row)
-            except (UnreadablePictureError, OSError) as error:
-                unreadable.append(str(error) if sample.name in str(error) else f"{sample.name}: {error}")
-        if not read or self.order.latents is not None:
-            return EncodedShard(np.stack(read) if read else np.empty(0), digests, kept, unreadable)
-        moments, square = self.moments(np.stack(read))
-        return EncodedShard(moments, digests, kept, unreadable, square)
+        if self.spec.fewest is not None:
+            lengths = [len(clip) for clip in encoded.moments]
+            arrays["frames"] = np.cumsum([0, *lengths]).astype(np.int64)
+            facts["shortest"] = min(lengths)
+        return self.store.write(task.name, arrays, facts)
 
     def moments(self, pixels: np.ndarray) -> tuple[np.ndarray, float]:
-        """Moments (n, views, 2, …) of pixels uint8 (n, 3, H, W), and the mean square of some round trips."""
+        """Encode pixels, and measure some round trips.
+
+        Args:
+            pixels: uint8 (n, 3, H, W).
+
+        Returns:
+            Moments (n, views, 2, …), and the mean square of the round trips' errors.
+        """
         moments, errors = [], []
-        for start in range(0, len(pixels), self.order.batch):
-            pictures = torch.from_numpy(pixels[start : start + self.order.batch]).float() / 127.5 - 1
+        for start in range(0, len(pixels), self.spec.batch):
+            pictures = from_uint8(torch.from_numpy(pixels[start : start + self.spec.batch]))
             views = [self.autoencoder.encode(pictures)]
-            if self.order.flips:
+            if self.spec.flips:
                 views.append(self.autoencoder.encode(pictures.flip(-1)))
             moments.append(torch.stack(views, dim=1).numpy())
             if start < TRIED:
@@ -227,32 +235,76 @@ class Encoder:
                 errors.append((back - pictures[: len(back)]).square().mean().item())
         return np.concatenate(moments), float(np.mean(errors))
 
-    def _read(self, sample: Sample) -> tuple[np.ndarray, bytes]:
-        """Pixels uint8 (3, H, W), or moments (1, 2, …) of a sample that comes with its latent; its picture's SHA-256.
+    def _pictures(self, samples: Sequence[Sample]) -> EncodedShard:
+        """Encode pictures all together; those that come with latents are taken as they are."""
+        encoded = EncodedShard()
+        read: list[np.ndarray] = []
+        for row, sample in enumerate(samples):
+            try:
+                array, digest = self._read(sample)
+            except (UnreadablePictureError, OSError) as error:
+                encoded.unreadable.append(_message(sample, error))
+                continue
+            read.append(array)
+            encoded.digests.append(digest)
+            encoded.rows.append(row)
+        if read and self.spec.latents is None:
+            moments, square = self.moments(np.stack(read))
+            encoded.moments.append(moments)
+            encoded.errors.append(square)
+        elif read:
+            encoded.moments.append(np.stack(read))
+        return encoded
 
-        The latter is all zeros for a latent that comes without a picture.
+    def _clips(self, samples: Sequence[Sample]) -> EncodedShard:
+        """Encode every frame of clips; one that is unreadable, too short or of varying rate is named and left out."""
+        spec = self.spec
+        assert spec.fewest is not None
+        encoded = EncodedShard()
+        for row, sample in enumerate(samples):
+            try:
+                content = spec.content(sample)
+                pixels = read_clip(
+                    content, spec.resolution, 3, fewest=spec.fewest, name=sample.name, filter=spec.filter
+                )
+                digest = bytes.fromhex(digest_of(content.read()))
+            except (UnreadablePictureError, OSError) as error:
+                encoded.unreadable.append(_message(sample, error))
+                continue
+            moments, square = self.moments(pixels)
+            encoded.moments.append(moments.astype(np.float16))
+            encoded.errors.append(square)
+            encoded.digests.append(digest)
+            encoded.rows.append(row)
+        return encoded
+
+    def _read(self, sample: Sample) -> tuple[np.ndarray, bytes]:
+        """Read one picture, or a latent that comes with its sample.
+
+        Returns:
+            Pixels uint8 (3, H, W), or moments (1, 2, …); the SHA-256 of the picture, zeros where there is none.
         """
-        content = self.order.content(sample).read()
-        if self.order.latents is None:
-            pixels = read_picture(content, self.order.resolution, 3, name=sample.name, filter=self.order.filter)
+        content = self.spec.content(sample).read()
+        if self.spec.latents is None:
+            pixels = read_picture(content, self.spec.resolution, 3, name=sample.name, filter=self.spec.filter)
             return pixels, bytes.fromhex(digest_of(content))
         if not isinstance(content, np.ndarray) or content.dtype.kind != "f" or content.ndim not in (3, 4):
             raise UnreadablePictureError(
                 f"{sample.name}: its latent is no floating-point array (C, H, W) or (T, C, H, W)"
             )
         mean = content.astype(np.float32)
-        if self.order.scaled:
-            mean = mean / self.order.scale + self.order.shift
+        if self.spec.scaled:
+            mean = mean / self.spec.scale + self.spec.shift
         digest = bytes(32) if sample.picture is None else bytes.fromhex(digest_of(sample.picture.read()))
         return np.stack((mean, np.full_like(mean, CERTAIN)))[None], digest
 
     def _texts(self, samples: Sequence[Sample], shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Embeddings of all captions, float16 (m, tokens, width), and each sample's first, int64 (n + 1,)."""
+        """Return all captions' embeddings, float16 (m, tokens, width), and each sample's first, int64 (n + 1,)."""
         parts = []
         for sample in samples:
             if "captions" in sample.features:
-                found = np.asarray(sample.features["captions"].read(), dtype=np.float32)
-                parts.append(found[None] if found.ndim == 2 else found)
+                array = np.asarray(sample.features["captions"].read(), dtype=np.float32)
+                parts.append(array[None] if array.ndim == 2 else array)
             else:
                 parts.append(self.text_encoder.encode(sample.captions).numpy())
             if parts[-1].shape[1:] != shape or not len(parts[-1]):
@@ -261,3 +313,15 @@ class Encoder:
                 )
         first = np.cumsum([0, *map(len, parts)]).astype(np.int64)
         return np.concatenate(parts).astype(np.float16), first
+
+
+def _message(sample: Sample, error: Exception) -> str:
+    return str(error) if sample.name in str(error) else f"{sample.name}: {error}"
+
+
+def _digest(content: Content) -> str:
+    """Return the SHA-256 of a content; "" for one that can't be read, which is named when it is to be encoded."""
+    try:
+        return digest_of(content.read())
+    except (OSError, ValueError):
+        return ""

@@ -18,18 +18,15 @@ import numpy as np
 from PIL import Image
 
 from zigbench.data.formats.pictures import from_array
-from zigbench.data.formats.samples import Content, MissingDataError, Sample, digest_of
+from zigbench.data.formats.samples import NAMED, Content, MissingDataError, Sample, digest_of
 from zigbench.spec.files import sha256, write_atomically
 
 SAMPLED = 256
 """Pictures whose content is compared."""
 
-NAMED = 5
-"""Faults that an error names."""
-
 
 def compare(path: Path, samples: Sequence[Sample], content: Callable[[Sample], Content], where: Path) -> dict[str, Any]:
-    """What is there now, which is what the manifest says, where there is one.
+    """Return the facts of the samples, which are those of the manifest where there is one.
 
     Args:
         path: of the manifest.
@@ -41,14 +38,16 @@ def compare(path: Path, samples: Sequence[Sample], content: Callable[[Sample], C
         MissingDataError: pictures are others than those the manifest was written of; names some.
         ValueError: the manifest is damaged.
     """
-    here = {sample.name: _facts(content(sample)) for sample in chosen(samples)}
-    found = {"count": len(samples), "sample": here}
+    here = {sample.name: _facts(content(sample)) for sample in sampled(samples)}
+    facts = {"count": len(samples), "sample": here}
     if not path.exists():
-        return found
+        return facts
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        known: dict[str, Any] = told["sample"]
-        faults = [f"there were {told['count']:,} and are {len(samples):,}"] * (told["count"] != len(samples))
+        stated = json.loads(path.read_text(encoding="utf-8"))
+        known: dict[str, Any] = stated["sample"]
+        faults = []
+        if stated["count"] != len(samples):
+            faults.append(f"there were {stated['count']:,} and are {len(samples):,}")
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} can't be read ({error!r}); delete it, and the next preparation writes it") from None
     faults += [f"{name} is missing" for name in known if name not in here]
@@ -59,23 +58,23 @@ def compare(path: Path, samples: Sequence[Sample], content: Callable[[Sample], C
             f"{where} does not hold the pictures that {path} was written of: {some}. If these are the right ones, "
             "delete that file"
         )
-    return found
+    return facts
 
 
-def write(path: Path, found: dict[str, Any]) -> None:
-    """Keep what :func:`compare` gave."""
+def write(path: Path, facts: dict[str, Any]) -> None:
+    """Write what :func:`compare` returned, where there is no manifest yet."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, (json.dumps(found, indent=1) + "\n").encode())
+        write_atomically(path, (json.dumps(facts, indent=1) + "\n").encode())
 
 
-def chosen(samples: Sequence[Sample]) -> list[Sample]:
-    """Those with the smallest SHA-256 of their names: the same ones wherever the names are the same."""
+def sampled(samples: Sequence[Sample]) -> list[Sample]:
+    """Return those with the smallest SHA-256 of their names: the same ones wherever the names are the same."""
     return sorted(samples, key=lambda sample: sha256(sample.name))[:SAMPLED]
 
 
 def wrong_sizes(samples: Sequence[Sample], least: int, square: bool) -> list[str]:
-    """Which of the sampled pictures are not of the sizes that the set's have, a message each.
+    """Name the sampled pictures that are smaller than the set's or not square, a message each.
 
     Reads the headers alone; what can't be read is counted when it is encoded.
 
@@ -85,7 +84,7 @@ def wrong_sizes(samples: Sequence[Sample], least: int, square: bool) -> list[str
         square: whether the set's pictures are square.
     """
     faults = []
-    for sample in chosen(samples):
+    for sample in sampled(samples):
         size = None if sample.picture is None else _size(sample.picture)
         if size is not None and (min(size) < least or (square and size[0] != size[1])):
             faults.append(f"{sample.name} is {size[0]}×{size[1]}")
@@ -93,7 +92,7 @@ def wrong_sizes(samples: Sequence[Sample], least: int, square: bool) -> list[str
 
 
 def _size(picture: Content) -> tuple[int, int] | None:
-    """Width and height; None where the picture can't be read."""
+    """Return width and height; None where the picture can't be read."""
     try:
         content = picture.read()
         opened = from_array(content) if isinstance(content, np.ndarray) else Image.open(io.BytesIO(content))
@@ -104,7 +103,7 @@ def _size(picture: Content) -> tuple[int, int] | None:
 
 def _facts(content: Content) -> dict[str, Any]:
     try:
-        found = content.read()
+        read = content.read()
     except OSError:
         return {"bytes": 0, "sha256": ""}
-    return {"bytes": len(found) if isinstance(found, bytes) else found.nbytes, "sha256": digest_of(found)}
+    return {"bytes": len(read) if isinstance(read, bytes) else read.nbytes, "sha256": digest_of(read)}

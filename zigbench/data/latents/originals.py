@@ -22,7 +22,7 @@ from zigbench.data.formats.pictures import Filter, read_picture
 from zigbench.data.formats.samples import Content, MissingDataError, digest_of
 from zigbench.data.formats.video import list_clips, read_clip
 from zigbench.data.random import clip_starts
-from zigbench.data.shards import DamagedDataError
+from zigbench.data.shards import DamagedDataError, ShardStore
 from zigbench.spec.files import sha256
 
 FOLDER = "ZIGBENCH_PICTURES"
@@ -42,7 +42,7 @@ class Originals:
 
     Attributes:
         content_hash: SHA-256 over the pictures' own and how they were resized.
-        treatment: how they were made what they are, in words.
+        treatment: how they were cropped and resized, in words.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Originals:
         return len(self.contents)
 
     def images(self, start: int, stop: int) -> Tensor:
-        """Pictures ``start`` to ``stop`` (exclusive), uint8 (n, 3, H, W).
+        """Return pictures ``start`` to ``stop`` (exclusive), uint8 (n, 3, H, W).
 
         Raises:
             DamagedDataError: one is not the picture that was encoded.
@@ -74,7 +74,7 @@ class Originals:
         return read_picture(content, self.resolution, 3, name=str(self.contents[row]), filter=self.filter)
 
     def _whole(self, row: int) -> tuple[Content, bytes | np.ndarray]:
-        """Where a picture lies, and what lies there, which is what was encoded."""
+        """Return a picture's place and its content, which is the content that was encoded."""
         content = self.contents[row].read()
         if digest_of(content) != self.digests[row].tobytes().hex():
             raise DamagedDataError(f"{self.contents[row]} is not the picture of {self.name} that was encoded")
@@ -119,8 +119,8 @@ class OriginalClips(Originals):
         return clip[first : first + self.frames]
 
 
-def originals_of(folder: Path, index: Mapping[str, Any], split: str, frames: int | None = None) -> Originals:
-    """The pictures that a split of prepared latents was made of; of clips the stretches that all runs see.
+def open_originals(folder: Path, index: Mapping[str, Any], split: str, frames: int | None = None) -> Originals:
+    """Return the pictures that a split of prepared latents was made of; of clips the stretches that all runs see.
 
     Args:
         folder: of the latents.
@@ -129,26 +129,24 @@ def originals_of(folder: Path, index: Mapping[str, Any], split: str, frames: int
         frames: of a stretch, where the latents are of clips.
 
     Raises:
-        MissingDataError: the pictures are not to be found, or were never there; says what to do.
+        MissingDataError: the pictures are not there, or never were; says what to do.
     """
     otherwise = f"or compare with the decoded latents: evaluation.reference={split}-decoded"
-    shards = index["splits"][split]
+    shards, store = index["splits"][split], ShardStore(folder)
     if not index.get("pictures") or len(index["shape"]) != 3:
         raise MissingDataError(f"{folder} does not say which pictures it was made of; prepare it again, {otherwise}")
     where = Path(os.environ.get(FOLDER) or index["pictures"])
     names, digests = (
-        np.concatenate([np.load(folder / f"{shard['name']}.{part}.npy", allow_pickle=False) for shard in shards])
-        for part in ("names", "digests")
+        np.concatenate([store.load(shard["name"], part) for shard in shards]) for part in ("names", "digests")
     )
     clips = "shortest" in index
-    lying = (list_clips if clips else list_samples)(where) if where.is_dir() else []
-    pictures = {sample.name: sample.picture for sample in lying}
-    found = [pictures.get(name.decode()) for name in names.tolist()]
-    contents = [content for content in found if content is not None]
-    if len(contents) < len(found):
+    samples = (list_clips if clips else list_samples)(where) if where.is_dir() else []
+    pictures = {sample.name: sample.picture for sample in samples}
+    contents = [content for name in names.tolist() if (content := pictures.get(name.decode())) is not None]
+    if len(contents) < len(names):
         raise MissingDataError(
-            f"{len(found) - len(contents)} of the {len(found)} pictures that {folder} was made of are not in {where}, "
+            f"{len(names) - len(contents)} of the {len(names)} pictures that {folder} was made of are not in {where}, "
             f"with which samples are compared; name their folder in ${FOLDER}, {otherwise}"
         )
-    told = (str(index["name"]), contents, digests, index["resolution"], index["filter"])
-    return Originals(*told) if not clips or frames is None else OriginalClips(*told, frames)
+    facts = (str(index["name"]), contents, digests, index["resolution"], index["filter"])
+    return Originals(*facts) if not clips or frames is None else OriginalClips(*facts, frames)

@@ -1,4 +1,4 @@
-"""Pictures and captions to latents and embeddings on disk, shard by shard; what is done is not done again."""
+"""Pictures and captions to latents and embeddings on disk, shard by shard; what is done and unchanged is not redone."""
 
 from __future__ import annotations
 
@@ -11,30 +11,38 @@ from typing import Any
 
 import numpy as np
 
-from zigbench.data.folder import class_names, held_out_by_content, refuse_too_many
-from zigbench.data.formats.samples import MissingDataError, Sample, digest_of
+from zigbench.data.formats.classes import class_names, class_numbers, describe
+from zigbench.data.formats.samples import (
+    NAMED,
+    MissingDataError,
+    Sample,
+    digest_of,
+    held_out_by_content,
+    printable,
+    refuse_too_many,
+)
 from zigbench.data.latents import manifest
 from zigbench.data.latents.encode import Encoder, EncodingSpec, EncodingTask, ShardFacts
-from zigbench.data.latents.encode_clips import ClipEncoder
-from zigbench.data.shards import read_facts, shard_name, strange, write_index
+from zigbench.data.latents.index import scale_fault, shard_name, write_index
+from zigbench.data.shards import ShardStore
 from zigbench.spec.files import sha256
 
 THREADS = 8
 
-SHARDS = 2
-"""Raised when shards come to hold other arrays: those made before are made anew."""
+SHARDS = 3
+"""Raised when shards come to hold other arrays, or their keys to mean something else: older ones are made anew."""
 
 
 @dataclass(frozen=True)
 class Requirements:
-    """What is to be prepared of a folder.
+    """What a folder of samples must hold to be prepared.
 
     Args:
         name: of the data set.
         classes: number of classes; None without labels.
         text: tokens and width of the captions' embeddings; None without.
         images: samples by split once complete; None where any number will do.
-        held_out: share that is held out by content where neither the folder nor ``images`` tells.
+        held_out: share that is held out by content where neither the folder nor ``images`` states a split.
         unreadable: share of the samples that may be unreadable.
         source: what to download by hand, for the error where something is missing.
         least, square: shorter side of the set's pictures in pixels, and whether they are square.
@@ -55,7 +63,7 @@ class Requirements:
 
 @dataclass(frozen=True)
 class Summary:
-    """What was prepared.
+    """The outcome of a preparation.
 
     Attributes:
         counts: samples by split.
@@ -72,8 +80,8 @@ class Summary:
 
 
 def prepare_latents(
-    order: EncodingSpec,
-    wanted: Requirements,
+    spec: EncodingSpec,
+    required: Requirements,
     samples: list[Sample],
     out: Path,
     *,
@@ -83,12 +91,15 @@ def prepare_latents(
 ) -> Summary:
     """Encode samples into ``out``; interrupted, the same call goes on with the first shard that is not whole.
 
+    A shard that is there is taken as it is where its samples have the contents that it was made of, which are read
+    anew; after a change of some samples, their shards are made anew.
+
     Args:
-        order: how to encode.
-        wanted: what to take of the folder.
-        samples: as :func:`zigbench.data.formats.listing.list_samples` found them.
+        spec: how samples are encoded.
+        required: what the folder must hold.
+        samples: as :func:`zigbench.data.formats.listing.list_samples` returns them.
         out: where shards and index go.
-        where: the folder they were found in.
+        where: the folder of the samples.
         processes: that encode, each a shard at a time.
         on_progress: called with the samples done and their total.
 
@@ -97,50 +108,51 @@ def prepare_latents(
             was written of; lists what.
         ValueError: too many samples are unreadable, or the latents deviate as no scaled latents do.
     """
-    _refuse_incomplete(samples, wanted, where)
-    found = manifest.compare(wanted.manifest, samples, order.content, where) if wanted.manifest else None
-    names = class_names(samples) if wanted.classes is not None else None
-    numbers = {name: number for number, name in enumerate(names or ())}
-    jobs = [
-        EncodingTask(
-            shard_name(split, number), part, tuple(numbers.get(str(s.label), -1) for s in part) if names else None
-        )
-        for split, chosen in _splits(samples, wanted, order).items()
-        for number, part in enumerate(_cut(chosen, order.shard))
+    _refuse_incomplete(samples, required, where)
+    facts = manifest.compare(required.manifest, samples, spec.content, where) if required.manifest else None
+    names = class_names(samples) if required.classes is not None else None
+    how = sha256(repr((SHARDS, spec.identity(), required.text, names)))
+    labels = class_numbers(samples, required.classes, printable(where))
+    numbers = None if labels is None else dict(zip((s.name for s in samples), labels.tolist(), strict=True))
+    tasks = [
+        EncodingTask(shard_name(split, number), part, None if numbers is None else tuple(numbers[s.name] for s in part))
+        for split, chosen in _splits(samples, required, spec).items()
+        for number, part in enumerate(_cut(chosen, spec.shard))
     ]
-    total = sum(len(job.samples) for job in jobs)
-    key = sha256(repr((SHARDS, order.identity(), wanted.text, names)))
-    done = {job.name: made for job in jobs if (made := read_facts(out, job.name, job.key(key))) is not None}
-    finished = sum(len(job.samples) for job in jobs if job.name in done)
-    for job, made in _encode([job for job in jobs if job.name not in done], order, wanted.text, key, out, processes):
-        done[job.name] = made
-        finished += len(job.samples)
+    total = sum(len(task.samples) for task in tasks)
+    done = _finished(tasks, how, spec, out)
+    finished = sum(len(task.samples) for task in tasks if task.name in done)
+    todo = [task for task in tasks if task.name not in done]
+    for task, shard in _encode(todo, spec, required.text, how, out, processes):
+        done[task.name] = shard
+        finished += len(task.samples)
         if on_progress is not None:
             on_progress(finished, total)
-    shards = [done[job.name] for job in jobs]
+    shards = [done[task.name] for task in tasks]
     unreadable = [message for shard in shards for message in shard["unreadable"]]
-    what = "pictures" if order.fewest is None else "clips"
-    refuse_too_many(unreadable, total, wanted.unreadable, where, what)
+    what = "pictures" if spec.fewest is None else "clips"
+    refuse_too_many(unreadable, total, required.unreadable, printable(where), what)
     pictures = str(Path(where).resolve()) if all(sample.picture is not None for sample in samples) else None
-    summary = _conclude(order, wanted, out, shards, names, unreadable, pictures)
-    if wanted.manifest is not None and found is not None:
-        manifest.write(wanted.manifest, found)
+    summary = _conclude(spec, required, out, shards, names, unreadable, pictures)
+    if required.manifest is not None and facts is not None:
+        manifest.write(required.manifest, facts)
     return summary
 
 
 def _conclude(
-    order: EncodingSpec,
-    wanted: Requirements,
+    spec: EncodingSpec,
+    required: Requirements,
     out: Path,
     shards: list[ShardFacts],
     names: list[str] | None,
     unreadable: list[str],
     pictures: str | None,
 ) -> Summary:
+    """Write the index, and return the summary."""
     values = sum(shard["values"] for shard in shards)
     mean = sum(shard["sum"] for shard in shards) / values
     deviation = float(np.sqrt(max(0.0, sum(shard["squares"] for shard in shards) / values - mean**2)))
-    if fault := strange(deviation, order.scale):
+    if fault := scale_fault(deviation, spec.scale):
         raise ValueError(f"{fault}; latents that were scaled before are taken with --scaled")
     errors = [shard["roundtrip"] for shard in shards if shard["roundtrip"] is not None]
     roundtrip = float(-10 * np.log10(np.mean(errors) / 4 + 1e-12)) if errors else None
@@ -148,69 +160,69 @@ def _conclude(
         split: [shard for shard in shards if shard["name"].rpartition("-")[0] == split]
         for split in ("train", "held-out")
     }
-    told = {
-        "name": wanted.name,
+    index = {
+        "name": required.name,
         "pictures": pictures,
-        "resolution": order.resolution,
+        "resolution": spec.resolution,
         "shape": shards[0]["shape"],
-        "scale": order.scale,
-        "shift": order.shift,
-        "autoencoder": {"source": order.autoencoder, "sha256": order.autoencoder_sha256},
-        "text": list(wanted.text) if wanted.text else None,
-        "text_encoder": {"source": order.text, "sha256": order.text_sha256},
-        "filter": order.filter,
+        "scale": spec.scale,
+        "shift": spec.shift,
+        "autoencoder": {"source": spec.autoencoder, "sha256": spec.autoencoder_sha256},
+        "text": list(required.text) if required.text else None,
+        "text_encoder": {"source": spec.text, "sha256": spec.text_sha256},
+        "filter": spec.filter,
         "classes": names,
         "mean": mean,
         "deviation": deviation,
         "roundtrip_db": roundtrip,
         "splits": splits,
     }
-    if order.fewest is not None:
-        told["shortest"] = min(shard["shortest"] for shard in shards)
-    write_index(out, told)
+    if spec.fewest is not None:
+        index["shortest"] = min(shard["shortest"] for shard in shards)
+    write_index(out, index)
     counts = {split: sum(shard["count"] for shard in part) for split, part in splits.items()}
     return Summary(counts, unreadable, roundtrip, deviation)
 
 
-def _refuse_incomplete(samples: list[Sample], wanted: Requirements, where: object) -> None:
+def _refuse_incomplete(samples: list[Sample], required: Requirements, where: Path) -> None:
     """List everything that the folder lacks."""
     lacks = []
-    if wanted.images is not None and len(samples) != sum(wanted.images.values()):
-        lacks.append(f"it holds {len(samples):,} samples of {sum(wanted.images.values()):,}")
-    if wanted.classes is not None:
+    if required.images is not None and len(samples) != sum(required.images.values()):
+        lacks.append(f"it holds {len(samples):,} samples of {sum(required.images.values()):,}")
+    if required.classes is not None:
         if bare := [sample.name for sample in samples if sample.label is None]:
             lacks.append(f"{len(bare):,} samples have no class, the first being {bare[0]}")
-        elif len(names := class_names(samples)) != wanted.classes:
-            lacks.append(f"it holds {len(names)} classes of {wanted.classes}")
-    if wanted.text is not None:
+        elif len(class_names(samples)) != required.classes:
+            lacks.append(f"it holds {describe(samples)} of {required.classes}")
+    if required.text is not None:
         bare = [sample.name for sample in samples if not sample.captions and "captions" not in sample.features]
         if bare:
             lacks.append(f"{len(bare):,} samples have no caption, the first being {bare[0]}")
-    for split, count in (wanted.images or {}).items():
-        told = sum(sample.split == split for sample in samples)
-        if any(sample.split for sample in samples) and told != count:
-            lacks.append(f"its split {split!r} holds {told:,} samples of {count:,}")
-    if wanted.least and (small := manifest.wrong_sizes(samples, wanted.least, wanted.square)):
-        size = f"{wanted.least} pixels a side and square" if wanted.square else f"{wanted.least} pixels a side"
-        some = ", ".join(small[: manifest.NAMED]) + (", …" if len(small) > manifest.NAMED else "")
+    for split, count in (required.images or {}).items():
+        stated = sum(sample.split == split for sample in samples)
+        if any(sample.split for sample in samples) and stated != count:
+            lacks.append(f"its split {split!r} holds {stated:,} samples of {count:,}")
+    if required.least and (small := manifest.wrong_sizes(samples, required.least, required.square)):
+        size = f"{required.least} pixels a side" + (" and square" if required.square else "")
+        some = ", ".join(small[:NAMED]) + (", …" if len(small) > NAMED else "")
         lacks.append(f"its pictures have at least {size}, but of a sample {some}")
     if lacks:
-        needs = f" To be downloaded by hand: {wanted.source}" if wanted.source else ""
-        raise MissingDataError(f"{where} is not all of {wanted.name}: {'; '.join(lacks)}.{needs}")
+        needs = f" To be downloaded by hand: {required.source}" if required.source else ""
+        raise MissingDataError(f"{printable(where)} is not all of {required.name}: {'; '.join(lacks)}.{needs}")
 
 
-def _splits(samples: list[Sample], wanted: Requirements, order: EncodingSpec) -> dict[str, list[Sample]]:
-    told = [sample.split for sample in samples]
-    if "held-out" in told:
-        held_out = np.array([split == "held-out" for split in told])
+def _splits(samples: list[Sample], required: Requirements, spec: EncodingSpec) -> dict[str, list[Sample]]:
+    stated = [sample.split for sample in samples]
+    if "held-out" in stated:
+        held_out = np.array([split == "held-out" for split in stated])
     else:
         with ThreadPoolExecutor(THREADS) as pool:
-            digests = list(pool.map(lambda sample: _digest(sample, order), samples))
-        if wanted.images is None:
-            held_out = held_out_by_content(digests, told, wanted.held_out)
+            digests = list(pool.map(lambda sample: _digest(sample, spec), samples))
+        if required.images is None:
+            held_out = held_out_by_content(digests, stated, required.held_out)
         else:
             held_out = np.zeros(len(samples), bool)
-            held_out[np.argsort(digests, kind="stable")[: wanted.images["held-out"]]] = True
+            held_out[np.argsort(digests, kind="stable")[: required.images["held-out"]]] = True
     parts = {
         name: [sample for sample, out in zip(samples, held_out, strict=True) if out == (name == "held-out")]
         for name in ("train", "held-out")
@@ -221,9 +233,9 @@ def _splits(samples: list[Sample], wanted: Requirements, order: EncodingSpec) ->
     return parts
 
 
-def _digest(sample: Sample, order: EncodingSpec) -> str:
+def _digest(sample: Sample, spec: EncodingSpec) -> str:
     try:
-        return digest_of(order.content(sample).read())
+        return digest_of(spec.content(sample).read())
     except OSError:  # It is named and counted when it is to be encoded.
         return digest_of(sample.name.encode())
 
@@ -233,21 +245,30 @@ def _cut(samples: list[Sample], size: int) -> Iterator[tuple[Sample, ...]]:
         yield tuple(samples[start : start + size])
 
 
+def _finished(tasks: list[EncodingTask], how: str, spec: EncodingSpec, out: Path) -> dict[str, ShardFacts]:
+    """Return the facts of the shards that are whole, and whose samples have the contents that they were made of."""
+    store = ShardStore(out)
+    begun = [task for task in tasks if store.exists(task.name)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        facts = pool.map(lambda task: store.read(task.name, task.key(how, spec)), begun)
+        return {task.name: shard for task, shard in zip(begun, facts, strict=True) if shard is not None}
+
+
 def _encode(
-    jobs: list[EncodingTask], order: EncodingSpec, text: tuple[int, int] | None, key: str, out: Path, processes: int
+    tasks: list[EncodingTask], spec: EncodingSpec, text: tuple[int, int] | None, how: str, out: Path, processes: int
 ) -> Iterator[tuple[EncodingTask, ShardFacts]]:
-    """The facts of each job's shard, as they are done."""
-    if processes <= 1 or len(jobs) <= 1:
-        encoder = _encoder(order)(order, text, key, out)
-        for job in jobs:
-            yield job, encoder(job)
+    """Yield the facts of each task's shard, as they are done."""
+    if processes <= 1 or len(tasks) <= 1:
+        encoder = Encoder(spec, text, how, out)
+        for task in tasks:
+            yield task, encoder(task)
         return
     context = multiprocessing.get_context("spawn")
     ranks = context.Value("i", 0)
     with ProcessPoolExecutor(
-        min(processes, len(jobs)), context, _enter, (ranks, processes, order, text, key, out)
+        min(processes, len(tasks)), context, _start, (ranks, processes, spec, text, how, out)
     ) as pool:
-        futures = {pool.submit(_work, job): job for job in jobs}
+        futures = {pool.submit(_work, task): task for task in tasks}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -255,19 +276,15 @@ def _encode(
             pool.shutdown(cancel_futures=True)
 
 
-def _encoder(order: EncodingSpec) -> type[Encoder]:
-    return Encoder if order.fewest is None else ClipEncoder
-
-
 _encoders: list[Encoder] = []
 """The encoder of a worker process, made as it starts."""
 
 
-def _enter(ranks: Any, processes: int, order: EncodingSpec, text: tuple[int, int] | None, key: str, out: Path) -> None:
+def _start(ranks: Any, processes: int, spec: EncodingSpec, text: tuple[int, int] | None, how: str, out: Path) -> None:
     with ranks.get_lock():
         rank, ranks.value = ranks.value, ranks.value + 1
-    _encoders.append(_encoder(order)(order, text, key, out, rank=rank, world=processes))
+    _encoders.append(Encoder(spec, text, how, out, rank=rank, world=processes))
 
 
-def _work(job: EncodingTask) -> ShardFacts:
-    return _encoders[0](job)
+def _work(task: EncodingTask) -> ShardFacts:
+    return _encoders[0](task)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from zigbench.data.random import clip_starts, random_uint64
+from zigbench.data.shards import ShardStore
 from zigbench.data.split import AugmentationKey, Batch, Indices
 from zigbench.spec.files import sha256
 from zigbench.spec.rng import derive_seed
@@ -29,19 +29,18 @@ class _Shard:
 class LatentSplit:
     """A split in memory-mapped shards.
 
-    Read plainly, a sample is the posterior's mean of the picture as it is, with its first caption. Read in a visit,
-    its view, its caption and, where wanted, a draw from the posterior are functions of (seed, sample). So is the
-    stretch of a clip; read plainly, it is the one that all runs see.
+    Read plainly, a sample is the posterior's mean of the picture as it is, with its first caption. Read with an
+    :class:`~zigbench.data.split.AugmentationKey`, its view, its caption and, where wanted, a draw from the posterior
+    are functions of (seed, sample). So is the stretch of a clip; read plainly, it is the one that all runs see.
 
     Args:
-        folder: where the shards lie.
+        store: where the shards lie.
         shards: their facts, in order.
         name: of the data set.
         scale, shift: latents are (z − shift)·scale.
         labelled, text: whether labels and captions are given.
-        posterior: whether visits draw from the posterior.
-        frames: consecutive frames of a sample, where the shards hold clips, whose start depends on the visit; else
-            None.
+        posterior: whether latents are drawn from the posterior under a key.
+        frames: consecutive frames of a sample, where the shards hold clips; None where they hold images.
     """
 
     resident = False
@@ -49,7 +48,7 @@ class LatentSplit:
 
     def __init__(
         self,
-        folder: Path,
+        store: ShardStore,
         shards: list[dict[str, Any]],
         *,
         name: str,
@@ -66,23 +65,22 @@ class LatentSplit:
         self.posterior = posterior
         self._starts = np.cumsum([0, *(shard["count"] for shard in shards)])
         self._frames = frames
-        self._shards = [_open(folder, shard, labelled, text, frames is not None) for shard in shards]
-        hashes = [{part: told["sha256"] for part, told in shard["files"].items()} for shard in shards]
-        told = [hashes, scale, shift, labelled, text] + ([] if frames is None else [frames])
-        facts = json.dumps(told, sort_keys=True)
-        self.content_hash = sha256(facts)
+        self._shards = [_open(store, shard["name"], labelled, text, frames is not None) for shard in shards]
+        hashes = [{part: file["sha256"] for part, file in shard["files"].items()} for shard in shards]
+        facts = [hashes, scale, shift, labelled, text] + ([] if frames is None else [frames])
+        self.content_hash = sha256(json.dumps(facts, sort_keys=True))
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
     def batch(self, indices: Indices | AugmentationKey) -> Batch:
-        """The samples at ``indices``, each as it is, or as a visit sees it.
+        """Return the samples at ``indices``, each as it is, or augmented under a key.
 
         Raises:
             IndexError: there is no such sample.
         """
-        asked, seed = indices if isinstance(indices, AugmentationKey) else (indices, None)
-        return self._read(np.asarray(asked, dtype=np.int64), seed)
+        samples, seed = indices if isinstance(indices, AugmentationKey) else (indices, None)
+        return self._read(np.asarray(samples, dtype=np.int64), seed)
 
     def _read(self, indices: np.ndarray, seed: int | None) -> Batch:
         if ((indices < 0) | (indices >= len(self))).any():
@@ -100,11 +98,11 @@ class LatentSplit:
         for home in np.unique(homes):
             shard, here = self._shards[home], np.flatnonzero(homes == home)
             at = torch.from_numpy(here)
-            found, view = self._rows(shard, rows[here], indices[here], seed), views[here]
-            view = view.reshape(-1, *(1,) * (found.ndim - 1))
-            x[at] = torch.from_numpy(shard.moments[found, view, 0]).float()
+            row = self._rows(shard, rows[here], indices[here], seed)
+            view = views[here].reshape(-1, *(1,) * (row.ndim - 1))
+            x[at] = torch.from_numpy(shard.moments[row, view, 0]).float()
             if seed is not None and self.posterior:
-                log_variance = torch.from_numpy(shard.moments[found, view, 1]).float()
+                log_variance = torch.from_numpy(shard.moments[row, view, 1]).float()
                 x[at] += (0.5 * log_variance).exp() * _noise(seed, indices[here], self._shape)
             if labels is not None and shard.labels is not None:
                 labels[at] = torch.from_numpy(shard.labels[rows[here]])
@@ -121,7 +119,7 @@ class LatentSplit:
         return shape if self._frames is None else (self._frames, *shape)
 
     def _rows(self, shard: _Shard, rows: np.ndarray, indices: np.ndarray, seed: int | None) -> np.ndarray:
-        """Rows of the moments: one a sample, int64 (b,), or those of a stretch of each clip, int64 (b, frames)."""
+        """Return rows of the moments: one a sample, int64 (b,), or a stretch of each clip, int64 (b, frames)."""
         if self._frames is None or shard.frames is None:
             return rows
         first, lengths = shard.frames[rows], np.diff(shard.frames)[rows]
@@ -129,21 +127,21 @@ class LatentSplit:
         return begin[:, None] + np.arange(self._frames)
 
 
-def _open(folder: Path, shard: dict[str, Any], labelled: bool, text: bool, clips: bool) -> _Shard:
-    def mapped(part: str, wanted: bool = True) -> np.ndarray | None:
-        if not wanted:
-            return None
-        return np.load(folder / f"{shard['name']}.{part}.npy", mmap_mode="r", allow_pickle=False)
+def _open(store: ShardStore, name: str, labelled: bool, text: bool, clips: bool) -> _Shard:
+    def mapped(part: str, wanted: bool) -> np.ndarray | None:
+        return store.load(name, part) if wanted else None
 
-    moments = mapped("moments")
-    assert moments is not None
     return _Shard(
-        moments, mapped("labels", labelled), mapped("texts", text), mapped("first", text), mapped("frames", clips)
+        store.load(name, "moments"),
+        mapped("labels", labelled),
+        mapped("texts", text),
+        mapped("first", text),
+        mapped("frames", clips),
     )
 
 
 def _noise(seed: int, indices: np.ndarray, shape: tuple[int, ...]) -> Tensor:
-    """Standard normal (n, *shape), each row a function of (seed, index)."""
+    """Draw standard normal (n, *shape), each row a function of (seed, index)."""
     draws = torch.empty(len(indices), *shape)
     generator = torch.Generator()
     for row, index in enumerate(indices.tolist()):

@@ -18,7 +18,8 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from zigbench.evaluation.images import Real, from_uint8
+from zigbench.data.pixels import from_uint8
+from zigbench.evaluation.images import Real
 from zigbench.spec import canonical_json
 from zigbench.spec.files import sha256, short_sha256, write_atomically
 from zigbench.spec.rng import derive_seed

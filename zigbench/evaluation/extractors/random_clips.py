@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from zigbench.data.pixels import from_uint8
 from zigbench.evaluation.extractors.features import tensors_sha256, three_channels
-from zigbench.evaluation.images import from_uint8
 
 SEED = 2_025
 WIDTHS = (24, 48, 72)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from zigbench.data.builtin.folders import ClipFolderConfig
-from zigbench.data.clip_folder import ClipFolder
+from zigbench.data.folders import Folder
 from zigbench.data.formats.pictures import UnreadablePictureError
-from zigbench.data.formats.samples import File, MissingDataError
+from zigbench.data.formats.samples import File, Label, MissingDataError
 from zigbench.data.formats.video import Frames, list_clips, read_clip
 from zigbench.data.random import clip_starts
 from zigbench.data.split import AugmentationKey
@@ -42,7 +42,7 @@ def test_a_film_gives_all_its_frames_in_order_cropped_to_the_resolution(tmp_path
 def test_frames_are_in_the_order_of_their_numbers(tmp_path) -> None:
     write_frames(tmp_path / "a" / "clip", LEVELS)
     (sample,) = list_clips(tmp_path)
-    assert (sample.name, sample.label) == ("a/clip", "a")
+    assert (sample.name, sample.label) == ("a/clip", Label("a"))
     assert levels_of(read_clip(sample.picture, 8, 1, fewest=1, name="clip")) == LEVELS
 
 
@@ -81,7 +81,7 @@ def test_short_empty_broken_and_uneven_clips_are_named(tmp_path) -> None:
 def test_what_a_folder_of_clips_can_not_be(tmp_path) -> None:
     with pytest.raises(MissingDataError, match="there is no folder"):
         list_clips(tmp_path / "none")
-    with pytest.raises(MissingDataError, match=r"neither films \(.avi"):
+    with pytest.raises(MissingDataError, match=r"neither films \(.3gp, .avi"):
         list_clips(tmp_path)
     Image.fromarray(grey(1)).save(tmp_path / "alone.png")
     with pytest.raises(ValueError, match="1 pictures outside of any clip: give each clip a folder"):
@@ -124,7 +124,7 @@ def folder(tmp_path) -> Path:
 
 def test_a_folder_of_clips_gives_stretches_of_consecutive_frames(folder) -> None:
     config = ClipFolderConfig(path=str(folder), resolution=8, frames=4, classes=2, held_out=0.3, unreadable=0.1)
-    loader = ClipFolder(config)
+    loader = Folder(config)
     assert len(loader.unreadable) == 1
     assert "up/broken.avi" in loader.unreadable[0]
     train, held_out = loader.split("train"), loader.split("held-out")
@@ -146,9 +146,9 @@ def test_a_folder_of_clips_gives_stretches_of_consecutive_frames(folder) -> None
 
 def test_clips_read_from_disk_are_those_in_memory(folder, monkeypatch) -> None:
     config = ClipFolderConfig(path=str(folder), resolution=8, frames=4, classes=2, unreadable=0.1)
-    resident = ClipFolder(config).split("train")
-    monkeypatch.setattr("zigbench.data.clip_folder.RESIDENT", 0)
-    on_disk = ClipFolder(config).split("train")
+    resident = Folder(config).split("train")
+    monkeypatch.setattr("zigbench.data.folders.RESIDENT", 0)
+    on_disk = Folder(config).split("train")
     assert resident.resident
     assert not on_disk.resident
     assert resident.content_hash == on_disk.content_hash
@@ -157,6 +157,6 @@ def test_clips_read_from_disk_are_those_in_memory(folder, monkeypatch) -> None:
 
 def test_too_many_broken_clips_are_refused(folder) -> None:
     with pytest.raises(ValueError, match=r"1 of 11 clips are unreadable, more than the allowed 1.0%: up/broken.avi"):
-        ClipFolder(ClipFolderConfig(path=str(folder), resolution=8, frames=4))
+        Folder(ClipFolderConfig(path=str(folder), resolution=8, frames=4))
     with pytest.raises(ValueError, match=r"11 of 11 clips are .* it has 13 frames; a clip takes at least 16"):
-        ClipFolder(ClipFolderConfig(path=str(folder), resolution=8, unreadable=0.1))
+        Folder(ClipFolderConfig(path=str(folder), resolution=8, unreadable=0.1))

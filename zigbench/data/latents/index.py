@@ -1,0 +1,111 @@
+"""The index of prepared latents: what lies in their folder, and whether it is whole.
+
+A split lies in shards of some hundred samples (see :class:`zigbench.data.shards.ShardStore`). The parts of a shard are
+
+- ``moments``, float16 (n, views, 2, *shape): mean and log-variance of the autoencoder's posterior, unscaled; the
+  second view, where there is one, is of the picture flipped left to right;
+- ``names``, bytes (n,), and ``digests``, uint8 (n, 32): the picture that each latent was made of, and the SHA-256 of
+  its content, zeros where there was none;
+- ``frames``, int64 (n + 1,), where samples are clips: clip i has the rows ``frames[i]`` to ``frames[i + 1]`` of
+  ``moments``, whose shape is that of one frame;
+- ``labels``, int64 (n,), where there are classes;
+- ``texts``, float16 (m, tokens, width), the embeddings of all captions, and ``first``, int64 (n + 1,): sample i has
+  the captions ``first[i]`` to ``first[i + 1]``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zigbench.data.config import INDEX
+from zigbench.data.formats.samples import MissingDataError
+from zigbench.data.shards import DamagedDataError, ShardStore
+from zigbench.spec.files import file_sha256, write_atomically
+
+FORMAT = 1
+
+UNIT = (0.25, 4.0)
+"""Bounds of the deviation of scaled latents: autoencoders state their scale so that it is near one."""
+
+NAMED = 5
+"""Damaged files that an error names."""
+
+
+def shard_name(split: str, number: int) -> str:
+    """Return the name of a split's shard."""
+    return f"{split}-{number:05d}"
+
+
+def write_index(folder: Path, index: Mapping[str, Any]) -> None:
+    """Write the index, which makes the prepared data complete."""
+    write_atomically(folder / INDEX, (json.dumps({"format": FORMAT, **index}, indent=1) + "\n").encode())
+
+
+def read_index(folder: Path, advice: str) -> dict[str, Any]:
+    """Return the index of prepared data whose files are all there and as long as it says.
+
+    Args:
+        folder: where they lie.
+        advice: what to say where nothing is prepared.
+
+    Raises:
+        MissingDataError: nothing is prepared there.
+        DamagedDataError: another format, or files that are missing or cut short: lists them.
+    """
+    path = folder / INDEX
+    if not path.exists():
+        begun = sum(1 for _ in folder.glob("*.json"))
+        raise MissingDataError(advice + (f" ({begun} shards are done: the same command goes on)" if begun else ""))
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        if index["format"] != FORMAT:
+            raise DamagedDataError(f"{path} is of format {index['format']}; this version reads {FORMAT}: prepare anew")
+        files = [(file, facts["bytes"]) for file, facts in _files(folder, index)]
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedDataError(f"{path} can't be read ({error!r}); prepare the data again") from None
+    faults = [fault for file, size in files if (fault := _fault(file, size))]
+    if faults:
+        some = "; ".join(faults[:NAMED]) + ("; …" if len(faults) > NAMED else "")
+        raise DamagedDataError(
+            f"{folder}: {len(faults)} of {len(files)} files are not whole: {some}. "
+            "Preparing the data again makes only these anew"
+        )
+    assert isinstance(index, dict)
+    return index
+
+
+def damaged_files(folder: Path) -> list[str]:
+    """Return the files whose SHA-256 is not the index's; reads all of them."""
+    index = read_index(folder, f"nothing is prepared in {folder}")
+    return [file.name for file, facts in _files(folder, index) if file_sha256(file) != facts["sha256"]]
+
+
+def scale_fault(deviation: float, scale: float) -> str:
+    """Describe why scaled latents of such a deviation are wrong; "" where they are plausible."""
+    if UNIT[0] < deviation < UNIT[1]:
+        return ""
+    return (
+        f"the latents deviate by {deviation:.3g} where the scale {scale:g} should bring them near 1: they are of "
+        "another autoencoder, or were scaled twice or not at all"
+    )
+
+
+def _files(folder: Path, index: Mapping[str, Any]) -> list[tuple[Path, dict[str, Any]]]:
+    """Return the path of every array, and its size and hash as recorded."""
+    store = ShardStore(folder)
+    return [
+        (store.path(shard["name"], part), facts)
+        for split in index["splits"].values()
+        for shard in split
+        for part, facts in shard["files"].items()
+    ]
+
+
+def _fault(path: Path, size: int) -> str | None:
+    if not path.exists():
+        return f"{path.name} is missing"
+    here = path.stat().st_size
+    return None if here == size else f"{path.name} has {here} bytes in place of {size}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import platform
 import subprocess
 import sys
@@ -36,9 +37,14 @@ def test_a_process_does_not_inherit_the_peak_of_the_one_that_started_it() -> Non
     assert int(ended.stdout) < 256 * MIB
 
 
-def test_where_the_system_tells_no_more_the_inherited_peak_stands_for_both(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_linux_the_inherited_peak_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_memory, "STATUS", Path("/nowhere"))
     assert MIB < host_memory.resident_bytes() <= host_memory.peak_resident_bytes()
+
+
+def test_what_is_available_is_less_than_what_is_installed() -> None:
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 0 < host_memory.available_bytes() < pages
 
 
 AGAIN_AND_AGAIN = """

@@ -1,4 +1,4 @@
-"""Leaving a run on request: the scheduler wants the machine back, and the run goes on later from its checkpoint."""
+"""Preemption: a scheduler wants the machine back, and the run resumes later from its checkpoint."""
 
 from __future__ import annotations
 
@@ -6,50 +6,51 @@ import signal
 from types import FrameType
 
 GRACE = 20.0
-"""Seconds from the request until a run that has not heard it is made to leave where it stands."""
+"""Seconds from the signal until a run that has not asked for it is stopped where it stands."""
 
 EXIT_REQUEUE = 75
-"""Exit code of a process that left on request and goes on later (EX_TEMPFAIL)."""
+"""Exit code of a process that was preempted and whose run resumes later (EX_TEMPFAIL)."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
 
 
 class Preempted(BaseException):
-    """The run left on request. Not an Exception: it is no failure, and no handler of failures may take it."""
+    """The end of a run that was preempted. Not an Exception: a handler of failures must not catch it."""
 
 
 class PreemptionSignal:
-    """Whether this process was asked to leave; called, it says so.
+    """A flag that is set when this process is sent a signal of preemption; a call reads it.
 
-    A training asks between steps, writes a checkpoint and raises :class:`Preempted`. Work that never asks is left by an
-    alarm, ``grace`` seconds after the request, wherever it stands: what it had written is there, the rest is redone.
+    A training reads it between steps, writes a checkpoint and raises :class:`Preempted`. Work that never reads it is
+    stopped by an alarm, ``grace`` seconds after the signal, wherever it stands: what is on disk stays, the rest is
+    done again.
     """
 
     def __init__(self, grace: float = GRACE) -> None:
         self.grace = grace
-        self.asked = False
+        self.received = False
 
     def listen(self) -> None:
-        """Take the signals that ask for leaving; only the main thread can."""
+        """Handle the signals of preemption; only the main thread may call this."""
         for number in SIGNALS:
-            signal.signal(number, self._ask)
-        signal.signal(signal.SIGALRM, self._leave)
+            signal.signal(number, self._receive)
+        signal.signal(signal.SIGALRM, self._stop)
 
     def __call__(self) -> bool:
-        if self.asked:
-            # Heard: a checkpoint may take as long as it needs.
+        if self.received:
+            # From here on a checkpoint may take as long as it needs.
             signal.setitimer(signal.ITIMER_REAL, 0)
-        return self.asked
+        return self.received
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if not self.asked:
-            self.asked = True
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if not self.received:
+            self.received = True
             signal.setitimer(signal.ITIMER_REAL, self.grace)
 
-    def _leave(self, number: int, frame: FrameType | None) -> None:
+    def _stop(self, number: int, frame: FrameType | None) -> None:
         raise Preempted
 
 
 def never() -> bool:
-    """The request of a process that nobody asks to leave."""
+    """Return False: the flag of a process that is never preempted."""
     return False

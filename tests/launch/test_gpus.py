@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.launch import available_workers, gpus, launch_local, plan
+from zigbench.launch import available_workers, launch_local, local, plan
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
 from zigbench.spec import Resources, RunSpec
@@ -17,12 +17,12 @@ from zigbench.suite import Cell
 def test_workers_have_devices_of_their_own(count, each, worker):
     devices = tuple(map(str, range(count)))
     workers = count // each
-    shares = [gpus.share(devices, each, i) for i in range(workers)]
+    shares = [local.share_gpus(devices, each, i) for i in range(workers)]
     taken = [device for share in shares for device in share]
     assert len(set(taken)) == len(taken) == workers * each
     # One too many shares with another, and one that asks for more than there is has them all.
-    assert gpus.share(devices, each, worker) == (shares[worker % workers] if workers else devices)
-    assert gpus.share(devices, 0, worker) == ()
+    assert local.share_gpus(devices, each, worker) == (shares[worker % workers] if workers else devices)
+    assert local.share_gpus(devices, 0, worker) == ()
 
 
 @pytest.mark.parametrize(
@@ -30,23 +30,23 @@ def test_workers_have_devices_of_their_own(count, each, worker):
     [("", ()), ("-1", ()), ("0", ("0",)), ("2, 5", ("2", "5")), ("GPU-4f,MIG-7a", ("GPU-4f", "MIG-7a"))],
 )
 def test_the_choice_made_for_this_process_is_heard(monkeypatch, chosen, found):
-    monkeypatch.setenv(gpus.VISIBLE, chosen)
-    assert gpus.visible() == found
+    monkeypatch.setenv(local.VISIBLE, chosen)
+    assert local.visible_gpus() == found
 
 
 def test_the_driver_counts_where_no_choice_is_made(monkeypatch, programs):
-    monkeypatch.delenv(gpus.VISIBLE, raising=False)
+    monkeypatch.delenv(local.VISIBLE, raising=False)
     programs(
         **{"nvidia-smi": "echo 'GPU 0: H (UUID: GPU-1)'; echo '  MIG 1g: (UUID: M)'; echo 'GPU 1: H (UUID: GPU-2)'"}
     )
-    assert gpus.visible() == ("0", "1")
+    assert local.visible_gpus() == ("0", "1")
     programs(**{"nvidia-smi": "echo 'no driver'; exit 9"})
-    assert gpus.visible() == ()
+    assert local.visible_gpus() == ()
 
 
 def test_workers_are_bounded_by_gpus(monkeypatch):
     def most(chosen: str, **asked: float) -> int:
-        monkeypatch.setenv(gpus.VISIBLE, chosen)
+        monkeypatch.setenv(local.VISIBLE, chosen)
         return available_workers(Resources(memory_gb=0.001, **asked), 2)
 
     bound = most("", gpus=1)
@@ -57,7 +57,7 @@ def test_workers_are_bounded_by_gpus(monkeypatch):
 
 def test_a_worker_is_told_its_devices(tmp_path, tiny, monkeypatch):
     # No such device is here: the runs are computed on the CPU, by workers that were told all the same.
-    monkeypatch.setenv(gpus.VISIBLE, "7,9")
+    monkeypatch.setenv(local.VISIBLE, "7,9")
     plugin = tmp_path / "telling.py"
     plugin.write_text(
         "import os\nfrom zigbench.spec.registry import backbones\nfrom zigbench.spec import BackboneConfig\n"

@@ -15,7 +15,7 @@ from zigbench.spec import Resources, RunSpec
 from zigbench.suite import Cell
 
 SMALL = Resources(cpus=1, memory_gb=1.0)
-ACCEPTS = "echo Submitted batch job 7"
+ACCEPTS = "cat > /dev/null; echo 7"
 REFUSES = "echo no >&2; exit 1"
 SITE = {"srun": "exit 0", "squeue": "exit 0", "sacct": "exit 0", "scontrol": "echo ClusterName = here"}
 

@@ -35,7 +35,7 @@ def folder(tmp_path):
 
 
 def test_work_is_done_in_a_process_of_its_own(folder):
-    answer = ForkedRunner(60.0).do(folder, lambda run: {"status": "ok", "pid": str(os.getpid()), "run": run.id})
+    answer = ForkedRunner(60.0).run(folder, lambda run: {"status": "ok", "pid": str(os.getpid()), "run": run.id})
     assert answer["status"] == "ok"
     assert answer["run"] == folder.id
     assert answer["pid"] != str(os.getpid())
@@ -44,9 +44,9 @@ def test_work_is_done_in_a_process_of_its_own(folder):
 
 def test_runs_forked_for_a_gpu_inherit_what_tritons_kernels_are_found_by(folder):
     cache = pytest.importorskip("triton.runtime.cache")
-    worker.digest_triton()
+    worker.hash_triton()
     assert cache.triton_key.cache_info().misses == 1
-    answer = ForkedRunner(60.0).do(
+    answer = ForkedRunner(60.0).run(
         folder, lambda _: {"key": cache.triton_key(), "misses": str(cache.triton_key.cache_info().misses)}
     )
     assert answer == {"key": cache.triton_key(), "misses": "1"}
@@ -59,7 +59,7 @@ def test_work_that_hangs_is_ended_and_recorded(folder):
         return {"status": "ok"}
 
     begun = time.monotonic()
-    answer = ForkedRunner(0.5).do(folder, hang)
+    answer = ForkedRunner(0.5).run(folder, hang)
     assert time.monotonic() - begun < 30
     assert answer["status"] == "timeout"
     record = Record.read(folder.record)
@@ -74,7 +74,7 @@ def test_work_that_hangs_is_ended_and_recorded(folder):
     [(lambda: os.kill(os.getpid(), signal.SIGKILL), "SIGKILL"), (lambda: os._exit(3), "exited with 3")],
 )
 def test_work_whose_process_dies_says_how(folder, end, words):
-    answer = ForkedRunner(60.0).do(folder, lambda run: end())
+    answer = ForkedRunner(60.0).run(folder, lambda run: end())
     assert answer["status"] == "died"
     assert words in answer["error"]
     assert not folder.record.exists()
@@ -138,9 +138,10 @@ def test_a_process_that_forks_runs_asks_nothing_of_cuda(tmp_path):
 import os
 from pathlib import Path
 import torch
-from zigbench.runs.worker import main
+from zigbench.runs.process import WorkerOptions
+from zigbench.runs.worker import serve
 torch.cuda.device_count = torch.cuda.is_available = torch._C._cuda_getDeviceCount = lambda: os._exit(3)
-main(Path({str(tmp_path)!r}), 1, 0, 1, 60.0)
+serve(WorkerOptions(results=Path({str(tmp_path)!r}), cpus=1, gpus=1, limit=60.0))
 """
     with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
         ready = worker.stdout.readline()

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from faults import PATIENCE, substance, wait_for
 
-from zigbench.launch import Cluster, cancel, launch_slurm, plan, snapshot
+from zigbench.launch import Cluster, cancel, launch_slurm, plan
+from zigbench.launch import slurm as slurm_launch
 from zigbench.launch.slurm_status import read_queue
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
@@ -87,7 +88,7 @@ def test_what_waits_is_pending_and_can_be_called_off(slurm, tmp_path, tiny):
     assert launch_slurm(planned, held, root, name="held").runs == 0
     assert len(cancel([item.folder for item in planned.items])) == 3
     assert plan(wanted, root).counts() == {"submitted": 3}
-    assert not any(state == "PENDING" for job, state in read_queue().states.items() if job.startswith("held"))
+    assert not any(state == "PENDING" for job, state in read_queue().items() if job.startswith("held"))
 
 
 def test_what_slurm_refuses_is_one_line(suite):
@@ -123,15 +124,15 @@ def test_a_thousand_runs_are_one_array(slurm, tmp_path, tiny):
     planned = plan(wanted, root)
     assert planned.counts() == {"pending": 1000}
     assert len(cancel([item.folder for item in planned.items])) == 1000
-    wait_for(lambda: not any(job.startswith(sent.jobs[0]) for job in read_queue().states), "an empty queue")
+    wait_for(lambda: not any(job.startswith(sent.jobs[0]) for job in read_queue()), "an empty queue")
 
 
 def test_a_snapshot_is_what_runs(slurm, tmp_path):
-    taken = snapshot.take(tmp_path / "snapshots")
-    assert snapshot.take(tmp_path / "snapshots") == taken
+    taken = slurm_launch.snapshot(tmp_path / "snapshots")
+    assert slurm_launch.snapshot(tmp_path / "snapshots") == taken
     code = "import json, zigbench; from zigbench.records.record import environment; "
     code += "print(json.dumps([zigbench.__file__, environment()['code']]))"
-    script = "\n".join([*snapshot.setup_lines(taken), f"{sys.executable} -c {json.dumps(code)}"])
+    script = "\n".join([*slurm_launch.setup_lines(taken), f"{sys.executable} -c {json.dumps(code)}"])
     checkout = Path(__file__).parents[2]
     done = subprocess.run(["bash", "-c", script], cwd=checkout, capture_output=True, text=True, check=True)
     file, said = json.loads(done.stdout)

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from zigbench.launch import Event, Item, Plan, describe_job
+from zigbench.launch import Event, Item, Job, Plan
 from zigbench.records.folder import RunFolder
 from zigbench.report.benchmark_files import Change
 
@@ -57,8 +57,7 @@ def state_table(items: Sequence[Item], title: str = "", *, one_line: bool = Fals
         if item.state == "running":
             doing = doing_now(item.folder)
         elif item.state == "foreign":
-            job = item.folder.read_job()
-            doing = describe_job(job) if job else ""
+            doing = str(Job.read(item.folder) or "")
         elif item.state not in ("ok", "missing", "submitted", "pending"):
             doing = reason(item)
         style = STYLES.get(item.state, "")

@@ -1,4 +1,4 @@
-"""What a site asks of those who submit there: profiles in one TOML file of the user's, none in the project.
+"""Profiles of clusters, with the options that a site requires: one TOML file of the user's, none in the project.
 
 ::
 
@@ -16,29 +16,30 @@ from __future__ import annotations
 
 import os
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from zigbench.spec import Positive, Spec
-from zigbench.spec.overrides import Fault, SpecError
+from zigbench.spec import Positive, Spec, read
+from zigbench.spec.overrides import SpecError
 from zigbench.spec.registry import nearest
 
 VARIABLE = "ZIGBENCH_CLUSTERS"
 
 
 class Cluster(Spec):
-    """One profile; what is left out is left to the cluster's own defaults.
+    """One profile; an option that is left out has the cluster's own default.
 
     Args:
         partition, account, qos, constraint, exclude: as sbatch takes them.
         setup: shell lines before a run ("module load cuda/12.4").
         options: further options of sbatch, by their long names.
         max_parallel: jobs of one array that run at a time.
-        max_hours: longest time that a job may ask for; longer runs go on in the next.
+        max_hours: longest time that a job may ask for; a longer run resumes in the next job.
         max_array: jobs in one array (SLURM's MaxArraySize less one).
-        notice_seconds: time before the limit at which a run is told to write its checkpoint and leave.
+        notice_seconds: time before the limit at which a run is signalled to write its checkpoint and end.
     """
 
     partition: str | None = None
@@ -54,21 +55,28 @@ class Cluster(Spec):
     notice_seconds: Positive = 120
 
 
+class ClustersFile(Spec):
+    """The whole file: profiles by name, and the name of the one that is taken by default."""
+
+    default: str | None = None
+    clusters: dict[str, Cluster] = Field(default_factory=dict)
+
+
 def clusters_file() -> Path:
-    """The user's file of profiles: ``ZIGBENCH_CLUSTERS``, or ``~/.config/zigbench/clusters.toml``."""
-    named = os.environ.get(VARIABLE)
-    if named:
-        return Path(named).expanduser()
+    """Return the user's file of profiles: ``ZIGBENCH_CLUSTERS``, or ``~/.config/zigbench/clusters.toml``."""
+    path = os.environ.get(VARIABLE)
+    if path:
+        return Path(path).expanduser()
     home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     return Path(home).expanduser() / "zigbench" / "clusters.toml"
 
 
 def cluster(name: str | None = None, path: Path | None = None) -> Cluster:
-    """The profile called ``name``; None for the file's default, or a bare one where there is no file.
+    """Return the profile called ``name``; None for the file's default, or a bare one where there is no file.
 
     Raises:
         SpecError: the file has faults; all are listed.
-        ValueError: there is no such profile, or no file to look it up in.
+        ValueError: there is no such profile, or no file to read it from.
     """
     path = path or clusters_file()
     if not path.exists():
@@ -79,44 +87,15 @@ def cluster(name: str | None = None, path: Path | None = None) -> Cluster:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not TOML: {error}") from None
-    profiles = _profiles(content, path)
-    name = name or content.get("default")
+    try:
+        file = read(ClustersFile, content)
+    except SpecError as error:
+        raise SpecError(replace(fault, path=f"{path}: {fault.path}") for fault in error.faults) from None
+    name = name or file.default
     if name is None:
         return Cluster()
-    if name not in profiles:
-        near = nearest(name, list(profiles))
+    if name not in file.clusters:
+        near = nearest(name, list(file.clusters))
         hint = f"; did you mean {near!r}?" if near else ""
-        raise ValueError(f"{path} has no profile {name!r}{hint} (it has: {', '.join(profiles) or 'none'})")
-    return profiles[name]
-
-
-def _profiles(content: dict[str, object], path: Path) -> dict[str, Cluster]:
-    faults = [
-        Fault(f"{path}: {key}", "", "unknown key", "allowed: default, clusters")
-        for key in content
-        if key not in ("default", "clusters")
-    ]
-    default = content.get("default")
-    if default is not None and not isinstance(default, str):
-        faults.append(Fault(f"{path}: default", repr(default), "must be a profile's name, in quotes"))
-    profiles = {}
-    tables = content.get("clusters", {})
-    if not isinstance(tables, dict):
-        raise SpecError([*faults, Fault(f"{path}: clusters", repr(tables), "must be tables, [clusters.NAME]")])
-    for name, table in tables.items():
-        if not isinstance(table, dict):
-            faults.append(Fault(f"{path}: clusters.{name}", repr(table), f"must be a table, [clusters.{name}]"))
-            continue
-        try:
-            profiles[name] = Cluster.model_validate(table)
-        except ValidationError as error:
-            for detail in error.errors():
-                key = ".".join(map(str, detail["loc"]))
-                near = nearest(key, list(Cluster.model_fields))
-                known = (f"did you mean {near!r}? " if near else "") + f"allowed: {', '.join(Cluster.model_fields)}"
-                extra = detail["type"] == "extra_forbidden"
-                what = ("unknown key", known) if extra else (detail["msg"], "")
-                faults.append(Fault(f"{path}: clusters.{name}.{key}", repr(detail["input"]), *what))
-    if faults:
-        raise SpecError(faults)
-    return profiles
+        raise ValueError(f"{path} has no profile {name!r}{hint} (it has: {', '.join(file.clusters) or 'none'})")
+    return file.clusters[name]

@@ -1,13 +1,12 @@
-"""Have runs done in worker processes on this machine."""
+"""Runs in worker processes of this machine, as many at a time as its cores, memory and GPUs allow."""
 
 from __future__ import annotations
 
 import json
 import os
 import queue
-import signal
+import shutil
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,17 +14,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from zigbench.launch import gpus
+from zigbench import host_memory
 from zigbench.launch.plan import Plan
 from zigbench.launch.retry import JobEnd, should_retry
 from zigbench.records.folder import RunFolder
+from zigbench.runs.process import WorkerOptions, command, describe_exit
 from zigbench.spec import Resources
 from zigbench.spec.errors import MachineError
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+PATIENCE = 30.0
+"""Seconds that the GPUs' driver has to answer; it takes a few to start where no process uses it."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something a launch has to tell: a run "started", "finished" (with its status) or was "lost" and requeued."""
+    """A change in a launch: a run "started", "finished" (with its status) or was "lost" and waits again."""
 
     kind: str
     run: str = ""
@@ -34,32 +39,62 @@ class Event:
     error: str = ""
 
 
+def visible_gpus() -> tuple[str, ...]:
+    """Return the GPUs that a process started from here sees, by their names in ``CUDA_VISIBLE_DEVICES``.
+
+    The driver's own program is asked, not torch.
+    """
+    chosen = os.environ.get(VISIBLE)
+    if chosen is not None:
+        return tuple(name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1"))
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ()
+    try:
+        done = subprocess.run([program, "--list-gpus"], capture_output=True, text=True, timeout=PATIENCE, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(str(i) for i in range(sum(line.startswith("GPU ") for line in done.stdout.splitlines())))
+
+
+def share_gpus(devices: Sequence[str], gpus: int, worker: int) -> tuple[str, ...]:
+    """Return the devices of one worker: no two workers share one while there are enough.
+
+    Args:
+        devices: of the machine.
+        gpus: number that a run asks for; where there are fewer, a worker gets all of them.
+        worker: number of the worker, from 0; those beyond the last share begin again with the first.
+    """
+    first = worker % max(1, len(devices) // gpus) * gpus if gpus else 0
+    return tuple(devices[first : first + gpus])
+
+
 def available_workers(resources: Resources, runs: int) -> int:
-    """How many runs this machine can hold at once, by cores, free memory and GPUs; one that is to have it alone.
+    """Return how many runs fit on this machine at once, by cores, free memory and GPUs; 1 for an exclusive run.
 
     On a machine without GPUs, runs that ask for some are computed without.
     """
     if resources.exclusive:
         return 1
-    devices = gpus.visible() if resources.gpus else ()
+    devices = visible_gpus() if resources.gpus else ()
     by_devices = len(devices) // resources.gpus if devices else runs
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    by_memory = int(_free_memory_gb() / resources.memory_gb)
+    by_memory = int(host_memory.available_bytes() / 2**30 / resources.memory_gb)
     return max(1, min(cores // (resources.cpus * resources.processes), by_memory, by_devices, runs))
 
 
 def launch_local(plan: Plan, resources: Resources | None, root: Path, *, workers: int | None = None) -> Iterator[Event]:
-    """Run what the plan lacks in worker processes on this machine, yielding an event for each thing that happens.
+    """Do a plan's missing runs in worker processes of this machine, and yield an event for each change.
 
-    Where a run is to have several tasks, so many processes do it together. A worker that dies (killed, out of memory)
-    loses its run without harm: the run is resumed from its checkpoint by a new worker; when it dies again and came no
-    further, it is recorded as failed. Closing the iterator stops the workers at once and leaves nothing half-written.
+    Where a run has several tasks, as many processes do it together. A worker that dies (killed, out of memory) loses
+    its run without harm: a new worker resumes the run from its checkpoint; a run that is lost again at the same
+    checkpoint is recorded as failed. Closing the iterator stops the workers at once and leaves nothing half-written.
 
     Args:
-        plan: what is wanted.
-        resources: what a run may use; None for what each asks for.
+        plan: the runs that are to be recorded.
+        resources: what a run may use; None for the resources of each cell.
         root: results folder.
-        workers: runs at a time; None for what cores, memory and GPUs allow.
+        workers: runs at a time; None for as many as cores, memory and GPUs allow.
 
     Raises:
         OSError: the results folder can't be written.
@@ -70,36 +105,37 @@ def launch_local(plan: Plan, resources: Resources | None, root: Path, *, workers
         if item.state in plan.retry:
             item.folder.forget()
     classes = plan.classes() if resources is None else {resources: list(plan.todo)}
-    for asked, items in classes.items():
-        yield from run_here([item.folder for item in items], asked, root, workers=workers)
+    for each, items in classes.items():
+        yield from run_submitted([item.folder for item in items], each, root, workers=workers)
 
 
-def run_here(
+def run_submitted(
     folders: Sequence[RunFolder],
     resources: Resources,
     root: Path,
     *,
     workers: int | None = None,
-    wanted: Callable[[RunFolder], bool] = lambda folder: True,
+    is_wanted: Callable[[RunFolder], bool] = lambda folder: True,
 ) -> Iterator[Event]:
     """Do submitted runs in worker processes; as :func:`launch_local`, which submits them first.
 
     Args:
-        wanted: asked before a run is begun and when it was lost; one that is no longer wanted is left as it is.
+        folders: of the runs.
+        is_wanted: called before a run is begun and when it is lost; a run that is no longer wanted is left as it is.
     """
     waiting = deque(folders)
     if not waiting:
         return
-    most = available_workers(resources, len(waiting))
-    count = most if resources.exclusive else workers or most
+    available = available_workers(resources, len(waiting))
+    count = available if resources.exclusive else workers or available
     limit = 3600 * resources.hours if resources.exclusive else None
-    devices = gpus.visible() if resources.gpus else ()
+    devices = visible_gpus() if resources.gpus else ()
     pool = _Pool(root, resources, min(count, len(waiting)), devices, limit)
     try:
         while waiting or pool.busy:
             message = pool.next()
             if message.ready:
-                while waiting and not wanted(waiting[0]):
+                while waiting and not is_wanted(waiting[0]):
                     waiting.popleft()
                 if waiting:
                     pool.send(message.worker, waiting[0])
@@ -110,13 +146,13 @@ def run_here(
             folder = message.folder
             if folder is None:
                 raise MachineError(f"a worker died before it took a run:\n{message.text}")
-            if message.died:
-                if not wanted(folder) or should_retry(folder, JobEnd("failed", message.text, "this machine")):
+            if message.run_died:
+                if not is_wanted(folder) or should_retry(folder, JobEnd("failed", message.text, "this machine")):
                     waiting.appendleft(folder)
                     yield Event("lost", folder.id, error=message.text)
                 else:
                     yield Event("finished", folder.id, "failed", error=message.text)
-                if not message.lives:
+                if message.worker_died:
                     pool.start(message.worker)
                 continue
             yield Event("finished", folder.id, message.status, message.seconds, message.text)
@@ -126,7 +162,7 @@ def run_here(
 
 @dataclass(frozen=True)
 class _Message:
-    """What came from a worker: it is ready for a run, it finished one, or it or the run's own process died."""
+    """A message of a worker: it is ready for a run, it finished one, or the run's process or the worker died."""
 
     worker: int
     ready: bool = False
@@ -134,13 +170,13 @@ class _Message:
     status: str = ""
     seconds: float = 0.0
     text: str = ""
-    died: bool = False
-    lives: bool = True
+    run_died: bool = False
+    worker_died: bool = False
 
 
 @dataclass
 class _Pool:
-    """Worker processes, each with at most one run; every worker is named by its number."""
+    """Worker processes by number, each with at most one run."""
 
     root: Path
     resources: Resources
@@ -161,17 +197,23 @@ class _Pool:
         return bool(self.runs) or bool(self.pending)
 
     def start(self, worker: int) -> None:
-        may = self.resources
-        limits = [may.cpus, may.tasks or 0, may.gpus, *([] if self.limit is None else [self.limit])]
-        mine = gpus.share(self.devices, may.gpus, worker)
+        limits = self.resources
+        options = WorkerOptions(
+            results=self.root.resolve(),
+            cpus=limits.cpus,
+            ranks=limits.tasks or 0,
+            gpus=limits.gpus,
+            limit=self.limit,
+        )
+        devices = share_gpus(self.devices, limits.gpus, worker)
         # Its own session: an interrupt at the terminal reaches this process alone, which then closes the pipes.
         process = subprocess.Popen(
-            [sys.executable, "-m", "zigbench.runs.worker", str(self.root), *map(str, limits)],
+            command("zigbench.runs.worker", options.line),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **({gpus.VISIBLE: ",".join(mine)} if mine else {})},
+            env={**os.environ, **({VISIBLE: ",".join(devices)} if devices else {})},
             start_new_session=True,
         )
         self.processes[worker] = process
@@ -191,7 +233,7 @@ class _Pool:
             stdin.write(folder.id + "\n")
             stdin.flush()
         except BrokenPipeError:
-            pass  # It died this moment; its end of output says so.
+            pass  # It died at this moment; the end of its output is the next message.
 
     def stop(self, worker: int) -> None:
         process = self.processes.pop(worker)
@@ -200,15 +242,15 @@ class _Pool:
         process.wait()
 
     def next(self) -> _Message:
-        """The next message; waits for it."""
+        """Return the next message; waits for it."""
         if self.pending:
             return self.pending.popleft()
         while True:
             worker, process, line = self.messages.get()
             if self.processes.get(worker) is not process:
-                continue  # The last words of a worker that was stopped or replaced.
+                continue  # Of a worker that was stopped or replaced.
             if not line:
-                return self._death(worker, process)
+                return self._worker_died(worker, process)
             answer: dict[str, Any] = json.loads(line)
             if "ready" in answer:
                 return _Message(worker, ready=True)
@@ -220,31 +262,17 @@ class _Pool:
                 status=answer["status"],
                 seconds=answer["seconds"],
                 text=answer.get("error", ""),
-                died=answer["status"] == "died",
+                run_died=answer["status"] == "died",
             )
 
-    def _death(self, worker: int, process: subprocess.Popen[str]) -> _Message:
-        code = process.wait()
+    def _worker_died(self, worker: int, process: subprocess.Popen[str]) -> _Message:
+        text = f"the worker process {describe_exit(process.wait())}"
         assert process.stderr is not None
         folder = self.runs.pop(worker, None)
-        what = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
-        if code == -signal.SIGKILL:
-            what += " (the system does that when memory runs out)"
-        text = f"the worker process {what}"
         if folder is None:
             text += f"\n{process.stderr.read()}"
-        return _Message(worker, folder=folder, text=text, died=True, lives=False)
+        return _Message(worker, folder=folder, text=text, run_died=True, worker_died=True)
 
     def close(self) -> None:
         for worker in list(self.processes):
             self.stop(worker)
-
-
-def _free_memory_gb() -> float:
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable"):
-                return int(line.split()[1]) / 2**20
-    except OSError:
-        pass
-    return float("inf")

@@ -1,4 +1,4 @@
-"""Plan what a suite still lacks: desired less recorded."""
+"""The plan of a launch: the runs of a suite, less those that are recorded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zigbench.launch.reconcile import states
+from zigbench.launch.jobs import states
 from zigbench.records.folder import RunFolder, State
 from zigbench.spec import Resources
 from zigbench.suite import Cell
@@ -18,7 +18,7 @@ RETRIABLE = ("failed", "oom", "diverged", "timeout", "damaged", "foreign")
 
 @dataclass(frozen=True)
 class Item:
-    """A cell of a plan, its folder and what the folder says of it."""
+    """A cell of a plan, with the folder and the state of its run."""
 
     cell: Cell
     folder: RunFolder
@@ -27,30 +27,30 @@ class Item:
 
 @dataclass(frozen=True)
 class Plan:
-    """Every cell asked for, and which of them a launch would run."""
+    """All cells of a plan, and those of them that a launch would run."""
 
     items: tuple[Item, ...]
     retry: frozenset[str] = frozenset()
 
     @property
     def todo(self) -> tuple[Item, ...]:
-        """What a launch would run: what has no record, and what failed in a way to be retried."""
+        """The runs of a launch: those without a record, and those whose state is to be retried."""
         return tuple(i for i in self.items if i.state in ("missing", "submitted") or i.state in self.retry)
 
     def classes(self) -> dict[Resources, list[Item]]:
-        """What a launch would run, by the resources that are asked for."""
-        found: dict[Resources, list[Item]] = {}
+        """Return the runs of a launch by their resources."""
+        by_resources: dict[Resources, list[Item]] = {}
         for item in self.todo:
-            found.setdefault(item.cell.resources, []).append(item)
-        return found
+            by_resources.setdefault(item.cell.resources, []).append(item)
+        return by_resources
 
     @property
     def gpu_hours(self) -> float:
-        """GPU-hours that a launch would ask for."""
+        """GPU-hours of a launch."""
         return sum(r.gpus * r.nodes * r.hours * len(items) for r, items in self.classes().items())
 
     def to_json(self) -> dict[str, Any]:
-        """The plan as JSON values: every run with its state and labels, and the arrays that a launch would submit."""
+        """Return the plan as JSON values: each run with state and labels, and the arrays that a launch would submit."""
         return {
             "runs": [{"run": i.folder.id, "state": i.state, "labels": dict(i.cell.labels)} for i in self.items],
             "todo": len(self.todo),
@@ -59,15 +59,15 @@ class Plan:
         }
 
     def counts(self) -> Counter[str]:
-        """How many cells are in each state."""
+        """Return the number of cells in each state."""
         return Counter(item.state for item in self.items)
 
 
 def plan(cells: Iterable[Cell], root: Path, retry: Iterable[str] = ()) -> Plan:
-    """Compare what is asked for with what is recorded.
+    """Compare cells with the records of their runs.
 
     Args:
-        cells: the runs that are wanted.
+        cells: the runs that are to be recorded.
         root: results folder.
         retry: states to run again, of :data:`RETRIABLE`.
 
@@ -78,13 +78,13 @@ def plan(cells: Iterable[Cell], root: Path, retry: Iterable[str] = ()) -> Plan:
         if state not in RETRIABLE:
             raise ValueError(f"can't retry {state!r}; allowed: {', '.join(RETRIABLE)}")
     folders = [(cell, RunFolder.of(cell.spec, root)) for cell in cells]
-    found = states([folder for _, folder in folders])
-    items = (Item(cell, folder, state) for (cell, folder), state in zip(folders, found, strict=True))
+    by_run = states([folder for _, folder in folders])
+    items = (Item(cell, folder, state) for (cell, folder), state in zip(folders, by_run, strict=True))
     return Plan(tuple(items), frozenset(retry))
 
 
 def describe(items: Sequence[Item]) -> str:
-    """Counts by state in words: "27 runs: 20 ok, 7 missing"."""
+    """Return the counts by state in words: "27 runs: 20 ok, 7 missing"."""
     counts = Counter(item.state for item in items)
     noun = "run" if len(items) == 1 else "runs"
     return f"{len(items)} {noun}: " + (", ".join(f"{n} {state}" for state, n in counts.most_common()) or "none")

@@ -1,99 +1,152 @@
-"""What becomes of a run whose job died: it goes on, or it is recorded as one that can't."""
+"""The rule of retrying: a run whose job ended early resumes from its checkpoint, or is recorded as failed."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zigbench.launch import slurm_status
+from zigbench.preemption import EXIT_REQUEUE, SIGNALS
 from zigbench.records.folder import RunFolder, tail
 from zigbench.records.record import Failure, Record, Status, environment
+from zigbench.runs.process import Options, RunOptions
 
 KINDS: dict[Status, str] = {"oom": "OutOfMemory", "timeout": "TimeLimit", "failed": "JobDied"}
+
+MARGIN = 30.0
+"""Seconds by which SLURM may send the signal before a time limit early."""
+
+OUT_OF_MEMORY = re.compile(r"oom.kill|exceeded (?:job |step )?memory limit", re.IGNORECASE)
+"""What SLURM writes when it ends a step for its memory, with control groups and without."""
+
+PREEMPTED = (EXIT_REQUEUE, *(128 + number for number in SIGNALS))
+"""Exit codes of a preempted task; the signals' own are those of one that was preempted before it could handle them."""
 
 
 @dataclass(frozen=True)
 class JobEnd:
-    """How a job ended under its run.
+    """The end of a job before its run was done.
 
     Args:
-        status: that the run is recorded with if it can't go on.
-        how: in words.
-        job: its id.
-        log: what it printed outside the run, where the scheduler kept that.
+        status: status of the run's record if it can't resume.
+        reason: of the end, in words.
+        job: id of the job.
+        log: file of what the job printed outside the run, where the scheduler keeps one.
     """
 
     status: Status
-    how: str
+    reason: str
     job: str
     log: Path | None = None
 
 
-def should_retry(folder: RunFolder, death: JobEnd) -> bool:
-    """Take note of a death; whether the run may go on from its checkpoint.
+def should_retry(folder: RunFolder, end: JobEnd) -> bool:
+    """Note the end of a job and return whether the run may resume from its checkpoint.
 
-    A run that died twice at the same checkpoint would die there for ever: it gets a record with the status of the
-    last death and the end of its log, or of its job's where it never came to print anything. One that came further in
-    between goes on, however often it has died.
+    A run whose jobs ended twice at the same checkpoint would end there forever: it gets a record with the status of
+    the last end and the last lines of its output, or of its job's log where the run printed nothing. A run that
+    reached a later checkpoint in between resumes, however often its jobs ended.
 
     Raises:
         OSError: the note or the record can't be written.
     """
-    here = folder.checkpoint()
-    before = _last(folder)
-    line = {
+    step = folder.checkpoint()
+    before = last_end(folder)
+    note = {
         "time": round(time.time()),
-        "job": death.job,
-        "status": death.status,
-        "how": death.how,
-        "checkpoint": here,
-        "log": str(death.log) if death.log else None,
+        "job": end.job,
+        "status": end.status,
+        "how": end.reason,
+        "checkpoint": step,
+        "log": str(end.log) if end.log else None,
     }
     with folder.job_ends.open("a") as file:
-        file.write(json.dumps(line) + "\n")
-    if before is None or before["checkpoint"] != here:
+        file.write(json.dumps(note) + "\n")
+    if before is None or before["checkpoint"] != step:
         return True
-    where = f"at step {here}" if here else "before the first checkpoint"
+    where = f"at step {step}" if step else "before the first checkpoint"
     Record(
         id=folder.id,
-        status=death.status,
+        status=end.status,
         spec=folder.read_spec().resolved(),
         environment=environment(),
         error=Failure(
-            kind=KINDS[death.status],
-            message=f"two jobs in a row ended {where}: {before['how']}, then {death.how}",
-            log_tail=folder.log_tail() or (tail(death.log) if death.log else ""),
+            kind=KINDS[end.status],
+            message=f"two jobs in a row ended {where}: {before['how']}, then {end.reason}",
+            log_tail=folder.log_tail() or (tail(end.log) if end.log else ""),
         ),
     ).write(folder.record)
     return False
 
 
-def job_log(job: Mapping[str, Any]) -> Path | None:
-    """Where SLURM keeps what a job (as the run's folder names it) prints outside the run; None of other jobs."""
-    return Path(job["folder"]) / f"{job['job']}_0_log.err" if job["cluster"] == "slurm" else None
-
-
-def last_log(folder: RunFolder) -> Path | None:
-    """What the run's present job prints outside the run, or the one that died last; None where nobody keeps that."""
-    job, death = folder.read_job(), _last(folder)
-    if job:
-        return job_log(job)
-    return Path(death["log"]) if death and death.get("log") else None
-
-
-def _last(folder: RunFolder) -> dict[str, Any] | None:
+def last_end(folder: RunFolder) -> dict[str, Any] | None:
+    """Return the newest note of a job's end in a run's folder; None where there is none."""
     try:
         lines = folder.job_ends.read_text().splitlines()
     except FileNotFoundError:
         return None
     for line in reversed(lines):
         try:
-            found = json.loads(line)
-        except ValueError:  # Torn: the machine went down with it.
+            note = json.loads(line)
+        except ValueError:  # Torn: the machine failed while it was written.
             continue
-        if isinstance(found, dict):
-            return found
+        if isinstance(note, dict):
+            return note
     return None
+
+
+class TaskEnd(Options):
+    """The end of a SLURM job's task with an exit code other than 0.
+
+    Args:
+        task: what the task was to do.
+        code: exit code of the task.
+        notice: seconds before the time limit at which the job is signalled.
+        logs: folder of what jobs and SLURM print outside the runs.
+    """
+
+    task: RunOptions
+    code: int
+    notice: float
+    logs: Path
+
+
+def requeue_or_record(end: TaskEnd) -> None:
+    """Requeue the SLURM job that this process belongs to, or record why its run can't resume.
+
+    This runs in the job's script, on the job's own node, as soon as its task has ended, so a task that was killed is
+    noticed at once. The failure of a whole node is noticed by the next command that asks for the run's state
+    (:func:`zigbench.launch.jobs.states`).
+
+    Raises:
+        OSError: the run's folder can't be written.
+        UnreachableError: SLURM refuses to requeue the job, or has not answered for minutes.
+    """
+    folder, job = RunFolder(end.task.run), os.environ["SLURM_JOB_ID"]
+    # A run without job.json was cancelled; a job in another state than running is the scheduler's to end.
+    if folder.record.exists() or not folder.job.exists():
+        return
+    # No other process requeues the job, so a busy controller is asked until it answers.
+    if slurm_status.persistently(lambda: slurm_status.own_state(job)) != "RUNNING":
+        return
+    at_limit = slurm_status.persistently(lambda: slurm_status.seconds_left(job)) <= end.notice + MARGIN
+    log = slurm_status.job_log(end.logs, f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}")
+    output = log.read_text(errors="replace") if log.exists() else ""
+    if (end.code in PREEMPTED and not at_limit) or should_retry(folder, JobEnd(*_cause(end.code, output), job, log)):
+        slurm_status.persistently(lambda: slurm_status.requeue(job))
+
+
+def _cause(code: int, output: str) -> tuple[Status, str]:
+    if code in PREEMPTED:
+        return "timeout", "the job reached its time limit"
+    # The log holds the job's earlier starts too; each of them ends with a line of the scheduler's.
+    if OUT_OF_MEMORY.search(output.rpartition("*** JOB")[2]):
+        return "oom", "the job took more memory than it had asked for"
+    if code > 128:
+        return "failed", f"the task was killed by signal {code - 128}"
+    return "failed", f"the task exited with {code}"

@@ -1,25 +1,31 @@
-"""Submit runs to SLURM: an array of those with equal resources."""
+"""Submission to SLURM: one script for an array of runs with equal resources, and the code that they run."""
 
 from __future__ import annotations
 
+import json
 import math
-import os
 import shlex
 import shutil
-import sys
-from collections.abc import Callable, Mapping, Sequence
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from zigbench.launch.clusters import Cluster
+from zigbench.launch.slurm_status import job_log
+from zigbench.records.record import SNAPSHOT, digest_of, environment
+from zigbench.runs.process import RunOptions, command
 from zigbench.spec import Resources
 
-CHAINS = 10**6
-"""How often submitit may queue a job again; the runs' own rule of deaths ends what gets nowhere."""
+PACKAGES = ("zigbench", "backbones", "suites")
+
+SUBMISSION = 300.0
+"""Seconds that SLURM has to take an array; a controller that is busy takes minutes."""
 
 
 def submit(
-    calls: Sequence[Callable[[], None]],
+    runs: Sequence[RunOptions],
     resources: Resources,
     cluster: Cluster,
     folder: Path,
@@ -28,75 +34,162 @@ def submit(
     setup: Sequence[str] = (),
     max_parallel: int | None = None,
 ) -> list[str]:
-    """Submit picklable calls as one array with equal resources.
+    """Submit runs as one array with equal resources.
 
     Args:
-        calls: what the jobs call; at most ``cluster.max_array``.
+        runs: what the jobs do; at most ``cluster.max_array``.
         resources: what each may use.
         cluster: profile of the site.
-        folder: for submitit's files, on the shared file system.
+        folder: for the jobs' logs, on the shared file system.
         name: of the jobs, in the queue.
         setup: shell lines before a run, after those of the cluster.
         max_parallel: jobs of an array that run at a time; None for the cluster's.
 
     Returns:
-        The jobs' ids ("12_3"), in the order of the calls.
+        The jobs' ids ("12_3"), in the order of the runs.
 
     Raises:
         ValueError: there is no SLURM here, or it refuses; its own words are quoted.
     """
     if shutil.which("sbatch") is None:
         raise ValueError("there is no SLURM here (no sbatch on the path); submit on a login node, or --on local")
-    # Read by submitit when it is imported: the signal that asks for leaving, the one that preemption sends as well.
-    os.environ["SUBMITIT_PREEMPT_SIGNAL"] = "TERM"
-    import submitit
-    from submitit.core.utils import FailedJobError
-
-    executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=CHAINS)
-    executor.update_parameters(
-        name=name, **_parameters(resources, cluster, folder, setup, max_parallel or cluster.max_parallel)
-    )
+    folder.mkdir(parents=True, exist_ok=True)
+    parallel = min(len(runs), max_parallel or cluster.max_parallel)
+    text = script(runs, resources, cluster, folder, name=name, setup=setup, max_parallel=parallel)
     try:
-        with executor.batch():
-            jobs = [executor.submit(call) for call in calls]
-    except FailedJobError as error:
-        raise ValueError(f"SLURM refuses the submission: {str(error).strip()}") from None
-    return [job.job_id for job in jobs]
+        done = subprocess.run(
+            ["sbatch", "--parsable"], input=text, capture_output=True, text=True, timeout=SUBMISSION, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"SLURM has not answered the submission within {SUBMISSION:.0f} s; see squeue") from None
+    if done.returncode:
+        raise ValueError(f"SLURM refuses the submission: {done.stderr.strip() or f'exit code {done.returncode}'}")
+    array = done.stdout.strip().partition(";")[0]
+    return [f"{array}_{index}" for index in range(len(runs))]
 
 
-def _parameters(
-    resources: Resources, cluster: Cluster, folder: Path, setup: Sequence[str], max_parallel: int
-) -> dict[str, Any]:
+def script(
+    runs: Sequence[RunOptions],
+    resources: Resources,
+    cluster: Cluster,
+    folder: Path,
+    *,
+    name: str,
+    setup: Sequence[str],
+    max_parallel: int,
+) -> str:
+    """Return the script of an array; arguments as :func:`submit`.
+
+    Each task's line of JSON stands in the script itself, so a job that starts again, after a requeue or on another
+    node, needs nothing but the run's folder.
+    """
     minutes = max(1, math.ceil(60 * min(resources.hours, cluster.max_hours or math.inf)))
     notice = min(cluster.notice_seconds, 20 * minutes)
-    after = f"{shlex.quote(sys.executable)} -m zigbench.launch.epilogue {shlex.quote(str(folder))} $code {notice}"
-    asked: Mapping[str, Any] = {
-        "timeout_min": minutes,
+    log = job_log(folder, "%A_%a")
+    directives: Mapping[str, Any] = {
+        "job-name": name,
+        "array": f"0-{len(runs) - 1}%{max_parallel}",
+        "time": minutes,
         "nodes": resources.nodes,
-        "tasks_per_node": resources.processes,
-        "cpus_per_task": resources.cpus,
-        "mem_gb": resources.memory_gb,
-        "gpus_per_node": resources.gpus or None,
-        "slurm_partition": resources.partition or cluster.partition,
-        "slurm_account": cluster.account,
-        "slurm_qos": cluster.qos,
-        "slurm_constraint": cluster.constraint,
-        "slurm_exclude": cluster.exclude,
-        "slurm_exclusive": resources.exclusive or None,
-        "slurm_signal_delay_s": notice,
-        "slurm_array_parallelism": max_parallel,
-        "slurm_additional_parameters": {"requeue": True, **cluster.options},
-        "slurm_setup": [
+        "ntasks-per-node": resources.processes,
+        "cpus-per-task": resources.cpus,
+        "mem": f"{math.ceil(1024 * resources.memory_gb)}M",
+        "gpus-per-node": resources.gpus or None,
+        "partition": resources.partition or cluster.partition,
+        "account": cluster.account,
+        "qos": cluster.qos,
+        "constraint": cluster.constraint,
+        "exclude": cluster.exclude,
+        "exclusive": resources.exclusive or None,
+        "signal": f"TERM@{notice}",  # The signal that preemption sends, too.
+        "output": log.with_suffix(".out"),
+        "error": log,
+        "open-mode": "append",
+        "requeue": True,
+        **cluster.options,
+    }
+    task_log = log.with_name(log.name.replace("_0_", "_%t_"))
+    # A task that is killed ends the others, which would wait for it; one that fails says so itself.
+    srun = ["srun", "--unbuffered", "--kill-on-bad-exit=1"]
+    srun += [f"--output={task_log.with_suffix('.out')}", f"--error={task_log}"]
+    end = {"notice": notice, "logs": str(folder)}
+    return "\n".join(
+        [
+            "#!/bin/bash",
+            *(_directive(key, value) for key, value in directives.items() if value not in (None, False)),
             *cluster.setup,
             *setup,
-            "export SUBMITIT_PREEMPT_SIGNAL=TERM",
-            # Both stand before Python starts: libraries read the one once, srun asks for the other itself.
+            # Both stand before Python starts: libraries read the one once, srun reads the other itself.
             f"export OMP_NUM_THREADS={resources.cpus} SRUN_CPUS_PER_TASK={resources.cpus}",
-            # The script outlives its task to see what became of it; the trap runs when the task is over.
+            "tasks=(",
+            *(shlex.quote(run.line) for run in runs),
+            ")",
+            'task="${tasks[$SLURM_ARRAY_TASK_ID]}"',
+            # The script outlives its task to see how it ended; the trap runs when the task is over.
             "trap : TERM",
-        ],
-        # A task that is killed ends the others, which would wait for it; one that fails says so itself.
-        "slurm_srun_args": ["--kill-on-bad-exit=1"],
-        "slurm_teardown": ["code=$?", f"[ $code = 0 ] || {after}", "exit $code"],
-    }
-    return {key: value for key, value in asked.items() if value is not None}
+            f'{shlex.join([*srun, *command("zigbench.runs.worker")])} "$task"',
+            "code=$?",
+            f"end={shlex.quote(json.dumps(end)[:-1])}', \"code\": '$code', \"task\": '$task'}}'",
+            f'[ $code = 0 ] || {shlex.join(command("zigbench.launch"))} "$end"',
+            "exit $code",
+            "",
+        ]
+    )
+
+
+def _directive(key: str, value: object) -> str:
+    name = f"#SBATCH --{key.replace('_', '-')}"
+    return name if value is True else f"{name}={shlex.quote(str(value))}"
+
+
+def snapshot(folder: Path) -> Path:
+    """Copy the packages of the checkout that this process runs from; the same code is copied once.
+
+    Args:
+        folder: for snapshots, on the shared file system.
+
+    Raises:
+        ValueError: the code is not a checkout.
+        OSError: the copy can't be written.
+    """
+    source = Path(__file__).resolve().parents[2]
+    files = _files(source)
+    target = folder.resolve() / digest_of(source, files)
+    if target.exists():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=folder.resolve()))
+    unfinished.chmod(0o755)
+    for name in files:
+        (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source / name, unfinished / name)
+    (unfinished / SNAPSHOT).write_text(json.dumps(environment()["code"]))
+    try:
+        unfinished.rename(target)
+    except OSError:
+        # Another launch has made the same one at this moment.
+        shutil.rmtree(unfinished)
+        if not target.exists():
+            raise
+    return target
+
+
+def setup_lines(snapshot: Path) -> tuple[str, ...]:
+    """Return shell lines after which Python takes the code from a snapshot, wherever it is started."""
+    path = shlex.quote(str(snapshot))
+    # Safe: without the working directory in front, which is the checkout where one submits from there.
+    return (f'export PYTHONSAFEPATH=1 PYTHONPATH={path}"${{PYTHONPATH:+:$PYTHONPATH}}"',)
+
+
+def _files(source: Path) -> list[str]:
+    try:
+        output = subprocess.run(
+            ["git", "-C", str(source), "ls-files", "-z", "--cached", "--others", "--exclude-standard", *PACKAGES],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        raise ValueError(f"--snapshot copies a git checkout, and {source} is none") from None
+    names = sorted(set(filter(None, output.split("\0"))))
+    return [name for name in names if (source / name).is_file()]

@@ -1,4 +1,4 @@
-"""What SLURM says of jobs: its queue, its accounts, one job. Every question is asked once, for all, and is bounded."""
+"""The state of jobs in SLURM's queue and accounts. Each question is asked once for all jobs, with a time limit."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TypeVar
 
 from zigbench.spec.errors import MachineError
@@ -22,23 +22,12 @@ PERSISTENCE = 300.0
 """Seconds for which a controller that does not answer is asked again where much hangs on its answer."""
 
 
-@dataclass(frozen=True)
-class Queue:
-    """The user's jobs that wait or run, by id ("12", "12_3"), with their states ("PENDING")."""
-
-    states: Mapping[str, str]
-
-    def holds(self, job: str) -> bool:
-        """Whether a job waits or runs."""
-        return job in self.states
-
-
 class UnreachableError(MachineError):
-    """SLURM is installed and does not answer."""
+    """A SLURM that is installed and does not answer, or refuses."""
 
 
-def read_queue() -> Queue | None:
-    """The queue; None where there is no SLURM.
+def read_queue() -> dict[str, str] | None:
+    """Return the states ("PENDING") of the user's jobs that wait or run, by id ("12", "12_3"); None without SLURM.
 
     Raises:
         UnreachableError: it does not answer.
@@ -46,19 +35,19 @@ def read_queue() -> Queue | None:
     if shutil.which("squeue") is None:
         return None
     lines = _ask("squeue", "--me", "--noheader", "--array", "--format=%i|%T").splitlines()
-    return Queue(dict(line.strip().split("|", 1) for line in lines if "|" in line))
+    return dict(line.strip().split("|", 1) for line in lines if "|" in line)
 
 
 def site() -> str | None:
-    """The name of the cluster that answers here; None where there is no SLURM.
+    """Return the name of the cluster that answers here; None without SLURM.
 
     Raises:
         UnreachableError: it does not answer.
     """
     if shutil.which("scontrol") is None:
         return None
-    found = re.search(r"^ClusterName\s*=\s*(\S+)", _ask("scontrol", "show", "config"), re.MULTILINE)
-    return found.group(1) if found else None
+    match = re.search(r"^ClusterName\s*=\s*(\S+)", _ask("scontrol", "show", "config"), re.MULTILINE)
+    return match.group(1) if match else None
 
 
 ENDED = frozenset(
@@ -71,27 +60,27 @@ ENDED = frozenset(
 
 
 def ends(jobs: Iterable[str]) -> dict[str, str]:
-    """The states of jobs in SLURM's accounts ("OUT_OF_MEMORY"), by id; those that no account is kept of are absent."""
-    asked = sorted(set(jobs))
-    if not asked or shutil.which("sacct") is None:
+    """Return the states of jobs in SLURM's accounts ("OUT_OF_MEMORY") by id; jobs without an account are absent."""
+    names = sorted(set(jobs))
+    if not names or shutil.which("sacct") is None:
         return {}
     try:
-        text = _ask("sacct", "--noheader", "--parsable2", "--format=JobID,State", "--jobs", ",".join(asked))
+        text = _ask("sacct", "--noheader", "--parsable2", "--format=JobID,State", "--jobs", ",".join(names))
     except UnreachableError:
         return {}
-    found: dict[str, str] = {}
+    by_job: dict[str, str] = {}
     for line in text.splitlines():
         name, _, state = line.partition("|")
         job, _, step = name.partition(".")
         word = state.split(" ")[0]
         # A step knows better than its job why it died, if it did.
-        if not step or (word == "OUT_OF_MEMORY" and found.get(job) in ENDED):
-            found[job] = word
-    return found
+        if not step or (word == "OUT_OF_MEMORY" and by_job.get(job) in ENDED):
+            by_job[job] = word
+    return by_job
 
 
 def persistently(ask: Callable[[], Answer], seconds: float = PERSISTENCE, pause: float = 1.0) -> Answer:
-    """What ``ask`` returns, asked again while the controller does not answer: a busy one drops requests for minutes.
+    """Return the answer of ``ask``, asked again while the controller does not answer: a busy one does so for minutes.
 
     Args:
         ask: a question of this module.
@@ -99,7 +88,7 @@ def persistently(ask: Callable[[], Answer], seconds: float = PERSISTENCE, pause:
         pause: seconds before the second question; doubled each time, up to sixteen.
 
     Raises:
-        UnreachableError: it never answered; in its last words.
+        UnreachableError: it never answered; the last message.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -113,31 +102,31 @@ def persistently(ask: Callable[[], Answer], seconds: float = PERSISTENCE, pause:
 
 
 def own_state(job: str) -> str:
-    """The state of the job this process belongs to ("RUNNING"); "" of a job that SLURM says nothing of.
+    """Return the state of the job that this process belongs to ("RUNNING"); "" for a job that SLURM does not know.
 
     Raises:
         UnreachableError: it does not answer.
     """
-    found = re.search(r"JobState=(\w+)", _ask("scontrol", "--oneliner", "show", "job", job))
-    return found.group(1) if found else ""
+    match = re.search(r"JobState=(\w+)", _ask("scontrol", "--oneliner", "show", "job", job))
+    return match.group(1) if match else ""
 
 
 def seconds_left(job: str) -> float:
-    """Until the job's time limit; infinite without one.
+    """Return the seconds until the job's time limit; infinite without one.
 
     Raises:
         UnreachableError: SLURM does not answer.
     """
     text = _ask("squeue", "--noheader", "--jobs", job, "--format=%L").strip()
-    found = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)", text)
-    if not found:
+    match = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)", text)
+    if not match:
         return 0.0 if text == "INVALID" else float("inf")
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 
 def requeue(job: str) -> None:
-    """Put a running job back into the queue; this ends the process that asks, if it belongs to the job.
+    """Put a running job back into the queue; this ends the calling process if it belongs to the job.
 
     Raises:
         UnreachableError: it is refused.
@@ -146,14 +135,24 @@ def requeue(job: str) -> None:
 
 
 def cancel(jobs: Iterable[str]) -> None:
-    """Cancel jobs; one that is gone already is no fault.
+    """Cancel jobs; a job that is gone already is ignored.
 
     Raises:
         UnreachableError: SLURM refuses.
     """
-    asked = sorted(set(jobs))
-    for start in range(0, len(asked), 500):
-        _ask("scancel", "--quiet", *asked[start : start + 500])
+    names = sorted(set(jobs))
+    for start in range(0, len(names), 500):
+        _ask("scancel", "--quiet", *names[start : start + 500])
+
+
+def job_log(folder: Path, job: str) -> Path:
+    """Return the file of what a job's first task and SLURM print outside the run.
+
+    Args:
+        folder: of the jobs' logs.
+        job: id ("12_3"), or its pattern in a script of SLURM's ("%A_%a").
+    """
+    return folder / f"{job}_0_log.err"
 
 
 def _ask(*command: str) -> str:

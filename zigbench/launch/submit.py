@@ -1,32 +1,39 @@
-"""Launch a plan where it can wait for its turn, and return at once."""
+"""Launches that return at once: a plan's missing runs are submitted to SLURM, or to a process in the background."""
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from zigbench.launch import background, slurm, slurm_status, snapshot
+from zigbench.launch import slurm, slurm_status
 from zigbench.launch.clusters import Cluster
-from zigbench.launch.job import Job
-from zigbench.launch.jobs import current_user
+from zigbench.launch.jobs import Job, current_user, states
+from zigbench.launch.local import run_submitted
 from zigbench.launch.plan import Item, Plan
-from zigbench.launch.reconcile import states
 from zigbench.records.folder import RunFolder
 from zigbench.records.lock import SILENCE, BusyError, RunLock
 from zigbench.records.record import environment
+from zigbench.runs.process import Options, RunOptions, command
 from zigbench.spec import Resources
+from zigbench.spec.errors import MachineError
 from zigbench.spec.files import write_atomically
 from zigbench.spec.registry import PLUGINS_VARIABLE
+
+ORDER = "order.json"
+"""Name of the file in a background launch's folder with the runs that it does."""
 
 
 @dataclass(frozen=True)
 class Submitted:
-    """What a launch has sent off: the jobs, and how many runs they do."""
+    """The jobs that a launch has submitted, and the number of their runs."""
 
     jobs: tuple[str, ...] = ()
     runs: int = 0
@@ -41,10 +48,10 @@ def launch_slurm(
     max_parallel: int | None = None,
     frozen: bool = False,
 ) -> Submitted:
-    """Submit what the plan lacks: an array for each class of resources.
+    """Submit a plan's missing runs: an array for each class of resources.
 
     Args:
-        plan: what is wanted; what another launch has submitted since is left to it.
+        plan: the runs that are to be recorded; those that another launch has submitted since are left to it.
         cluster: profile of the site.
         root: results folder, on a file system that the nodes share.
         name: of the jobs, in the queue.
@@ -58,63 +65,122 @@ def launch_slurm(
     """
     plugins = os.environ.get(PLUGINS_VARIABLE, "")
     folder = (root.parent / "jobs").resolve()
-    setup = snapshot.setup_lines(snapshot.take(root.parent / "snapshots")) if frozen else ()
-    where = {"cluster": "slurm", **({"site": site} if (site := slurm_status.site()) else {})}
-    sent: list[str] = []
+    setup = slurm.setup_lines(slurm.snapshot(root.parent / "snapshots")) if frozen else ()
+    site = slurm_status.site()
+    submitted: list[str] = []
     runs = 0
     with _alone(root):
-        for resources, lacking in _lacking(plan).items():
-            for start in range(0, len(lacking), cluster.max_array):
-                items = lacking[start : start + cluster.max_array]
-                calls = [Job(item.folder.path.resolve(), resources.cpus, plugins) for item in items]
-                with _submitted(items, plan.retry):
-                    jobs = slurm.submit(
-                        calls, resources, cluster, folder, name=name, setup=setup, max_parallel=max_parallel
+        for resources, missing in _still_missing(plan).items():
+            for start in range(0, len(missing), cluster.max_array):
+                items = missing[start : start + cluster.max_array]
+                options = [
+                    RunOptions(run=item.folder.path.resolve(), cpus=resources.cpus, plugins=plugins) for item in items
+                ]
+                with _restored_on_failure(items, plan.retry):
+                    ids = slurm.submit(
+                        options, resources, cluster, folder, name=name, setup=setup, max_parallel=max_parallel
                     )
-                _note(items, jobs, folder, where)
-                sent += dict.fromkeys(job.partition("_")[0] for job in jobs)
+                _note(items, [Job("slurm", each, folder, site=site) for each in ids])
+                submitted += dict.fromkeys(job.partition("_")[0] for job in ids)
                 runs += len(items)
-    return Submitted(tuple(sent), runs)
+    return Submitted(tuple(submitted), runs)
 
 
 def launch_background(plan: Plan, root: Path, *, workers: int | None = None) -> Submitted:
-    """Have what the plan lacks done on this machine by a process that outlives this one, class by class of resources.
+    """Have a plan's missing runs done on this machine by a process that outlives this one.
+
+    When this returns the process holds its folder, which shows other commands that it lives. It does one class of
+    resources after the other.
 
     Args:
-        plan: what is wanted; what another launch has submitted since is left to it.
+        plan: the runs that are to be recorded; those that another launch has submitted since are left to it.
         root: results folder.
-        workers: runs at a time; None for what cores, memory and GPUs allow.
+        workers: runs at a time; None for as many as cores, memory and GPUs allow.
 
     Raises:
         MachineError: the process does not start.
         OSError: the results folder can't be written.
     """
     with _alone(root):
-        classes = _lacking(plan)
-        items = [item for lacking in classes.values() for item in lacking]
+        classes = _still_missing(plan)
+        items = [item for missing in classes.values() for item in missing]
         if not items:
             return Submitted()
-        folder = background.new_folder(root.parent / "jobs")
-        with _submitted(items, plan.retry):
-            # First, since what has no such file counts as cancelled.
-            _note(items, [folder.name] * len(items), folder, {"cluster": "local"})
-            background.start(folder, root, {r: [i.folder.id for i in of] for r, of in classes.items()}, workers)
+        jobs = root.parent / "jobs"
+        jobs.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="local-", dir=jobs)).resolve()
+        with _restored_on_failure(items, plan.retry):
+            # Before the process starts, which skips a run without this note as cancelled.
+            _note(items, [Job("local", folder.name, folder)] * len(items))
+            order = [
+                {"resources": resources.model_dump(), "runs": [item.folder.id for item in missing]}
+                for resources, missing in classes.items()
+            ]
+            content = json.dumps({"root": str(root.resolve()), "classes": order, "workers": workers})
+            write_atomically(folder / ORDER, content.encode(), durable=False)
+            _start(folder)
     return Submitted((folder.name,), len(items))
 
 
-def _lacking(plan: Plan) -> dict[Resources, list[Item]]:
-    """What a launch that has its turn submits: the plan was made before, and another may have submitted some since."""
-    found: dict[Resources, list[Item]] = {}
-    now = states([item.folder for item in plan.todo])
-    for item, state in zip(plan.todo, now, strict=True):
+class BackgroundOptions(Options):
+    """What a background launch is started with: its folder, which holds the order of its runs."""
+
+    folder: Path
+
+
+def _start(folder: Path) -> None:
+    """Start a background launch and wait until it holds its folder.
+
+    Raises:
+        MachineError: it did not start; its output is quoted.
+    """
+    with (folder / "output.txt").open("ab") as output:
+        process = subprocess.Popen(
+            command("zigbench.launch", BackgroundOptions(folder=folder).line),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            start_new_session=True,
+        )
+    assert process.stdout is not None
+    with process.stdout:
+        if not process.stdout.readline():
+            text = (folder / "output.txt").read_text(errors="replace")
+            raise MachineError(f"the launch in the background did not start:\n{text}")
+
+
+def run_background(options: BackgroundOptions) -> None:
+    """Do the runs of a background launch in this process, and print each event as a line of JSON."""
+    folder = options.folder
+    order = json.loads((folder / ORDER).read_text())
+    root = Path(order["root"])
+    with RunLock(folder, what="this launch").held():
+        # The process that started this one waits for a line; then its pipe is let go.
+        os.write(1, b"ready\n")
+        os.dup2(2, 1)
+        for each in order["classes"]:
+            for event in run_submitted(
+                [RunFolder(root / run) for run in each["runs"]],
+                Resources(**each["resources"]),
+                root,
+                workers=order["workers"],
+                is_wanted=lambda run: (job := Job.read(run)) is not None and job.id == folder.name,
+            ):
+                sys.stderr.write(json.dumps(asdict(event)) + "\n")
+
+
+def _still_missing(plan: Plan) -> dict[Resources, list[Item]]:
+    """Return the plan's missing runs by their resources, less those that were submitted after it was made."""
+    by_resources: dict[Resources, list[Item]] = {}
+    for item, state in zip(plan.todo, states([item.folder for item in plan.todo]), strict=True):
         if state in (item.state, "submitted"):
-            found.setdefault(item.cell.resources, []).append(item)
-    return found
+            by_resources.setdefault(item.cell.resources, []).append(item)
+    return by_resources
 
 
 @contextmanager
-def _submitted(items: Sequence[Item], retry: frozenset[str]) -> Iterator[None]:
-    """Write the specs of runs that are sent off within; a refusal leaves every folder as it was before."""
+def _restored_on_failure(items: Sequence[Item], retry: frozenset[str]) -> Iterator[None]:
+    """Write the specs of runs that are submitted within the block; a failure there leaves every folder as before."""
     before = [{path: path.read_bytes() for path in _files(item.folder) if path.exists()} for item in items]
     try:
         for item in items:
@@ -123,45 +189,44 @@ def _submitted(items: Sequence[Item], retry: frozenset[str]) -> Iterator[None]:
                 item.folder.forget()
         yield
     except Exception:
-        for item, kept in zip(items, before, strict=True):
+        for item, content in zip(items, before, strict=True):
             if item.folder.holder():
-                continue  # Somebody has begun it meanwhile.
+                continue  # Another process has begun it meanwhile.
             for path in _files(item.folder):
-                if path in kept:
-                    write_atomically(path, kept[path], durable=False)
+                if path in content:
+                    write_atomically(path, content[path], durable=False)
                 else:
                     path.unlink(missing_ok=True)
-            if not kept:
-                with suppress(OSError):  # It holds what an earlier life of the run has left.
+            if not content:
+                with suppress(OSError):  # It holds files of an earlier start of the run.
                     item.folder.path.rmdir()
         raise
 
 
 def _files(folder: RunFolder) -> tuple[Path, ...]:
-    """What a submission may write or remove."""
+    """Return the files that a submission may write or remove."""
     return folder.spec, folder.job, folder.job_ends, folder.record
 
 
-def _note(items: Sequence[Item], jobs: Sequence[str], folder: Path, where: Mapping[str, str]) -> None:
-    """Write down in each run's folder which job does it, whose that is, and with what code it was submitted."""
-    code = environment()["code"]
+def _note(items: Sequence[Item], jobs: Sequence[Job]) -> None:
+    """Note the job of each run in its folder, with its user and the code that it is submitted with."""
+    user, code = current_user(), environment()["code"]
     for item, job in zip(items, jobs, strict=True):
-        said = {**where, "user": current_user(), "job": job, "folder": str(folder), "code": code}
-        write_atomically(item.folder.job, (json.dumps(said) + "\n").encode(), durable=False)
+        replace(job, user=user, code=code).write(item.folder)
 
 
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    """One launch at a time in a results folder; another waits for its turn.
+    """Hold a results folder, so that one launch at a time submits runs there; others wait.
 
     Raises:
-        BusyError: the other does not come to an end.
+        BusyError: another launch does not end.
     """
     root.mkdir(parents=True, exist_ok=True)
-    claims = RunLock(root, stem=".launch", what=str(root))
+    lock = RunLock(root, stem=".launch", what=str(root))
     deadline = time.monotonic() + 3 * SILENCE
     while True:
-        turn = claims.held()
+        turn = lock.held()
         try:
             turn.__enter__()
             break

@@ -34,7 +34,7 @@ FULL = 2**16
 
 
 class Progress:
-    """Tells whoever watches what a run is doing, a few times a second at most."""
+    """The progress of a run in a file that others read, written a few times a second at most."""
 
     def __init__(self, path: Path, interval: float = 0.25) -> None:
         self.path = path
@@ -43,7 +43,15 @@ class Progress:
         self._phase = ("", 0, 0.0)
 
     def __call__(self, phase: str, done: int, total: int, *, size: int = 1, **figures: float) -> None:
-        """``done`` of ``total`` parts of ``phase`` are through, of ``size`` images each; ``figures`` stand beside."""
+        """Write that ``done`` of ``total`` parts of a phase are done.
+
+        Args:
+            phase: of the run ("training").
+            done: parts so far.
+            total: parts of the phase.
+            size: images in a part.
+            figures: further figures of this moment (the loss, the learning rate).
+        """
         now = time.monotonic()
         if now - self._last < self.interval and done < total:
             return
@@ -52,11 +60,11 @@ class Progress:
         if name != phase:
             self._phase = (phase, done, now)
         elif done > first:
-            # By this process's own pace: what an earlier one did before it was killed took no time here.
+            # By this process's own pace: the parts that an earlier process did took no time here.
             pace = (done - first) / max(now - begun, 1e-9)
             figures["images_per_second"] = round(size * pace, 1)
             figures["left"] = round((total - done) / pace, 1)
-        # Written beside and moved, like a record, but without waiting for the disk: losing it costs nothing.
+        # Moved into its place like a record, but without waiting for the disk: losing it costs nothing.
         temporary = self.path.with_suffix(".tmp")
         temporary.write_text(json.dumps({"phase": phase, "done": done, "total": total, **figures}))
         temporary.replace(self.path)
@@ -64,15 +72,15 @@ class Progress:
 
 @dataclass(frozen=True)
 class Work:
-    """One run as a process has it to do.
+    """A run and what its process computes it with.
 
     Args:
-        spec: what to do.
+        spec: of the run.
         folder: of the run.
         cache: folder for what runs share.
         device: where to compute.
-        progress: told how far the run is; None on processes that assist.
-        leave: says whether the process was asked to leave.
+        progress: of the run; None on processes that assist.
+        stop_requested: returns whether the process was preempted.
         facts: what the task adds to the record's environment.
     """
 
@@ -81,18 +89,22 @@ class Work:
     cache: Path
     device: torch.device
     progress: Progress | None
-    leave: Callable[[], bool]
+    stop_requested: Callable[[], bool]
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def tell(self, phase: str, done: int, total: int, *, size: int = 1, **figures: float) -> None:
-        """Tell whoever watches."""
+    def report_progress(self, phase: str, done: int, total: int, *, size: int = 1, **figures: float) -> None:
+        """Write the progress; arguments as :meth:`Progress.__call__`."""
         if self.progress is not None:
             self.progress(phase, done, total, size=size, **figures)
 
-    def measured(self, done: int, total: int) -> None:
-        """So many pieces of the evaluation are done. It keeps no checkpoint of its own, so one can leave at any."""
-        self.tell("evaluating", done, total)
-        if self.leave():
+    def report_evaluation(self, done: int, total: int) -> None:
+        """Write the progress of the evaluation, which has no checkpoint and can stop after any part.
+
+        Raises:
+            Preempted: the process was preempted.
+        """
+        self.report_progress("evaluating", done, total)
+        if self.stop_requested():
             raise Preempted
 
 
@@ -101,25 +113,25 @@ def execute(
     *,
     cache: Path,
     device: torch.device | str | None = None,
-    leave: Callable[[], bool] = never,
+    stop_requested: Callable[[], bool] = never,
 ) -> Record:
-    """Do what the folder's spec says, resuming from its checkpoint where there is one, and write the record.
+    """Do a run by its spec, from its checkpoint where there is one, and write the record.
 
-    A failure is a record too. What no record is written for is an interrupt, a request to leave, and a full disk.
-    Processes that the launcher started together (see :mod:`zigbench.training.parallel`) do the run together;
-    the first among them claims it here, the others call :func:`assist`.
+    A failure is recorded too; an interrupt, a preemption and a full disk leave no record. Processes that were started
+    together (see :mod:`zigbench.training.parallel`) do the run together: the first of them locks it here, the others
+    call :func:`assist`.
 
     Args:
-        folder: a submitted run's folder.
+        folder: of a submitted run.
         cache: folder for what runs share (classifiers, reference statistics).
-        device: where to compute; None takes the GPU where there is one.
-        leave: says whether the process was asked to leave.
+        device: where to compute; None for the GPU where there is one.
+        stop_requested: returns whether the process was preempted.
 
     Raises:
         BusyError: another process is working on the run.
         ValueError: the folder's spec is damaged.
         OSError: the record can't be written, or the disk is full.
-        Left: on request; the run goes on from its checkpoint when it is executed again.
+        Preempted: the process was preempted; the run resumes from its checkpoint when it is executed again.
     """
     spec = folder.read_spec()
     device = torch.device(device or _where(spec))
@@ -132,14 +144,14 @@ def execute(
         facts: dict[str, Any] = {}
         try:
             with training.process_group(device) as (_, device):
-                work = Work(spec, folder, cache, device, Progress(folder.progress), leave, facts)
+                work = Work(spec, folder, cache, device, Progress(folder.progress), stop_requested, facts)
                 measurements = TASKS[spec.task](work)
         except (torch.OutOfMemoryError, MemoryError) as error:
             status, failure = "oom", _failure(error, folder)
             measurements = getattr(error, "measurements", ())
         except training.DivergedError as error:
             status, failure = "diverged", _failure(error, folder)
-        except Exception as error:  # Every other failure is recorded with its traceback, whatever it was.
+        except Exception as error:  # Any other failure is recorded with its traceback.
             if shutil.disk_usage(folder.path).free < FULL:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder.path)) from error
             status, failure = "failed", _failure(error, folder)
@@ -157,23 +169,27 @@ def execute(
 
 
 def assist(
-    folder: RunFolder, *, cache: Path, device: torch.device | str | None = None, leave: Callable[[], bool] = never
+    folder: RunFolder,
+    *,
+    cache: Path,
+    device: torch.device | str | None = None,
+    stop_requested: Callable[[], bool] = never,
 ) -> None:
-    """Take part in a run that the first of the processes claims and records; arguments as :func:`execute`."""
+    """Take part in a run that the first of the processes locks and records; arguments as :func:`execute`."""
     spec = folder.read_spec()
     device = torch.device(device or _where(spec))
     with training.process_group(device) as (_, device):
-        TASKS[spec.task](Work(spec, folder, cache, device, None, leave))
+        TASKS[spec.task](Work(spec, folder, cache, device, None, stop_requested))
 
 
 def train(work: Work) -> tuple[Measurement, ...]:
     """Train a network, then measure it."""
     spec, folder, cache, device = work.spec, work.folder, work.cache, work.device
     data = load_object(spec.data.config.loader)(spec.data.config)
-    evaluation.prepare(data, spec, cache=cache)  # Weights that can't be had are missed before the training.
+    evaluation.prepare(data, spec, cache=cache)  # Missing weights of extractors fail here, before the training.
     model = initialised(spec).to(device)
     interpolant = Interpolant(**spec.interpolant.model_dump(exclude_none=True))
-    curve = LearningCurve(interpolant, data, spec, folder.path, cache, device, on_progress=work.measured)
+    curve = LearningCurve(interpolant, data, spec, folder.path, cache, device, on_progress=work.report_evaluation)
     trained = training.fit(
         model,
         interpolant,
@@ -184,10 +200,10 @@ def train(work: Work) -> tuple[Measurement, ...]:
         folder=folder.path,
         device=device,
         label_dropout=spec.backbone.config.label_dropout,
-        on_step=lambda step, loss, rate: work.tell(
+        on_step=lambda step, loss, rate: work.report_progress(
             "training", step, spec.training.steps, size=spec.training.batch, loss=loss, rate=rate
         ),
-        stop_requested=work.leave,
+        stop_requested=work.stop_requested,
         peak_images_per_second=_ceiling(spec, device),
         measure_at=curve.steps,
         measure=curve.measure,
@@ -205,7 +221,7 @@ def train(work: Work) -> tuple[Measurement, ...]:
         folder=folder.path,
         cache=cache,
         device=device,
-        on_progress=work.measured,
+        on_progress=work.report_evaluation,
     )
     # The figures of the finished network come last: they are the run's own.
     return facts + curve.measurements() + finished
@@ -227,14 +243,14 @@ def evaluate(work: Work) -> tuple[Measurement, ...]:
             folder=folder.path,
             cache=cache,
             device=device,
-            on_progress=work.measured,
+            on_progress=work.report_evaluation,
         ),
     )
 
 
 def time_and_memory(work: Work) -> tuple[Measurement, ...]:
-    """Measure what a network costs on the device, as it is initialised."""
-    return efficiency.measure(work.spec, work.device, facts=work.facts, on_progress=work.tell)
+    """Measure the time and memory of a network on the device, as it is initialised."""
+    return efficiency.measure(work.spec, work.device, facts=work.facts, on_progress=work.report_progress)
 
 
 TASKS: Mapping[str, Callable[[Work], tuple[Measurement, ...]]] = {
@@ -245,7 +261,7 @@ TASKS: Mapping[str, Callable[[Work], tuple[Measurement, ...]]] = {
 
 
 def _ceiling(spec: RunSpec, device: torch.device) -> float | None:
-    """Images a second that the device would train on if it did nothing but matrix products; None if that is unknown.
+    """Return the images a second of a training that consists of matrix products alone; None where it is unknown.
 
     The backward pass takes twice the operations of the forward pass.
     """
@@ -255,30 +271,30 @@ def _ceiling(spec: RunSpec, device: torch.device) -> float | None:
 
 @lru_cache(maxsize=8)
 def _matrix_rate(device: torch.device, precision: str) -> float:
-    """Operations a second of the device's matrix products in a training's precision, measured once a process."""
+    """Measure the operations a second of matrix products in a training's precision, once a process."""
     dtype = AUTOCAST.get(precision, torch.float32)
     with matrix_precision(precision):
-        found = matmul(device, dtype)
-    if device.type == "cuda":  # What it took is no part of the training's memory.
+        rate = matmul(device, dtype)
+    if device.type == "cuda":  # Its memory is no part of the training's.
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-    return found
+    return rate
 
 
 def _failure(error: BaseException, folder: RunFolder) -> Failure:
-    # Files by their place in the code, as the record is read elsewhere: a checkout's own place says nothing there.
+    # Paths relative to the code: the record is read on other machines, where a checkout's own place means nothing.
     text = "".join(traceback.format_exception(error)).replace(f"{Path(__file__).parents[2]}{os.sep}", "")
     return Failure(kind=type(error).__name__, message=str(error), traceback=text, log_tail=folder.log_tail())
 
 
 def _submitted(folder: RunFolder) -> dict[str, Any]:
-    """The code that the run was submitted with, where it is not the code that did it."""
+    """Return the code that the run was submitted with, where it differs from the code that does it."""
     submitted = folder.read_job().get("code")
     return {"submitted_code": submitted} if submitted and submitted != environment()["code"] else {}
 
 
 def _where(spec: RunSpec) -> str:
-    """The kind of device to compute on: the GPU where there is one, unless the run is for a CPU."""
+    """Return the kind of device to compute on: the GPU where there is one, unless the run is for a CPU."""
     for_cpu = spec.efficiency is not None and spec.efficiency.device == "cpu"
     return "cuda" if torch.cuda.is_available() and not for_cpu else "cpu"
 
@@ -291,6 +307,6 @@ def _device(device: torch.device) -> dict[str, Any]:
 
 
 def _kernels(spec: RunSpec, device: torch.device) -> dict[str, str]:
-    """What the backbone's plug-in says of the kernels it computes with, where it says anything."""
+    """Return the kernels that the backbone computes with, where its plug-in names them."""
     network = load_object(spec.backbone.config.network)
     return {"kernel": network.kernels(spec.backbone.config, device)} if hasattr(network, "kernels") else {}

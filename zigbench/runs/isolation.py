@@ -1,4 +1,4 @@
-"""Each run in a process of its own, forked from one that has imported everything; ended at a time limit."""
+"""Runs in isolation: each in a process of its own, forked from one that has imported everything, with a time limit."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from collections.abc import Callable
 
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Failure, Record, environment
+from zigbench.runs.process import describe_exit
 
 Answer = dict[str, str]
 
 
 class ForkedRunner:
-    """Does runs in forked processes, one at a time.
+    """A runner that does each run in a forked process, one at a time.
 
     A forked process begins where an import would end, in hundredths of a second, and with nothing computed: no
-    device was touched, no pool of threads begun, so what is measured in it starts like a fresh process. Whoever uses
-    this must compute nothing itself.
+    device was touched and no pool of threads begun, so what is measured in it starts like a fresh process. The
+    process that uses this must compute nothing itself.
 
     Args:
         limit: seconds that a run may take.
@@ -34,11 +35,11 @@ class ForkedRunner:
         self._child: int | None = None
         self._changing = threading.Lock()
 
-    def do(self, folder: RunFolder, work: Callable[[RunFolder], Answer]) -> Answer:
-        """What ``work`` answers in a process of its own.
+    def run(self, folder: RunFolder, work: Callable[[RunFolder], Answer]) -> Answer:
+        """Return the answer of ``work``, called in a process of its own.
 
-        One that takes longer than the limit is ended and recorded with the status ``timeout``. One that dies leaves
-        the answer ``{"died": how}``.
+        A process that takes longer than the limit is killed, and its run recorded with the status ``timeout``. For one
+        that dies the answer is ``{"status": "died", "error": …}``.
         """
         reading, writing = os.pipe()
         with self._changing:
@@ -48,7 +49,7 @@ class ForkedRunner:
             _work(folder, work, writing)
         os.close(writing)
         try:
-            said, late = _read(reading, self.limit)
+            output, late = _read(reading, self.limit)
         finally:
             os.close(reading)
         if late:
@@ -58,26 +59,22 @@ class ForkedRunner:
             self._child = None
         if late:
             return self._record_timeout(folder)
-        if said:
-            answer: Answer = json.loads(said)
+        if output:
+            answer: Answer = json.loads(output)
             return answer
-        code = os.waitstatus_to_exitcode(status)
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
-        if code == -signal.SIGKILL:
-            how += " (the system does that when memory runs out)"
-        return {"status": "died", "error": f"the run's process {how}"}
+        return {"status": "died", "error": f"the run's process {describe_exit(os.waitstatus_to_exitcode(status))}"}
 
     def kill(self) -> None:
-        """End the run that is being done, if any."""
+        """Kill the run's process, if there is one."""
         with self._changing:
             if self._child is not None:
                 os.kill(self._child, signal.SIGKILL)
 
     def _record_timeout(self, folder: RunFolder) -> Answer:
-        said = folder.read_progress()
-        doing = f" while {said['phase']}" if said.get("phase") else ""
+        phase = folder.read_progress().get("phase")
+        during = f" while {phase}" if phase else ""
         failure = Failure(
-            kind="TimeLimit", message=f"took longer than {self.limit:g} s{doing}", log_tail=folder.log_tail()
+            kind="TimeLimit", message=f"took longer than {self.limit:g} s{during}", log_tail=folder.log_tail()
         )
         with folder.claim():
             if not folder.record.exists():
@@ -93,7 +90,7 @@ class ForkedRunner:
 
 
 def _work(folder: RunFolder, work: Callable[[RunFolder], Answer], writing: int) -> None:
-    """Do the work, say what it answers, and end without what a process does at its exit: that is the parent's."""
+    """Do the work, write its answer, and end without what a process does at its exit: that is the parent's."""
     code = 1
     try:
         answer = json.dumps(work(folder)).encode()
@@ -108,14 +105,14 @@ def _work(folder: RunFolder, work: Callable[[RunFolder], Answer], writing: int) 
 
 
 def _read(pipe: int, limit: float) -> tuple[bytes, bool]:
-    """All that is written until the other end closes, and whether the limit came first."""
+    """Return all that is written until the other end closes, and whether the limit came first."""
     deadline = time.monotonic() + limit
-    said = b""
+    output = b""
     while True:
         ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
         if not ready:
-            return said, True
+            return output, True
         part = os.read(pipe, 2**16)
         if not part:
-            return said, False
-        said += part
+            return output, False
+        output += part

@@ -1,8 +1,4 @@
-"""One run by several processes of this machine, as a scheduler starts them: the first does it, the others assist.
-
-``python -m zigbench.runs.local_ranks FOLDER CPUS`` is one of the others. It stops at once when its input closes, as it
-does when the first one is gone.
-"""
+"""Several processes of this machine that do one run together, as a scheduler starts them: rank 0 leads."""
 
 from __future__ import annotations
 
@@ -11,33 +7,32 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from zigbench.spec.registry import load_object
+from zigbench.runs.process import RunOptions, command
 
 HOST = "127.0.0.1"
 
 
 @contextlib.contextmanager
-def assisted(folder: Path, cpus: int, tasks: int) -> Iterator[None]:
-    """Within the block this process is the first of ``tasks`` that do the run in ``folder`` together.
+def local_ranks(folder: Path, cpus: int, count: int) -> Iterator[None]:
+    """Make this process rank 0 of ``count`` that do the run in ``folder`` together, while the block runs.
 
-    If one of the others dies the first is killed with it, as srun does with --kill-on-bad-exit: the run is then lost
-    without harm, and goes on from its checkpoint. One that only fails says so in the run's output.
+    If another rank dies, rank 0 is killed with it, as srun does with --kill-on-bad-exit: the run is lost without harm
+    and resumes from its checkpoint. A rank that only fails writes why into the run's output.
 
     Args:
         folder: of the run.
         cpus: threads of each process.
-        tasks: processes; for one there is nothing to do.
+        count: processes; for one there is nothing to start.
     """
-    if tasks == 1:
+    if count == 1:
         yield
         return
-    meeting = {"WORLD_SIZE": str(tasks), "MASTER_ADDR": HOST, "MASTER_PORT": str(_free_port())}
-    others = [_start(folder, cpus, {**meeting, **_place(rank)}) for rank in range(1, tasks)]
+    meeting = {"WORLD_SIZE": str(count), "MASTER_ADDR": HOST, "MASTER_PORT": str(_free_port())}
+    others = [_start(folder, cpus, meeting | _rank(rank)) for rank in range(1, count)]
     over = threading.Event()
 
     def watch(other: subprocess.Popen[bytes]) -> None:
@@ -46,8 +41,8 @@ def assisted(folder: Path, cpus: int, tasks: int) -> Iterator[None]:
 
     for other in others:
         threading.Thread(target=watch, args=(other,), daemon=True).start()
-    mine = {**meeting, **_place(0)}
-    os.environ.update(mine)
+    own = meeting | _rank(0)
+    os.environ.update(own)
     try:
         yield
     finally:
@@ -56,37 +51,24 @@ def assisted(folder: Path, cpus: int, tasks: int) -> Iterator[None]:
             assert other.stdin is not None
             other.stdin.close()
             other.wait()
-        for name in mine:
+        for name in own:
             del os.environ[name]
 
 
-def _start(folder: Path, cpus: int, place: dict[str, str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "zigbench.runs.local_ranks", str(folder), str(cpus)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, **place})
+def _start(folder: Path, cpus: int, rank: dict[str, str]) -> subprocess.Popen[bytes]:
+    # Its input closes with the end of rank 0, however that ends.
+    options = RunOptions(run=folder.resolve(), cpus=cpus, stop_with_input=True)
+    return subprocess.Popen(
+        command("zigbench.runs.worker", options.line), stdin=subprocess.PIPE, env={**os.environ, **rank}
+    )
 
 
-def _place(rank: int) -> dict[str, str]:
-    return {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+def _rank(number: int) -> dict[str, str]:
+    return {"RANK": str(number), "LOCAL_RANK": str(number)}
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind((HOST, 0))
-        port: int = found.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
         return port
-
-
-def main(folder: Path, cpus: int) -> int:
-    """Assist in the run; the exit code."""
-
-    def listen() -> None:
-        sys.stdin.read()
-        os._exit(0)
-
-    threading.Thread(target=listen, name="listen", daemon=True).start()
-    code: int = load_object("zigbench.runs.worker:do_one")(folder, cpus)
-    return code
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

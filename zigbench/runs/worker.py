@@ -1,13 +1,11 @@
-"""A process that executes runs: one after another for a launcher on this machine, or a single one for a scheduler.
+"""A process that does runs: one after another for a launch on this machine, or a single one for a scheduler.
 
-``python -m zigbench.runs.worker RESULTS CPUS TASKS GPUS [LIMIT]`` reads run ids from standard input, a line each, and
-answers on standard output with a line of JSON for each run done. When its input closes, as it does when whoever started
-it is gone, it stops at once, in the midst of a run if need be: everything a run leaves is written atomically, and the
-next one to take the run resumes it.
+``python -P -m zigbench.runs.worker LINE`` takes one line of JSON. With :class:`~zigbench.runs.process.WorkerOptions`
+it reads run ids from standard input and answers each on standard output with a line of JSON. With
+:class:`~zigbench.runs.process.RunOptions` it does one run, or one rank's part of it, and ends.
 
-Where there are to be several tasks, so many processes do each run together; for TASKS 0 it is one a GPU, of those that
-are here and at most GPUS. With a limit of so many seconds, each run is done in a process of its own that is forked from
-this one, which has imported everything and computed nothing; one that takes longer is ended and recorded.
+A worker that serves a launch stops at once when its input closes, as it does when the launch ends: everything that a
+run writes is written atomically, and the next worker that takes the run resumes it.
 """
 
 from __future__ import annotations
@@ -21,7 +19,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from queue import SimpleQueue
 
 from zigbench import host_memory
@@ -29,91 +26,102 @@ from zigbench.preemption import EXIT_REQUEUE, Preempted, PreemptionSignal
 from zigbench.records.folder import RunFolder
 from zigbench.records.lock import HEARTBEAT, SILENCE, BusyError
 from zigbench.runs.isolation import ForkedRunner
-from zigbench.runs.local_ranks import assisted
+from zigbench.runs.local_ranks import local_ranks
+from zigbench.runs.process import RunOptions, WorkerOptions, read_options
+from zigbench.spec.registry import PLUGINS_VARIABLE
 
 LAZY = ("torch._dynamo", "torch.utils.flop_counter")
 """What torch imports when it is first needed, which takes a second: imported once, before runs are forked."""
 
 
-def main(root: Path, cpus: int, tasks: int, gpus: int, limit: float | None = None) -> None:
-    """Serve until the input closes."""
+def serve(options: WorkerOptions) -> None:
+    """Do the runs whose ids come on standard input, until it closes."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     runs: SimpleQueue[str] = SimpleQueue()
-    apart = None if limit is None else ForkedRunner(limit)
+    forked = None if options.limit is None else ForkedRunner(options.limit)
 
     def listen() -> None:
         for line in sys.stdin:
             runs.put(line.strip())
-        if apart is not None:
-            apart.kill()
+        if forked is not None:
+            forked.kill()
         os._exit(0)
 
     threading.Thread(target=listen, name="listen", daemon=True).start()
 
-    _import_torch(cpus)
+    import_torch(options.cpus)
     from zigbench.runs.execute import execute
 
-    together = tasks or _at_most_one_a_gpu(gpus)
-    if apart is not None:
+    ranks = options.ranks or _at_most_one_a_gpu(options.gpus)
+    if forked is not None:
         for name in LAZY:
             importlib.import_module(name)
-        if gpus:
-            digest_triton()
+        if options.gpus:
+            hash_triton()
 
-    def do(folder: RunFolder) -> dict[str, str]:
+    def work(folder: RunFolder) -> dict[str, str]:
         try:
-            with assisted(folder.path, cpus, together):
-                return {"status": execute(folder, cache=root.parent / "cache").status}
+            with local_ranks(folder.path, options.cpus, ranks):
+                return {"status": execute(folder, cache=options.results.parent / "cache").status}
         except BusyError as error:
             return {"status": "busy", "error": str(error)}
         except (OSError, ValueError) as error:
-            # No record could be written (a full disk, a damaged spec): the one who asked must hear of it.
+            # No record could be written (a full disk, a damaged spec): the launch must hear of it.
             return {"status": "error", "error": f"{type(error).__name__}: {error}"}
 
     answers.write(json.dumps({"ready": os.getpid()}) + "\n")
     while True:
-        folder = RunFolder(root / runs.get())
+        folder = RunFolder(options.results / runs.get())
         begun = time.monotonic()
-        _print_into(folder.output)
-        answer = do(folder) if apart is None else apart.do(folder, do)
+        _redirect_output(folder)
+        answer = work(folder) if forked is None else forked.run(folder, work)
         answers.write(json.dumps({"run": folder.id, "seconds": time.monotonic() - begun, **answer}) + "\n")
 
 
-def do_one(path: Path, cpus: int) -> int:
-    """Do one run for a scheduler that may want the machine back at any time; the exit code for the task.
+def do_run(options: RunOptions) -> int:
+    """Do one run, or one rank's part of it, under a scheduler that may preempt it; return the exit code.
 
-    Where several tasks were started they do the run together, and the first one answers for it: the others
-    say what went wrong with them in the run's output and end with 0, unless they are killed.
+    Rank 0 answers for the run: the others write into the run's output what went wrong with them, and end with 0 unless
+    they are killed.
     """
-    leave = PreemptionSignal()
-    leave.listen()
-    folder = RunFolder(path)
+    preempted = PreemptionSignal()
+    preempted.listen()
+    if options.stop_with_input:
+        threading.Thread(target=_stop_with_input, name="listen", daemon=True).start()
+    if options.plugins:
+        os.environ[PLUGINS_VARIABLE] = options.plugins
+    folder = RunFolder(options.run)
     if folder.record.exists():
         return 0
-    screen = os.fdopen(os.dup(2), "w", buffering=1)
-    _print_into(folder.output)
-    together = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
-    assisting = int(os.environ.get("RANK") or (os.environ["SLURM_PROCID"] if together else "0")) > 0
+    job_log = os.fdopen(os.dup(2), "w", buffering=1)
+    _redirect_output(folder)
+    several = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
+    assisting = int(os.environ.get("RANK") or (os.environ["SLURM_PROCID"] if several else "0")) > 0
     try:
-        _import_torch(cpus)
+        import_torch(options.cpus)
         from zigbench.runs.execute import assist, execute
 
-        cache = path.parents[1] / "cache"
+        cache = options.run.parents[1] / "cache"
         if assisting:
-            assist(folder, cache=cache, leave=leave)
+            assist(folder, cache=cache, stop_requested=preempted)
         else:
-            _when_free(lambda: execute(folder, cache=cache, leave=leave), leave)
+            _when_free(lambda: execute(folder, cache=cache, stop_requested=preempted), preempted)
     except Preempted:
         return 0 if assisting else EXIT_REQUEUE
     except Exception as error:
         traceback.print_exc()
-        screen.write(f"run {folder.id}: {type(error).__name__}: {error}\n")
+        job_log.write(f"run {folder.id}: {type(error).__name__}: {error}\n")
         return 0 if assisting else 1
     return 0
 
 
-def _when_free(execute: Callable[[], object], leave: PreemptionSignal) -> None:
-    """Execute, waiting for a claim on the run to go stale; a claim that does not is somebody's who sees to the run."""
+def _stop_with_input() -> None:
+    sys.stdin.read()
+    os._exit(0)
+
+
+def _when_free(execute: Callable[[], object], preempted: PreemptionSignal) -> None:
+    """Execute once no lock on the run is alive; a lock that stays alive is another process's, which does the run."""
     deadline = time.monotonic() + SILENCE + 2 * HEARTBEAT
     while True:
         try:
@@ -123,13 +131,13 @@ def _when_free(execute: Callable[[], object], leave: PreemptionSignal) -> None:
             if time.monotonic() > deadline:
                 sys.stderr.write(f"{error}; nothing is left to do here\n")
                 return
-        if leave():
+        if preempted():
             raise Preempted
         time.sleep(1.0)
 
 
-def _import_torch(cpus: int) -> None:
-    # The thread counts must stand before torch and numba are imported.
+def import_torch(cpus: int) -> None:
+    """Import torch with so many threads; the variables are read when torch and numba are first imported."""
     os.environ.setdefault("OMP_NUM_THREADS", str(cpus))
     os.environ.setdefault("NUMBA_NUM_THREADS", str(cpus))
     import torch
@@ -138,12 +146,12 @@ def _import_torch(cpus: int) -> None:
     host_memory.keep_freed()
 
 
-def digest_triton() -> None:
-    """Let Triton digest its own library, part of every compiled kernel's name; no device is touched.
+def hash_triton() -> None:
+    """Let Triton hash its own library, part of every compiled kernel's name; no device is touched.
 
     It takes a second, and each run forked from here would do it again.
     """
-    with contextlib.suppress(ImportError):  # There is no Triton, or one that does this elsewhere: then runs do it.
+    with contextlib.suppress(ImportError):  # There is no Triton, or one that does this in another place: runs do it.
         from triton.runtime.cache import triton_key
 
         triton_key()
@@ -158,13 +166,22 @@ def _at_most_one_a_gpu(gpus: int) -> int:
     return max(1, min(gpus, torch.cuda.device_count()))
 
 
-def _print_into(path: Path) -> None:
+def _redirect_output(folder: RunFolder) -> None:
     """Send this process's output, that of libraries below Python included, into the run's own file."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    handle = os.open(folder.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)
 
 
+def main() -> None:
+    """Do what this process's one line of JSON says."""
+    options = read_options(WorkerOptions, RunOptions)
+    if isinstance(options, RunOptions):
+        sys.exit(do_run(options))
+    assert isinstance(options, WorkerOptions)
+    serve(options)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), *map(float, sys.argv[5:]))
+    main()

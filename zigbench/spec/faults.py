@@ -6,7 +6,7 @@ import re
 import reprlib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -77,8 +77,11 @@ def _faults(detail: ErrorDetails, raw: Mapping[str, Any], root: type[BaseModel])
 
 def _owner(loc: list[str], raw: Mapping[str, Any], root: type[BaseModel]) -> type[BaseModel] | None:
     """The model class that owns the key at ``loc``."""
-    owner = root
+    owner, named = root, False
     for depth, part in enumerate(loc):
+        if named:  # A name that the user chose, in a table of models.
+            named = False
+            continue
         if part == "config":
             node: Any = raw
             for parent in loc[:depth]:
@@ -89,5 +92,5 @@ def _owner(loc: list[str], raw: Mapping[str, Any], root: type[BaseModel]) -> typ
         models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
         if not models:
             return None
-        owner = models[0]
+        owner, named = models[0], get_origin(annotation) is dict
     return owner

@@ -14,6 +14,7 @@ from zigbench.launch import cancel, plan, states
 from zigbench.launch.jobs import current_user
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
+from zigbench.runs.process import command
 from zigbench.spec import RunSpec
 from zigbench.suite import Cell
 
@@ -148,3 +149,25 @@ def test_what_a_job_said_before_the_run_could_is_kept(run, programs):
     assert Record.read(run.record).error.log_tail == log.read_text()
     run.output.write_text("its own words\n")
     assert list(log_lines(run, follow=False)) == ["its own words"]
+
+
+def test_a_job_that_an_older_version_queued_ends_in_one_line():
+    # As version 0.1 pickled it, with submitit's cloudpickle.
+    queued = (
+        b"\x80\x04\x95y\x00\x00\x00\x00\x00\x00\x00\x8c\x13zigbench.launch.job\x94\x8c\x03Job\x94\x93\x94)\x81\x94}\x94("
+        b"\x8c\x06folder\x94\x8c\x07pathlib\x94\x8c\tPosixPath\x94\x93\x94(\x8c\x01/\x94\x8c\x01r\x94\x8c\x04runs\x94"
+        b"\x8c\x0412ab\x94t\x94R\x94\x8c\x04cpus\x94K\x02\x8c\x07plugins\x94\x8c\x00\x94ub."
+    )
+    code = f"import pickle; pickle.loads({queued!r})()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "run 12ab was queued by an older version" in done.stderr
+
+
+@pytest.mark.parametrize("module", ["zigbench.runs.worker", "zigbench.launch"])
+def test_a_process_of_this_package_refuses_the_arguments_of_another_version_in_one_line(module):
+    done = subprocess.run([*command(module), "/runs", "2", "0", "1"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "submitted by another version" in done.stderr

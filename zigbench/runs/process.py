@@ -1,0 +1,91 @@
+"""Processes of this package: started as a module with one line of JSON, described by their exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+from zigbench.spec.base import Positive, Spec
+
+
+class Options(Spec):
+    """What a process is started with."""
+
+    @property
+    def line(self) -> str:
+        """These options as one line of JSON."""
+        return self.model_dump_json(exclude_defaults=True)
+
+
+class WorkerOptions(Options):
+    """What a worker is started with that serves a launch: the ids of its runs come on standard input, a line each.
+
+    Args:
+        results: folder of the runs.
+        cpus: threads of each process.
+        ranks: processes that do a run together; 0 for one a GPU, of those that are here.
+        gpus: GPUs that a run may use.
+        limit: seconds that a run may take, each in a process of its own; None for runs without a limit.
+    """
+
+    results: Path
+    cpus: Positive
+    ranks: int = 0
+    gpus: int = 0
+    limit: float | None = None
+
+
+class RunOptions(Options):
+    """What a worker is started with that does one run, alone or as one of several ranks.
+
+    Args:
+        run: folder of the run, absolute.
+        cpus: threads of each process.
+        plugins: value of ``ZIGBENCH_PLUGINS``; "" for the value that the environment has.
+        stop_with_input: stop at once when standard input closes.
+    """
+
+    run: Path
+    cpus: Positive
+    plugins: str = ""
+    stop_with_input: bool = False
+
+
+def command(module: str, *lines: str) -> list[str]:
+    """Return the command that starts a module of this package.
+
+    The module search path is without the working directory (``-P``): a folder ``backbones`` or ``suites`` there would
+    be imported instead of this package's.
+
+    Args:
+        module: dotted name.
+        lines: its options, one line of JSON; none where a shell adds it.
+    """
+    return [sys.executable, "-P", "-m", module, *lines]
+
+
+def read_options(*kinds: type[Options]) -> Options:
+    """Return the options in this process's one argument, as the first of ``kinds`` that they fit.
+
+    Raises:
+        SystemExit: the arguments are those of another version; one line says so.
+    """
+    for kind in kinds:
+        try:
+            (line,) = sys.argv[1:]
+            return kind.model_validate_json(line)
+        except ValueError:  # Another kind's, or not one line of JSON.
+            continue
+    sys.exit(
+        f"zigbench: this takes one line of JSON, not {' '.join(sys.argv[1:])!r}: the job was submitted by another "
+        "version; `zigbench launch` submits its run again"
+    )
+
+
+def describe_exit(code: int) -> str:
+    """Return how a process ended, for its exit code as :mod:`subprocess` gives it: "was killed by SIGKILL …"."""
+    if code >= 0:
+        return f"exited with {code}"
+    cause = " (the system does that when memory runs out)" if code == -signal.SIGKILL else ""
+    return f"was killed by {signal.Signals(-code).name}{cause}"

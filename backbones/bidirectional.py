@@ -5,13 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backbones.config import BidirectionalConfig
-from backbones.network import scan_orders
+from backbones.config.bidirectional import BidirectionalConfig
 from backbones.zigma import ZigMa
 
 
 def both_ways(order: Tensor) -> Tensor:
-    """(L,) or (sequences, steps) to (2, …): the order and, sequence by sequence, its reverse."""
+    """Return an order (L,) or (sequences, steps) and, sequence by sequence, its reverse: (2, …)."""
     return torch.stack([order, order.flip(-1)])
 
 
@@ -26,4 +25,4 @@ class Bidirectional(ZigMa):
     config: BidirectionalConfig
 
     def orders(self) -> list[Tensor]:
-        return [both_ways(order) for order in scan_orders(self.config, self.geometry, self.config.depth)]
+        return [both_ways(order) for order in self.scan_orders(self.config.depth)]

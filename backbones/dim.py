@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from backbones.config import DiMConfig
-from backbones.dis import DiS, extra_tokens
+from backbones.config.dim import DiMConfig
+from backbones.dis import DiS
 from zigbench.backbone import Geometry
-from zigbench.scan import layer_orders
+from zigbench.spec import Position, ScanSpec
 
 DIRECTIONS = (0, 1, 6, 7)
 """Variants of the row-major curve: rows, columns, rows backward, columns backward."""
@@ -28,8 +28,8 @@ class DiM(DiS):
 
     config: DiMConfig
 
-    def __init__(self, config: DiMConfig, geometry: Geometry) -> None:
-        super().__init__(config, geometry)
+    def __init__(self, config: DiMConfig, geometry: Geometry, scan: ScanSpec, position: Position) -> None:
+        super().__init__(config, geometry, scan, position)
         width = config.width
         self.pad = nn.Parameter(0.02 * torch.randn(config.pads, width)) if config.pads else None
         self.smooth_in = self.smooth_out = None
@@ -38,13 +38,11 @@ class DiM(DiS):
             self.smooth_out = nn.Conv2d(width, width, 3, padding=1, groups=width)
 
     def orders(self) -> list[Tensor]:
-        config, geometry = self.config, self.geometry
-        extras = extra_tokens(geometry)
-        grid = tuple(side + config.pads for side in geometry.grid)
-        variants = DIRECTIONS[: config.schemes]
-        made = layer_orders(config.curve, lambda i: variants[i % config.schemes], config.blocks, grid)
-        first = torch.arange(extras)
-        return [torch.cat([first, torch.tensor(order.order) + extras])[None] for order in made]
+        assert self.scan is not None
+        variants = DIRECTIONS[: self.scan.schemes]
+        grid = tuple(side + self.config.pads for side in self.geometry.grid)
+        orders = self.scan_orders(self.config.blocks, variants=lambda i: variants[i % len(variants)], grid=grid)
+        return [self.after_extras(order)[None] for order in orders]
 
     def embed(self, tokens: Tensor) -> Tensor:
         """(B, extras + h·w, width) to (B, extras + (h + p)(w + p), width)."""

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from backbones.bidirectional import both_ways
-from backbones.config import DiSConfig
+from backbones.config.dis import DiSConfig
 from backbones.layers.mamba import MambaMixer
 from backbones.layers.modulation import DropPath, Modulation, depth_rates, modulate
 from backbones.long_skip import LongSkipNetwork, SkipProjection
-from backbones.network import scan_orders
 from zigbench.backbone import Geometry
+from zigbench.spec import Position, ScanSpec
 
 NORM_EPS = 1e-5
 
@@ -48,8 +48,8 @@ class DiS(LongSkipNetwork):
 
     config: DiSConfig
 
-    def __init__(self, config: DiSConfig, geometry: Geometry) -> None:
-        super().__init__(config, geometry, position_std=0.0, label_std=0.02)
+    def __init__(self, config: DiSConfig, geometry: Geometry, scan: ScanSpec, position: Position) -> None:
+        super().__init__(config, geometry, scan, position, position_std=0.0, label_std=0.02)
         del self.block_orders  # Each mixer holds its own as a buffer.
         width = config.width
         self.drop_path = DropPath(config.drop_path)
@@ -66,8 +66,12 @@ class DiS(LongSkipNetwork):
                 nn.init.zeros_(layer.bias)
 
     def orders(self) -> list[Tensor]:
-        """Orders of each block, (directions, extras + patches): both ways over the extras and the patches."""
-        return [both_ways(order) for order in after_extras(self.config, self.geometry, self.config.blocks)]
+        """Return each block's orders, both ways over the extra tokens and the patches: (2, extras + patches) each."""
+        return [both_ways(self.after_extras(order)) for order in self.scan_orders(self.config.blocks)]
+
+    def after_extras(self, order: Tensor) -> Tensor:
+        """Return an order of patches (n,) with the extra tokens in front of it: (extras + n,)."""
+        return torch.cat([torch.arange(self.extras), order + self.extras])
 
     @cached_property
     def block_orders(self) -> list[Tensor]:
@@ -99,15 +103,3 @@ class DiS(LongSkipNetwork):
     def unembed(self, h: Tensor) -> Tensor:
         """The patches' tokens behind the last block."""
         return h[:, self.extras :]
-
-
-def extra_tokens(geometry: Geometry) -> int:
-    """Tokens in front of the patches: time, label and text."""
-    return 1 + (geometry.classes is not None) + (geometry.context or (0, 0))[0]
-
-
-def after_extras(config: DiSConfig, geometry: Geometry, layers: int) -> list[Tensor]:
-    """The curve's orders over the patches, with the extra tokens visited first: (extras + tokens,) each."""
-    extras = extra_tokens(geometry)
-    first = torch.arange(extras)
-    return [torch.cat([first, order + extras]) for order in scan_orders(config, geometry, layers)]

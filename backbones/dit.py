@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from backbones.config import DiTConfig
+from backbones.config.dit import DiTConfig
 from backbones.layers.attention import MLP, CrossAttention, SelfAttention
 from backbones.layers.conditioning import Condition
 from backbones.layers.modulation import DropPath, Modulation, depth_rates, modulate
 from backbones.layers.patches import PatchEmbedding
-from backbones.layers.position import Position
+from backbones.layers.position import PositionEmbedding
 from backbones.network import Network
 from backbones.ops.norm import gated
 from zigbench.backbone import Geometry
+from zigbench.spec import Position
 
 NORM_EPS = 1e-6
 
@@ -66,12 +67,12 @@ class DiT(Network):
     config: DiTConfig
     calls_fused = True
 
-    def __init__(self, config: DiTConfig, geometry: Geometry) -> None:
-        super().__init__(config, geometry)
+    def __init__(self, config: DiTConfig, geometry: Geometry, scan: None, position: Position) -> None:
+        super().__init__(config, geometry, scan)
         width, depth = config.width, config.depth
         self.patches = PatchEmbedding(geometry, width)
         self.condition = Condition(geometry, width, time=config.time, label_dropout=config.label_dropout)
-        self.position = self.positions()
+        self.position = self.position_embedding(position)
         rates = depth_rates(config.drop_path, depth)
         self.blocks = nn.ModuleList(
             DiTBlock(config, attention, text=geometry.context is not None, drop_path=rate)
@@ -87,13 +88,13 @@ class DiT(Network):
         nn.init.zeros_(self.head.bias)
 
     def attentions(self) -> Iterator[nn.Module]:
-        """What mixes the tokens in each block."""
+        """Yield the attention of each block."""
         for _ in range(self.config.depth):
             yield SelfAttention(self.config.width, self.config.heads, qkv_bias=True)
 
-    def positions(self) -> Position:
-        """The position embedding."""
-        return Position(self.config.position, self.geometry, self.config.width, self.config.depth)
+    def position_embedding(self, kind: Position) -> PositionEmbedding:
+        """Return the position embedding."""
+        return PositionEmbedding(kind, self.geometry, self.config.width, self.config.depth)
 
     def forward(self, x: Tensor, t: Tensor, *, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """See :class:`zigbench.backbone.Backbone`."""

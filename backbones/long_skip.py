@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from backbones.config.long_skip import LongSkipConfig
+from backbones.config.long_skip import LongSkipConfig, extra_tokens
 from backbones.layers.conditioning import LabelEmbedding, Sinusoids, TextEmbedding, refuse_unknown
 from backbones.layers.patches import PatchEmbedding
-from backbones.layers.position import Position
+from backbones.layers.position import PositionEmbedding
 from backbones.network import Network
 from zigbench.backbone import Geometry
+from zigbench.spec import Position, ScanSpec
 
 
 class LongSkipNetwork(Network):
@@ -25,8 +26,17 @@ class LongSkipNetwork(Network):
         label_std: of the label rows.
     """
 
-    def __init__(self, config: LongSkipConfig, geometry: Geometry, *, position_std: float, label_std: float) -> None:
-        super().__init__(config, geometry)
+    def __init__(
+        self,
+        config: LongSkipConfig,
+        geometry: Geometry,
+        scan: ScanSpec | None,
+        position: Position,
+        *,
+        position_std: float,
+        label_std: float,
+    ) -> None:
+        super().__init__(config, geometry, scan)
         width = config.width
         self.patches = PatchEmbedding(geometry, width, xavier=False)
         self.sinusoids = Sinusoids(width, config.time)
@@ -38,8 +48,10 @@ class LongSkipNetwork(Network):
             self.label = LabelEmbedding(geometry.classes, width, config.label_dropout, std=label_std)
         if geometry.context is not None:
             self.text = TextEmbedding(geometry.context, width)
-        self.extras = 1 + (self.label is not None) + (geometry.context or (0, 0))[0]
-        self.position = Position(config.position, geometry, width, config.blocks, extras=self.extras, std=position_std)
+        self.extras = extra_tokens(geometry)
+        self.position = PositionEmbedding(
+            position, geometry, width, config.blocks, extras=self.extras, std=position_std
+        )
         half = config.depth // 2
         self.blocks_in = nn.ModuleList(self.block(i, skip=False) for i in range(half))
         self.block_mid = self.block(half, skip=False)

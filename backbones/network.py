@@ -1,4 +1,4 @@
-"""What every network of this package does: check its input, keep its geometry, name its kernels."""
+"""The base of every network of this package: its input's check, its orders, the names of its kernels."""
 
 from __future__ import annotations
 
@@ -10,34 +10,43 @@ from torch import Tensor, nn
 
 from backbones.config.base import ScanConfig, SizedConfig
 from backbones.layers.patches import check_input, to_image
+from backbones.layers.position import PositionEmbedding
 from backbones.ops import norm
 from backbones.ops.choice import tried
 from backbones.ops.self_check import FAILED
 from zigbench.backbone import Geometry
 from zigbench.scan import layer_orders
+from zigbench.scan.making import Schemes
+from zigbench.spec import ScanSpec
 
 
 class Network(nn.Module):
-    """Base of the backbones.
+    """The base of the backbones, which are built as ``Class(config, geometry, scan, position)``.
 
     Attributes:
         calls_fused: whether it calls what is in :mod:`backbones.ops.norm`.
+        scan: the run's scan; None for a family that takes none.
     """
 
     calls_fused: ClassVar[bool] = False
 
     config: SizedConfig
     geometry: Geometry
+    position: PositionEmbedding
 
-    def __init__(self, config: SizedConfig, geometry: Geometry) -> None:
+    def __init__(self, config: SizedConfig, geometry: Geometry, scan: ScanSpec | None) -> None:
         super().__init__()
         self.config = config
         self.geometry = geometry
+        self.scan = scan
         self.out_channels = geometry.channels * (2 if config.learned_sigma else 1)
 
     @staticmethod
     def kernels(config: SizedConfig, device: torch.device) -> str:
-        """What mixes the tokens of such a network on ``device``, for its record: "cpu (numba 0.60)"."""
+        """Return the kernel that mixes the tokens of such a network on ``device``, for its record.
+
+        For example "cpu (numba 0.60)".
+        """
         if not isinstance(config, ScanConfig):
             return f"scaled_dot_product_attention (torch {torch.__version__})"
         chosen = tried(device)[-1]
@@ -45,7 +54,7 @@ class Network(nn.Module):
 
     @classmethod
     def kernel_faults(cls, config: SizedConfig, device: torch.device) -> list[str]:
-        """Kernels that should serve ``device`` and gave wrong results in their comparison with the reference.
+        """Return the kernels that should serve ``device`` and gave wrong results beside the reference.
 
         All that such a network calls are loaded by this, compiled first where no process has before.
         """
@@ -60,16 +69,30 @@ class Network(nn.Module):
         """Give torch's counter of operations the formulas of this package's kernels."""
         import_module("backbones.analysis.reach")
 
+    def scan_orders(
+        self, layers: int, *, variants: Schemes | None = None, grid: tuple[int, ...] | None = None
+    ) -> list[Tensor]:
+        """Return the visiting order of each of so many layers along the run's curve.
+
+        Args:
+            layers: number of layers.
+            variants: the curve's variants; None for the run's schemes.
+            grid: sides of the grid that is walked; None for the tokens'.
+
+        Returns:
+            (tokens of the grid,) int64 each.
+        """
+        assert isinstance(self.config, ScanConfig)
+        assert self.scan is not None
+        schemes = self.scan.schemes if variants is None else variants
+        grid = self.geometry.token_grid if grid is None else grid
+        orders = layer_orders(self.scan.curve, schemes, layers, grid, seed=self.config.order_seed)
+        return [torch.tensor(order.order) for order in orders]
+
     def check(self, x: Tensor, t: Tensor) -> None:
-        """See :func:`backbones.layers.patches.check_input`."""
+        """Refuse inputs of other shapes; see :func:`backbones.layers.patches.check_input`."""
         check_input(x, t, self.geometry)
 
     def image(self, tokens: Tensor) -> Tensor:
-        """(B, tokens, patch² · out_channels) to (B, [T,] out_channels, H, W)."""
+        """Return (B, tokens, patch² · out_channels) as (B, [T,] out_channels, H, W)."""
         return to_image(tokens, self.geometry, self.out_channels)
-
-
-def scan_orders(config: ScanConfig, geometry: Geometry, layers: int) -> list[Tensor]:
-    """The visiting order of each of ``layers`` layers: (tokens,) int64 each."""
-    orders = layer_orders(config.curve, config.schemes, layers, geometry.token_grid, seed=config.order_seed)
-    return [torch.tensor(order.order) for order in orders]

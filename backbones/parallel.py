@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backbones.config import ParallelConfig
+from backbones.config.parallel import ParallelConfig
 from backbones.zigma import ZigMa
-from zigbench.scan import layer_orders
 
 CROSS_SCAN = (0, 6, 1, 7, 2, 4, 3, 5)
 """Variants of a row-major curve as VMamba takes them: rows and their reverse, columns and theirs, the mirrors."""
@@ -25,8 +24,8 @@ class Parallel(ZigMa):
     config: ParallelConfig
 
     def orders(self) -> list[Tensor]:
-        config, geometry = self.config, self.geometry
-        variants = CROSS_SCAN if config.curve in ("sweep", "raster") else range(len(CROSS_SCAN))
-        chosen = [variants[k % config.schemes] for k in range(config.directions)]
-        made = layer_orders(config.curve, chosen, config.directions, geometry.token_grid, seed=config.order_seed)
-        return [torch.stack([torch.tensor(order.order) for order in made])] * config.depth
+        assert self.scan is not None
+        variants = CROSS_SCAN if self.scan.curve in ("sweep", "raster") else range(len(CROSS_SCAN))
+        directions = self.config.directions(self.scan)
+        chosen = [variants[k % self.scan.schemes] for k in range(directions)]
+        return [torch.stack(self.scan_orders(directions, variants=chosen))] * self.config.depth

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from backbones.bidirectional import both_ways
-from backbones.config import SweepConfig
+from backbones.config.sweep import SweepConfig
 from backbones.zigma import ZigMa
-from zigbench.backbone import Geometry
-from zigbench.scan import make_order
 
 
 class Sweep(ZigMa):
@@ -23,10 +20,5 @@ class Sweep(ZigMa):
     config: SweepConfig
 
     def orders(self) -> list[Tensor]:
-        order = row_major(self.config, self.geometry)
-        return [order[None] if self.config.schemes == 1 else both_ways(order)] * self.config.depth
-
-
-def row_major(config: SweepConfig, geometry: Geometry) -> Tensor:
-    """The row-major order of the geometry's tokens."""
-    return torch.tensor(make_order(config.curve, geometry.token_grid).order)
+        (order,) = self.scan_orders(1)
+        return [both_ways(order) if self.config.directions(self.scan) == 2 else order[None]] * self.config.depth

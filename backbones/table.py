@@ -9,8 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from backbones.config import VisionMambaConfig, count
-from zigbench.spec import Geometry, registry
+from backbones.config import layers
+from backbones.config.vision_mamba import VisionMambaConfig
+from zigbench.spec import Geometry, NetworkSpec
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,11 @@ class Row:
     @property
     def counted(self) -> int:
         """Parameters in closed form."""
-        typed = registry.backbones.get(self.family)(**self.config)
-        return vim_classifier(typed) if self.classifier else typed.parameters(self.geometry)
+        network = NetworkSpec.of(self.family, **self.config)
+        if self.classifier:
+            assert isinstance(network.config, VisionMambaConfig)
+            return vim_classifier(network.config)
+        return network.parameters(self.geometry) or 0
 
     @property
     def exact(self) -> bool:
@@ -54,10 +58,10 @@ def vim_classifier(config: VisionMambaConfig, classes: int = 1000) -> int:
     """
     geometry = Geometry(channels=3, height=224, width=224, patch=16)
     width = config.width
-    mixer = count.mixer(width, 2, d_state=config.d_state, d_conv=config.d_conv, expand=config.expand)
-    blocks = config.depth * (mixer + width) + width
-    tokens = count.position("learned", geometry.tokens + 1, width, 1) + width
-    return count.patch_embedding(geometry, width) + tokens + blocks + count.linear(width, classes)
+    blocks = (config.mixer(geometry.tokens + 1, None) + layers.norm(width)) * config.depth + layers.norm(width)
+    tokens = layers.position("learned", geometry.tokens + 1, width, 1) + layers.Layer(width)
+    shell = layers.patch_embedding(geometry, width) + tokens + layers.linear(1, width, classes)
+    return (shell + blocks).parameters
 
 
 PATCH_1 = Geometry(channels=4, height=32, width=32, patch=1)
@@ -130,7 +134,7 @@ WAYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 
 def surpluses() -> dict[str, tuple[int, int]]:
     """Parameters of each way to scan or attend to clips at size B, and how many more than the first of its family."""
-    counted = {way: registry.backbones.get(family)(**config).parameters(CLIP) for way, (family, config) in WAYS.items()}
+    counted = {way: NetworkSpec.of(family, **config).parameters(CLIP) or 0 for way, (family, config) in WAYS.items()}
     first: dict[str, int] = {}
     for way, (family, _) in WAYS.items():
         first.setdefault(family, counted[way])
@@ -144,8 +148,9 @@ def clips() -> Table:
         shown.add_column(heading, justify="left" if heading in ("way", "family") else "right")
     for way, (parameters, surplus) in surpluses().items():
         family, config = WAYS[way]
-        flops = registry.backbones.get(family)(**config).cost(CLIP).flops
-        shown.add_row(way, family, f"{parameters:,}", f"{surplus:+,}" if surplus else "0", f"{flops / 1e9:.1f}")
+        cost = NetworkSpec.of(family, **config).cost(CLIP)
+        assert cost is not None
+        shown.add_row(way, family, f"{parameters:,}", f"{surplus:+,}" if surplus else "0", f"{cost.flops / 1e9:.1f}")
     return shown
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from backbones.config import UViTConfig
+from backbones.config.u_vit import UViTConfig
 from backbones.layers.attention import MLP, SelfAttention
 from backbones.layers.modulation import DropPath, depth_rates
 from backbones.long_skip import LongSkipNetwork, SkipProjection
 from zigbench.backbone import Geometry
+from zigbench.spec import Position
 
 STD = 0.02
 
@@ -47,8 +48,8 @@ class UViT(LongSkipNetwork):
 
     config: UViTConfig
 
-    def __init__(self, config: UViTConfig, geometry: Geometry) -> None:
-        super().__init__(config, geometry, position_std=STD, label_std=1.0)
+    def __init__(self, config: UViTConfig, geometry: Geometry, scan: None, position: Position) -> None:
+        super().__init__(config, geometry, scan, position, position_std=STD, label_std=1.0)
         width = config.width
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, geometry.patch**2 * self.out_channels)

@@ -8,19 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from backbones.bidirectional import both_ways
-from backbones.config import ClipConfig, DiTVideoConfig, ZigMaVideoConfig
-from backbones.config.video import Axis
+from backbones.config.video import Axis, ClipConfig, DiTVideoConfig, ZigMaVideoConfig
 from backbones.dit import DiT
 from backbones.layers.attention import SelfAttention
-from backbones.layers.position import Position
-from backbones.network import scan_orders
+from backbones.layers.position import PositionEmbedding
 from backbones.zigma import ZigMa
 from zigbench.backbone import Geometry
-from zigbench.scan import layer_orders
+from zigbench.spec import Position
 
 
 def token_numbers(geometry: Geometry) -> Tensor:
-    """(frames, places) int64: the natural number of each token."""
+    """Return the natural number of each token: (frames, places) int64."""
     rows, columns = geometry.grid
     frames = geometry.frames or 1
     return torch.arange(frames * rows * columns).view(frames, rows * columns)
@@ -46,32 +44,30 @@ class ZigMaVideo(ZigMa):
         """(directions, tokens) for each joint block, (directions, sequences, steps) for the others."""
         config = self.config
         if config.pattern == "joint":
-            made = scan_orders(config, self.geometry, config.depth)
+            orders = self.scan_orders(config.depth)
         else:
-            made = list(_factorized(config, self.geometry))
-        return [both_ways(order) if config.bidirectional else order[None] for order in made]
+            orders = list(self._factorized())
+        return [both_ways(order) if config.bidirectional else order[None] for order in orders]
 
-    def positions(self) -> Position:
-        return clip_positions(self.config, self.geometry)
+    def position_embedding(self, kind: Position) -> PositionEmbedding:
+        return clip_position_embedding(kind, self.config, self.geometry)
+
+    def _factorized(self) -> Iterator[Tensor]:
+        natural = token_numbers(self.geometry)
+        spatial = self.config.axes.count("space")
+        within = iter(self.scan_orders(max(1, spatial), grid=self.geometry.grid))
+        backward = False
+        for axis in self.config.axes:
+            if axis == "space":
+                yield natural[:, next(within)]
+            else:
+                yield natural.T.flip(1) if backward else natural.T
+                backward = not backward
 
 
-def clip_positions(config: ClipConfig, geometry: Geometry) -> Position:
-    """The position embedding along the axes that the config names."""
-    return Position(config.position, geometry, config.width, config.depth, axes=config.position_axes)
-
-
-def _factorized(config: ZigMaVideoConfig, geometry: Geometry) -> Iterator[Tensor]:
-    natural = token_numbers(geometry)
-    spatial = config.axes.count("space")
-    made = layer_orders(config.curve, config.schemes, max(1, spatial), geometry.grid, seed=config.order_seed)
-    within = iter(made)
-    backward = False
-    for axis in config.axes:
-        if axis == "space":
-            yield natural[:, torch.tensor(next(within).order)]
-        else:
-            yield natural.T.flip(1) if backward else natural.T
-            backward = not backward
+def clip_position_embedding(kind: Position, config: ClipConfig, geometry: Geometry) -> PositionEmbedding:
+    """Return the position embedding along the axes that the config names."""
+    return PositionEmbedding(kind, geometry, config.width, config.depth, axes=config.position_axes)
 
 
 class AxialAttention(SelfAttention):
@@ -88,7 +84,7 @@ class AxialAttention(SelfAttention):
         self.frames = frames
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, frames · places, width) to the same shape and order."""
+        """Map (B, frames · places, width) to the same shape and order."""
         clips = x.unflatten(1, (self.frames, -1))
         if self.axis == "space":
             return super().forward(clips.flatten(0, 1)).unflatten(0, (-1, self.frames)).flatten(1, 2)
@@ -98,7 +94,7 @@ class AxialAttention(SelfAttention):
         return mixed.unflatten(0, (-1, places)).transpose(1, 2).flatten(1, 2)
 
     def orders(self, geometry: Geometry) -> Tensor:
-        """(2, sequences, steps): scans along which a token sees what it attends to."""
+        """Return scans along which a token sees what it attends to: (2, sequences, steps)."""
         natural = token_numbers(geometry)
         return both_ways(natural if self.axis == "space" else natural.T)
 
@@ -120,5 +116,5 @@ class DiTVideo(DiT):
             else:
                 yield AxialAttention(width, heads, qkv_bias=True, axis=axis, frames=frames)
 
-    def positions(self) -> Position:
-        return clip_positions(self.config, self.geometry)
+    def position_embedding(self, kind: Position) -> PositionEmbedding:
+        return clip_position_embedding(kind, self.config, self.geometry)

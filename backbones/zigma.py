@@ -6,16 +6,17 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from backbones.config import ZigMaConfig
+from backbones.config.zigma import ZigMaConfig
 from backbones.layers.attention import CrossAttention
 from backbones.layers.conditioning import Condition
 from backbones.layers.mamba import MambaMixer
 from backbones.layers.modulation import DropPath, Modulation, depth_rates, modulate
 from backbones.layers.patches import PatchEmbedding
-from backbones.layers.position import Position
-from backbones.network import Network, scan_orders
+from backbones.layers.position import PositionEmbedding
+from backbones.network import Network
 from backbones.ops.norm import add_norm_modulate, gated
 from zigbench.backbone import Geometry
+from zigbench.spec import Position, ScanSpec
 
 NORM_EPS = 1e-5
 
@@ -94,12 +95,12 @@ class ZigMa(Network):
     config: ZigMaConfig
     calls_fused = True
 
-    def __init__(self, config: ZigMaConfig, geometry: Geometry) -> None:
-        super().__init__(config, geometry)
+    def __init__(self, config: ZigMaConfig, geometry: Geometry, scan: ScanSpec, position: Position) -> None:
+        super().__init__(config, geometry, scan)
         width, depth = config.width, config.depth
         self.patches = PatchEmbedding(geometry, width)
         self.condition = Condition(geometry, width, time=config.time, label_dropout=config.label_dropout)
-        self.position = self.positions()
+        self.position = self.position_embedding(position)
         rates = depth_rates(config.drop_path, depth)
         self.blocks = nn.ModuleList(
             ZigMaBlock(
@@ -135,12 +136,12 @@ class ZigMa(Network):
     """Whether the directions of a block are averaged instead of added."""
 
     def orders(self) -> list[Tensor]:
-        """The orders of each block: (directions, tokens) int64 each."""
-        return [order[None] for order in scan_orders(self.config, self.geometry, self.config.depth)]
+        """Return the orders of each block: (directions, tokens) int64 each."""
+        return [order[None] for order in self.scan_orders(self.config.depth)]
 
-    def positions(self) -> Position:
-        """The position embedding."""
-        return Position(self.config.position, self.geometry, self.config.width, self.config.depth)
+    def position_embedding(self, kind: Position) -> PositionEmbedding:
+        """Return the position embedding."""
+        return PositionEmbedding(kind, self.geometry, self.config.width, self.config.depth)
 
     def forward(self, x: Tensor, t: Tensor, *, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """See :class:`zigbench.backbone.Backbone`."""

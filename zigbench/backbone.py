@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from zigbench.spec import BackboneConfig, Geometry, RunSpec, read, registry
+from zigbench.spec import BackboneConfig, Geometry, NetworkSpec, Position, RunSpec, ScanSpec
 from zigbench.spec.registry import load_object
 from zigbench.spec.rng import derive_seed
 
@@ -63,48 +63,62 @@ class Released:
         config: the family's config that the file fits.
         weights: this project's names to tensors.
         interpolant: keys of the spec's interpolant that the network was trained with.
-        lacking: names of the weights that the file has none of, and that are as initialised.
+        missing: names of the weights that the file does not hold, and that are as initialised.
+        scan, position: what the network was trained with; None where the family takes none.
     """
 
     backbone: str
     config: BackboneConfig
     weights: Mapping[str, Tensor]
     interpolant: Mapping[str, str]
-    lacking: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    scan: ScanSpec | None = None
+    position: Position | None = None
 
 
-def build(name: str, geometry: Geometry, *, seed: int | None = None, **config: Any) -> nn.Module:
-    """Build the registered backbone ``name`` for ``geometry`` from its config's keywords.
+def build(
+    name: str,
+    geometry: Geometry,
+    *,
+    seed: int | None = None,
+    curve: str | None = None,
+    schemes: int | None = None,
+    position: str | None = None,
+    **config: Any,
+) -> nn.Module:
+    """Build the registered backbone ``name`` for ``geometry`` from keywords.
 
     Args:
         name: a registered family ("zigma", "dit", …).
         geometry: shape of the samples and of the patches.
         seed: initialise from this seed and leave the global generator untouched; None draws from the global one.
-        config: the family's own keywords (``width``, ``depth``, ``curve``, …); what is not given has its default.
+        curve, schemes: the scan, for a family that takes one; None for the family's default.
+        position: the position embedding, for a family that takes one; None for the family's default.
+        config: the family's own keywords (``width``, ``depth``, …); what is not given has its default.
 
     Raises:
-        ValueError: an unknown name or keyword, or a config that is impossible on this geometry.
+        ValueError: an unknown name or keyword, or a network that is impossible on this geometry.
     """
-    return build_from(read(registry.backbones.get(name), config, at="backbone.config"), geometry, seed=seed)
+    network = NetworkSpec.of(name, curve=curve, schemes=schemes, position=position, **config)
+    return build_from(network, geometry, seed=seed)
 
 
-def build_from(config: BackboneConfig, geometry: Geometry, *, seed: int | None = None) -> nn.Module:
-    """Build the network that a typed config names; see :func:`build`."""
-    problems = list(config.faults(geometry))
+def build_from(network: NetworkSpec, geometry: Geometry, *, seed: int | None = None) -> nn.Module:
+    """Build the network of a spec for ``geometry``; see :func:`build`."""
+    problems = [str(fault) for fault in network.faults(geometry)]
     if problems:
-        raise ValueError(f"{type(config).__name__} on {geometry}: {'; '.join(problems)}")
-    network: Callable[[BackboneConfig, Geometry], nn.Module] = load_object(config.network)
+        raise ValueError(f"{network.backbone.name} on {geometry}: {'; '.join(problems)}")
+    network_class: Callable[..., nn.Module] = load_object(network.config.network)
     if seed is None:
-        return network(config, geometry)
+        return network_class(*network.arguments(geometry))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return network(config, geometry)
+        return network_class(*network.arguments(geometry))
 
 
 def initialised(spec: RunSpec, geometry: Geometry | None = None) -> nn.Module:
-    """The network that a run begins with, from the run's seed; for another geometry than the run's where given."""
-    seed = derive_seed(spec.seed, "initialisation")
-    return build_from(spec.backbone.config, geometry or spec.geometry, seed=seed)
+    """Build the network that a run begins with, from the run's seed; for another geometry than the run's if given."""
+    return build_from(spec, geometry or spec.geometry, seed=derive_seed(spec.seed, "initialisation"))
 
 
 def count_parameters(module: nn.Module) -> int:

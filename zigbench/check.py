@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from zigbench.backbone import NO_LABEL, Geometry, build_from, count_parameters
-from zigbench.spec import BackboneConfig, registry
+from zigbench.spec import NetworkSpec, registry
 
 GEOMETRIES = {
     "non-square": Geometry(channels=2, height=4, width=12, patch=2),
@@ -57,7 +57,7 @@ def check(
 
     Args:
         name: a registered family.
-        config: its keywords; by default width 32 and depth 4, where the family has such words.
+        config: keywords of :func:`zigbench.backbone.build`; by default width 32 and depth 4, where the family has them.
         geometries: named geometries; by default ``GEOMETRIES``, and ``CLIPS`` for a family that maps clips.
 
     Raises:
@@ -66,22 +66,22 @@ def check(
     family = registry.backbones.get(name)
     if config is None:
         config = {key: value for key, value in SMALL.items() if key in family.model_fields}
-    typed = family(**config)
+    network = NetworkSpec.of(name, **config)
     if geometries is None:
         geometries = {**GEOMETRIES, **(CLIPS if family.clips else {})}
     results: list[Check] = []
     for label, geometry in geometries.items():
-        problems = list(typed.faults(geometry))
+        problems = [str(fault) for fault in network.faults(geometry)]
         if problems:
             results.append(Check("builds", label, "skipped", "; ".join(problems)))
         else:
-            results.extend(_check_on(label, geometry, typed))
+            results.extend(_check_on(label, geometry, network))
     return results
 
 
-def _check_on(label: str, geometry: Geometry, config: BackboneConfig) -> Iterator[Check]:
+def _check_on(label: str, geometry: Geometry, network: NetworkSpec) -> Iterator[Check]:
     try:
-        subject = _Subject(geometry, config)
+        subject = _Subject(geometry, network)
     except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         yield Check("builds", label, "failed", f"{type(error).__name__}: {error}")
         return
@@ -108,11 +108,11 @@ class _SkippedError(Exception):
 class _Subject:
     """A small network as built, its twin moved off its initialisation, and a batch for them."""
 
-    def __init__(self, geometry: Geometry, config: BackboneConfig) -> None:
+    def __init__(self, geometry: Geometry, spec: NetworkSpec) -> None:
         self.geometry = geometry
-        self.config = config
-        self.fresh = build_from(config, geometry, seed=0)
-        self.network = build_from(config, geometry, seed=0).eval()
+        self.spec = spec
+        self.fresh = build_from(spec, geometry, seed=0)
+        self.network = build_from(spec, geometry, seed=0).eval()
         self.generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
             for parameter in self.network.parameters():
@@ -137,7 +137,7 @@ class _Subject:
 
 def _shape(subject: _Subject) -> str:
     shape = list(subject.x.shape)
-    shape[-3] *= 2 if subject.config.learned_sigma else 1
+    shape[-3] *= 2 if subject.spec.config.learned_sigma else 1
     for name, network in (("fresh", subject.fresh), ("moved", subject.network)):
         out = network(subject.x, subject.t, **subject.conditions)
         if list(out.shape) != shape or out.dtype != subject.x.dtype:
@@ -182,7 +182,7 @@ def _depends(word: str) -> Callable[[_Subject], str]:
 
 
 def _null(subject: _Subject) -> str:
-    if "label" in subject.conditions and subject.config.label_dropout > 0:
+    if "label" in subject.conditions and subject.spec.config.label_dropout > 0:
         absent = subject.output(label=None)
         null = subject.output(label=torch.full((BATCH,), NO_LABEL))
     elif "context" in subject.conditions:
@@ -212,7 +212,7 @@ def _independence(subject: _Subject) -> str:
 def _determinism(subject: _Subject) -> str:
     if not torch.equal(subject.output(), subject.output()):
         raise _BrokenError("the same input gives two outputs in evaluation mode")
-    twin = build_from(subject.config, subject.geometry, seed=0)
+    twin = build_from(subject.spec, subject.geometry, seed=0)
     differing = _differing(subject.fresh, twin)
     if differing:
         raise _BrokenError(f"the same seed initialises two ways: {', '.join(differing)}")
@@ -223,7 +223,7 @@ def _checkpoint(subject: _Subject) -> str:
     file = io.BytesIO()
     torch.save(subject.network.state_dict(), file)
     file.seek(0)
-    other = build_from(subject.config, subject.geometry, seed=1).eval()
+    other = build_from(subject.spec, subject.geometry, seed=1).eval()
     other.load_state_dict(torch.load(file, weights_only=True))
     with torch.no_grad():
         out = other(subject.x, subject.t, **subject.conditions)
@@ -233,7 +233,7 @@ def _checkpoint(subject: _Subject) -> str:
 
 
 def _count(subject: _Subject) -> str:
-    declared = subject.config.parameters(subject.geometry)
+    declared = subject.spec.parameters(subject.geometry)
     if declared is None:
         raise _SkippedError("the config declares no count")
     actual = count_parameters(subject.fresh)

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
+from backbones.config.layers import conv_flops, scan_flops
 from backbones.dim import DiM
-from backbones.flops import conv_flops, scan_flops
 from backbones.layers.mamba import MambaMixer
 from backbones.layers.modulation import Modulation
 from backbones.network import Network

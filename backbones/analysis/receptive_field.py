@@ -47,7 +47,7 @@ def fresh_fields(
     t = torch.rand(samples, generator=generator)
     fields = {}
     for label, (name, config) in ARMS.items():
-        prenorm = {} if name == "dit" else {"residual": "prenorm"}
+        prenorm: dict[str, Any] = {} if name == "dit" else {"residual": "prenorm"}
         network = build(name, geometry, seed=seed, width=width, depth=depth, **prenorm, **config)
         network = open_gates(network).eval()
         fields[label] = effective_receptive_field(network, x, t), seen(network)[-1]

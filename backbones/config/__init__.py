@@ -1,32 +1,12 @@
-"""Typed configs of every family: importable without torch, so that planning never loads it."""
+"""Typed configs of every family, one a file: importable without torch, so that planning never loads it.
+
+Importing this package registers them all.
+"""
 
 from __future__ import annotations
 
-from backbones.config.base import ScanConfig, SizedConfig
-from backbones.config.dit import DiTConfig
-from backbones.config.long_skip import DiMConfig, DiSConfig, UViTConfig
-from backbones.config.scan import (
-    BidirectionalConfig,
-    ParallelConfig,
-    SweepConfig,
-    VisionMambaConfig,
-    ZigMaConfig,
-)
-from backbones.config.video import ClipConfig, DiTVideoConfig, ZigMaVideoConfig
+import pkgutil
+from importlib import import_module
 
-__all__ = [
-    "BidirectionalConfig",
-    "ClipConfig",
-    "DiMConfig",
-    "DiSConfig",
-    "DiTConfig",
-    "DiTVideoConfig",
-    "ParallelConfig",
-    "ScanConfig",
-    "SizedConfig",
-    "SweepConfig",
-    "UViTConfig",
-    "VisionMambaConfig",
-    "ZigMaConfig",
-    "ZigMaVideoConfig",
-]
+for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
+    import_module(_module.name)

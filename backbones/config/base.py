@@ -1,15 +1,16 @@
-"""What the configs of all families share: named sizes, position embedding, meaning of the time input."""
+"""The configs that families share: named sizes, the time input, and the state space of those that scan."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
-from zigbench.scan import canonical, layer_variants
-from zigbench.scan.catalog import parse
-from zigbench.spec import BackboneConfig, Cost, Geometry, Position, Positive, registry
+from backbones.config.layers import Layer, mixer
+from zigbench.scan import VARIANTS, canonical
+from zigbench.spec import BackboneConfig, Cost, Geometry, Position, Positive, ScanSpec
+from zigbench.spec.overrides import Fault
 
 TimeInput = Literal["scaled", "unit", "reversed"]
 
@@ -25,7 +26,6 @@ class SizedConfig(BackboneConfig):
         size: a name in ``sizes``, or None for numbers of one's own.
         width: features of a token.
         depth: blocks.
-        position: position embedding. ``per-layer`` adds its own learned embedding before each block.
         time: what the network's sinusoids see of t ∈ [0, 1] (0 noise, 1 data). ``scaled``: 1000 t, as ZigMa;
             ``unit``: t, as SiT; ``reversed``: 999 (1 − t), the step of the diffusion that DiT and U-ViT were
             trained on.
@@ -34,11 +34,11 @@ class SizedConfig(BackboneConfig):
     clips: ClassVar[bool] = True
     sizes: ClassVar[Mapping[str, Mapping[str, int]]]
     default_size: ClassVar[str] = "B"
+    default_position: ClassVar[Position] = "learned"
 
     size: str | None = None
     width: Positive
     depth: Positive
-    position: Position = "learned"
     time: TimeInput = "scaled"
 
     @model_validator(mode="before")
@@ -69,58 +69,84 @@ class SizedConfig(BackboneConfig):
         named = [key for key, numbers in cls.sizes.items() if dict(numbers) == filled]
         return {**raw, **filled, **({"size": named[0]} if named else {})}
 
-    def faults(self, geometry: Geometry) -> Iterator[str]:
+    def closed_form(self, geometry: Geometry, scan: ScanSpec | None, position: Position | None) -> Layer:
+        """Return the closed form of the network: all its layers added up."""
+        raise NotImplementedError
+
+    def parameters(self, geometry: Geometry, scan: ScanSpec | None = None, position: Position | None = None) -> int:
+        return self.closed_form(geometry, scan, position).parameters
+
+    def cost(
+        self,
+        geometry: Geometry,
+        scan: ScanSpec | None = None,
+        position: Position | None = None,
+        *,
+        batch: int = 1,
+    ) -> Cost:
+        network = self.closed_form(geometry, scan, position)
+        # The weights are read once a call, whatever the batch.
+        return network.cost * batch + Cost(0, 0, 0, network.parameters)
+
+    def faults(
+        self, geometry: Geometry, scan: ScanSpec | None = None, position: Position | None = None
+    ) -> Iterator[str | Fault]:
         yield from super().faults(geometry)
-        if self.position == "sincos" and self.width % 4:
-            yield f"position 'sincos' needs a width that 4 divides, and width is {self.width}"
+        if (position or self.default_position) == "sincos" and self.width % 4:
+            yield Fault("position", "'sincos'", f"needs a width that 4 divides, and width is {self.width}")
 
-    def positions(self, geometry: Geometry) -> int:
-        """Places that the position embedding tells apart, tokens that are not patches left out."""
+    def places(self, geometry: Geometry) -> int:
+        """Return the number of patches that the position embedding distinguishes."""
         return geometry.tokens
-
-    def cost(self, geometry: Geometry, *, batch: int = 1) -> Cost:
-        # The closed forms know every config, so they stand above this module and are loaded when asked for.
-        from backbones.flops import forward_cost
-
-        return forward_cost(self, geometry, batch=batch)
 
 
 class ScanConfig(SizedConfig):
-    """A config of a family that scans: which curve, and the state space's own numbers.
+    """A config of a family that scans: the state space's own numbers.
 
     Attributes:
-        curve: a registered scan curve.
-        schemes: how many of its symmetries are used; layer i uses variant i % schemes.
         d_state: states per channel (N).
         d_conv: taps of the causal convolution.
         expand: inner width over width.
         order_seed: seed of curves that are drawn, such as ``random``.
     """
 
-    curve: str = "zigzag"
-    schemes: Positive = 8
+    default_scan: ClassVar[Mapping[str, Any]] = {"curve": "zigzag", "schemes": 8}
+
     d_state: Positive = 16
     d_conv: Positive = 4
     expand: Positive = 2
     order_seed: int = 0
 
-    @field_validator("curve")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        # Whether the data are images or clips is not known here; `faults` holds the curve against them.
-        return canonical(name, dimensions=3 if parse(name)[0] in registry.volumes.names() else 2)
+    def directions(self, scan: ScanSpec | None = None) -> int:
+        """Return the number of scans inside one block."""
+        return 1
 
-    def faults(self, geometry: Geometry) -> Iterator[str]:
-        yield from super().faults(geometry)
+    def schemes(self, scan: ScanSpec | None) -> int:
+        """Return the schemes of a scan, or of the family's default."""
+        number: int = self.default_scan["schemes"] if scan is None else scan.schemes
+        return number
+
+    def mixer(self, tokens: int, scan: ScanSpec | None) -> Layer:
+        """Return the closed form of a block's mixer."""
+        return mixer(
+            tokens, self.width, self.directions(scan), d_state=self.d_state, d_conv=self.d_conv, expand=self.expand
+        )
+
+    def faults(
+        self, geometry: Geometry, scan: ScanSpec | None = None, position: Position | None = None
+    ) -> Iterator[str | Fault]:
+        yield from super().faults(geometry, scan, position)
+        curve, schemes = (scan.curve, scan.schemes) if scan else self.default_scan.values()
         try:
-            layer_variants(self.schemes, 1)
-            canonical(self.curve, dimensions=self.curve_dimensions(geometry))
-        except ValueError as fault:
-            yield str(fault)
+            canonical(curve, dimensions=len(self.scan_grid(geometry)))
+        except ValueError as error:
+            yield Fault("scan.curve", repr(curve), str(error))
+        if schemes > VARIANTS:
+            yield Fault("scan.schemes", str(schemes), f"a curve has {VARIANTS} symmetries; expected 1 to {VARIANTS}")
 
 
 def usual_heads(width: int) -> int:
-    """Number of heads that divides ``width`` and brings a head closest to 64 features."""
+    """Return the number of heads that divides ``width`` and brings a head closest to 64 features."""
     if not isinstance(width, int) or width < 1:
         return 1  # The width itself is the fault to report.
     divisors = [heads for heads in range(1, width + 1) if width % heads == 0]

@@ -7,9 +7,11 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from backbones.config import count
+from backbones.config import layers
 from backbones.config.base import SizedConfig
-from zigbench.spec import Geometry, Position, Positive
+from backbones.config.layers import Layer
+from zigbench.spec import Geometry, Position, Positive, ScanSpec
+from zigbench.spec.overrides import Fault
 from zigbench.spec.registry import backbones
 
 
@@ -23,6 +25,7 @@ class DiTConfig(SizedConfig):
     """
 
     network: ClassVar[str] = "backbones.dit:DiT"
+    default_position: ClassVar[Position] = "sincos"
     sizes: ClassVar = {
         "S": {"width": 384, "depth": 12, "heads": 6},
         "B": {"width": 768, "depth": 12, "heads": 12},
@@ -32,25 +35,29 @@ class DiTConfig(SizedConfig):
 
     heads: Positive
     mlp_ratio: Annotated[float, Field(gt=0)] = 4.0
-    position: Position = "sincos"
 
-    def faults(self, geometry: Geometry) -> Iterator[str]:
-        yield from super().faults(geometry)
+    def closed_form(self, geometry: Geometry, scan: ScanSpec | None, position: Position | None) -> Layer:
+        width, tokens = self.width, geometry.tokens
+        block = layers.mlp(tokens, width, self.mlp_ratio)
+        block += layers.modulation(width, 6 if geometry.context is None else 9)
+        block += layers.cross_attention(tokens, geometry, width, self.heads, width // self.heads)
+        return (
+            layers.patch_embedding(geometry, width)
+            + layers.conditioning(geometry, width, label_dropout=self.label_dropout)
+            + layers.position(position or self.default_position, self.places(geometry), width, self.depth)
+            + block * self.depth
+            + self.attentions(geometry)
+            + layers.modulation(width, 2)
+            + layers.head(geometry, width, learned_sigma=self.learned_sigma)
+        )
+
+    def attentions(self, geometry: Geometry) -> Layer:
+        """Return the closed form of the attention in all blocks."""
+        return layers.attention(geometry.tokens, self.width, self.heads, qkv_bias=True) * self.depth
+
+    def faults(
+        self, geometry: Geometry, scan: ScanSpec | None = None, position: Position | None = None
+    ) -> Iterator[str | Fault]:
+        yield from super().faults(geometry, scan, position)
         if self.width % self.heads:
             yield f"heads {self.heads} does not divide width {self.width}"
-
-    def parameters(self, geometry: Geometry) -> int:
-        width = self.width
-        modulations = 6 if geometry.context is None else 9
-        block = count.attention(width, qkv_bias=True) + count.mlp(width, self.mlp_ratio)
-        block += count.linear(width, modulations * width)
-        if geometry.context is not None:
-            block += count.cross_attention(width, width)
-        return (
-            count.patch_embedding(geometry, width)
-            + count.conditioning(geometry, width, label_dropout=self.label_dropout)
-            + count.position(self.position, self.positions(geometry), width, self.depth)
-            + self.depth * block
-            + count.linear(width, 2 * width)
-            + count.head(geometry, width, learned_sigma=self.learned_sigma)
-        )

@@ -7,10 +7,13 @@ from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
+from backbones.config import layers
 from backbones.config.base import SizedConfig
 from backbones.config.dit import DiTConfig
-from backbones.config.scan import ZigMaConfig
-from zigbench.spec import Geometry
+from backbones.config.layers import EMPTY, Layer
+from backbones.config.zigma import ZigMaConfig
+from zigbench.spec import Geometry, Position, ScanSpec
+from zigbench.spec.overrides import Fault
 from zigbench.spec.registry import backbones
 
 JOINT = "joint"
@@ -20,7 +23,7 @@ LETTERS: Mapping[str, Axis] = {"s": "space", "t": "time"}
 
 
 class ClipConfig(SizedConfig):
-    """What the families for clips share.
+    """A config of a family for clips.
 
     Attributes:
         pattern: ``joint``, where every block mixes all tokens of the clip; or letters, repeated over the depth: a
@@ -47,25 +50,26 @@ class ClipConfig(SizedConfig):
 
     @property
     def axes(self) -> tuple[Axis, ...]:
-        """What each block mixes along: (depth,)."""
+        """The axis that each block mixes along: (depth,)."""
         if self.pattern == JOINT:
             return tuple("joint" for _ in range(self.depth))
         return tuple(LETTERS[self.pattern[i % len(self.pattern)]] for i in range(self.depth))
 
-    def positions(self, geometry: Geometry) -> int:
-        rows, columns = geometry.grid
+    def places(self, geometry: Geometry) -> int:
         frames = geometry.frames or 1
-        places = rows * columns
+        places = geometry.tokens // frames
         return {"joint": frames * places, "space": places, "time": frames, "both": places + frames}[self.position_axes]
 
-    def faults(self, geometry: Geometry) -> Iterator[str]:
-        yield from super().faults(geometry)
+    def faults(
+        self, geometry: Geometry, scan: ScanSpec | None = None, position: Position | None = None
+    ) -> Iterator[str | Fault]:
+        yield from super().faults(geometry, scan, position)
         if geometry.frames is None:
             yield "maps clips, and the data are images; for those there are 'zigma' and 'dit'"
         if self.pattern != JOINT and len(self.pattern) > self.depth:
             yield f"pattern {self.pattern!r} has {len(self.pattern)} letters for a depth of {self.depth}"
-        if self.position == "sincos" and self.position_axes == "both":
-            yield "position 'sincos' is a sum over space and time already: position_axes 'joint' says the same"
+        if (position or self.default_position) == "sincos" and self.position_axes == "both":
+            yield "position 'sincos' is a sum over space and time already; position_axes 'joint' is the same"
 
 
 @backbones.register("zigma-video")
@@ -86,12 +90,11 @@ class ZigMaVideoConfig(ClipConfig, ZigMaConfig):
     pattern: str = "ssts"
     bidirectional: bool = False
 
-    @property
-    def directions(self) -> int:
+    def directions(self, scan: ScanSpec | None = None) -> int:
         return 2 if self.bidirectional else 1
 
-    def curve_dimensions(self, geometry: Geometry) -> int:
-        return 3 if self.pattern == JOINT else 2
+    def scan_grid(self, geometry: Geometry) -> tuple[int, ...]:
+        return geometry.token_grid if self.pattern == JOINT else geometry.grid
 
 
 @backbones.register("dit-video")
@@ -99,5 +102,14 @@ class DiTVideoConfig(ClipConfig, DiTConfig):
     """DiT on clips: attention over all tokens, or within each frame and along the frames in turn."""
 
     network: ClassVar[str] = "backbones.video:DiTVideo"
+    default_position: ClassVar[Position] = "learned"
 
     pattern: str = "st"
+
+    def attentions(self, geometry: Geometry) -> Layer:
+        frames = geometry.frames or 1
+        groups = {"joint": 1, "space": frames, "time": geometry.tokens // frames}
+        total = EMPTY
+        for axis in self.axes:
+            total += layers.attention(geometry.tokens, self.width, self.heads, qkv_bias=True, groups=groups[axis])
+        return total

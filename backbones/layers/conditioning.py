@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from backbones.config.base import TimeInput
-from backbones.config.count import TIME_FREQUENCIES, label_rows
+from backbones.config.layers import TIME_FREQUENCIES, label_rows
 from zigbench.backbone import Geometry
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 
-from backbones.config.count import dt_rank
+from backbones.config.layers import dt_rank
 from backbones.ops import causal_conv, selective_scan
 
 DT_RANGE = (1e-3, 1e-1)

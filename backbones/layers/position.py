@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zigbench.backbone import Geometry
-from zigbench.spec import Position as Kind
+from zigbench.spec import Position
 
 
 def sinusoid(positions: Tensor, size: int) -> Tensor:
@@ -37,7 +37,7 @@ def sincos(geometry: Geometry, width: int, axes: Axes = "joint") -> Tensor:
     return frame if axes == "time" else (frame[:, None] + image[None]).flatten(0, 1)
 
 
-class Position(nn.Module):
+class PositionEmbedding(nn.Module):
     """What is added to the tokens so that they know where they are.
 
     ``learned`` and ``per-layer`` begin at zero unless ``std`` is given; ``sincos`` is frozen. In ZigMa's release
@@ -53,7 +53,7 @@ class Position(nn.Module):
 
     def __init__(
         self,
-        kind: Kind,
+        kind: Position,
         geometry: Geometry,
         width: int,
         depth: int,

@@ -28,7 +28,9 @@ class Importer:
             config=network.config,
             weights=network.state_dict(),
             interpolant=RELEASES[self.family].interpolant,
-            lacking=checkpoint.lacking(network, self.family),
+            missing=checkpoint.lacking(network, self.family),
+            scan=network.scan,
+            position=network.position.kind,
         )
 
     def export(self, network: nn.Module) -> dict[str, Tensor]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+
 from generate.spec import COLUMNS, rows
 from generate.words import NONE, code, summary, table
-from zigbench.spec import LIFTED, BackboneConfig, Geometry, registry
+from zigbench.spec import BackboneConfig, Geometry, NetworkSpec, ScanSpec, registry
 
 GEOMETRIES = {
     "32×32×4, patch 1": Geometry(4, 32, 32, 1),
@@ -23,35 +26,41 @@ def families() -> str:
 def _section(name: str) -> str:
     config: type[BackboneConfig] = registry.backbones.get(name)
     own = [_row(row) for row in rows(config, "backbone.config.")]
-    parts = [f"## {name}", summary(config), table(COLUMNS, own)]
+    parts = [f"## {name}", summary(config), table(COLUMNS, [*_stated(config), *own])]
     sizes = getattr(config, "sizes", None)
     if sizes:
-        parts += ["Sizes and their parameters, frozen ones included:", _sizes(config)]
+        parts += ["Sizes and their parameters, frozen ones included:", _sizes(name, config)]
     return "\n\n".join(parts) + "\n"
+
+
+def _stated(config: type[BackboneConfig]) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of what the family takes from the run, with the family's own defaults."""
+    defaults = {f"scan.{key}": value for key, value in (config.default_scan or {}).items()}
+    for key, kind, _, meaning in rows(ScanSpec, "scan."):
+        if key.strip("`") in defaults:
+            yield key, kind, code(json.dumps(defaults[key.strip("`")])), meaning
+    if config.default_position is not None:
+        (kind, meaning), *_ = [(kind, meaning) for key, kind, _, meaning in rows(NetworkSpec) if key == "`position`"]
+        yield "`position`", kind.removesuffix(" or none"), code(json.dumps(config.default_position)), meaning
 
 
 def _row(row: tuple[str, ...]) -> tuple[str, ...]:
     key, kind, default, meaning = row
-    name = key.strip("`").rpartition(".")[2]
-    return code(LIFTED.get(name, f"backbone.config.{name}")), kind, _size_default(name, default), meaning
+    return key, kind, "the size's" if default == "required" else default, meaning
 
 
-def _size_default(name: str, default: str) -> str:
-    return "the size's" if default == "required" else default
-
-
-def _sizes(config: type[BackboneConfig]) -> str:
+def _sizes(name: str, config: type[BackboneConfig]) -> str:
     sizes = config.sizes  # type: ignore[attr-defined]
     numbers = list(next(iter(sizes.values())))
     body = []
-    for name in sizes:
-        made = config(size=name)  # type: ignore[call-arg]
-        counts = [_count(made, geometry) for geometry in GEOMETRIES.values()]
-        default = " (default)" if name == config.default_size else ""  # type: ignore[attr-defined]
-        body.append((code(name) + default, *(str(getattr(made, key)).lower() for key in numbers), *counts))
+    for size in sizes:
+        network = NetworkSpec.of(name, size=size)
+        counts = [_count(network, geometry) for geometry in GEOMETRIES.values()]
+        default = " (default)" if size == config.default_size else ""  # type: ignore[attr-defined]
+        body.append((code(size) + default, *(str(getattr(network.config, key)).lower() for key in numbers), *counts))
     return table(("size", *(f"{key}:" for key in numbers), *(f"{title}:" for title in GEOMETRIES)), body)
 
 
-def _count(config: BackboneConfig, geometry: Geometry) -> str:
-    count = None if list(config.faults(geometry)) else config.parameters(geometry)
+def _count(network: NetworkSpec, geometry: Geometry) -> str:
+    count = None if list(network.faults(geometry)) else network.parameters(geometry)
     return NONE if count is None else f"{count:,}"

@@ -9,11 +9,12 @@ from pydantic import BaseModel
 
 from generate.words import code, default_of, meanings, summary, table, type_of
 from zigbench.launch.clusters import Cluster
-from zigbench.spec import EfficiencySpec, Resources, RunSpec, ScanSpec
+from zigbench.spec import Resources, RunSpec, ScanSpec
+from zigbench.spec.run import TASKS
 
 COLUMNS = ("key", "type", "default", "meaning")
-# The parts that not every run has.
-OPTIONAL = {"scan": ScanSpec, "efficiency": EfficiencySpec}
+# The part that a family may have no use for.
+OPTIONAL = {"scan": ScanSpec}
 # The keys of a plug-in's config are the plug-in's own, and listed with it.
 PLUGIN_KEYS = {
     "backbone": "`backbone.config.…` holds [the backbone's own keys](backbones.md).",
@@ -23,17 +24,20 @@ PLUGIN_KEYS = {
 
 def keys() -> str:
     """The keys at the top, then a section for each part."""
+    # Shared keys are described by what all tasks have.
+    owners: dict[str, type[BaseModel]] = {}
+    for run in (RunSpec, *TASKS.values()):
+        owners = dict.fromkeys(run.model_fields, run) | owners
     tops, parts = [], []
-    for name, field in RunSpec.model_fields.items():
-        part = OPTIONAL.get(name, field.annotation)
+    for name, run in owners.items():
+        part = OPTIONAL.get(name, run.model_fields[name].annotation)
         if isinstance(part, type) and issubclass(part, BaseModel):
             body = table((*COLUMNS, "in the id"), rows(part, f"{name}.", identity=True))
             more = f"\n{PLUGIN_KEYS[name]}\n" if name in PLUGIN_KEYS else ""
             parts.append(f"## {name}\n\n{summary(part)}\n\n{body}{more}")
         else:
-            tops.append(name)
-    head = table(COLUMNS, (row for row in rows(RunSpec) if row[0].strip("`") in tops))
-    return "\n".join([f"## At the top\n\n{head}", *parts])
+            tops += [row for row in rows(run) if row[0] == code(name)]
+    return "\n".join([f"## At the top\n\n{table(COLUMNS, tops)}", *parts])
 
 
 def resources() -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from backbones.config import ClipConfig
+from backbones.config.video import ClipConfig
 from zigbench.backbone import Geometry, build
 from zigbench.spec import registry
 

@@ -12,10 +12,9 @@ import torch
 
 from backbones.analysis.reach import cost, effective_receptive_field, open_gates, reached, seen
 from backbones.analysis.receptive_field import figure, fresh_fields
-from backbones.flops import forward_flops, published_layer_cost
 from zigbench.backbone import Geometry, build
 from zigbench.scan import layer_orders, reach
-from zigbench.spec import registry
+from zigbench.spec import NetworkSpec, registry
 
 from .helpers import fitting, influence, moved
 
@@ -35,15 +34,14 @@ def test_counted_operations_are_the_closed_form(name: str, where: str, learned_s
     config: dict[str, Any] = {"width": 20, "depth": 4, "learned_sigma": learned_sigma}
     geometry = fitting(name, GEOMETRIES[where])
     counted = cost(name, geometry, batch=3, **config)
-    assert counted.forward_flops == forward_flops(registry.backbones.get(name)(**config), geometry, batch=3)
+    assert counted.forward_flops == NetworkSpec.of(name, **config).cost(geometry, batch=3).flops
     assert 1.7 * counted.forward_flops < counted.backward_flops < 2.3 * counted.forward_flops
 
 
 def test_published_sizes_have_their_published_operations() -> None:
     image = Geometry(4, 32, 32, 2)
-    counted = {
-        name: forward_flops(registry.backbones.get(name)(size="S"), image) / 2e9 for name in ("dit", "u-vit", "zigma")
-    }
+    families = ("dit", "u-vit", "zigma")
+    counted = {name: NetworkSpec.of(name, size="S").cost(image).flops / 2e9 for name in families}
     assert counted["dit"] == pytest.approx(6.04, abs=0.02)
     assert counted["u-vit"] == pytest.approx(12.2, abs=0.02)
     # Published without the scan.
@@ -54,17 +52,10 @@ def test_published_sizes_have_their_published_operations() -> None:
 def test_operations_grow_linearly_with_the_tokens_for_a_scan_and_quadratically_for_attention() -> None:
     sides = (16, 32, 64)
     for name, second_difference in (("zigma", 0), ("dit", 1)):
-        typed = registry.backbones.get(name)(width=16, depth=2)
-        per_token = [forward_flops(typed, Geometry(1, side, side, 1)) / side**2 for side in sides]
+        network = NetworkSpec.of(name, width=16, depth=2)
+        per_token = [network.cost(Geometry(1, side, side, 1)).flops / side**2 for side in sides]
         growth = per_token[2] - per_token[1]
         assert (growth > 1000) == bool(second_difference)
-
-
-def test_layer_costs_are_those_of_the_papers() -> None:
-    assert published_layer_cost("attention", 10, 8) == 4 * 10 * 64 + 2 * 100 * 8
-    assert published_layer_cost("mamba", 10, 8, directions=2) == 2 * (3 * 10 * 16 * 16 + 10 * 16 * 256)
-    with pytest.raises(ValueError, match="known: attention, mamba"):
-        published_layer_cost("convolution", 10, 8)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -170,7 +161,7 @@ def test_the_figure_has_a_panel_for_each_arm() -> None:
 
 
 def test_closed_forms_need_no_torch() -> None:
-    code = "import sys, backbones.flops; assert 'torch' not in sys.modules"
+    code = "import sys, backbones.config; assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

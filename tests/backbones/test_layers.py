@@ -13,7 +13,7 @@ from backbones.layers.attention import CrossAttention, SelfAttention
 from backbones.layers.conditioning import Sinusoids
 from backbones.layers.modulation import DropPath, Modulation, depth_rates, gated, modulate
 from backbones.layers.patches import PatchEmbedding, to_image
-from backbones.layers.position import Position, sincos
+from backbones.layers.position import PositionEmbedding, sincos
 from zigbench.backbone import Geometry
 
 sides = st.integers(1, 4)
@@ -63,7 +63,7 @@ def test_sincos_writes_the_column_in_its_first_half_and_the_row_in_its_second() 
 
 @pytest.mark.parametrize("kind", ["none", "sincos", "learned", "per-layer"])
 def test_positions_enter_once_or_at_every_layer(kind: str) -> None:
-    position = Position(kind, Geometry(1, 3, 4, 1), 8, 5, extras=2, std=1.0)
+    position = PositionEmbedding(kind, Geometry(1, 3, 4, 1), 8, 5, extras=2, std=1.0)
     x = torch.zeros(2, 14, 8)
     at_input, at_layer = position.at_input(x).any(), position.at_layer(x, 3).any()
     assert (bool(at_input), bool(at_layer)) == (kind in ("sincos", "learned"), kind == "per-layer")

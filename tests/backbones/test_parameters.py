@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backbones import table
-from backbones.config import count
+from backbones.config import layers
 from zigbench.backbone import Geometry, build, build_from, count_parameters
-from zigbench.spec import registry
+from zigbench.spec import NetworkSpec, registry
 
 FAMILIES = [
     "zigma",
@@ -82,16 +82,16 @@ def test_declared_parameters_are_the_actual_ones(family: str, geometry: Geometry
     if family.endswith("-video"):
         geometry = replace(geometry, frames=geometry.frames or 2)
         config |= {"pattern": "st", "position_axes": "joint" if config["position"] == "sincos" else axes}
-    elif geometry.frames is not None and "curve" in registry.backbones.get(family).model_fields:
+    elif geometry.frames is not None and registry.backbones.get(family).default_scan is not None:
         config["curve"] = "sweep"
-    typed = registry.backbones.get(family)(**config)
-    if any(typed.faults(geometry)):
+    spec = NetworkSpec.of(family, **config)
+    if any(spec.faults(geometry)):
         assert family == "dim"
         assert geometry.frames is not None
         return
     with torch.device("meta"):
-        network = build_from(typed, geometry)
-    assert count_parameters(network) == typed.parameters(geometry)
+        network = build_from(spec, geometry)
+    assert count_parameters(network) == spec.parameters(geometry)
 
 
 def test_configs_counts_and_the_table_need_no_torch() -> None:
@@ -109,7 +109,7 @@ def test_the_table_prints_every_row() -> None:
 
 def test_the_ways_to_scan_clips_differ_by_the_second_direction_alone() -> None:
     shown = table.surpluses()
-    second = count.direction(768, d_state=16, d_conv=4, expand=2)
+    second = layers.scan_branch(table.CLIP.tokens, 768, d_state=16, d_conv=4, expand=2).parameters
     assert shown.pop("3D sweep, both ways")[1] == 24 * second
     assert {surplus for _, surplus in shown.values()} == {0}
     assert table.clips().row_count == len(table.WAYS)

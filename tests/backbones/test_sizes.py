@@ -9,8 +9,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from backbones import matched
-from backbones.config import DiTConfig, UViTConfig, ZigMaConfig
 from backbones.config.base import usual_heads
+from backbones.config.dit import DiTConfig
+from backbones.config.u_vit import UViTConfig
+from backbones.config.zigma import ZigMaConfig
 from zigbench.backbone import build
 from zigbench.spec import Geometry, registry
 from zigbench.spec.overrides import SpecError

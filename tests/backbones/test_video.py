@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from backbones import matched
 from backbones.analysis.reach import cost
-from backbones.config import DiTVideoConfig, ZigMaVideoConfig
+from backbones.config.video import DiTVideoConfig
 from backbones.layers.mamba import MambaMixer, SelectiveScanBranch
-from backbones.layers.position import Position, sincos
+from backbones.layers.position import PositionEmbedding, sincos
 from zigbench import scan
 from zigbench.backbone import Geometry, build, count_parameters
+from zigbench.spec import NetworkSpec
 
 from .helpers import influence, moved
 
@@ -149,7 +150,7 @@ def test_frames_alone_are_images_where_no_layer_is_temporal(name: str) -> None:
     + [(kind, axes) for kind in ("learned", "per-layer") for axes in ("joint", "space", "time", "both")],
 )
 def test_positions_tell_space_and_time_apart_as_said(kind: str, axes: str) -> None:
-    position = Position(kind, CLIP, 8, 2, axes=axes).double()
+    position = PositionEmbedding(kind, CLIP, 8, 2, axes=axes).double()
     if kind != "sincos":
         nn.init.normal_(position.embedding, generator=torch.Generator().manual_seed(1))
     zeros = torch.zeros(1, CLIP.tokens, 8, dtype=torch.float64)
@@ -172,7 +173,7 @@ def test_the_three_ways_hold_the_same_parameters_but_for_the_second_direction() 
     for way, config in {"a": SWEEP_3D, "b": ZIGZAG_3D, **{p: {"pattern": p} for p in PATTERNS}}.items():
         network = build("zigma-video", geometry, width=16, depth=12, **config)
         counts[way] = count_parameters(network)
-        assert counts[way] == ZigMaVideoConfig(width=16, depth=12, **config).parameters(geometry)
+        assert counts[way] == NetworkSpec.of("zigma-video", width=16, depth=12, **config).parameters(geometry)
     second = sum(p.numel() for p in MambaMixer(16, torch.arange(4)[None]).directions[0].parameters())
     assert counts.pop("a") == counts["b"] + 12 * second
     assert len(set(counts.values())) == 1
@@ -189,7 +190,7 @@ def test_joint_and_factorized_attention_hold_the_same_parameters() -> None:
         ({"pattern": "sxt"}, r"pattern 'sxt' has 'x': expected 'joint', or the letters s \(space\) and t \(time\)"),
         ({"pattern": ""}, r"pattern '': expected 'joint', or the letters"),
         ({"pattern": "ststst"}, "pattern 'ststst' has 6 letters for a depth of 4"),
-        ({"pattern": "st", "position": "sincos", "position_axes": "both"}, "position_axes 'joint' says the same"),
+        ({"pattern": "st", "position": "sincos", "position_axes": "both"}, "position_axes 'joint' is the same"),
         ({"pattern": "joint", "curve": "spiral"}, r"product\[spatial=spiral\]"),
         ({"pattern": "st", "curve": "product"}, "is for clips"),
     ],

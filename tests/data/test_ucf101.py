@@ -195,7 +195,7 @@ def test_the_miniature_differs_in_the_scan_alone() -> None:
     cells = list(expand(load("video_scan").profile("miniature")))
     rest = {repr({k: v for k, v in c.spec.resolved().items() if k not in ("backbone", "scan", "seed")}) for c in cells}
     assert len(rest) == 1
-    counts = [cell.spec.backbone.config.parameters(cell.spec.geometry) for cell in cells]
+    counts = [cell.spec.parameters(cell.spec.geometry) for cell in cells]
     assert max(counts) / min(counts) < 1.05
     assert {cell.spec.seed for cell in cells}.isdisjoint(
         cell.spec.seed for cell in expand(load("video_scan").profile("rates"))

@@ -15,7 +15,7 @@ from zigbench.efficiency.measure import _measure_once, load_kernels, scaled
 from zigbench.efficiency.subject import Subject
 from zigbench.records.folder import RunFolder
 from zigbench.runs.execute import execute
-from zigbench.spec import RunSpec
+from zigbench.spec import NetworkSpec, RunSpec
 from zigbench.spec.registry import backbones, load_object
 
 CPU = torch.device("cpu")
@@ -42,7 +42,7 @@ def test_the_figures_of_a_cell_hang_together(mode):
     asked = spec(efficiency__mode=mode, efficiency__batch=2)
     found, facts = figures(asked)
     value = {name: m.value for name, m in found.items()}
-    network = build_from(asked.backbone.config, asked.geometry)
+    network = build_from(asked, asked.geometry)
     assert value["patches"] == 24
     assert value["kernel_load"] >= 0
     assert value["parameters"] == count_parameters(network)
@@ -57,7 +57,7 @@ def test_the_figures_of_a_cell_hang_together(mode):
     assert training <= value["memory_gradients"] / value["memory_parameters"] <= 1.1 * training
     assert value["memory_optimizer"] >= training * 2 * value["memory_parameters"]
     assert value["memory_allocated"] > value["memory_parameters"] + value["memory_optimizer"]
-    forward = asked.backbone.config.cost(asked.geometry, batch=2).flops
+    forward = asked.cost(asked.geometry, batch=2).flops
     calls = {"inference": 1, "training": 3, "sampling": 6}[mode]
     assert value["flops"] == calls * forward
     assert value["flops_counted"] == pytest.approx(value["flops"], rel=0.02)
@@ -74,10 +74,10 @@ def test_half_precision_halves_the_weights():
 
 @pytest.mark.parametrize("name", backbones.names())
 def test_the_network_s_own_kernels_are_counted_for_every_family(name):
-    config = backbones.get(name)(width=16, depth=4)
+    network = NetworkSpec.of(name, width=16, depth=4)
     images, clips = Geometry(2, 4, 6, 2, classes=3), Geometry(2, 4, 6, 2, frames=3, classes=3)
-    geometry = clips if any(config.faults(images)) else images
-    assert counted_flops(config, geometry, batch=2, backward=False) == config.cost(geometry, batch=2).flops
+    geometry = clips if any(network.faults(images)) else images
+    assert counted_flops(network, geometry, batch=2, backward=False) == network.cost(geometry, batch=2).flops
 
 
 def test_what_does_not_fit_says_so_and_what_does():

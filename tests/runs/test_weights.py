@@ -129,7 +129,7 @@ def test_weights_are_kept_by_content(tmp_path):
 def test_weights_belong_to_evaluations_alone(tiny):
     with pytest.raises(ValueError, match="belongs to the task 'evaluate'"):
         RunSpec.parse({**tiny, "weights": "0" * 64})
-    with pytest.raises(ValueError, match="belongs to the task 'evaluate'"):
+    with pytest.raises(ValueError, match="weights: is required"):
         RunSpec.parse({**tiny, "task": "evaluate"})
 
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import create_model
 
 from zigbench.evaluation import Protocol
-from zigbench.spec import RunSpec, SamplerSpec, later_key
+from zigbench.spec import RunSpec, SamplerSpec, TrainingRun, later_key
 
 OLD = RunSpec.parse({"backbone.name": "zigma", "data.name": "digits"})
 FORMER = pytest.mark.parametrize(("former", "other"), [(None, 3), (False, True), (1.0, 2.0), ("a", "b")])
@@ -22,7 +22,7 @@ def with_key(model: type, name: str, former: Any, **more: Any) -> Any:
 @FORMER
 def test_a_later_key_of_a_section_moves_the_id_except_at_its_default(former, other):
     later = with_key(SamplerSpec, "extra", former)
-    run = create_model("LaterRun", __base__=RunSpec, sampler=(later, later()))
+    run = create_model("LaterRun", __base__=TrainingRun, sampler=(later, later()))
     at_default = run.parse(OLD.resolved())
     assert at_default.sampler.extra == former
     assert at_default.resolved() == OLD.resolved()
@@ -34,7 +34,7 @@ def test_a_later_key_of_a_section_moves_the_id_except_at_its_default(former, oth
 
 
 def test_a_later_key_outside_the_identity_moves_no_id_and_is_written_down_where_it_is_set():
-    run = with_key(RunSpec, "watched", False, identity=False)
+    run = with_key(TrainingRun, "watched", False, identity=False)
     changed = run.parse({**OLD.resolved(), "watched": True})
     assert changed.resolved()["watched"] is True
     assert changed.id == OLD.id

@@ -31,26 +31,23 @@ def import_(
     """
     from zigbench.records.folder import RunFolder
     from zigbench.runs.weights import import_release
-    from zigbench.spec import LIFTED
     from zigbench.spec.overrides import nest, parse_assignment
 
     settings = nest(dict(map(parse_assignment, set_ or ())))
     config = settings.get("backbone", {}).pop("config", {})
-    for key, path in LIFTED.items():
-        # The orders and positions belong to the weights, so what a spec states at its top is needed to build them.
-        part, _, word = path.rpartition(".")
-        tree = settings.get(part, {}) if part else settings
-        if word in tree:
-            config[key] = tree.pop(word)
+    # The orders and the positions belong to the weights, so they are needed to build the network.
+    config |= settings.pop("scan", {})
+    if "position" in settings:
+        config["position"] = settings.pop("position")
     told = {"name": data, "config": settings.pop("data", {}).get("config", {})}
     spec, found = import_release(file, release, told, patch, config, results.parent)
     spec = spec.override({f"{part}.{key}": v for part, tree in settings.items() for key, v in tree.items()})
     folder = RunFolder.of(spec, results)
     folder.submit(spec)
-    if found.lacking:
+    if found.missing:
         out.print(
-            f"{len(found.lacking)} of the network's parameters are not in the release and stay as initialised: "
-            f"{', '.join(found.lacking)}"
+            f"{len(found.missing)} of the network's parameters are not in the release and stay as initialised: "
+            f"{', '.join(found.missing)}"
         )
     out.print(f"imported as run [bold]{folder.id}[/]; `zigbench evaluate {folder.id}` measures it")
 

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from zigbench.backbone import build_from
 from zigbench.efficiency.subject import noise_like
 from zigbench.efficiency.timing import Call, once, times
-from zigbench.spec import BackboneConfig, Cost, Geometry
+from zigbench.spec import Cost, Geometry, NetworkSpec
 from zigbench.spec.registry import load_object
 
 REPEATS, SECONDS = 5, 0.03
@@ -122,13 +122,13 @@ def least_seconds(cost: Cost, ceilings: Ceilings, *, precision: str, value_bytes
     return max(arithmetic, cost.exponentials / ceilings.exp, value_bytes * cost.values / ceilings.copy)
 
 
-def counted_flops(config: BackboneConfig, geometry: Geometry, *, batch: int, backward: bool) -> int | None:
+def counted_flops(network: NetworkSpec, geometry: Geometry, *, batch: int, backward: bool) -> int | None:
     """Count operations with torch's counter on shapes alone: at any size, without computing anything.
 
     A network class may have a static method ``register_flop_formulas()`` for kernels of its own.
 
     Args:
-        config: the network's config.
+        network: the network's spec.
         geometry: the shape of its inputs.
         batch: samples a call.
         backward: whether to count the backward pass with the forward pass.
@@ -136,7 +136,7 @@ def counted_flops(config: BackboneConfig, geometry: Geometry, *, batch: int, bac
     Returns:
         Operations; None for a network that needs values, not shapes alone, to be built or called.
     """
-    network_class = load_object(config.network)
+    network_class = load_object(network.config.network)
     if hasattr(network_class, "register_flop_formulas"):
         network_class.register_flop_formulas()
     elif hasattr(network_class, "teach_counter"):
@@ -148,11 +148,11 @@ def counted_flops(config: BackboneConfig, geometry: Geometry, *, batch: int, bac
         network_class.teach_counter()
     try:
         with torch.device("meta"):
-            network = build_from(config, geometry).train(backward)
+            module = build_from(network, geometry).train(backward)
         inputs = noise_like(geometry, batch, torch.Generator())
         given = {name: value.to("meta") for name, value in inputs.items()}
         with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(backward):
-            out = network(**given)
+            out = module(**given)
             if backward:
                 out.sum().backward()
     except (RuntimeError, NotImplementedError):

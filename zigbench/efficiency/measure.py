@@ -37,7 +37,7 @@ from zigbench.efficiency.limits import (
 from zigbench.efficiency.subject import DTYPES, Subject
 from zigbench.efficiency.timing import Times, measure_times, once
 from zigbench.records.record import Measurement
-from zigbench.spec import EfficiencySpec, Geometry, RunSpec
+from zigbench.spec import EfficiencyRun, EfficiencySpec, Geometry
 from zigbench.spec.registry import load_object
 
 Progress = Callable[[str, int, int], None]
@@ -53,7 +53,7 @@ UNITS = {"copy": "byte/s", "matmul_float32": "FLOP/s", "matmul_bfloat16": "FLOP/
 
 
 def measure(
-    spec: RunSpec,
+    spec: EfficiencyRun,
     device: torch.device,
     *,
     facts: dict[str, Any],
@@ -73,7 +73,7 @@ def measure(
         RuntimeError: a kernel's results are wrong, so that its speed is meaningless.
         ValueError: the spec is for another device.
     """
-    settings = _settings(spec)
+    settings = spec.efficiency
     check_device(spec, device)
     kernel_load = load_kernels(spec, device)
     timing = facts["timing"] = {
@@ -105,20 +105,20 @@ def measure(
     return (*figures, *known, disturbed)
 
 
-def check_device(spec: RunSpec, device: torch.device) -> None:
+def check_device(spec: EfficiencyRun, device: torch.device) -> None:
     """Check that the device is one that the spec is for.
 
     Raises:
         ValueError: it is not.
     """
-    settings = _settings(spec)
+    settings = spec.efficiency
     if settings.device not in (None, device.type):
         raise ValueError(f"efficiency.device is {settings.device}, and this run computes on {device.type}")
     if settings.cuda_graphs and device.type != "cuda":
         raise ValueError(f"efficiency.cuda_graphs needs a CUDA device, and this run computes on {device.type}")
 
 
-def load_kernels(spec: RunSpec, device: torch.device) -> Figures:
+def load_kernels(spec: EfficiencyRun, device: torch.device) -> Figures:
     """Load, compile where needed and check the network's kernels; return the seconds that took.
 
     Nothing is measured of a network class without ``kernel_faults``.
@@ -126,19 +126,19 @@ def load_kernels(spec: RunSpec, device: torch.device) -> Figures:
     Raises:
         RuntimeError: a kernel gives wrong results.
     """
-    check = getattr(load_object(spec.backbone.config.network), "kernel_faults", None)
+    check = getattr(load_object(spec.config.network), "kernel_faults", None)
     if check is None:
         return ()
     begun = time.perf_counter()
-    if faults := check(spec.backbone.config, device):
+    if faults := check(spec.config, device):
         raise RuntimeError(f"no speed is reported for a wrong kernel: {'; '.join(faults)}")
     return (_figure("kernel_load", time.perf_counter() - begun, "s", better=False),)
 
 
 def _measure_once(
-    spec: RunSpec, device: torch.device, ceilings: Ceilings, capacity: float, timing: dict[str, Any]
+    spec: EfficiencyRun, device: torch.device, ceilings: Ceilings, capacity: float, timing: dict[str, Any]
 ) -> Figures:
-    settings = _settings(spec)
+    settings = spec.efficiency
     process = memory.ProcessMemory()
     subject = Subject.build(spec, device)
     first_call, account = _first_call(subject, capacity)
@@ -244,14 +244,14 @@ def _memory(subject: Subject, process: memory.ProcessMemory, account: memory.All
     return tuple(_figure(name, value, "byte", better=False) for name, value in figures.items())
 
 
-def _work(spec: RunSpec, ceilings: Ceilings, seconds: float, calls: int) -> Figures:
+def _work(spec: EfficiencyRun, ceilings: Ceilings, seconds: float, calls: int) -> Figures:
     """Return operations and traffic of a call, the rate attained, and its share of the roofline."""
-    settings, config, geometry = _settings(spec), spec.backbone.config, spec.geometry
+    settings, geometry = spec.efficiency, spec.geometry
     training = settings.mode == "training"
     # Guided samplers call the network with and without its condition, one after the other.
-    counted = counted_flops(config, geometry, batch=settings.batch, backward=training)
+    counted = counted_flops(spec, geometry, batch=settings.batch, backward=training)
     figures = [] if counted is None else [_figure("flops_counted", counted * calls, "FLOP")]
-    cost = config.cost(geometry, batch=settings.batch)
+    cost = spec.cost(geometry, batch=settings.batch)
     if cost is None:
         return tuple(figures)
     whole = work(cost, TRAINING if training else FORWARD, calls)
@@ -266,9 +266,9 @@ def _work(spec: RunSpec, ceilings: Ceilings, seconds: float, calls: int) -> Figu
     )
 
 
-def _largest(spec: RunSpec, device: torch.device, capacity: float) -> Figures:
+def _largest(spec: EfficiencyRun, device: torch.device, capacity: float) -> Figures:
     """Search the largest grid or batch below the spec's that fits, by bisection, if the spec wants it."""
-    settings, geometry = _settings(spec), spec.geometry
+    settings, geometry = spec.efficiency, spec.geometry
 
     def fits(**smaller: Any) -> bool:
         return attempt(lambda: _first_call(Subject.build(spec, device, **smaller), capacity), device)
@@ -317,11 +317,6 @@ def _figure(
         interval=interval,  # type: ignore[arg-type]
         note=note,
     )
-
-
-def _settings(spec: RunSpec) -> EfficiencySpec:
-    assert spec.efficiency is not None
-    return spec.efficiency
 
 
 def _load() -> float | None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from zigbench.backbone import initialised
 from zigbench.interpolant import Interpolant
 from zigbench.sampling import Counted, sample
-from zigbench.spec import Geometry, RunSpec
+from zigbench.spec import EfficiencyRun, Geometry
 from zigbench.spec.rng import derive_seed
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -41,7 +41,7 @@ class Subject:
         forward: the network as it is called: plain, compiled, or captured.
     """
 
-    spec: RunSpec
+    spec: EfficiencyRun
     device: torch.device
     network: nn.Module
     inputs: dict[str, Tensor]
@@ -50,10 +50,9 @@ class Subject:
 
     @classmethod
     def build(
-        cls, spec: RunSpec, device: torch.device, *, geometry: Geometry | None = None, batch: int | None = None
+        cls, spec: EfficiencyRun, device: torch.device, *, geometry: Geometry | None = None, batch: int | None = None
     ) -> Subject:
         """Build the network and its inputs from the spec's seed, for another geometry or batch if one is given."""
-        assert spec.efficiency is not None
         geometry, batch = geometry or spec.geometry, batch or spec.efficiency.batch
         training = spec.efficiency.mode == "training"
         with device:  # Drawing a hundred million weights takes a processor a second, and a GPU nothing.
@@ -98,7 +97,6 @@ class Subject:
 
     def results(self) -> dict[str, list[Tensor]]:
         """Return the results by name: in training the loss and every gradient, else the outputs of a forward pass."""
-        assert self.spec.efficiency is not None
         if self.spec.efficiency.mode != "training":
             return {"outputs": [self.output()]}
         loss = self.loss()
@@ -109,7 +107,6 @@ class Subject:
 
     def call(self) -> None:
         """Do the measured work once."""
-        assert self.spec.efficiency is not None
         mode = self.spec.efficiency.mode
         if mode == "training":
             self.loss().backward()
@@ -143,7 +140,6 @@ class Subject:
         return counted.evaluations
 
     def _arithmetic(self) -> contextlib.AbstractContextManager[None]:
-        assert self.spec.efficiency is not None
         precision = self.spec.efficiency.precision
         if self.spec.efficiency.mode == "training" and precision != "float32":
             return torch.autocast(self.device.type, dtype=DTYPES[precision])

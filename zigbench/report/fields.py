@@ -57,13 +57,13 @@ def _reached(runs: Sequence[Run]) -> tuple[float, ...] | None:
         if arrays is not None:
             return tuple(float(share) for share in arrays["reached"])
     spec = runs[0].cell.spec
-    config, tokens = spec.backbone.config, spec.geometry.tokens
+    config, tokens = spec.config, spec.geometry.tokens
     depth = getattr(config, "depth", None)
     if depth is None or spec.geometry.frames is not None:
         return None
     if spec.scan is None:
         return (1 / tokens, *[1.0] * depth)
-    if getattr(config, "directions", None) != 1:
+    if not hasattr(config, "directions") or config.directions(spec.scan) != 1:
         return None
     seed = getattr(config, "order_seed", 0)
     cycle = scan.layer_orders(spec.scan.curve, spec.scan.schemes, spec.scan.schemes, spec.geometry.grid, seed=seed)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 
@@ -25,7 +25,7 @@ from zigbench.preemption import Preempted, never
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Failure, Measurement, Record, Status, environment
 from zigbench.runs.weights import load_network
-from zigbench.spec import RunSpec
+from zigbench.spec import EfficiencyRun, EvaluationRun, RunSpec, TrainingRun
 from zigbench.spec.registry import load_object
 from zigbench.training.trainer import AUTOCAST, matrix_precision
 
@@ -70,8 +70,11 @@ class Progress:
         temporary.replace(self.path)
 
 
+S = TypeVar("S", bound=RunSpec)
+
+
 @dataclass(frozen=True)
-class Work:
+class Work(Generic[S]):
     """A run and what its process computes it with.
 
     Args:
@@ -84,7 +87,7 @@ class Work:
         facts: what the task adds to the record's environment.
     """
 
-    spec: RunSpec
+    spec: S
     folder: RunFolder
     cache: Path
     device: torch.device
@@ -182,7 +185,7 @@ def assist(
         TASKS[spec.task](Work(spec, folder, cache, device, None, stop_requested))
 
 
-def train(work: Work) -> tuple[Measurement, ...]:
+def train(work: Work[TrainingRun]) -> tuple[Measurement, ...]:
     """Train a network, then measure it."""
     spec, folder, cache, device = work.spec, work.folder, work.cache, work.device
     data = load_object(spec.data.config.loader)(spec.data.config)
@@ -227,7 +230,7 @@ def train(work: Work) -> tuple[Measurement, ...]:
     return facts + curve.measurements() + finished
 
 
-def evaluate(work: Work) -> tuple[Measurement, ...]:
+def evaluate(work: Work[EvaluationRun]) -> tuple[Measurement, ...]:
     """Measure given weights."""
     spec, folder, cache, device = work.spec, work.folder, work.cache, work.device
     data = load_object(spec.data.config.loader)(spec.data.config)
@@ -248,12 +251,12 @@ def evaluate(work: Work) -> tuple[Measurement, ...]:
     )
 
 
-def time_and_memory(work: Work) -> tuple[Measurement, ...]:
+def time_and_memory(work: Work[EfficiencyRun]) -> tuple[Measurement, ...]:
     """Measure the time and memory of a network on the device, as it is initialised."""
     return efficiency.measure(work.spec, work.device, facts=work.facts, on_progress=work.report_progress)
 
 
-TASKS: Mapping[str, Callable[[Work], tuple[Measurement, ...]]] = {
+TASKS: Mapping[str, Callable[[Work[Any]], tuple[Measurement, ...]]] = {
     "train": train,
     "evaluate": evaluate,
     "efficiency": time_and_memory,
@@ -265,7 +268,7 @@ def _ceiling(spec: RunSpec, device: torch.device) -> float | None:
 
     The backward pass takes twice the operations of the forward pass.
     """
-    cost = spec.backbone.config.cost(spec.geometry)
+    cost = spec.cost(spec.geometry)
     return None if cost is None else _matrix_rate(device, spec.training.precision) / (3 * cost.flops)
 
 
@@ -295,7 +298,7 @@ def _submitted(folder: RunFolder) -> dict[str, Any]:
 
 def _where(spec: RunSpec) -> str:
     """Return the kind of device to compute on: the GPU where there is one, unless the run is for a CPU."""
-    for_cpu = spec.efficiency is not None and spec.efficiency.device == "cpu"
+    for_cpu = isinstance(spec, EfficiencyRun) and spec.efficiency.device == "cpu"
     return "cuda" if torch.cuda.is_available() and not for_cpu else "cpu"
 
 
@@ -308,5 +311,5 @@ def _device(device: torch.device) -> dict[str, Any]:
 
 def _kernels(spec: RunSpec, device: torch.device) -> dict[str, str]:
     """Return the kernels that the backbone computes with, where its plug-in names them."""
-    network = load_object(spec.backbone.config.network)
-    return {"kernel": network.kernels(spec.backbone.config, device)} if hasattr(network, "kernels") else {}
+    network = load_object(spec.config.network)
+    return {"kernel": network.kernels(spec.config, device)} if hasattr(network, "kernels") else {}

@@ -18,7 +18,7 @@ from torch import nn
 from zigbench.backbone import initialised
 from zigbench.records.folder import RunFolder
 from zigbench.runs.weights import load_network
-from zigbench.spec import RunSpec, registry
+from zigbench.spec import EvaluationRun, RunSpec, registry
 from zigbench.spec.files import write_atomically
 from zigbench.training.checkpoints import CheckpointManager
 
@@ -62,7 +62,7 @@ def inspect(folder: RunFolder, results: Path) -> tuple[Path, ...]:
 
 def _network(spec: RunSpec, folder: RunFolder, results: Path) -> tuple[nn.Module, str]:
     """The network on the CPU in evaluation mode, and where its weights are from."""
-    if spec.task == "evaluate":
+    if isinstance(spec, EvaluationRun):
         return load_network(spec, results), f"weights {spec.weights}"
     network = initialised(spec)
     checkpoint = CheckpointManager(folder.path / "checkpoints").newest()

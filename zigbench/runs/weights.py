@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from zigbench.backbone import Released, build_from
 from zigbench.records.folder import RunFolder
-from zigbench.spec import LIFTED, Geometry, RunSpec, read, registry
+from zigbench.spec import EfficiencyRun, EvaluationRun, Geometry, RunSpec, read, registry
 from zigbench.spec.files import sha256, write_atomically
 from zigbench.training.checkpoints import CheckpointManager
 
@@ -53,7 +53,7 @@ def import_release(
         release: a registered release ("dit", "zigma", …).
         data: the spec's ``data``: name and config of what the network was trained on.
         patch: side of its patches.
-        config: the family's keywords that the file does not tell ("size").
+        config: keywords of :func:`zigbench.backbone.build` that the file does not tell ("size", "curve").
         results: folder that holds ``runs`` and ``weights``.
 
     Returns:
@@ -65,8 +65,6 @@ def import_release(
     plugin = registry.data.get(str(data["name"]))
     geometry: Geometry = read(plugin, data.get("config", {}), at="data.config").geometry(patch)
     found: Released = registry.releases.get(release)(file, geometry, **config)
-    settings = found.config.model_dump(mode="json", exclude_none=True)
-    scan = {key: settings[key] for key in ("curve", "schemes") if key in settings}
     spec = RunSpec.parse(
         {
             "task": "evaluate",
@@ -74,10 +72,10 @@ def import_release(
             "backbone": {
                 "name": found.backbone,
                 "patch": patch,
-                "config": {key: value for key, value in settings.items() if key not in LIFTED},
+                "config": found.config.model_dump(mode="json", exclude_none=True),
             },
-            **({"scan": scan} if scan else {}),
-            **({"position": settings["position"]} if "position" in settings else {}),
+            "scan": found.scan and found.scan.model_dump(),
+            "position": found.position,
             "interpolant": dict(found.interpolant),
             "data": dict(data),
         }
@@ -85,7 +83,7 @@ def import_release(
     return spec, found
 
 
-def evaluation_of(folder: RunFolder, results: Path) -> RunSpec:
+def evaluation_of(folder: RunFolder, results: Path) -> EvaluationRun:
     """How the weights of a finished run are evaluated anew: its own spec, as an evaluation of its averaged weights.
 
     Raises:
@@ -94,23 +92,23 @@ def evaluation_of(folder: RunFolder, results: Path) -> RunSpec:
     if not folder.spec.exists():
         raise ValueError(f"there is no run {folder.id} in {folder.path.parent}")
     spec = folder.read_spec()
-    if spec.task == "evaluate":
+    if isinstance(spec, EvaluationRun):
         return spec
-    if spec.task == "efficiency":
+    if isinstance(spec, EfficiencyRun):
         raise ValueError(f"run {folder.id} timed a network as it is initialised; there are no weights to take")
     if (state := folder.state()) != "ok":
         raise ValueError(f"run {folder.id} is {state}: only the weights of a run that ended well can be taken")
-    return spec.override({"task": "evaluate", "weights": keep(_average(folder, spec.training.steps), results)})
+    weights = keep(_average(folder, spec.training.steps), results)
+    return EvaluationRun.parse({**spec.resolved(), "task": "evaluate", "weights": weights})
 
 
-def load_network(spec: RunSpec, results: Path) -> nn.Module:
+def load_network(spec: EvaluationRun, results: Path) -> nn.Module:
     """The network of an evaluation, in evaluation mode.
 
     Raises:
         ValueError: the weights are missing, damaged, or of another network.
     """
-    assert spec.weights is not None
-    network = build_from(spec.backbone.config, spec.geometry, seed=0)
+    network = build_from(spec, spec.geometry, seed=0)
     try:
         network.load_state_dict(fetch(spec.weights, results))
     except RuntimeError as error:

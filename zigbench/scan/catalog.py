@@ -54,6 +54,10 @@ class Curve:
     def __call__(self, *grid: int, **arguments: Any) -> npt.ArrayLike:
         return self.rule(*grid, **arguments)
 
+    def canonical(self, text: str) -> str:
+        """Return the one spelling of ``text``, a name of this curve with or without parameters; see :func:`lookup`."""
+        return lookup(text, self.dimensions)[1]
+
     def build(self, name: str, grid: Grid, variant: int, seed: int, arguments: Mapping[str, Value]) -> IntArray:
         """Variant ``variant`` on ``grid``, shape (L,); ``name`` is for messages.
 
@@ -180,8 +184,7 @@ def _find(name: str, dimensions: int) -> Curve:
                 f"or one of {', '.join(home.names())}"
             )
         raise ValueError(f"curve {name!r} is for clips (t, h, w); for an image use one of {', '.join(home.names())}")
-    found = home.get(name)
-    made = found if isinstance(found, Curve) else _of_plain_function(found)
+    made: Curve = home.get(name)
     if made.dimensions != dimensions:
         raise ValueError(
             f"curve {name!r} is listed among the {dimensions}D curves but takes {made.dimensions} sides; "
@@ -191,9 +194,12 @@ def _find(name: str, dimensions: int) -> Curve:
 
 
 @functools.lru_cache(maxsize=256)
-def _of_plain_function(rule: Rule) -> Curve:
+def _as_curve(registered: Curve | Rule) -> Curve:
     # An entry point may name an undecorated function; the same one must give the same Curve, which keys the cache.
-    return from_function(rule)
+    return registered if isinstance(registered, Curve) else from_function(registered)
+
+
+registry.curves.adapt = registry.volumes.adapt = _as_curve
 
 
 def parse(text: str) -> tuple[str, dict[str, str]]:

@@ -21,9 +21,10 @@ from zigbench.spec.base import (
 from zigbench.spec.cost import Cost
 from zigbench.spec.faults import read
 from zigbench.spec.geometry import Geometry
-from zigbench.spec.plugins import LIFTED, BackboneConfig, BackboneSpec, DataConfig, DataSpec
+from zigbench.spec.network import NetworkSpec
+from zigbench.spec.plugins import BackboneConfig, BackboneSpec, DataConfig, DataSpec
 from zigbench.spec.resources import Resources
-from zigbench.spec.run import RunSpec, spec_id
+from zigbench.spec.run import EfficiencyRun, EvaluationRun, RunSpec, TrainingRun, spec_id
 from zigbench.spec.sections import (
     EfficiencySpec,
     EvaluationSpec,
@@ -35,8 +36,8 @@ from zigbench.spec.sections import (
 )
 
 __all__ = [
-    "LATER", "LIFTED", "NOT_IDENTITY", "Above", "BackboneConfig", "BackboneSpec", "Cost", "DataConfig", "DataSpec",
-    "EfficiencySpec", "EvaluationSpec", "Geometry", "InterpolantSpec", "OneOf", "OptimizerSpec", "Position", "Positive",
-    "Resources", "RunSpec", "SamplerSpec", "ScanSpec", "Share", "Spec", "TrainingSpec", "Unit", "canonical_json",
-    "later_key", "read", "spec_id",
+    "LATER", "NOT_IDENTITY", "Above", "BackboneConfig", "BackboneSpec", "Cost", "DataConfig", "DataSpec",
+    "EfficiencyRun", "EfficiencySpec", "EvaluationRun", "EvaluationSpec", "Geometry", "InterpolantSpec", "NetworkSpec",
+    "OneOf", "OptimizerSpec", "Position", "Positive", "Resources", "RunSpec", "SamplerSpec", "ScanSpec", "Share",
+    "Spec", "TrainingRun", "TrainingSpec", "Unit", "canonical_json", "later_key", "read", "spec_id",
 ]  # fmt: skip

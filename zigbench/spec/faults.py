@@ -1,4 +1,4 @@
-"""What is wrong with a spec, in the words of who wrote it: dotted path, value, what is allowed."""
+"""The reader of models: every fault at once, each with its dotted path, its value and what is allowed."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import re
 import reprlib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeVar, cast, get_origin
+from typing import Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from zigbench.spec.overrides import Fault, SpecError
-from zigbench.spec.plugins import LIFTED, Component
 from zigbench.spec.registry import nearest
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def read(model: type[M], raw: Mapping[str, Any], at: str = "") -> M:
-    """``raw`` as a ``model``.
+    """Read ``raw`` as a ``model``.
 
     Args:
         model: a spec, a part of one, or a plug-in's config.
@@ -32,65 +31,45 @@ def read(model: type[M], raw: Mapping[str, Any], at: str = "") -> M:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        found = [fault for detail in error.errors() for fault in _faults(detail, raw, model)]
-        paths = [".".join(filter(None, (at, fault.path))) or "spec" for fault in found]
-        raise SpecError(replace(fault, path=path) for fault, path in zip(found, paths, strict=True)) from None
+        faults = [fault for detail in error.errors() for fault in _faults(detail, model)]
+        paths = [".".join(filter(None, (at, fault.path))) or "spec" for fault in faults]
+        raise SpecError(replace(fault, path=path) for fault, path in zip(faults, paths, strict=True)) from None
 
 
-def _faults(detail: ErrorDetails, raw: Mapping[str, Any], root: type[BaseModel]) -> tuple[Fault, ...]:
+def _faults(detail: ErrorDetails, root: type[BaseModel]) -> tuple[Fault, ...]:
     cause = detail.get("ctx", {}).get("error")
     if isinstance(cause, SpecError):
         return cause.faults
-    loc = [str(part) for part in detail["loc"]]
-    path = ".".join(loc)
+    *parents, key = [str(part) for part in detail["loc"]] or [""]
     given = "" if detail["type"] == "missing" else reprlib.repr(detail["input"])
-    problem = detail["msg"].removeprefix("Value error, ")
-    hint = ""
+    problem, hint = detail["msg"].removeprefix("Value error, "), ""
     if detail["type"] == "extra_forbidden":
-        owner = _owner(loc[:-1], raw, root)
-        lifted = LIFTED.get(loc[-1]) if loc[:-1] == ["backbone", "config"] else None
-        if lifted:
-            name = raw["backbone"].get("name")
-            return (
-                Fault(
-                    lifted,
-                    given,
-                    f"has no meaning for the backbone {name!r}, which takes none",
-                    "leave it out",
-                ),
-            )
+        owner = _owner(parents, root)
         known = sorted(owner.model_fields) if owner else []
-        if loc[:-1] == ["backbone", "config"]:
-            known = [key for key in known if key not in LIFTED]
-        near = nearest(loc[-1], known)
-        problem = "unknown key"
-        hint = (f"did you mean {near!r}? " if near else "") + f"allowed: {', '.join(known) or 'none'}"
-    elif loc[:2] == ["backbone", "config"] and loc[-1] in LIFTED:
-        path = LIFTED[loc[-1]]
+        problem, hint = "unknown key", f"{_suggestion(key, known)}allowed: {', '.join(known) or 'none'}"
     elif detail["type"] == "missing":
         problem = "is required"
     elif detail["type"] == "literal_error":
-        near = nearest(str(detail["input"]), re.findall("'([^']*)'", detail["ctx"]["expected"]))
-        hint = f"did you mean {near!r}?" if near else ""
-    return (Fault(path, given, problem, hint),)
+        hint = _suggestion(str(detail["input"]), re.findall("'([^']*)'", detail["ctx"]["expected"])).strip()
+    return (Fault(".".join((*parents, key)), given, problem, hint),)
 
 
-def _owner(loc: list[str], raw: Mapping[str, Any], root: type[BaseModel]) -> type[BaseModel] | None:
-    """The model class that owns the key at ``loc``."""
-    owner, named = root, False
-    for depth, part in enumerate(loc):
-        if named:  # A name that the user chose, in a table of models.
-            named = False
+def _suggestion(word: str, known: list[str]) -> str:
+    near = nearest(word, known)
+    return f"did you mean {near!r}? " if near else ""
+
+
+def _owner(loc: list[str], root: type[BaseModel]) -> type[BaseModel] | None:
+    """Return the model class that owns the keys at ``loc``."""
+    owner, in_table = root, False
+    for part in loc:
+        if in_table:  # A name that the user chose, in a table of models.
+            in_table = False
             continue
-        if part == "config":
-            node: Any = raw
-            for parent in loc[:depth]:
-                node = node[parent]
-            return cast(type[BaseModel], cast(type[Component], owner)._registry.get(node["name"]))
         annotation = owner.model_fields[part].annotation
         candidates = [annotation, *getattr(annotation, "__args__", ())]
         models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
         if not models:
             return None
-        owner, named = models[0], get_origin(annotation) is dict
+        owner, in_table = models[0], get_origin(annotation) is dict
     return owner

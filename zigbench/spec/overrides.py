@@ -47,10 +47,15 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+BELONGING: Mapping[str, tuple[str, ...]] = {"backbone": ("scan", "position")}
+"""Parts of a spec that belong to a plug-in and go when another takes its place."""
+
+
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """``base`` with ``changes`` applied. A dotted key reaches inside; a plain key replaces what it names.
 
-    Changing a plug-in's name (``backbone.name``) drops the old one's config: it means nothing to the new.
+    Changing a plug-in's name (``backbone.name``) drops the old one's config, and the parts of the spec that belong to
+    it: they mean nothing to the new.
     """
     result: dict[str, Any] = {key: _copy(value) for key, value in base.items()}
     for path, value in changes.items():
@@ -62,9 +67,8 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
             node = node[parent]
         if last == "name" and node.get("name", value) != value:
             node.pop("config", None)
-            if parents == ["backbone"]:
-                result.pop("scan", None)
-                result.pop("position", None)
+            for part in BELONGING.get(".".join(parents), ()):
+                result.pop(part, None)
         node[last] = _copy(value)
     return result
 

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, cast
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_serializer, field_validator
 
 from zigbench.spec import registry
-from zigbench.spec.base import Positive, Spec, Unit
+from zigbench.spec.base import Position, Positive, Spec, Unit
 from zigbench.spec.cost import Cost
+from zigbench.spec.faults import read
 from zigbench.spec.geometry import Geometry
+from zigbench.spec.overrides import Fault, SpecError
 
-# Words of a backbone's config that a spec states once, at its top: `scan.curve`, `scan.schemes`, `position`.
-LIFTED = {"curve": "scan.curve", "schemes": "scan.schemes", "position": "position"}
+STATED: Mapping[str, str] = {"curve": "scan.curve", "schemes": "scan.schemes", "position": "position"}
+"""The words for scan and position, and where a spec states them: at its top, never in the backbone's config."""
 
 
 class BackboneConfig(Spec):
-    """Base of every backbone's typed config; the entry point of a backbone is its config class.
+    """The base of every backbone's typed config; the plug-in of a backbone is its config class.
 
-    A subclass names its network as ``network = "package.module:Class"``; the class is imported and called as
-    ``Class(config, geometry)`` only when a network is built, so planning never imports torch. ``clips = True`` says
-    that the network maps clips (B, T, C, H, W) too, or only; it is then checked on those.
+    A subclass names its network as ``network = "package.module:Class"``; the class is imported and called only when a
+    network is built, so planning never imports torch. ``clips = True`` says that the network maps clips
+    (B, T, C, H, W) too, or only; it is then checked on those.
+
+    The scan and the position embedding belong to the run. A family that takes one declares the default of its runs,
+    ``default_scan = {"curve": "zigzag", "schemes": 8}`` or ``default_position = "learned"``, and is then called with
+    both, each None where the family takes none: ``Class(config, geometry, scan, position)``, and likewise its config's
+    ``faults``, ``parameters`` and ``cost``. A family that declares neither is called as ``Class(config, geometry)``;
+    where such a config has fields ``curve`` and ``schemes``, or ``position``, it gets the run's values in them.
 
     Attributes:
         drop_path: greatest probability of leaving a block out while training; it rises linearly with the depth.
@@ -31,29 +39,32 @@ class BackboneConfig(Spec):
 
     network: ClassVar[str]
     clips: ClassVar[bool] = False
+    default_scan: ClassVar[Mapping[str, Any] | None] = None
+    default_position: ClassVar[Position | None] = None
+
     drop_path: Unit = 0.0
     label_dropout: Unit = 0.1
     learned_sigma: bool = False
 
-    def faults(self, geometry: Geometry) -> Iterator[str]:
-        """What makes this config impossible on ``geometry``, in words; nothing when it is fine."""
+    def faults(self, geometry: Geometry) -> Iterator[str | Fault]:
+        """Yield what makes this config impossible on ``geometry``: sentences, or faults of other keys of the spec."""
         return iter(())
 
-    def curve_dimensions(self, geometry: Geometry) -> int:
-        """Sides of the grid that the config's scan curve walks, where it has one: 2 for images, 3 for clips."""
-        return 2 if geometry.frames is None else 3
+    def scan_grid(self, geometry: Geometry) -> tuple[int, ...]:
+        """Return the sides of the grid that the scan curve walks: (rows, columns), or (frames, rows, columns)."""
+        return geometry.token_grid
 
     def parameters(self, geometry: Geometry) -> int | None:
-        """Parameters of the network on ``geometry``, frozen ones included; None for a family that does not say."""
+        """Return the network's parameters on ``geometry``, frozen ones included; None where they are not declared."""
         return None
 
     def cost(self, geometry: Geometry, *, batch: int = 1) -> Cost | None:
-        """Work of one forward pass with every condition given; None for a family that does not say."""
+        """Return the work of one forward pass with every condition given; None where it is not declared."""
         return None
 
 
 class DataConfig(Spec):
-    """Base of every data set's typed config; the entry point of a data set is its config class.
+    """The base of every data set's typed config; the plug-in of a data set is its config class.
 
     ``loader = "package.module:Class"`` names the torch side, called as ``Class(config)`` to load the data.
     """
@@ -61,32 +72,33 @@ class DataConfig(Spec):
     loader: ClassVar[str]
 
     def geometry(self, patch: int) -> Geometry:
-        """Shape of the data, known without loading them."""
-        raise TypeError(f"{type(self).__name__} does not say the shape of its data: override geometry(patch)")
+        """Return the shape of the data, known without loading them."""
+        raise TypeError(f"{type(self).__name__} does not declare the shape of its data: override geometry(patch)")
 
 
 class Component(Spec):
     """A plug-in by name with its own typed config."""
 
     _registry: ClassVar[registry.Registry[Any]]
+    _path: ClassVar[str]
     name: str
 
     @field_validator("name")
     @classmethod
-    def _known(cls, name: str) -> str:
+    def _check_name(cls, name: str) -> str:
         cls._registry.get(name)
         return name
 
     @field_validator("config", mode="before", check_fields=False)
     @classmethod
-    def _typed(cls, config: Any, info: ValidationInfo) -> Any:
+    def _read_config(cls, config: Any, info: ValidationInfo) -> Any:
         if "name" not in info.data:
             # The unknown name is the fault to report; its config can't be judged.
             return cls.model_fields["config"].annotation()  # type: ignore[misc]
         plugin = cls._registry.get(info.data["name"])
         if isinstance(config, plugin):
             return config
-        return plugin.model_validate({} if config is None else config)
+        return read(plugin, {} if config is None else config, at=cls._path)
 
 
 class BackboneSpec(Component):
@@ -99,12 +111,20 @@ class BackboneSpec(Component):
     """
 
     _registry = registry.backbones
+    _path = "backbone.config"
     config: SerializeAsAny[BackboneConfig] = Field(default=cast(BackboneConfig, None), validate_default=True)
     patch: Positive = 1
 
+    @field_validator("config", mode="before")
+    @classmethod
+    def _check_words(cls, config: Any) -> Any:
+        if isinstance(config, Mapping) and (words := [word for word in STATED if word in config]):
+            raise SpecError(Fault(f"{cls._path}.{w}", repr(config[w]), f"is stated as {STATED[w]}") for w in words)
+        return config
+
     @field_serializer("config", mode="wrap")
-    def _without_lifted(self, config: Spec, handler: Any) -> Any:
-        return {key: value for key, value in handler(config).items() if key not in LIFTED}
+    def _leave_out_words(self, config: Spec, handler: Any) -> Any:
+        return {key: value for key, value in handler(config).items() if key not in STATED}
 
 
 class DataSpec(Component):
@@ -116,4 +136,5 @@ class DataSpec(Component):
     """
 
     _registry = registry.data
+    _path = "data.config"
     config: SerializeAsAny[DataConfig] = Field(default=cast(DataConfig, None), validate_default=True)

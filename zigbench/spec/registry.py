@@ -64,12 +64,17 @@ class Registry(Generic[T]):
         kind: the plug-ins' kind in the singular, for messages ("curve").
         group: the entry-point group to read ("zigbench.curves").
         home: the engine's module that registers the built-in plug-ins, imported before the first lookup.
+
+    Attributes:
+        adapt: what a plug-in is passed through when it is looked up, set by the module that owns the kind; None for
+            nothing.
     """
 
     def __init__(self, kind: str, group: str, home: str | None = None) -> None:
         self.kind = kind
         self.group = group
         self.home = home
+        self.adapt: Callable[[Any], T] | None = None
         self._registered: dict[str, tuple[T, str]] = {}
         self._modules: dict[str, str] = {}
         self._points: tuple[object, dict[str, list[importlib.metadata.EntryPoint]]] = (None, {})
@@ -137,12 +142,13 @@ class Registry(Generic[T]):
             raise UnknownNameError(f"unknown {self.kind} {name!r}{hint} (known: {', '.join(known) or 'none'})")
         side, load = sources[0]
         try:
-            return load()
+            plugin = load()
         except Exception as error:  # A plug-in can raise anything while it is imported; the message names it.
             cause = f"{type(error).__name__}: {error}"
             raise BrokenPluginError(
                 f"the {self.kind} {name!r} is installed as {side} but can't be imported: {cause}"
             ) from error
+        return plugin if self.adapt is None else self.adapt(plugin)
 
     def _load(self) -> None:
         if self.home is not None:

@@ -2,101 +2,62 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, Field, model_validator
 
 from zigbench.spec import registry
-from zigbench.spec.base import NOT_IDENTITY, Position, Spec, canonical_json, is_marked
+from zigbench.spec.base import NOT_IDENTITY, canonical_json, is_marked
 from zigbench.spec.faults import read
-from zigbench.spec.files import short_sha256
 from zigbench.spec.geometry import Geometry
+from zigbench.spec.network import NetworkSpec
 from zigbench.spec.overrides import Fault, SpecError, merge, nest
-from zigbench.spec.plugins import LIFTED, BackboneSpec, DataSpec
+from zigbench.spec.plugins import DataSpec
 from zigbench.spec.sections import (
     EfficiencySpec,
     EvaluationSpec,
     InterpolantSpec,
     OptimizerSpec,
     SamplerSpec,
-    ScanSpec,
     TrainingSpec,
 )
 
 
-class RunSpec(Spec):
-    """One run, fully resolved. Build it with :meth:`parse`, which reports every fault at once.
+class RunSpec(NetworkSpec):
+    """What the runs of all tasks have; a run is a :class:`TrainingRun`, an :class:`EvaluationRun` or an
+    :class:`EfficiencyRun`. Build one with :meth:`parse`, which reports every fault at once.
+
+    Every section is part of every run, also where a task makes no use of it.
 
     Args:
         task: train a network and measure it, measure given weights, or time a network as it is initialised.
-        weights: SHA-256 of the weights that an evaluation measures.
-        position: position embedding; None where the backbone takes none, or for the backbone's own default.
-        efficiency: what is timed and how; there for the task 'efficiency' alone.
         seed: what every random number of the run is derived from.
     """
 
     task: Literal["train", "evaluate", "efficiency"] = "train"
-    weights: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
-    backbone: BackboneSpec
-    scan: ScanSpec | None = None
-    position: Position | None = None
     interpolant: InterpolantSpec = InterpolantSpec()
     sampler: SamplerSpec = SamplerSpec()
     data: DataSpec
     optimizer: OptimizerSpec = OptimizerSpec()
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
-    efficiency: EfficiencySpec | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
-    @model_validator(mode="before")
-    @classmethod
-    def _lower_scan(cls, raw: Any) -> Any:
-        """Hand `scan` and `position` to the backbone's config, which is complete in memory."""
-        if not isinstance(raw, Mapping) or not isinstance(raw.get("backbone"), Mapping):
-            return raw
-        raw = dict(raw)
-        backbone = dict(raw["backbone"])
-        config = backbone.get("config")
-        config = dict(config) if isinstance(config, Mapping) else {}
-        for key, path in LIFTED.items():
-            if key in config:
-                raise SpecError([Fault(f"backbone.config.{key}", repr(config[key]), f"is stated as {path}")])
-        scan = raw.get("scan")
-        if isinstance(scan, Mapping):
-            config |= {key: scan[key] for key in ("curve", "schemes") if key in scan}
-        if raw.get("position") is not None:
-            config["position"] = raw["position"]
-        raw["backbone"] = {**backbone, "config": config}
-        return raw
-
     @model_validator(mode="after")
-    def _raise_scan(self) -> Self:
-        """Show at the top what the backbone's config resolved to, and check the parts against each other."""
-        config = self.backbone.config
-        if "curve" in type(config).model_fields:
-            scan = ScanSpec(curve=config.curve, schemes=config.schemes)  # type: ignore[attr-defined]
-            object.__setattr__(self, "scan", scan)
-        object.__setattr__(self, "position", getattr(config, "position", None))
-        faults: list[Fault] = []
-        if (self.task == "evaluate") != (self.weights is not None):
-            faults.append(Fault("weights", repr(self.weights), "belongs to the task 'evaluate', and to no other"))
-        if self.task == "efficiency" and self.efficiency is None:
-            object.__setattr__(self, "efficiency", EfficiencySpec())
-        elif self.task != "efficiency" and self.efficiency is not None:
-            faults.append(Fault("efficiency", "", "belongs to the task 'efficiency', and to no other"))
+    def _check_parts(self) -> Self:
+        """Check the parts against each other."""
         try:
             geometry = self.geometry
         except ValueError as error:
-            faults.append(Fault("backbone.patch", str(self.backbone.patch), str(error)))
-        else:
-            faults.extend(Fault("backbone.config", "", problem) for problem in config.faults(geometry))
-            for name in self.evaluation.metrics:
-                problems = registry.metrics.get(name).faults(geometry)
-                faults.extend(Fault("evaluation.metrics", repr(name), problem) for problem in problems)
-            faults.extend(self._faults_of_guidance(geometry))
+            raise SpecError([Fault("backbone.patch", str(self.backbone.patch), str(error))]) from None
+        faults = list(self.faults(geometry))
+        for name in self.evaluation.metrics:
+            problems = registry.metrics.get(name).faults(geometry)
+            faults.extend(Fault("evaluation.metrics", repr(name), problem) for problem in problems)
+        faults.extend(self._faults_of_guidance(geometry))
         if faults:
             raise SpecError(faults)
         return self
@@ -113,32 +74,31 @@ class RunSpec(Spec):
             yield Fault("sampler.guidance_channels", str(channels), f"the data's channels are {geometry.channels}")
 
     @classmethod
-    def parse(cls, raw: Mapping[str, Any]) -> RunSpec:
-        """Read a spec from nested or dotted keys.
+    def parse(cls, raw: Mapping[str, Any]) -> Self:
+        """Read a run from nested or dotted keys: of any task, or of the class's own.
 
         Raises:
             SpecError: lists every fault with its path, its value and what is allowed.
         """
         nested = nest(raw)
+        task = nested.get("task", "train")
+        # An unknown task is a fault that the common part reports, with those of the other keys.
+        model = next((model for name, model in TASKS.items() if name == task), RunSpec) if cls is RunSpec else cls
+        faults: list[Fault] = []
+        for name, other in TASKS.items():
+            for key in other.model_fields.keys() - RunSpec.model_fields.keys():
+                if not issubclass(model, other) and nested.pop(key, None) is not None:
+                    faults.append(Fault(key, "", f"belongs to the task {name!r}, and to no other", "leave it out"))
         try:
-            return read(cls, nested)
+            spec = read(model, nested)
         except SpecError as error:
-            raise SpecError([*error.faults, *cls._faults_between_others(nested, error)]) from None
-
-    @classmethod
-    def _faults_between_others(cls, nested: Mapping[str, Any], error: SpecError) -> tuple[Fault, ...]:
-        """Faults that show once the sections named in ``error`` are left out, where defaults can stand in for them."""
-        faulty = {fault.path.partition(".")[0] for fault in error.faults}
-        if faulty & {"spec", "task", "weights", "backbone", "scan", "position", "data"}:
-            return ()
-        try:
-            read(cls, {key: value for key, value in nested.items() if key not in faulty})
-        except SpecError as other:
-            return other.faults
-        return ()
+            faults = [*error.faults, *_faults_between_others(model, nested, error), *faults]
+        if faults:
+            raise SpecError(faults)
+        return cast(Self, spec)
 
     def override(self, changes: Mapping[str, Any]) -> RunSpec:
-        """A copy with dotted keys changed, parsed anew.
+        """Return a copy with dotted keys changed, parsed anew.
 
         Raises:
             SpecError: as :meth:`parse`.
@@ -146,7 +106,7 @@ class RunSpec(Spec):
         return RunSpec.parse(merge(self.resolved(), changes))
 
     def resolved(self) -> dict[str, Any]:
-        """The whole spec as JSON values, defaults included; what has no meaning for this run is absent."""
+        """Return the whole spec as JSON values, defaults included; what has no meaning for this run is absent."""
         return self.model_dump(mode="json", exclude_none=True)
 
     @cached_property
@@ -163,28 +123,72 @@ class RunSpec(Spec):
         return self.data.config.geometry(self.backbone.patch)
 
 
+class TrainingRun(RunSpec):
+    """A run that trains a network and measures it."""
+
+    task: Literal["train"] = "train"
+
+
+class EvaluationRun(RunSpec):
+    """A run that measures given weights.
+
+    Args:
+        weights: SHA-256 of the weights; for the task ``evaluate`` alone.
+    """
+
+    task: Literal["evaluate"] = "evaluate"
+    weights: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class EfficiencyRun(RunSpec):
+    """A run that times a network as it is initialised.
+
+    Args:
+        efficiency: what is timed and how; for the task ``efficiency`` alone.
+    """
+
+    task: Literal["efficiency"] = "efficiency"
+    efficiency: EfficiencySpec = EfficiencySpec()
+
+
+TASKS: Mapping[str, type[RunSpec]] = {"train": TrainingRun, "evaluate": EvaluationRun, "efficiency": EfficiencyRun}
+"""The type of a run by its task."""
+
+
+def _faults_between_others(model: type[RunSpec], nested: Mapping[str, Any], error: SpecError) -> tuple[Fault, ...]:
+    """Return the faults that show once the sections named in ``error`` have their defaults, where they have any."""
+    faulty = {fault.path.partition(".")[0] for fault in error.faults}
+    if faulty & {"spec", "task", "weights", "backbone", "scan", "position", "data"}:
+        return ()
+    try:
+        read(model, {key: value for key, value in nested.items() if key not in faulty})
+    except SpecError as other:
+        return other.faults
+    return ()
+
+
 def spec_id(resolved: Mapping[str, Any]) -> str:
-    """Identity of a resolved spec given as JSON values."""
-    return _hash(RunSpec, resolved)
+    """Return the identity of a resolved spec given as JSON values."""
+    return _hash(TASKS.get(resolved.get("task", ""), RunSpec), resolved)
 
 
 def _hash(model: type[RunSpec], resolved: Mapping[str, Any]) -> str:
-    return short_sha256(canonical_json(_identity(model, resolved)))
+    return hashlib.sha256(canonical_json(_identity(model, resolved)).encode()).hexdigest()[:16]
 
 
 def _identity(model: type[BaseModel], resolved: Mapping[str, Any]) -> dict[str, Any]:
-    """``resolved`` without what the model marks as :data:`NOT_IDENTITY`."""
+    """Return ``resolved`` without what the model marks as :data:`NOT_IDENTITY`."""
     marked, parts = _marks(model)
-    kept = {name: value for name, value in resolved.items() if name not in marked}
+    counted = {name: value for name, value in resolved.items() if name not in marked}
     for name, part in parts.items():
-        if isinstance(kept.get(name), Mapping):
-            kept[name] = _identity(part, kept[name])
-    return kept
+        if isinstance(counted.get(name), Mapping):
+            counted[name] = _identity(part, counted[name])
+    return counted
 
 
 @cache
 def _marks(model: type[BaseModel]) -> tuple[frozenset[str], dict[str, type[BaseModel]]]:
-    """A model's fields that are marked, and its parts that have marks of their own somewhere below."""
+    """Return a model's marked fields, and its parts that have marked fields somewhere below."""
     marked, parts = set(), {}
     for name, field in model.model_fields.items():
         part = field.annotation

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from backbones.config import ZigMaConfig
+from backbones.config.zigma import ZigMaConfig
 from backbones.network import Network
 from backbones.ops import backends, choice, mamba_ssm, reference, self_check
 from tests.backbones.ops.cases import error, scan_inputs

@@ -84,15 +84,15 @@ def test_zigmas_blocks_are_told_by_their_keys(parallel: int, backward: bool) -> 
 def test_released_hilbert_weights_scan_along_the_sequence_of_the_releases_table() -> None:
     state = filled(published.zigma())
     network = checkpoint.load("zigma", state, IMAGE, **SMALL, curve="hilbert-released")
-    assert network.config.curve == "hilbert-released[numbering=release]"
+    assert network.scan.curve == "hilbert-released[numbering=release]"
     ranks = make_order("hilbert", IMAGE.grid).rank.reshape(IMAGE.grid).T
     for layer, block in enumerate(network.blocks):
         turned = np.rot90(ranks, layer // 2)
         expected = turned.T if layer % 2 else turned
         assert block.mixer.orders[0].tolist() == expected.flatten().tolist()
     # Other curves have one numbering, and so has a network that was trained here.
-    assert checkpoint.load("zigma", state, IMAGE, **SMALL, curve="hilbert").config.curve == "hilbert"
-    assert build("zigma", IMAGE, **SMALL, curve="hilbert-released").config.curve == "hilbert-released"
+    assert checkpoint.load("zigma", state, IMAGE, **SMALL, curve="hilbert").scan.curve == "hilbert"
+    assert build("zigma", IMAGE, **SMALL, curve="hilbert-released").scan.curve == "hilbert-released"
 
 
 def test_vims_mixers_and_norms_are_taken_and_the_rest_is_left() -> None:

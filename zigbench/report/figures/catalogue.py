@@ -13,7 +13,6 @@ from zigbench.report.figures import Asked, NoFigureError, Point, ask
 from zigbench.report.results import SEED, Results, Run
 from zigbench.report.speed import figures as speed_figures
 from zigbench.report.statistics import Estimate, effects, friedman, mean_interval, within_seeds
-from zigbench.spec import RunSpec
 from zigbench.suite import Axis
 
 
@@ -81,7 +80,7 @@ def orders(found: Results) -> Asked:
         spec = run.cell.spec
         if spec.scan is None:
             continue
-        order = scan.make_order(spec.scan.curve, walked_grid(spec), 0, seed=0)
+        order = scan.make_order(spec.scan.curve, spec.config.scan_grid(spec.geometry), 0, seed=0)
         continuity = scan.statistics(order)["continuity"]
         title = spec.scan.curve if len(order.grid) == 2 else f"{spec.scan.curve}, of clips"
         _, lines = by_curve.setdefault(title, (order, [f"continuity {continuity:.3f}"]))
@@ -90,14 +89,6 @@ def orders(found: Results) -> Asked:
     if not by_curve:
         raise NoFigureError("no arm has a scan order")
     return ask(figures.scan_orders, by_curve)
-
-
-def walked_grid(spec: RunSpec) -> tuple[int, ...]:
-    """The grid that a run's scan curve walks: (height, width), or (frames, height, width) of clips taken whole."""
-    geometry = spec.geometry
-    if geometry.frames is None or spec.backbone.config.curve_dimensions(geometry) == 2:
-        return geometry.grid
-    return (geometry.frames, *geometry.grid)
 
 
 def continuity(found: Results) -> Asked:
@@ -110,7 +101,10 @@ def continuity(found: Results) -> Asked:
         if spec.scan is None:
             continue
         variants = range(min(spec.scan.schemes, scan.VARIANTS))
-        each = [scan.statistics(scan.make_order(spec.scan.curve, walked_grid(spec), v))["continuity"] for v in variants]
+        each = [
+            scan.statistics(scan.make_order(spec.scan.curve, spec.config.scan_grid(spec.geometry), v))["continuity"]
+            for v in variants
+        ]
         points.append(Point(arm, float(np.mean(each)), scores[arm]))
     _need(points, 2, "scan orders with a score")
     caption = (

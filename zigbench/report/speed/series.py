@@ -15,6 +15,7 @@ import pandas as pd
 from zigbench.records.record import Record
 from zigbench.report.figures.speed import APART, Rounds, Spot
 from zigbench.report.results import SEED, Results, Run
+from zigbench.spec import EfficiencyRun
 from zigbench.suite import Axis
 
 
@@ -47,7 +48,7 @@ def _schemes(run: Run) -> float | None:
 
 
 def _batch(run: Run) -> float | None:
-    return run.cell.spec.efficiency.batch if run.cell.spec.efficiency else None
+    return run.cell.spec.efficiency.batch if isinstance(run.cell.spec, EfficiencyRun) else None
 
 
 DIALS: Mapping[str, Dial] = {
@@ -127,8 +128,8 @@ def conditions(run: Run) -> dict[str, str]:
         said["device"] = str(device)
     if environment.get("kernel"):
         said["kernel" if run.cell.spec.scan else "attention"] = str(environment["kernel"])
-    asked = run.cell.spec.efficiency
-    if asked is not None:
+    if isinstance(run.cell.spec, EfficiencyRun):
+        asked = run.cell.spec.efficiency
         said["precision"] = asked.precision
         said["compiled"] = "compiled" if asked.compile else "eager"
         said["graphs"] = "CUDA graphs" if asked.cuda_graphs else "no graphs"
@@ -221,7 +222,7 @@ def _label(found: Results, run: Run, dial: Dial) -> str:
 
 
 def _mode(run: Run) -> str:
-    return run.cell.spec.efficiency.mode if run.cell.spec.efficiency else "inference"
+    return run.cell.spec.efficiency.mode if isinstance(run.cell.spec, EfficiencyRun) else "inference"
 
 
 def _likely(found: Results, run: Run, known: Mapping[str, dict[str, str]]) -> dict[str, str]:

@@ -21,11 +21,12 @@ class ScanSpec(Spec):
 
     @field_validator("curve")
     @classmethod
-    def _known(cls, name: str) -> str:
-        base = name.partition("[")[0]
-        if base not in registry.volumes.names():
-            registry.curves.get(base)
-        return name
+    def _canonical(cls, text: str) -> str:
+        # Whether the data are images or clips is not known here; the family holds the curve against them.
+        name = text.partition("[")[0]
+        curves = registry.volumes if name in registry.volumes.names() else registry.curves
+        spelled: str = curves.get(name).canonical(text)
+        return spelled
 
     @property
     def label(self) -> str:

@@ -14,7 +14,6 @@ from zigbench.launch import cancel, plan, states
 from zigbench.launch.jobs import current_user
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
-from zigbench.runs.process import command
 from zigbench.spec import RunSpec
 from zigbench.suite import Cell
 
@@ -163,11 +162,3 @@ def test_a_job_that_an_older_version_queued_ends_in_one_line():
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "run 12ab was queued by an older version" in done.stderr
-
-
-@pytest.mark.parametrize("module", ["zigbench.runs.worker", "zigbench.launch"])
-def test_a_process_of_this_package_refuses_the_arguments_of_another_version_in_one_line(module):
-    done = subprocess.run([*command(module), "/runs", "2", "0", "1"], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "submitted by another version" in done.stderr

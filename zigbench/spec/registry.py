@@ -38,7 +38,7 @@ class UnknownNameError(ValueError):
 
 
 class CollisionError(ValueError):
-    """Two plug-ins of one kind with the same name. The message names both sides."""
+    """Two plug-ins of one kind, or two packages, with the same name. The message names both sides."""
 
 
 class BrokenPluginError(ValueError):
@@ -165,12 +165,34 @@ class Registry(Generic[T]):
                 # A checkout on the path beside its installed metadata lists the same point twice.
                 if all(point.value != other.value for other in by_name.get(point.name, [])):
                     by_name.setdefault(point.name, []).append(point)
+            for point in points:
+                if point.dist is not None and point.dist.name == "zigbench":
+                    _check_own(point.module.partition(".")[0])
             self._points = (points, by_name)
             for name, same in list(by_name.items()):
                 by_name[name] = [point for point in same if point.attr or not _imports(point.module)]
                 if not by_name[name]:
                     del by_name[name]
         return self._points[1]
+
+
+@cache
+def _check_own(package: str) -> None:
+    """Check that a package of this project is what Python imports by its name; the names are common.
+
+    Raises:
+        CollisionError: it imports another package. The message names both.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        return
+    own = Path(__file__).resolve().parents[2] / package
+    places = [Path(place).resolve() for place in spec.submodule_search_locations or [spec.origin or "?"]]
+    if own not in places:
+        raise CollisionError(
+            f"Python imports another package {package!r}, from {places[0]}, instead of zigbench's own in {own}: "
+            f"rename it, uninstall it, or take {places[0].parent} off PYTHONPATH"
+        )
 
 
 def _imports(module: str) -> bool:

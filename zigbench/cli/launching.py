@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
-from zigbench.cli.options import RUNS, Only, Profile, Results, Retry, Set, SuiteName, app, out
+from zigbench.cli.options import RUNS, Only, Profile, Results, Retry, Set, SuiteName, app, out, writable
 from zigbench.cli.planning import command, make_plan
 
 
@@ -59,6 +59,7 @@ def launch(
     # As JSON, which a setting is read as: a partition may be called 2080.
     typed = (f"resources.{key}={json.dumps(value)}" for key, value in needs.items() if value is not None)
     settings = [*(set_ or ()), *typed]
+    folder = writable(results)
     chosen, planned = make_plan(suite, profile, only, settings, retry, results)
     site = find_cluster(cluster) if on is Where.slurm else None
     out.print(f"{describe(planned.items)}.")
@@ -66,9 +67,9 @@ def launch(
         out.print(classes_table(planned) if planned.todo else "Nothing to submit.")
         return
     if site is None:
-        sent = launch_background(planned, results, workers=max_parallel)
+        sent = launch_background(planned, folder, workers=max_parallel)
     else:
-        sent = launch_slurm(planned, site, results, name=chosen.name, max_parallel=max_parallel, frozen=snapshot)
+        sent = launch_slurm(planned, site, folder, name=chosen.name, max_parallel=max_parallel, frozen=snapshot)
     out.print(f"{sent.runs} runs submitted" + (f" as {', '.join(sent.jobs)}." if sent.jobs else "."))
     follow, call_off = command(asked, "status", "--watch"), command(asked, "cancel")
     out.print(f"`{follow}` follows them, `{call_off}` calls them off.", markup=False)
@@ -107,9 +108,9 @@ def logs(
 ) -> None:
     """Print what a run has printed and logged."""
     from zigbench.cli.logs import log_lines
-    from zigbench.records.folder import find
+    from zigbench.records.sources import Sources
 
-    for line in log_lines(find(results, run), follow=follow):
+    for line in log_lines(Sources.of(results).find(run), follow=follow):
         out.print(line, markup=False)
 
 
@@ -125,8 +126,9 @@ def cancel(
     from zigbench.launch import cancel as call_off
     from zigbench.records.folder import find, is_run
 
-    if is_run(results, what):
-        folders = [find(results, what)]
+    root = writable(results)
+    if is_run(root, what):
+        folders = [find(root, what)]
     else:
         folders = [item.folder for item in make_plan(what, profile, only, set_, None, results)[1].items]
     gone = call_off(folders)

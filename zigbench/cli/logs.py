@@ -15,7 +15,8 @@ from rich.text import Text
 from zigbench.cli.render import plain_table, state_table
 from zigbench.launch import Item, describe, last_log, states
 from zigbench.records import cache
-from zigbench.records.folder import RunFolder, State
+from zigbench.records.folder import RunFiles, RunFolder, State
+from zigbench.records.sources import Sources
 
 INTERVAL = 2.0
 """Seconds between two looks."""
@@ -58,9 +59,13 @@ def _remarks(items: Sequence[Item]) -> Iterator[str]:
         yield f"{other} done with other code than submitted; `--snapshot` keeps the code of a launch."
 
 
-def total_status(root: Path) -> tuple[RenderableType, bool]:
+def total_status(roots: Path | Sequence[Path]) -> tuple[RenderableType, bool]:
     """All runs of a results folder by state, and whether one of them may still change."""
-    found = Counter(states([RunFolder(path.parent) for path in sorted(root.glob("*/spec.json"))]))
+    sources = Sources.of(roots)
+    folders = [RunFolder(path.parent) for root in sources.folders for path in sorted(root.glob("*/spec.json"))]
+    known = {folder.id for folder in folders}
+    found = Counter(states(folders))
+    found.update(record.status for run, record in sources.packed().items() if run not in known)
     rows = [(state, str(count)) for state, count in found.most_common()]
     return plain_table(("state", "runs"), rows), any(found[state] for state in OPEN)
 
@@ -78,11 +83,15 @@ def show(look: Callable[[], tuple[RenderableType, bool]], console: Console, watc
             live.update(picture, refresh=True)
 
 
-def log_lines(folder: RunFolder, *, follow: bool) -> Iterator[str]:
+def log_lines(run: RunFiles, *, follow: bool) -> Iterator[str]:
     """What a run has printed, then what it has logged; with ``follow`` what comes, until its record is there.
 
     Of a run that never came to print anything, what its last job printed before it.
     """
+    if not isinstance(run, RunFolder):
+        yield from map(_said, (run.read("log.jsonl") or b"").decode().splitlines())
+        return
+    folder = run
     ends = dict.fromkeys((folder.output, folder.log), 0)
     while True:
         finished = folder.record.exists()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+
+from zigbench.records.pack import is_pack
 
 app = typer.Typer(
     name="zigbench",
@@ -43,7 +46,29 @@ Retry = Annotated[
         metavar="STATE", help="Run again what is `failed`, `oom`, `diverged`, `timeout`, `damaged` or `foreign`."
     ),
 ]
-Results = Annotated[Path, typer.Option(help="Folder of the runs.", envvar="ZIGBENCH_RESULTS")]
+Results = Annotated[
+    list[Path],
+    typer.Option(
+        metavar="PLACE",
+        help="Where the runs are: a folder of them. What only reads also takes a pack or a zip of one, and several.",
+        envvar="ZIGBENCH_RESULTS",
+    ),
+]
 Reports = Annotated[Path, typer.Option(help="Folder of the reports.")]
-RUNS = Path("results/runs")
+RUNS = [Path("results/runs")]
 REPORTS = Path("reports")
+
+
+def writable(results: Sequence[Path]) -> Path:
+    """Return the one folder that a command writes runs into.
+
+    Raises:
+        ValueError: several places were named, or a pack.
+    """
+    if len(results) != 1:
+        raise ValueError(f"--results names {len(results)} places; this command writes runs, and needs one folder")
+    if is_pack(results[0]):
+        raise ValueError(
+            f"--results {results[0]} is a pack, and this command writes runs; `zigbench unpack` makes folders of one"
+        )
+    return results[0]

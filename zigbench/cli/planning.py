@@ -14,6 +14,7 @@ from zigbench.cli.options import RUNS
 
 if TYPE_CHECKING:
     from zigbench.launch import Plan
+    from zigbench.records.sources import Sources
     from zigbench.suite import Cell, Suite
 
 
@@ -23,7 +24,7 @@ def make_plan(
     only: Sequence[str] | None,
     set_: Sequence[str] | None,
     retry: Sequence[str] | None,
-    results: Path,
+    results: Sequence[Path],
 ) -> tuple[Suite, Plan]:
     from zigbench import launch
     from zigbench.spec.overrides import parse_assignment
@@ -44,14 +45,14 @@ def command(asked: typer.Context, verb: str, *flags: str) -> str:
         "--profile": [given["profile"]] if given["profile"] else (),
         "--only": given["only"] or (),
         "--set": given["set_"] or (),
-        "--results": [str(given["results"])] if given["results"] != RUNS else (),
+        "--results": [] if given["results"] == RUNS else list(map(str, given["results"])),
     }
     plugins = [word for plugin in asked.parent.params["plugin"] or () for word in ("--plugin", plugin)]
     words = [word for option, values in options.items() for value in values for word in (option, value)]
     return shlex.join(["zigbench", *plugins, verb, given["suite"], *words, *flags])
 
 
-def recorded(name: str, results: Path) -> Iterator[tuple[Suite, list[Cell]]]:
+def recorded(name: str, sources: Sources) -> Iterator[tuple[Suite, list[Cell]]]:
     """A registered suite and its profiles, those of which at least one run is recorded, with their cells.
 
     Raises:
@@ -62,11 +63,11 @@ def recorded(name: str, results: Path) -> Iterator[tuple[Suite, list[Cell]]]:
     suite = load(name)
     for profile in (None, *suite.profiles):
         cells = list(expand(suite.profile(profile)))
-        if any((results / cell.spec.id / "record.json").exists() for cell in cells):
+        if any(sources.holds(cell.spec.id) for cell in cells):
             yield suite.profile(profile), cells
 
 
-def write_report(suite: Suite, cells: list[Cell], results: Path, reports: Path) -> Path:
+def write_report(suite: Suite, cells: list[Cell], results: Sequence[Path], reports: Path) -> Path:
     from zigbench.report import write
 
     typed = shlex.join(["zigbench", *sys.argv[1:]])

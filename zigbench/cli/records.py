@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from zigbench.cli.options import REPORTS, RUNS, Only, Profile, Reports, Results, Set, app, err, out
+from zigbench.cli.options import REPORTS, RUNS, Only, Profile, Reports, Results, Set, app, err, out, writable
 from zigbench.cli.planning import make_plan, write_report
 
 
@@ -23,7 +24,9 @@ def collect(
     from zigbench.report import benchmark_files
 
     found = scan(results)
-    table = joined(found.frame(), benchmark_files.frame(results.parent / "benchmarks"))
+    table = found.frame()
+    for folder in _benchmarks(results):
+        table = joined(table, benchmark_files.frame(folder))
     if csv:
         table.to_csv(csv, index=False)
     out.print(f"{len(found.records)} records, {len(table)} rows" + (f" written to {csv}" if csv else ""))
@@ -72,16 +75,23 @@ def report(
     out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
 
 
-def _report_benchmarks(results: Path, reports: Path) -> Path:
+def _benchmarks(results: Sequence[Path]) -> list[Path]:
+    """The folders of benchmarks beside the folders of runs."""
+    return list(dict.fromkeys(place.parent / "benchmarks" for place in results))
+
+
+def _report_benchmarks(results: Sequence[Path], reports: Path) -> Path:
     from zigbench.report import write_benchmarks
 
-    command = "zigbench report --benchmarks"
-    return write_benchmarks(results.parent / "benchmarks", reports / "benchmarks", command=command)
+    folders = _benchmarks(results)
+    folder = next((folder for folder in folders if any(folder.glob("*.json"))), folders[0])
+    return write_benchmarks(folder, reports / "benchmarks", command="zigbench report --benchmarks")
 
 
-def _report_all(results: Path, reports: Path) -> tuple[Path, list[str]]:
+def _report_all(results: Sequence[Path], reports: Path) -> tuple[Path, list[str]]:
     """The index, and the suites that it lacks because they are broken, each with what is wrong."""
     from zigbench.cli.planning import recorded
+    from zigbench.records.sources import Sources
     from zigbench.report import write_index
     from zigbench.spec import registry
 
@@ -89,15 +99,16 @@ def _report_all(results: Path, reports: Path) -> tuple[Path, list[str]]:
     reports.mkdir(parents=True, exist_ok=True)
     write_index(reports, command=command)  # The pages link to an index that is there.
     broken = []
+    sources = Sources.of(results)
     for name in registry.suites.names():
         try:
-            found = list(recorded(name, results))
+            found = list(recorded(name, sources))
         except ValueError as error:  # The other suites are not its business.
             broken.append(f"the suite {name!r}: {error}")
             continue
         for suite, cells in found:
             write_report(suite, cells, results, reports)
-    if any((results.parent / "benchmarks").glob("*.json")):
+    if any(path for folder in _benchmarks(results) for path in folder.glob("*.json")):
         _report_benchmarks(results, reports)
     return write_index(reports, command=command), broken
 
@@ -120,13 +131,14 @@ def inspect(
     from zigbench.runs.inspection import inspect as look
     from zigbench.spec import registry
 
+    root = writable(results)
     _, planned = make_plan(suite, profile, only, set_, None, results)
-    folders = [RunFolder.of(item.cell.spec, results) for item in planned.items]
+    folders = [RunFolder.of(item.cell.spec, root) for item in planned.items]
     recorded = [folder for folder in folders if folder.record.exists() and folder.spec.exists()]
     names = registry.inspections.names()
     for folder in recorded:
         if again or not all((folder.path / f"{name}.npz").exists() for name in names):
-            look(folder, results.parent)
+            look(folder, root.parent)
     out.print(f"{len(recorded)} of {len(folders)} runs are recorded and inspected ({', '.join(names)})")
 
 
@@ -142,21 +154,24 @@ def compare(
         return
     from zigbench.evaluation import compare as differences
     from zigbench.evaluation import read_protocols
+    from zigbench.records.folder import RunFolder
+    from zigbench.records.sources import Sources
 
-    folders = [Path(run) if Path(run).is_dir() else results / run for run in (a, b)]
-    for folder in folders:
-        if not (folder / "record.json").exists():
-            raise ValueError(f"{folder} holds no finished run")
-    common = differences(*folders)
+    sources = Sources.of(results)
+    runs = [RunFolder(Path(run)) if Path(run).is_dir() else sources.find(run) for run in (a, b)]
+    for run in runs:
+        if run.read("record.json") is None:
+            raise ValueError(f"{run.path} holds no finished run")
+    common = differences(*runs)
     if not common:
         out.print("no metric in common")
     for metric, found in common.items():
         out.print(f"[bold]{metric}[/]: " + ("the same protocol" if not found else ""))
         for line in found:
             out.print(f"  {line}", markup=False)
-    for run, folder in zip((a, b), folders, strict=True):
-        if alone := {protocol.metric for protocol in read_protocols(folder).values()} - common.keys():
-            out.print(f"{run} alone has {', '.join(sorted(alone))}", markup=False)
+    for name, run in zip((a, b), runs, strict=True):
+        if alone := {protocol.metric for protocol in read_protocols(run).values()} - common.keys():
+            out.print(f"{name} alone has {', '.join(sorted(alone))}", markup=False)
 
 
 def _compare_benchmarks(a: Path, b: Path) -> None:

@@ -10,7 +10,21 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from zigbench.cli.options import REPORTS, RUNS, Only, Profile, Reports, Results, Retry, Set, SuiteName, app, err, out
+from zigbench.cli.options import (
+    REPORTS,
+    RUNS,
+    Only,
+    Profile,
+    Reports,
+    Results,
+    Retry,
+    Set,
+    SuiteName,
+    app,
+    err,
+    out,
+    writable,
+)
 from zigbench.cli.planning import command, make_plan, write_report
 
 
@@ -63,12 +77,13 @@ def run(
     from zigbench.cli.render import relative, show_run
     from zigbench.launch import describe, launch_local
 
+    folder = writable(results)
     chosen, planned = make_plan(suite, profile, only, set_, retry, results)
     out.print(f"[bold]{chosen.name}[/] asks: {chosen.question}")
     statuses: dict[str, str] = {}
     if planned.todo:
         out.print(f"{describe(planned.items)}; running {len(planned.todo)} on this machine.")
-        statuses = show_run(planned, launch_local(planned, None, results, workers=workers), out)
+        statuses = show_run(planned, launch_local(planned, None, folder, workers=workers), out)
     else:
         out.print(f"{describe(planned.items)}; nothing left to do.")
     page = write_report(chosen, [item.cell for item in planned.items], results, reports)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from zigbench.cli.options import RUNS, Results, Set, app, out
+from zigbench.cli.options import RUNS, Results, Set, app, out, writable
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id.")]
 Release = Annotated[
@@ -33,6 +33,7 @@ def import_(
     from zigbench.runs.weights import import_release
     from zigbench.spec.overrides import nest, parse_assignment
 
+    root = writable(results)
     settings = nest(dict(map(parse_assignment, set_ or ())))
     config = settings.get("backbone", {}).pop("config", {})
     # The orders and the positions belong to the weights, so they are needed to build the network.
@@ -40,9 +41,9 @@ def import_(
     if "position" in settings:
         config["position"] = settings.pop("position")
     told = {"name": data, "config": settings.pop("data", {}).get("config", {})}
-    spec, found = import_release(file, release, told, patch, config, results.parent)
+    spec, found = import_release(file, release, told, patch, config, root.parent)
     spec = spec.override({f"{part}.{key}": v for part, tree in settings.items() for key, v in tree.items()})
-    folder = RunFolder.of(spec, results)
+    folder = RunFolder.of(spec, root)
     folder.submit(spec)
     if found.missing:
         out.print(
@@ -64,10 +65,11 @@ def evaluate(run: Run, set_: Set = None, results: Results = RUNS) -> None:
     from zigbench.spec.overrides import parse_assignment
     from zigbench.suite import Cell
 
-    spec = evaluation_of(RunFolder(results / run), results.parent).override(dict(map(parse_assignment, set_ or ())))
-    wanted = plan([Cell({"run": run}, spec)], results)
-    show_run(wanted, launch_local(wanted, Resources(), results), out)
-    record = Record.read(RunFolder.of(spec, results).record)
+    root = writable(results)
+    spec = evaluation_of(RunFolder(root / run), root.parent).override(dict(map(parse_assignment, set_ or ())))
+    wanted = plan([Cell({"run": run}, spec)], root)
+    show_run(wanted, launch_local(wanted, Resources(), root), out)
+    record = Record.read(RunFolder.of(spec, root).record)
     for measured in record.measurements:
         value = "none" if measured.value is None else f"{measured.value:.6g}"
         out.print(f"{measured.name:28}{value} {measured.unit}".rstrip(), markup=False)
@@ -87,5 +89,6 @@ def export(
     from zigbench.records.folder import RunFolder
     from zigbench.runs.weights import export_run
 
-    export_run(RunFolder(results / run), release, file, results.parent)
+    root = writable(results)
+    export_run(RunFolder(root / run), release, file, root.parent)
     out.print(f"written to {file}")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from zigbench.records.folder import RunFiles, RunFolder
 from zigbench.spec import Spec, canonical_json, later_key
 from zigbench.spec.files import short_sha256, write_atomically
 
@@ -107,13 +108,13 @@ def difference(a: Protocol, b: Protocol) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def compare(a: Path, b: Path) -> dict[str, tuple[str, ...]]:
-    """What differs between the protocols of two runs' folders, by metric; only metrics that both have.
+def compare(a: Path | RunFiles, b: Path | RunFiles) -> dict[str, tuple[str, ...]]:
+    """Return what differs between the protocols of two runs, by metric; only metrics that both have.
 
     Raises:
         ValueError: as :func:`read_protocols`.
     """
-    left, right = ({p.metric: p for p in read_protocols(folder).values()} for folder in (a, b))
+    left, right = ({p.metric: p for p in read_protocols(run).values()} for run in (a, b))
     return {name: difference(left[name], right[name]) for name in sorted(left.keys() & right.keys())}
 
 
@@ -132,17 +133,21 @@ def write_protocols(folder: Path, protocols: Iterable[Protocol]) -> None:
     write_atomically(folder / FILE, f"{text}\n".encode())
 
 
-def read_protocols(folder: Path) -> dict[str, Protocol]:
-    """The protocols a run was measured under, by their hashes; empty where it has none.
+def read_protocols(run: Path | RunFiles) -> dict[str, Protocol]:
+    """Return the protocols a run was measured under, by their hashes; empty where it has none.
+
+    Args:
+        run: folder of the run, or its files wherever they lie.
 
     Raises:
         ValueError: the file is damaged, or a protocol does not hash to its name.
     """
-    path = folder / FILE
-    if not path.exists():
+    files = RunFolder(run) if isinstance(run, Path) else run
+    content, path = files.read(FILE), files.path / FILE
+    if content is None:
         return {}
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = json.loads(content)
     except ValueError as error:
         raise ValueError(f"{path}: not readable as JSON ({error}): truncated or edited") from None
     protocols = {name: Protocol.model_validate(value) for name, value in body.items()}

@@ -10,6 +10,7 @@ from typing import Any
 
 from zigbench.launch.jobs import states
 from zigbench.records.folder import RunFolder, State
+from zigbench.records.sources import Sources
 from zigbench.spec import Resources
 from zigbench.suite import Cell
 
@@ -63,12 +64,12 @@ class Plan:
         return Counter(item.state for item in self.items)
 
 
-def plan(cells: Iterable[Cell], root: Path, retry: Iterable[str] = ()) -> Plan:
+def plan(cells: Iterable[Cell], root: Path | Sequence[Path], retry: Iterable[str] = ()) -> Plan:
     """Compare cells with the records of their runs.
 
     Args:
         cells: the runs that are to be recorded.
-        root: results folder.
+        root: folder of runs; a pack or a zip of one, or several of these, where nothing is to be run.
         retry: states to run again, of :data:`RETRIABLE`.
 
     Raises:
@@ -77,9 +78,14 @@ def plan(cells: Iterable[Cell], root: Path, retry: Iterable[str] = ()) -> Plan:
     for state in retry:
         if state not in RETRIABLE:
             raise ValueError(f"can't retry {state!r}; allowed: {', '.join(RETRIABLE)}")
-    folders = [(cell, RunFolder.of(cell.spec, root)) for cell in cells]
+    sources = Sources.of(root)
+    folders = [(cell, sources.folder(cell.spec.id)) for cell in cells]
     by_run = states([folder for _, folder in folders])
-    items = (Item(cell, folder, state) for (cell, folder), state in zip(folders, by_run, strict=True))
+    packed = sources.packed(folder.id for (_, folder), state in zip(folders, by_run, strict=True) if state == "missing")
+    items = (
+        Item(cell, folder, packed[folder.id].status if folder.id in packed else state)
+        for (cell, folder), state in zip(folders, by_run, strict=True)
+    )
     return Plan(tuple(items), frozenset(retry))
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zigbench.records.record import DamagedRecordError, Record
+from zigbench.records.folder import RunFolder
+from zigbench.records.record import Damaged, DamagedRecordError, Record
 from zigbench.spec.files import write_atomically
 
 FILE = ".records.parquet"
@@ -25,14 +26,6 @@ WORTH = 200
 Stamp = tuple[int, int, int]
 
 
-@dataclass(frozen=True)
-class Damaged:
-    """A record that could not be used, and why."""
-
-    path: Path
-    reason: str
-
-
 @dataclass
 class _Row:
     stamp: Stamp
@@ -40,7 +33,7 @@ class _Row:
     text: str
 
 
-def read(root: Path, only: Iterable[str] | None = None) -> tuple[list[tuple[Path, Record]], list[Damaged]]:
+def read(root: Path, only: Iterable[str] | None = None) -> tuple[list[tuple[RunFolder, Record]], list[Damaged]]:
     """The sound records under ``root``, each with its folder, by id; and the damaged ones.
 
     Args:
@@ -53,24 +46,24 @@ def read(root: Path, only: Iterable[str] | None = None) -> tuple[list[tuple[Path
         names = sorted(set(only))
     stamps = {name: stamp for name in names if (stamp := stamp_of(root / name / "record.json"))}
     cached = _load(root, ["run", "mtime", "ctime", "size", "status", "text"]) if len(stamps) >= WORTH else {}
-    records: list[tuple[Path, Record]] = []
+    records: list[tuple[RunFolder, Record]] = []
     damaged: list[Damaged] = []
     changed = False
     for name, stamp in stamps.items():
-        folder, row = root / name, cached.get(name)
+        folder, row = RunFolder(root / name), cached.get(name)
         if row is not None and row.stamp == stamp:
             records.append((folder, Record.trusted(json.loads(row.text))))
             continue
         changed = True
         cached.pop(name, None)
-        path = folder / "record.json"
+        path = folder.record
         try:
             text = Record.read_text(path)
             record = Record.from_json(text, str(path))
             if record.id != name:
                 raise DamagedRecordError(f"{path}: the record of run {record.id} lies in another run's folder")
         except (DamagedRecordError, OSError) as error:
-            damaged.append(Damaged(path, str(error)))
+            damaged.append(Damaged(path, str(error), name))
         else:
             records.append((folder, record))
             cached[name] = _Row(stamp, record.status, text)

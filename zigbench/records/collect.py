@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zigbench.records import cache
-from zigbench.records.cache import Damaged
-from zigbench.records.record import Measurement, Record
+from zigbench.records.folder import RunFiles
+from zigbench.records.record import Damaged, Measurement, Record, machine_name
+from zigbench.records.sources import Sources
 from zigbench.spec.overrides import flatten
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ RUNS = Path("results/runs")
 
 COLUMNS = (
     "run", "status", "metric", "value", "unit", "higher_is_better", "step", "low", "high",
-    "samples", "protocol", "note", "error_kind", "error", "folder",
+    "samples", "protocol", "note", "error_kind", "error", "folder", "machine", "repeat",
 )  # fmt: skip
 FIGURE = COLUMNS[2:12]
 FLOATS = dict.fromkeys(("value", "low", "high"), "float64")
@@ -27,9 +28,12 @@ FLOATS = dict.fromkeys(("value", "low", "high"), "float64")
 
 @dataclass(frozen=True)
 class Collected:
-    """All that lies under a results folder: the sound records, each with its folder, and the damaged ones."""
+    """All that was read of some sources: the sound records, each with its run's files, and what is damaged.
 
-    records: tuple[tuple[Path, Record], ...]
+    A run has several records where two machines (or one twice) measured it: they follow each other.
+    """
+
+    records: tuple[tuple[RunFiles, Record], ...]
     damaged: tuple[Damaged, ...]
 
     def frame(self) -> pd.DataFrame:
@@ -41,7 +45,12 @@ class Collected:
             return pd.DataFrame(columns=list(COLUMNS)).astype(FLOATS)
         # A run's spec and environment are spread over its rows once they are columns: in rows of their own they
         # would take gigabytes.
-        facts = pd.DataFrame([_facts(folder, record) for folder, record in self.records])
+        repeats = Counter[str]()
+        rows = []
+        for files, record in self.records:
+            rows.append(_facts(files, record, repeats[record.id]))
+            repeats[record.id] += 1
+        facts = pd.DataFrame(rows)
         measured = [record.measurements or (None,) for _, record in self.records]
         figures = pd.DataFrame([_figure(m) for of_run in measured for m in of_run], columns=list(FIGURE))
         spread = facts.take(np.repeat(np.arange(len(facts)), [len(of_run) for of_run in measured]))
@@ -49,23 +58,30 @@ class Collected:
         return table[[*COLUMNS, *(name for name in facts if name not in COLUMNS)]].astype(FLOATS)
 
 
-def scan(root: Path | str = RUNS, only: Iterable[str] | None = None) -> Collected:
-    """Read every ``<root>/<id>/record.json``; a damaged one is listed, never dropped in silence.
+def scan(root: Path | str | Sequence[Path | str] = RUNS, only: Iterable[str] | None = None) -> Collected:
+    """Read every record; a damaged one is listed, never dropped in silence.
 
     Args:
-        root: results folder; one that does not exist holds nothing.
+        root: folder of runs (one that does not exist holds nothing), a pack, a zip of one, a folder that holds packs,
+            or several of them.
         only: ids to read; None reads all.
+
+    Raises:
+        ValueError: a file that is no zip of a pack, or a pack of a later format.
     """
-    records, damaged = cache.read(Path(root), only)
-    return Collected(tuple(records), tuple(damaged))
+    sources = Sources.of(root)
+    records, damaged = sources.read(only)
+    faults = dict.fromkeys((*damaged, *sources.damaged()))
+    return Collected(tuple(records), tuple(faults))
 
 
-def frame(root: Path | str = RUNS) -> pd.DataFrame:
-    """All sound records under ``root`` as one long pandas frame.
+def frame(root: Path | str | Sequence[Path | str] = RUNS) -> pd.DataFrame:
+    """Return all sound records under ``root`` as one long pandas frame.
 
     A row is one measurement (columns ``metric``, ``value``, ``unit``, ``low``, ``high``, …) of one run
     (``run``, ``status``); a run without measurements has one row whose metric is None. The spec's columns
-    carry their dotted paths (``scan.curve``), the environment's begin with ``environment.``.
+    carry their dotted paths (``scan.curve``), the environment's begin with ``environment.``. A run with several
+    records has rows of each, told apart by ``machine`` and ``repeat`` (0 for the first).
     """
     return scan(root).frame()
 
@@ -81,10 +97,11 @@ def joined(records: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
 
 
 def wide(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a run: its spec and environment, and one column for each metric's value."""
+    """Return one row a run: spec, environment, one column for each metric's value; of several records the first."""
     if table.empty:
         return table
-    per_metric = set(COLUMNS) - {"run", "status", "error_kind", "error", "folder"}
+    table = table[table["repeat"] == 0]
+    per_metric = set(COLUMNS) - {"run", "status", "error_kind", "error", "folder", "machine", "repeat"}
     facts = table.drop(columns=list(per_metric)).drop_duplicates("run").set_index("run")
     measured = table[table["metric"].notna()]
     # A metric may be measured at several steps; a run's own figure is the last.
@@ -92,14 +109,16 @@ def wide(table: pd.DataFrame) -> pd.DataFrame:
     return facts.join(values)
 
 
-def _facts(folder: Path, record: Record) -> dict[str, Any]:
+def _facts(files: RunFiles, record: Record, repeat: int) -> dict[str, Any]:
     """What all rows of a run share."""
     return {
         "run": record.id,
         "status": record.status,
         "error_kind": record.error.kind if record.error else None,
         "error": record.error.message if record.error else None,
-        "folder": str(folder),
+        "folder": str(files.path),
+        "machine": machine_name(record.environment),
+        "repeat": repeat,
         **_columns(record.spec),
         **_columns(record.environment, "environment."),
     }

@@ -8,23 +8,55 @@ to do it; whether that job still waits in a queue is the launching room's to fin
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from zigbench.records.lock import SILENCE, BusyError, RunLock
 from zigbench.records.record import DamagedRecordError, Record
 from zigbench.spec import RunSpec, spec_id
 from zigbench.spec.files import write_atomically
 
-__all__ = ["SILENCE", "BusyError", "RunFolder", "State"]
+__all__ = ["SILENCE", "BusyError", "RunFiles", "RunFolder", "State"]
 
 State = Literal[
     "missing", "submitted", "pending", "foreign", "running", "ok", "failed", "oom", "diverged", "timeout", "damaged"
 ]  # fmt: skip
 """What is known of a run. "submitted": begun, and nobody works on it; "pending": its job waits in a queue; "foreign":
 its job is another user's or of another cluster, and what became of it can't be asked from here."""
+
+
+FILES = ("record.json", "spec.json", "protocols.json", "log.jsonl", "telemetry.jsonl", "samples.npy")
+"""What is read of a finished run, beside the ``<inspection>.npz`` that ``zigbench inspect`` leaves."""
+
+
+class RunFiles(Protocol):
+    """The files of one finished run, wherever they lie: in a folder of its own, or in a pack."""
+
+    @property
+    def id(self) -> str:
+        """Id of the run."""
+
+    @property
+    def path(self) -> Path:
+        """Place to name to a user: the run's folder, or where it would lie in the pack."""
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the files that there are, of :data:`FILES` and of inspections."""
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of a file; None where there is none that can be read."""
+
+    def recorded(self) -> date | None:
+        """Return the day of the record, UTC; None where that is not known."""
+
+
+def spec_text(resolved: Mapping[str, Any]) -> str:
+    """Return the content of ``spec.json``."""
+    return json.dumps(resolved, indent=1, sort_keys=True) + "\n"
 
 
 @dataclass(frozen=True)
@@ -75,6 +107,25 @@ class RunFolder:
         """A line of JSON for each job that died under the run: when, how, at which checkpoint."""
         return self.path / "deaths.jsonl"
 
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the files of a finished run that there are."""
+        inspections = sorted(path.name for path in self.path.glob("*.npz"))
+        return (*(name for name in FILES if (self.path / name).is_file()), *inspections)
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of a file; None where there is none that can be read."""
+        try:
+            return (self.path / name).read_bytes()
+        except OSError:
+            return None
+
+    def recorded(self) -> date | None:
+        """Return the day on which the record was written, UTC; None where there is no record."""
+        try:
+            return datetime.fromtimestamp(self.record.stat().st_mtime, UTC).date()
+        except OSError:
+            return None
+
     def submit(self, spec: RunSpec) -> None:
         """Make the folder and write the spec into it.
 
@@ -84,8 +135,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         if not self.spec.exists():
             # Losing it with the machine costs nothing: whoever asked asks again.
-            text = json.dumps(spec.resolved(), indent=1, sort_keys=True) + "\n"
-            write_atomically(self.spec, text.encode(), durable=False)
+            write_atomically(self.spec, spec_text(spec.resolved()).encode(), durable=False)
 
     def forget(self) -> None:
         """Remove the record, for a run that is to be tried again; it goes on from its checkpoint."""

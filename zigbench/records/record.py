@@ -14,6 +14,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +39,21 @@ PACKAGES = (
 
 class DamagedRecordError(ValueError):
     """A record that can't be trusted: truncated, edited, of another schema. The message says which and why."""
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A record, or a part of a pack, that can't be used, and why.
+
+    Args:
+        path: file that is damaged.
+        reason: sentence for the user, which names the file.
+        run: id of the run whose record it is; "" for what belongs to no single run.
+    """
+
+    path: Path
+    reason: str
+    run: str = ""
 
 
 class Measurement(Spec):
@@ -175,6 +191,14 @@ def environment(**extra: Any) -> dict[str, Any]:
         "machine": dict(_machine()),
         **extra,
     }
+
+
+def machine_name(environment: Mapping[str, Any]) -> str:
+    """Return what a record's machine is called: its GPU, or its processor and cores."""
+    machine = environment.get("machine", {})
+    cpu = f"{machine.get('cpu', 'unknown machine')} · {machine.get('cores', '?')} cores"
+    device = environment.get("device", "cpu")
+    return cpu if device == "cpu" else str(device)
 
 
 @lru_cache(maxsize=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -74,7 +75,7 @@ def _reached(runs: Sequence[Run]) -> tuple[float, ...] | None:
 def _arrays(run: Run) -> Mapping[str, np.ndarray] | None:
     """What an inspection left; None where it left nothing that can be read."""
     try:
-        with np.load(run.folder / FILE, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(run.files.read(FILE) or b""), allow_pickle=False) as stored:
             arrays = dict(stored)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None

@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ def write(
     suite: Suite,
     cells: Sequence[Cell],
     *,
-    root: Path = collect.RUNS,
+    root: Path | Sequence[Path] = collect.RUNS,
     out: Path,
     command: str,
     published_csv: Path = published.PUBLISHED,
@@ -43,7 +42,7 @@ def write(
     Args:
         suite: whose question is answered.
         cells: its cells, as planned.
-        root: where the runs' folders lie.
+        root: folder of runs, a pack, a zip of one, or several of these.
         out: the report's folder; made where it is not there, and files of an earlier report are overwritten.
         command: the command line that makes this report again.
         published_csv: published figures; a missing or faulty file is said on the page.
@@ -229,11 +228,11 @@ def _as_text(value: Any) -> str | None:
 
 def _newest(found: Results) -> str:
     """Day of the newest record, UTC; "" without records."""
-    times = [(run.folder / "record.json").stat().st_mtime for run in found.runs if run.record is not None]
-    return datetime.fromtimestamp(max(times), UTC).date().isoformat() if times else ""
+    days = [day for run in found.runs if run.record is not None and (day := run.files.recorded()) is not None]
+    return max(days).isoformat() if days else ""
 
 
-def _earlier(found: Results, root: Path, manifest: Path, command: str) -> Table | None:
+def _earlier(found: Results, root: Path | Sequence[Path], manifest: Path, command: str) -> Table | None:
     """Runs that the last report by the same command had and this one has not; brings the manifest up to date.
 
     By the same command: a report on a part of the suite lacks cells without the suite having changed.

@@ -139,9 +139,9 @@ def _read(found: Results, metric: str, hashes: Collection[str]) -> dict[str, Pro
 
     known: dict[str, Protocol | None] = dict.fromkeys(hashes)
     rows = found.rows(metric)
-    folders = {run.id: run.folder for run in found.runs}
+    files = {run.id: run.files for run in found.runs}
     for run, protocol in zip(rows["run"], rows["protocol"], strict=True):
         if protocol in known and known[protocol] is None:
             with contextlib.suppress(ValueError, OSError):
-                known[protocol] = read_protocols(folders[str(run)]).get(protocol)
+                known[protocol] = read_protocols(files[str(run)]).get(protocol)
     return known

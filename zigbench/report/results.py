@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from zigbench.records import collect
-from zigbench.records.folder import RunFolder
+from zigbench.records.folder import RunFiles
 from zigbench.records.record import Record
+from zigbench.records.sources import Sources
 from zigbench.suite import Cell, Suite
 
 SEED = "seed"
@@ -31,7 +33,7 @@ class Run:
         seed: the seed's label; "" for a suite without that axis.
         status: the record's status, or missing, submitted, running, damaged.
         record: None unless finished and sound.
-        folder: where its files lie, or would lie.
+        files: its files, in a folder of its own or in a pack; a folder that is not there for a missing run.
         reason: why there is no usable result; "" for a run that is fine.
     """
 
@@ -40,12 +42,12 @@ class Run:
     seed: str
     status: str
     record: Record | None
-    folder: Path
+    files: RunFiles
     reason: str = ""
 
     @property
     def id(self) -> str:
-        return self.folder.name
+        return self.files.id
 
     @property
     def interval(self) -> str:
@@ -96,7 +98,7 @@ class Results:
         """A row per finished run and metric: the figure for the run as a whole, else that of its last step."""
         if self.frame.empty:
             return self.frame
-        known = (self.frame["status"] == "ok") & self.frame["metric"].notna()
+        known = (self.frame["status"] == "ok") & self.frame["metric"].notna() & (self.frame["repeat"] == 0)
         table = self.frame.loc[known, ["run", "arm", "seed_label", *collect.FIGURE]]
         steps = pd.to_numeric(table["step"]).fillna(np.inf)
         table = table.assign(_step=steps).sort_values("_step", kind="stable")
@@ -149,22 +151,27 @@ class Results:
         return tuple((arm, other) for arm, other in pairs if other is not None and arm != other)
 
 
-def join(suite: Suite, cells: Sequence[Cell], root: Path) -> Results:
-    """Read the records of ``cells`` under ``root``; nothing there is the same as nothing run."""
-    folders = {cell.spec.id: RunFolder.of(cell.spec, root) for cell in cells}
-    collected = collect.scan(root, only=folders)
-    records = {record.id: record for _, record in collected.records}
-    damaged = {item.path.parent.name: item.reason for item in collected.damaged}
+def join(suite: Suite, cells: Sequence[Cell], root: Path | Sequence[Path]) -> Results:
+    """Read the records of ``cells`` under ``root``; nothing there is the same as nothing run.
+
+    Of a run that was recorded more than once the first record counts; the others are in the frame.
+    """
+    sources = Sources.of(root)
+    collected = collect.scan(root, only=[cell.spec.id for cell in cells])
+    recorded = {record.id: (files, record) for files, record in reversed(collected.records)}
+    damaged = {item.run: item.reason for item in collected.damaged}
     runs = []
     for cell in cells:
         identity = cell.spec.id
-        record, reason = records.get(identity), damaged.get(identity, "")
+        folder = sources.folder(identity)
+        files, record = recorded.get(identity, (folder, None))
+        reason = damaged.get(identity, "")
         if record is not None:
             status = str(record.status)
             reason = f"{record.error.kind}: {record.error.message}" if record.error else ""
         else:
-            status = folders[identity].state()
-        runs.append(Run(cell, arm_of(cell), seed_of(cell), status, record, folders[identity].path, reason))
+            status = "damaged" if reason else folder.state()
+        runs.append(Run(cell, arm_of(cell), seed_of(cell), status, record, files, reason))
     frame = collected.frame()
     places = {run.id: run for run in runs}
     frame["arm"] = [places[run].arm for run in frame["run"]]
@@ -183,17 +190,13 @@ def seed_of(cell: Cell) -> str:
     return cell.labels.get(SEED, "")
 
 
-def read_lines(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
-    """The objects in a file of JSON lines; a torn last line and a missing file are no fault.
+def read_lines(content: bytes | None, limit: int | None = None) -> list[dict[str, Any]]:
+    """Return the objects in lines of JSON; a torn last line and a missing file are no fault.
 
     With a ``limit``, lines are taken at even distances from a longer file, the last always among them.
     """
     rows = []
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    lines = text.splitlines()
+    lines = (content or b"").decode(errors="replace").splitlines()
     if limit is not None and len(lines) > limit:
         lines = lines[:: -(-len(lines) // limit)] + lines[-1:]
     for line in lines:
@@ -211,7 +214,7 @@ def logs(results: Results) -> pd.DataFrame:
     rows = [
         (run.arm, run.seed, row["step"], row["loss"])
         for run in results.runs
-        for row in read_lines(run.folder / "log.jsonl", limit=2000)
+        for row in read_lines(run.files.read("log.jsonl"), limit=2000)
         if isinstance(row.get("step"), int) and isinstance(row.get("loss"), int | float)
     ]
     return pd.DataFrame(rows, columns=["arm", "seed_label", "step", "loss"])
@@ -220,7 +223,7 @@ def logs(results: Results) -> pd.DataFrame:
 def samples(run: Run) -> np.ndarray | None:
     """The run's first samples, uint8 (N, C, H, W) or (N, T, C, H, W); None where there are none to show."""
     try:
-        found = np.load(run.folder / "samples.npy", allow_pickle=False)
+        found = np.load(io.BytesIO(run.files.read("samples.npy") or b""), allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     return found if found.dtype == np.uint8 and found.ndim in (4, 5) and found.size else None

@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 640, 150
 
 def write_all(found: Results, folder: Path) -> frozenset[str]:
     """Write ``<id>.html`` for every run that has a folder, and return their ids."""
-    there = [run for run in found.runs if run.folder.is_dir()]
+    there = [run for run in found.runs if run.files.names()]
     for run in there:
         render.write(folder / f"{run.id}.html", render.page("run.html.j2", **_context(found, run)))
     return frozenset(run.id for run in there)
@@ -26,7 +26,7 @@ def write_all(found: Results, folder: Path) -> frozenset[str]:
 
 def _context(found: Results, run: Run) -> dict[str, Any]:
     record = run.record
-    log = results.read_lines(run.folder / "log.jsonl", limit=2000)
+    log = results.read_lines(run.files.read("log.jsonl"), limit=2000)
     samples = results.samples(run)
     return {
         "title": f"{run.cell.name}: run {run.id}",
@@ -38,7 +38,7 @@ def _context(found: Results, run: Run) -> dict[str, Any]:
         "environment": json.dumps(record.environment, indent=1, ensure_ascii=False) if record else "",
         "spec": json.dumps(run.cell.spec.resolved(), indent=1, ensure_ascii=False),
         "curve": _curve(log),
-        "speed": _speed(results.read_lines(run.folder / "telemetry.jsonl")),
+        "speed": _speed(results.read_lines(run.files.read("telemetry.jsonl"))),
         "pictures": render.pictures({run.cell.name: samples}) if samples is not None else [],
         "tail": [json.dumps(line) for line in log[-12:]],
     }

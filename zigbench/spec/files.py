@@ -7,7 +7,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -40,6 +40,17 @@ def file_sha256(path: Path | str) -> str:
     """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stream_sha256(file: IO[bytes], limit: int) -> str | None:
+    """Return the SHA-256 of what can be read from ``file``; None where that is more than ``limit`` bytes."""
+    digest, size = hashlib.sha256(), 0
+    while piece := file.read(1 << 20):
+        size += len(piece)
+        if size > limit:
+            return None
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:

@@ -244,7 +244,7 @@ def draw(found: Results) -> tuple[dict[str, Asked], tuple[str, ...]]:
 
 def training_seconds(run: Run) -> float | None:
     """Seconds of training the run's telemetry tells; sections of a resumed run are added up by their own clock."""
-    lines = results.read_lines(run.folder / "telemetry.jsonl")
+    lines = results.read_lines(run.files.read("telemetry.jsonl"))
     seconds = [line["seconds"] for line in lines if isinstance(line.get("seconds"), int | float)]
     return float(max(seconds)) if seconds and math.isfinite(max(seconds)) else None
 

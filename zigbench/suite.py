@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +166,22 @@ class Suite:
             profiles={},
             **given,
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a page needs of the suite beside its runs and their labels, as JSON values."""
+        return {
+            "question": self.question,
+            "version": self.version,
+            "axes": {axis.name: list(axis.points) for axis in self.axes},
+            "equal": dict(self.equal),
+            "metrics": list(self.metrics),
+            "baseline": self.baseline,
+            "contrasts": [asdict(contrast) for contrast in self.contrasts],
+            "figures": list(self.figures),
+            "published": list(self.published),
+            "published_as": dict(self.published_as),
+            "notes": list(self.notes),
+        }
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ class Curves:
 
     def _line(self, row: int) -> dict[str, Any]:
         line = {name: value for name, column in self._columns.items() if (value := column[row]) is not None}
-        return {**line, **json.loads(line.pop(REST, "{}"))}
+        rest = json.loads(line.pop(REST, "{}"))
+        return {**line, **rest}
 
 
 def _objects(content: bytes) -> Iterator[dict[str, Any]]:

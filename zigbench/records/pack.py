@@ -33,7 +33,7 @@ from typing import IO, Any
 from zigbench.records.curves import FILES as CURVE_FILES
 from zigbench.records.curves import Curves
 from zigbench.records.folder import spec_text
-from zigbench.records.record import Damaged, DamagedRecordError, Record
+from zigbench.records.record import Damaged, DamagedRecordError, Record, checksum
 from zigbench.spec.files import stream_sha256
 
 FORMAT = 1
@@ -122,6 +122,9 @@ class Pack:
         self.manifest = self._object(MANIFEST)
         if (found := self.manifest.get("format", FORMAT)) != FORMAT:
             raise ValueError(f"{path} is a pack of format {found!r}; this zigbench reads {FORMAT}")
+        if self.manifest and not _intact(self.manifest):
+            self._faults[MANIFEST] = "does not match its checksum: damaged or edited"
+            self.manifest = {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Pack) and self.path == other.path
@@ -401,6 +404,14 @@ def text_of(name: str, record: Mapping[str, Any], protocols: Mapping[str, Any]) 
     hashes = {figure["protocol"] for figure in record["measurements"]} - {None}
     known = {key: protocols[key] for key in hashes if key in protocols}
     return json.dumps(known, indent=1, sort_keys=True, ensure_ascii=False) + "\n" if known else None
+
+
+def _intact(manifest: Mapping[str, Any]) -> bool:
+    rest = {key: value for key, value in manifest.items() if key != "checksum"}
+    try:
+        return checksum(rest) == manifest.get("checksum")
+    except (ValueError, RecursionError):  # NaN: none is ever written.
+        return False
 
 
 def _parsed(text: str) -> Any:

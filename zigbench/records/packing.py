@@ -33,7 +33,7 @@ from zigbench.records.pack import (
     is_pack,
     text_of,
 )
-from zigbench.records.record import Record, machine_name
+from zigbench.records.record import Record, checksum, machine_name
 from zigbench.spec.files import file_sha256, write_atomically
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -156,7 +156,7 @@ def _write_members(runs: Sequence[tuple[str, RunFiles, Record]], labels: Labels,
 
     (folder / RECORDS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     _write_json(folder / PROTOCOLS, protocols)
-    _write_json(folder / SUITES, {"suites": suites, "runs": known})
+    _write_json(folder / SUITES, {"suites": suites, "runs": known}, depth=2)
     if originals:
         _write_json(folder / ORIGINALS, originals)
     logs = [(key, name, content) for key, files, _ in runs for name in curves.FILES if (content := files.read(name))]
@@ -164,7 +164,8 @@ def _write_members(runs: Sequence[tuple[str, RunFiles, Record]], labels: Labels,
         (folder / CURVES).write_bytes(curves.encode(logs))
     _write_arrays(folder / SAMPLES, ((key, files.read("samples.npy")) for key, files, _ in runs))
     _write_arrays(folder / INSPECTIONS, (item for key, files, _ in runs for item in _inspections(key, files)))
-    _write_json(folder / MANIFEST, _manifest(runs, folder, author))
+    manifest = _manifest(runs, folder, author)
+    _write_json(folder / MANIFEST, {**manifest, "checksum": checksum(manifest)}, depth=2)
 
 
 def _manifest(runs: Sequence[tuple[str, RunFiles, Record]], folder: Path, author: str) -> dict[str, Any]:
@@ -215,8 +216,20 @@ def _text(files: RunFiles, name: str) -> str | None:
     return None if content is None else content.decode()
 
 
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+def _write_json(path: Path, value: Mapping[str, Any], depth: int = 1) -> None:
+    path.write_text(_laid_out(value, depth) + "\n", encoding="utf-8")
+
+
+def _laid_out(value: Any, depth: int, indent: int = 1) -> str:
+    """JSON with a line for each key down to a depth: what changes between two packs shows in a diff."""
+    if not depth or not isinstance(value, Mapping):
+        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    items = (
+        f"{json.dumps(key, ensure_ascii=False)}: {_laid_out(value[key], depth - 1, indent + 1)}"
+        for key in sorted(value)
+    )
+    lines = ",\n".join(" " * indent + item for item in items)
+    return f"{{\n{lines}\n{' ' * (indent - 1)}}}" if lines else "{}"
 
 
 def _zip(folder: Path, out: Path) -> None:

@@ -105,7 +105,7 @@ class Record(Spec):
     def to_json(self) -> str:
         """Indented JSON with a checksum over the rest, so that an edit or a torn copy is noticed."""
         body = self.model_dump(mode="json")
-        return json.dumps({**body, "checksum": _checksum(body)}, indent=1, ensure_ascii=False) + "\n"
+        return json.dumps({**body, "checksum": checksum(body)}, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, where: str = "record") -> Record:
@@ -123,12 +123,12 @@ class Record(Spec):
         version = body.get("schema_version")
         if version != SCHEMA_VERSION:
             raise DamagedRecordError(f"{where}: schema version {version!r}; this zigbench reads {SCHEMA_VERSION}")
-        checksum = body.pop("checksum", None)
+        claimed = body.pop("checksum", None)
         try:
-            found = _checksum(body)
+            found = checksum(body)
         except (ValueError, RecursionError) as error:  # NaN, Infinity, half of a surrogate pair: none is ever written.
             raise DamagedRecordError(f"{where}: holds what no record can hold ({error}): edited") from None
-        if checksum != found:
+        if claimed != found:
             raise DamagedRecordError(f"{where}: the checksum does not match its contents: truncated or edited")
         try:
             record = cls.model_validate(body)
@@ -175,7 +175,12 @@ class Record(Spec):
         write_atomically(path, self.to_json().encode())
 
 
-def _checksum(body: Mapping[str, Any]) -> str:
+def checksum(body: Mapping[str, Any]) -> str:
+    """Return 16 digits of the SHA-256 of JSON values as sorted JSON.
+
+    Raises:
+        ValueError: a value that no JSON has (NaN).
+    """
     return short_sha256(canonical_json(body))
 
 

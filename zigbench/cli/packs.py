@@ -1,0 +1,144 @@
+"""Commands about packs, in which recorded runs are kept and sent: pack, merge, unpack."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from zigbench.cli.options import RUNS, Profile, Results, app, err, out, writable
+
+if TYPE_CHECKING:
+    from zigbench.records.packing import Labels
+    from zigbench.records.record import Damaged
+    from zigbench.records.sources import Sources
+    from zigbench.suite import Cell, Suite
+
+Out = Annotated[Path, typer.Option("--out", metavar="PACK", help="The pack: a folder, or one file that ends in .zip.")]
+Author = Annotated[str | None, typer.Option(help="Who made the runs, for the pack's manifest; by default your login.")]
+
+
+@app.command()
+def pack(
+    output: Out,
+    suites: Annotated[
+        list[str] | None, typer.Argument(metavar="[SUITE]...", help="Only the runs of these suites; else all runs.")
+    ] = None,
+    profile: Profile = None,
+    author: Author = None,
+    results: Results = RUNS,
+) -> None:
+    """Pack recorded runs into a few files: to keep in git, or to send as one zip with hashes inside."""
+    from zigbench.records import packing
+    from zigbench.records.sources import Sources
+
+    sources = Sources.of(results)
+    labels = packing.joined_labels(sources.packs)
+    if suites:
+        expanded = _expanded(suites, profile)
+        only = [cell.spec.id for _, cells in expanded for cell in cells]
+    elif profile:
+        raise ValueError("--profile goes with a suite; name one, or leave it out to pack all runs")
+    else:
+        expanded, only = _registered(sources), None
+    records, damaged = sources.read(only)
+    packing.write(records, _with(labels, expanded), output, author=author or _user())
+    out.print(f"{len(records)} records packed into {output}")
+    _name([*damaged, *sources.damaged()])
+
+
+@app.command()
+def merge(
+    packs: Annotated[list[Path], typer.Argument(metavar="PACK...", help="Packs, zips of packs, or folders of runs.")],
+    output: Out,
+    author: Author = None,
+) -> None:
+    """Join packs into one. Of a run that two of them measured differently both records stay, the first pack's first."""
+    from zigbench.records import packing
+    from zigbench.records.sources import Sources
+
+    for place in packs:
+        if not place.exists():
+            raise ValueError(f"there is no pack {place}")
+    sources = Sources.of(packs)
+    records, damaged = sources.read()
+    authors = dict.fromkeys(str(pack.manifest.get("author", "unknown")) for pack in sources.packs)
+    by = author or ", ".join(authors) or _user()
+    packing.write(records, packing.joined_labels(sources.packs), output, author=by)
+    more = len(records) - len({record.id for _, record in records})
+    out.print(
+        f"{len(records)} records of {len(packs)} packs joined into {output}"
+        + (f"; {more} are further measurements of a run that is in it already" if more else "")
+    )
+    _name([*damaged, *sources.damaged()])
+
+
+@app.command()
+def unpack(
+    place: Annotated[Path, typer.Argument(metavar="PACK", help="A pack, or a zip of one.")],
+    results: Results = RUNS,
+) -> None:
+    """Make run folders of a pack again, byte for byte as they were recorded. Runs that are there already stay."""
+    from zigbench.records import packing
+    from zigbench.records.pack import Pack
+
+    found, root = Pack(place), writable(results)
+    written, left = packing.unpack(found, root)
+    out.print(f"{len(written)} runs of {place} are in {root}")
+    for sentence in left:
+        err.print(f"[yellow]left out:[/] {escape(sentence)}")
+    _name([*found.records()[1], *found.damaged()])
+    if left:
+        raise typer.Exit(1)
+
+
+def _expanded(names: Iterable[str], profile: str | None) -> list[tuple[Suite, list[Cell]]]:
+    from zigbench.suite import expand, load
+
+    suites = [load(name).profile(profile) for name in names]
+    return [(suite, list(expand(suite))) for suite in suites]
+
+
+def _registered(sources: Sources) -> list[tuple[Suite, list[Cell]]]:
+    """The registered suites and profiles that have a record, with their cells; names those that are broken."""
+    from zigbench.cli.planning import recorded
+    from zigbench.spec import registry
+
+    expanded = []
+    for name in registry.suites.names():
+        try:
+            expanded += list(recorded(name, sources))
+        except ValueError as error:
+            err.print(f"[yellow]without labels:[/] the suite {name!r}: {escape(str(error))}")
+    return expanded
+
+
+def _with(labels: Labels, expanded: Iterable[tuple[Suite, Sequence[Cell]]]) -> Labels:
+    """Labels with those of the suites' cells beside them."""
+    from zigbench.records.packing import Labels
+
+    suites, runs = dict(labels.suites), {run: dict(of_run) for run, of_run in labels.runs.items()}
+    for suite, cells in expanded:
+        suites[suite.name] = suite.to_json()
+        for cell in cells:
+            runs.setdefault(cell.spec.id, {})[suite.name] = dict(cell.labels)
+    return Labels(suites, runs)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # A container may know no name for its user.
+        return "unknown"
+
+
+def _name(damaged: Sequence[Damaged]) -> None:
+    """Name what is damaged, and end with exit code 1 if anything is."""
+    for item in dict.fromkeys(damaged):
+        err.print(f"[red]damaged:[/] {escape(item.reason)}")
+    if damaged:
+        raise typer.Exit(1)

@@ -328,5 +328,5 @@ def test_sources_are_read_as_one(runs, tmp_path, tiny):
     (tmp_path / "text").write_text("no zip")
     with pytest.raises(ValueError, match="neither a folder nor a zip"):
         Sources.of(tmp_path / "text")
-    with pytest.raises(ValueError, match="no run in"):
+    with pytest.raises(ValueError, match="no run under"):
         sources.find("ffffffffffffffff")

@@ -102,7 +102,7 @@ class Sources:
         else:
             what = "no run"
         places = ", ".join(map(str, (*self.folders, *(pack.path for pack in self.packs))))
-        raise ValueError(f"{what} in {places} with an id that begins with {name!r}; `zigbench plan SUITE` lists ids")
+        raise ValueError(f"{what} under {places} with an id that begins with {name!r}; `zigbench plan SUITE` lists ids")
 
 
 def _packs(path: Path, depth: int) -> Iterator[Path]:

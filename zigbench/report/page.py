@@ -58,7 +58,9 @@ def write(
     problems += [fault] if fault else []
 
     asked, undrawn = catalogue.draw(found)
+    problems += [item.reason for item in found.damaged]
     problems += provenance.other_code(found)
+    problems += provenance.repeated(found)
     problems += [*undrawn, *provenance.mixed(found)] if found.finished else []
     # Files travel alone: each says itself how much of the suite it stands on.
     tally = f"{completeness(found)}."

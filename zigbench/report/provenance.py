@@ -102,6 +102,26 @@ def mixed(found: Results) -> tuple[str, ...]:
     return tuple(said)
 
 
+def repeated(found: Results) -> tuple[str, ...]:
+    """Return a sentence on each run that was recorded more than once, with what each machine measured."""
+    sentences = []
+    names = {run.id: run.cell.name for run in found.runs}
+    metric = found.metrics[0] if found.metrics else None
+    for run in found.frame.loc[found.frame["repeat"] > 0, "run"].unique():
+        records = found.frame[found.frame["run"] == run]
+        values = []
+        for _, rows in records.groupby("repeat"):
+            figures = rows.loc[rows["metric"] == metric, "value"]
+            value = formatting.number(figures.iloc[-1]) if len(figures) else rows["status"].iloc[0]
+            values.append(f"{rows['machine'].iloc[0]}: {value}")
+        of = f" ({formatting.noun(metric)})" if metric else ""
+        sentences.append(
+            f"{names[run]} was measured more than once{of}: {'; '.join(values)}. "
+            "Tables and figures use the first; the frame has all."
+        )
+    return tuple(sentences)
+
+
 def other_code(found: Results) -> tuple[str, ...]:
     """Which runs were done with other code than they were submitted with."""
     names = [run.cell.name for run in found.runs if run.record and "submitted_code" in run.record.environment]

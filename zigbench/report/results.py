@@ -15,7 +15,7 @@ import pandas as pd
 
 from zigbench.records import collect
 from zigbench.records.folder import RunFiles
-from zigbench.records.record import Record
+from zigbench.records.record import Damaged, Record
 from zigbench.records.sources import Sources
 from zigbench.suite import Cell, Suite
 
@@ -60,12 +60,14 @@ class Results:
     """All runs of a suite in the order of its axes, and their measurements as one long frame.
 
     ``frame`` has the columns of :func:`zigbench.records.collect.frame` and ``arm``, ``seed_label``; all sound records
-    are in it, failed ones too, but :meth:`values` reads those of finished runs alone.
+    are in it, failed ones too, but :meth:`values` reads those of finished runs alone. ``damaged`` are the parts of
+    packs that were not used.
     """
 
     suite: Suite
     runs: tuple[Run, ...]
     frame: pd.DataFrame
+    damaged: tuple[Damaged, ...] = ()
 
     @cached_property
     def arms(self) -> tuple[str, ...]:
@@ -178,7 +180,7 @@ def join(suite: Suite, cells: Sequence[Cell], root: Path | Sequence[Path]) -> Re
     frame["seed_label"] = [places[run].seed for run in frame["run"]]
     order = {run.id: position for position, run in enumerate(runs)}
     frame = frame.sort_values("run", key=lambda column: column.map(order), kind="stable", ignore_index=True)
-    return Results(suite, tuple(runs), frame)
+    return Results(suite, tuple(runs), frame, tuple(item for item in collected.damaged if not item.run))
 
 
 def arm_of(cell: Cell) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zigbench.spec import registry
-from zigbench.spec.overrides import SpecError
+from zigbench.spec.errors import SpecError
 from zigbench.suite import Axis, Profile, Suite, expand, grid, load, zipped
 
 BASE = {"backbone.name": "zigma", "data.name": "digits"}

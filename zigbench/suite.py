@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from zigbench.spec import Resources, RunSpec, registry
-from zigbench.spec.overrides import Fault, SpecError, flatten, merge, nest
+from zigbench.spec.errors import Fault, SpecError
+from zigbench.spec.overrides import flatten, merge, nest
 from zigbench.spec.registry import load_plugin, nearest
 
 

@@ -10,7 +10,7 @@ from pydantic import model_validator
 from backbones.config.layers import Layer, mixer
 from zigbench.scan import VARIANTS, canonical
 from zigbench.spec import BackboneConfig, Cost, Geometry, Position, Positive, ScanSpec
-from zigbench.spec.overrides import Fault
+from zigbench.spec.errors import Fault
 
 TimeInput = Literal["scaled", "unit", "reversed"]
 

@@ -12,7 +12,7 @@ from backbones.config.dis import DiSConfig
 from backbones.config.layers import EMPTY, Layer
 from backbones.config.long_skip import extra_tokens
 from zigbench.spec import Geometry, Position, ScanSpec
-from zigbench.spec.overrides import Fault
+from zigbench.spec.errors import Fault
 from zigbench.spec.registry import backbones
 
 

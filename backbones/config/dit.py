@@ -11,7 +11,7 @@ from backbones.config import layers
 from backbones.config.base import SizedConfig
 from backbones.config.layers import Layer
 from zigbench.spec import Geometry, Position, Positive, ScanSpec
-from zigbench.spec.overrides import Fault
+from zigbench.spec.errors import Fault
 from zigbench.spec.registry import backbones
 
 

@@ -8,7 +8,7 @@ from backbones.config import layers
 from backbones.config.base import SizedConfig
 from backbones.config.layers import EMPTY, Layer
 from zigbench.spec import Geometry, Position, ScanSpec
-from zigbench.spec.overrides import Fault
+from zigbench.spec.errors import Fault
 
 
 class LongSkipConfig(SizedConfig):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from backbones.config.zigma import ZigMaConfig
 from zigbench.spec import Geometry, Position, ScanSpec
-from zigbench.spec.overrides import Fault
+from zigbench.spec.errors import Fault
 from zigbench.spec.registry import backbones
 
 

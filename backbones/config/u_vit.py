@@ -11,7 +11,7 @@ from backbones.config import layers
 from backbones.config.layers import EMPTY, Layer
 from backbones.config.long_skip import LongSkipConfig
 from zigbench.spec import Geometry, Position, Positive, ScanSpec
-from zigbench.spec.overrides import Fault
+from zigbench.spec.errors import Fault
 from zigbench.spec.registry import backbones
 
 

@@ -13,7 +13,7 @@ from backbones.config.dit import DiTConfig
 from backbones.config.layers import EMPTY, Layer
 from backbones.config.zigma import ZigMaConfig
 from zigbench.spec import Geometry, Position, ScanSpec
-from zigbench.spec.overrides import Fault
+from zigbench.spec.errors import Fault
 from zigbench.spec.registry import backbones
 
 JOINT = "joint"

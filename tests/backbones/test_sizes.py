@@ -15,7 +15,7 @@ from backbones.config.u_vit import UViTConfig
 from backbones.config.zigma import ZigMaConfig
 from zigbench.backbone import build
 from zigbench.spec import Geometry, registry
-from zigbench.spec.overrides import SpecError
+from zigbench.spec.errors import SpecError
 
 SIZED = ["zigma", "sweep", "bidirectional", "vision-mamba", "parallel", "dit", "u-vit", "dis", "dim"]
 DIGITS = Geometry(1, 8, 8, 1, classes=10)

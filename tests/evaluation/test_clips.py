@@ -21,7 +21,7 @@ from zigbench.interpolant import Interpolant
 from zigbench.records.folder import RunFolder
 from zigbench.runs.execute import execute
 from zigbench.spec import RunSpec, SamplerSpec
-from zigbench.spec.overrides import SpecError
+from zigbench.spec.errors import SpecError
 
 from .conftest import Split
 from .image_sets import Images, images

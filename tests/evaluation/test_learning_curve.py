@@ -13,7 +13,7 @@ from zigbench.records.collect import frame, wide
 from zigbench.records.folder import RunFolder
 from zigbench.runs.execute import execute
 from zigbench.spec import RunSpec
-from zigbench.spec.overrides import SpecError
+from zigbench.spec.errors import SpecError
 
 METRICS = ["held_out_loss", "frechet_random", "recognised"]
 

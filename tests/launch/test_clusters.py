@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from zigbench.launch.clusters import Cluster, cluster
-from zigbench.spec.overrides import SpecError
+from zigbench.spec.errors import SpecError
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from torch import nn
 
 from zigbench.backbone import build
 from zigbench.spec import BackboneConfig, Geometry, NetworkSpec, Position, Positive, RunSpec, ScanSpec, registry
-from zigbench.spec.overrides import Fault, SpecError
+from zigbench.spec.errors import Fault, SpecError
 
 IMAGE = Geometry(1, 8, 8, 1)
 

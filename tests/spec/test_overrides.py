@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.spec.overrides import SpecError, flatten, merge, nest, parse_assignment
+from zigbench.spec.errors import SpecError
+from zigbench.spec.overrides import flatten, merge, nest, parse_assignment
 
 KEYS = st.sampled_from("abc")
 LEAVES = st.integers() | st.booleans() | st.text("xyz", max_size=2)

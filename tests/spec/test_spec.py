@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zigbench.spec import Geometry, RunSpec, Spec, spec_id
-from zigbench.spec.overrides import SpecError
+from zigbench.spec.errors import SpecError
 
 CHANGES = {
     "seed": st.integers(0, 5),

@@ -23,7 +23,7 @@ from typing import Annotated
 from pydantic import Field
 
 from zigbench.spec import Positive, Spec, read
-from zigbench.spec.overrides import SpecError
+from zigbench.spec.errors import SpecError
 from zigbench.spec.registry import nearest
 
 VARIABLE = "ZIGBENCH_CLUSTERS"

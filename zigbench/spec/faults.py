@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from zigbench.spec.overrides import Fault, SpecError
+from zigbench.spec.errors import Fault, SpecError
 from zigbench.spec.registry import nearest
 
 M = TypeVar("M", bound=BaseModel)

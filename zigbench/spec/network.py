@@ -11,9 +11,9 @@ from pydantic import ValidationInfo, field_validator, model_validator
 
 from zigbench.spec.base import Position, Spec
 from zigbench.spec.cost import Cost
+from zigbench.spec.errors import Fault, SpecError
 from zigbench.spec.faults import read
 from zigbench.spec.geometry import Geometry
-from zigbench.spec.overrides import Fault, SpecError
 from zigbench.spec.plugins import STATED, BackboneConfig, BackboneSpec
 from zigbench.spec.sections import ScanSpec
 

@@ -1,43 +1,21 @@
-"""Settings as people write them: dotted keys, assignments, and the list of everything wrong with them."""
+"""Settings as people write them: dotted keys, and assignments such as ``training.steps=100``."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing wrong with a spec: where it is, what was given, what is wrong, what to do."""
-
-    path: str
-    given: str
-    problem: str
-    hint: str = ""
-
-    def __str__(self) -> str:
-        given = f" = {self.given}" if self.given else ""
-        return f"{self.path}{given}: {self.problem}" + (f"; {self.hint}" if self.hint else "")
-
-
-class SpecError(ValueError):
-    """Everything wrong with a spec, listed at once, and each fault once."""
-
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = tuple(dict.fromkeys(faults))
-        head = "the spec has a fault" if len(self.faults) == 1 else f"the spec has {len(self.faults)} faults"
-        super().__init__("\n".join([f"{head}:", *(f"  {fault}" for fault in self.faults)]))
+from zigbench.spec.errors import Fault, SpecError
 
 
 def nest(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys made nested, in order: a later key overrides an earlier one."""
+    """Return dotted keys as nested ones, in order: a later key overrides an earlier one."""
     return merge({}, raw)
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys made dotted, each after ``prefix``: the inverse of :func:`nest`."""
+    """Return nested keys as dotted ones, each after ``prefix``: the inverse of :func:`nest`."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):
@@ -52,7 +30,7 @@ BELONGING: Mapping[str, tuple[str, ...]] = {"backbone": ("scan", "position")}
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with ``changes`` applied. A dotted key reaches inside; a plain key replaces what it names.
+    """Return ``base`` with ``changes`` applied. A dotted key reaches inside; a plain key replaces what it names.
 
     Changing a plug-in's name (``backbone.name``) drops the old one's config, and the parts of the spec that belong to
     it: they mean nothing to the new.
@@ -80,7 +58,7 @@ def _copy(value: Any) -> Any:
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
-    """``a.b=c`` as ("a.b", c), c read as JSON where it is JSON and as text otherwise.
+    """Read ``a.b=c`` as ("a.b", c), c as JSON where it is JSON and as text otherwise.
 
     Raises:
         SpecError: there is no ``=`` or no key.

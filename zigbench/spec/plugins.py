@@ -10,9 +10,9 @@ from pydantic import Field, SerializeAsAny, ValidationInfo, field_serializer, fi
 from zigbench.spec import registry
 from zigbench.spec.base import Position, Positive, Spec, Unit
 from zigbench.spec.cost import Cost
+from zigbench.spec.errors import Fault, SpecError
 from zigbench.spec.faults import read
 from zigbench.spec.geometry import Geometry
-from zigbench.spec.overrides import Fault, SpecError
 
 STATED: Mapping[str, str] = {"curve": "scan.curve", "schemes": "scan.schemes", "position": "position"}
 """The words for scan and position, and where a spec states them: at its top, never in the backbone's config."""

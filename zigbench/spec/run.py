@@ -11,10 +11,11 @@ from pydantic import BaseModel, Field, model_validator
 
 from zigbench.spec import registry
 from zigbench.spec.base import NOT_IDENTITY, canonical_json, is_marked
+from zigbench.spec.errors import Fault, SpecError
 from zigbench.spec.faults import read
 from zigbench.spec.geometry import Geometry
 from zigbench.spec.network import NetworkSpec
-from zigbench.spec.overrides import Fault, SpecError, merge, nest
+from zigbench.spec.overrides import merge, nest
 from zigbench.spec.plugins import DataSpec
 from zigbench.spec.sections import (
     EfficiencySpec,

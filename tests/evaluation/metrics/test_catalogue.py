@@ -9,7 +9,7 @@ from zigbench.evaluation.extractors.catalogue import NAMES
 from zigbench.interpolant import Interpolant
 from zigbench.records.record import Measurement
 from zigbench.spec import registry
-from zigbench.spec.overrides import SpecError
+from zigbench.spec.errors import SpecError
 from zigbench.spec.registry import load_object
 
 

@@ -16,7 +16,7 @@ from backbones.ops.choice import tried
 from backbones.ops.self_check import FAILED
 from zigbench.backbone import Geometry
 from zigbench.scan import layer_orders
-from zigbench.scan.making import Schemes
+from zigbench.scan.orders import Schemes
 from zigbench.spec import ScanSpec
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from generate.words import NONE, code, summary, table
 from zigbench import scan
-from zigbench.scan import catalog
+from zigbench.scan import registry as catalog
 from zigbench.scan.svg import svg
 from zigbench.spec import registry
 

@@ -6,9 +6,9 @@
 1.0
 """
 
-from zigbench.scan.catalog import Curve, canonical, curve, names
 from zigbench.scan.comparison import compare, duplicates, localities, reversals, table, to_csv
-from zigbench.scan.making import (
+from zigbench.scan.order import Grid, ScanOrder
+from zigbench.scan.orders import (
     ContinuityWarning,
     clear_cache,
     label,
@@ -17,9 +17,9 @@ from zigbench.scan.making import (
     make_order,
     parse_label,
 )
-from zigbench.scan.merit import locality, statistics
-from zigbench.scan.order import Grid, ScanOrder
 from zigbench.scan.reachability import Reach, reach
+from zigbench.scan.registry import Curve, canonical, curve, names
+from zigbench.scan.statistics import locality, statistics
 from zigbench.scan.symmetries import VARIANTS, symmetry
 
 # Last: registers the built-in curves, which use the names above.

@@ -7,10 +7,10 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from zigbench.scan.making import make_order
-from zigbench.scan.merit import locality, statistics
 from zigbench.scan.order import Grid, ScanOrder, grid_text
+from zigbench.scan.orders import make_order
 from zigbench.scan.reachability import reach
+from zigbench.scan.statistics import locality, statistics
 from zigbench.scan.symmetries import VARIANTS
 
 # The scheme counts of the paper's ablation.

@@ -13,12 +13,12 @@ from html import escape
 
 import numpy as np
 
-from zigbench.scan.catalog import lookup, names
 from zigbench.scan.comparison import Row, compare, duplicates, variants
 from zigbench.scan.gallery_page import SCRIPT, STYLE
-from zigbench.scan.making import make_order
-from zigbench.scan.merit import locality
 from zigbench.scan.order import Grid, ScanOrder, check_grid
+from zigbench.scan.orders import make_order
+from zigbench.scan.registry import lookup, names
+from zigbench.scan.statistics import locality
 from zigbench.scan.svg import svg
 from zigbench.scan.symmetries import symmetry
 

@@ -1,29 +1,9 @@
-"""The built-in curves, one family a file; importing this package registers them all."""
+"""The built-in curves, one family a file; importing this package registers the curves of every file in it."""
 
-from zigbench.scan.curves import (
-    blocked,
-    diagonal,
-    hilbert,
-    listed,
-    moore,
-    morton,
-    peano,
-    rings,
-    rows,
-    shuffled,
-    volume,
-)
+from __future__ import annotations
 
-__all__ = [
-    "blocked",
-    "diagonal",
-    "hilbert",
-    "listed",
-    "moore",
-    "morton",
-    "peano",
-    "rings",
-    "rows",
-    "shuffled",
-    "volume",
-]
+import importlib
+import pkgutil
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from zigbench.scan.catalog import curve
-from zigbench.scan.making import make_order
 from zigbench.scan.order import IntArray
+from zigbench.scan.orders import make_order
+from zigbench.scan.registry import curve
 
 
 @curve("blocked")

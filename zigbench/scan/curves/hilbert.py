@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from zigbench.scan.catalog import curve
 from zigbench.scan.curves.boxes import Path, Shape, feasible, walk
-from zigbench.scan.making import make_order
 from zigbench.scan.order import IntArray
+from zigbench.scan.orders import make_order
+from zigbench.scan.registry import curve
 
 
 @curve("hilbert", space_filling=True)

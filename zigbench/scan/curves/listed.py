@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zigbench.scan import symmetries
-from zigbench.scan.catalog import curve
-from zigbench.scan.making import warn_if_discontinuous
 from zigbench.scan.order import Grid, IntArray, ScanOrder, check_grid, grid_text, inverse_permutation
+from zigbench.scan.orders import warn_if_discontinuous
+from zigbench.scan.registry import curve
 from zigbench.spec import files
 
 

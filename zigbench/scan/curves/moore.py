@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from zigbench.scan.catalog import curve
 from zigbench.scan.curves.hilbert import rectangle
 from zigbench.scan.order import IntArray
+from zigbench.scan.registry import curve
 
 
 @curve("moore", space_filling=True)

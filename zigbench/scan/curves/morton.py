@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from zigbench.scan.catalog import curve
 from zigbench.scan.order import IntArray
+from zigbench.scan.registry import curve
 
 
 @curve("z-order")

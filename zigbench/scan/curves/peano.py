@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from zigbench.scan.catalog import curve
 from zigbench.scan.order import IntArray
+from zigbench.scan.registry import curve
 
 Path = npt.NDArray[np.int32]
 

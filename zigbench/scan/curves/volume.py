@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from zigbench.scan.catalog import curve
 from zigbench.scan.curves.boxes import feasible, walk
-from zigbench.scan.making import make_order
 from zigbench.scan.order import IntArray
+from zigbench.scan.orders import make_order
+from zigbench.scan.registry import curve
 
 
 @curve("sweep", space_filling=True)

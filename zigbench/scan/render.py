@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zigbench.scan.merit import locality, statistics
 from zigbench.scan.order import ScanOrder, grid_text
 from zigbench.scan.reachability import reach
+from zigbench.scan.statistics import locality, statistics
 from zigbench.scan.svg import RAMP
 from zigbench.scan.symmetries import symmetry
 from zigbench.scan.terminal import box_drawing

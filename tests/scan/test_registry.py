@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from zigbench import scan
-from zigbench.scan import catalog
+from zigbench.scan import registry as catalog
 from zigbench.spec import registry
 
 

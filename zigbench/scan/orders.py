@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from zigbench.scan import catalog
+from zigbench.scan import registry
 from zigbench.scan.order import Grid, ScanOrder, check_grid, grid_text
 from zigbench.scan.symmetries import VARIANTS, base_grid, check_variant
 
@@ -76,7 +76,7 @@ def make_order(curve: str, grid: Grid, variant: int = 0, *, seed: int = 0) -> Sc
     check_variant(variant)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed = {seed!r}: expected an integer of at least 0")
-    found, name, arguments = catalog.lookup(curve, len(sides))
+    found, name, arguments = registry.lookup(curve, len(sides))
     used_seed = int(seed) if found.seeded else 0
     key = (found, name, sides, int(variant), used_seed)
     kept = _cache.get(key)

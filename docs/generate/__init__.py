@@ -6,7 +6,12 @@ that name in :data:`PARTS` returns, as Markdown.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
+
+# Closed forms that the tests use too.
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from generate import backbones, cli, curves, data, figures, gallery, metrics, published, solvers, spec, suites
 

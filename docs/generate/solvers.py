@@ -9,14 +9,15 @@ import io
 from collections.abc import Mapping, Sequence
 
 import torch
+from support.convergence import Point, convergence, order
+from support.gaussian_mixture import GaussianMixture
+from support.sampler_combinations import product
+from support.sampler_combinations import table as finite
 
 from generate.words import code, table
-from zigbench.interpolant import GaussianMixture, Interpolant
+from zigbench.interpolant import Interpolant
 from zigbench.report.figures.drawing import canvas, plain_log_ticks, series_style, style
 from zigbench.sampling import Sampler
-from zigbench.sampling.convergence import Point, convergence, order
-from zigbench.sampling.product import product
-from zigbench.sampling.product import table as finite
 from zigbench.spec.solvers import SOLVERS
 
 STEPS = (4, 8, 16, 32, 64, 128, 256)

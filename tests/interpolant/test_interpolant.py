@@ -10,7 +10,8 @@ from typing import get_args
 import pytest
 import torch
 
-from zigbench.interpolant import COUPLINGS, PATHS, PREDICTIONS, TIMES, WEIGHTINGS, GaussianMixture, Interpolant
+from tests.support.gaussian_mixture import GaussianMixture
+from zigbench.interpolant import COUPLINGS, PATHS, PREDICTIONS, TIMES, WEIGHTINGS, Interpolant
 from zigbench.spec import InterpolantSpec
 from zigbench.spec.sections import interpolant as section
 

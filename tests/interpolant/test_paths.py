@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -10,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zigbench.interpolant import PATHS, Interpolant
+from zigbench.interpolant.path import MEMBERS
+from zigbench.interpolant.path import path as register
+from zigbench.interpolant.path.linear import Linear
 
 TIMES = torch.linspace(0.01, 0.99, 99, dtype=torch.float64)
 VARIANCE_PRESERVING = ("gvp", "vp", "cosine", "linear-vp")
@@ -112,3 +116,16 @@ def test_drift_variance_is_half_the_noise_rate_of_vp():
 def test_impossible_paths_are_refused(path: str, options: dict[str, float], words: str):
     with pytest.raises(ValueError, match=words):
         Interpolant(path, **options)
+
+
+def test_a_second_path_of_a_name_is_refused_and_one_of_a_users_own_can_be_named():
+    @dataclass(frozen=True)
+    class Slow(Linear):
+        """As the straight line."""
+
+    with pytest.raises(ValueError, match="two paths are called 'linear'"):
+        register("linear")(Slow)
+    register("slow")(Slow)
+    assert Interpolant("slow").path == Slow()
+    assert "slow" not in PATHS
+    del MEMBERS["slow"]

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zigbench.interpolant import PATHS, PREDICTIONS, GaussianMixture, Interpolant
+from tests.support.gaussian_mixture import GaussianMixture
+from zigbench.interpolant import PATHS, PREDICTIONS, Interpolant
 
 MIXTURE = GaussianMixture(
     means=torch.tensor([[[[-1.0, 0.2]]], [[[0.8, -0.5]]], [[[0.1, 1.1]]]], dtype=torch.float64),

@@ -7,7 +7,8 @@ from itertools import product
 import pytest
 import torch
 
-from zigbench.interpolant import PATHS, PREDICTIONS, GaussianMixture, Interpolant, swap
+from tests.support.gaussian_mixture import GaussianMixture
+from zigbench.interpolant import PATHS, PREDICTIONS, Interpolant, swap
 from zigbench.sampling import sample
 
 MIXTURE = GaussianMixture(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from zigbench.interpolant import GaussianMixture
+from tests.support.gaussian_mixture import GaussianMixture
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 import torch
 from scipy import stats
 
-from zigbench.interpolant import PATHS, PREDICTIONS, GaussianMixture, Interpolant
+from tests.support.gaussian_mixture import GaussianMixture
+from zigbench.interpolant import PATHS, PREDICTIONS, Interpolant
 from zigbench.sampling import DIFFUSIONS, LAST_STEPS, ODE_SOLVERS, sample
 
 COUNT = 1000

@@ -7,9 +7,10 @@ from itertools import cycle
 import pytest
 import torch
 
-from zigbench.interpolant import PATHS, PREDICTIONS, GaussianMixture, Interpolant
+from tests.support.gaussian_mixture import GaussianMixture
+from tests.support.sampler_combinations import Cell, product, table
+from zigbench.interpolant import PATHS, PREDICTIONS, Interpolant
 from zigbench.sampling import SOLVERS, sample
-from zigbench.sampling.product import Cell, product, table
 
 NOISE = torch.randn(2, 1, 1, 2, generator=torch.Generator().manual_seed(0))
 

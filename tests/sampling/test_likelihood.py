@@ -8,7 +8,8 @@ from itertools import product
 import pytest
 import torch
 
-from zigbench.interpolant import PREDICTIONS, GaussianMixture, Interpolant
+from tests.support.gaussian_mixture import GaussianMixture
+from zigbench.interpolant import PREDICTIONS, Interpolant
 from zigbench.sampling import SDE_SOLVERS, likelihood
 
 TIGHT = {"rtol": 1e-8, "atol": 1e-8}

@@ -7,7 +7,8 @@ from itertools import product
 import pytest
 import torch
 
-from zigbench.interpolant import PATHS, PREDICTIONS, GaussianMixture, Interpolant
+from tests.support.gaussian_mixture import GaussianMixture
+from zigbench.interpolant import PATHS, PREDICTIONS, Interpolant
 from zigbench.sampling import sample
 
 ERROR = 0.02

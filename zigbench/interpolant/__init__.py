@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from zigbench.interpolant.coupling import COUPLINGS
 from zigbench.interpolant.interpolant import Interpolant
-from zigbench.interpolant.mixture import GaussianMixture
 from zigbench.interpolant.path import PATHS, Path
 from zigbench.interpolant.prediction import PREDICTIONS
 from zigbench.interpolant.state import PathState
@@ -18,7 +17,6 @@ __all__ = [
     "PREDICTIONS",
     "TIMES",
     "WEIGHTINGS",
-    "GaussianMixture",
     "Interpolant",
     "Path",
     "PathState",

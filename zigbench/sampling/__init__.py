@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from zigbench.sampling.diffusion import DIFFUSIONS
-from zigbench.sampling.evaluations import Counted, network_evaluations
 from zigbench.sampling.grid import GRIDS
 from zigbench.sampling.likelihood import TRACES, Likelihood, likelihood
 from zigbench.sampling.random import starting_noise
-from zigbench.sampling.sample import sample
-from zigbench.sampling.sampler import ODE_SOLVERS, SDE_SOLVERS, SOLVERS, Sampler
-from zigbench.sampling.sde import LAST_STEPS
+from zigbench.sampling.sampler import (
+    ODE_SOLVERS,
+    SDE_SOLVERS,
+    SOLVERS,
+    Counted,
+    Sampler,
+    network_evaluations,
+    sample,
+)
+from zigbench.sampling.solvers.stochastic import LAST_STEPS
 
 __all__ = [
     "DIFFUSIONS",

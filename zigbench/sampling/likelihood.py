@@ -17,11 +17,12 @@ from torch import Generator, Tensor
 
 from zigbench.interpolant.interpolant import Interpolant, Model
 from zigbench.interpolant.options import choose, unknown
-from zigbench.sampling import adaptive, grid, ode
+from zigbench.sampling import grid
 from zigbench.sampling.field import Field
 from zigbench.sampling.guidance import Guidance
 from zigbench.sampling.random import increments
 from zigbench.sampling.sampler import SOLVERS, check_steps
+from zigbench.sampling.solvers import dopri5, runge_kutta
 
 TRACES = ("exact", "hutchinson")
 """How the divergence is computed."""
@@ -113,7 +114,7 @@ def likelihood(
         ValueError: a solver that does not follow the probability flow, no step, or no generator for Hutchinson.
     """
     choose("trace", trace, dict.fromkeys(TRACES))
-    allowed = (*ode.STEPS, "dopri5")
+    allowed = (*runge_kutta.STEPS, "dopri5")
     if solver in SOLVERS and solver not in allowed:
         raise ValueError(
             f"no likelihood with the solver {solver!r}: the change of variables follows the probability flow "
@@ -135,9 +136,9 @@ def likelihood(
     start = torch.cat([x.flatten(1), torch.zeros_like(x.flatten(1)[:, :1])], 1)
     backward = grid.uniform(steps)[::-1]
     if solver == "dopri5":
-        end = adaptive.integrate(flow, start, backward, rtol, atol)
+        end = dopri5.integrate(flow, start, backward, rtol, atol)
     else:
-        end = ode.integrate(flow, start, backward, solver)
+        end = runge_kutta.integrate(flow, start, backward, solver)
     sigma = float(interpolant.state(0.0).sigma)
     noise = end[:, :-1] / sigma
     dimension = noise.shape[1]

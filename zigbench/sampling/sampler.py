@@ -1,10 +1,11 @@
-"""How samples are drawn: a solver and its options, checked together before anything is computed."""
+"""Drawing samples: a solver and its options, checked together before anything is computed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -12,40 +13,47 @@ from torch import Generator, Tensor
 from zigbench.interpolant.cutoff import SAMPLING, Cutoff, as_cutoff
 from zigbench.interpolant.interpolant import Interpolant, Model
 from zigbench.interpolant.options import choose
-from zigbench.sampling import adaptive, ancestral, grid, log_snr, ode, sde
+from zigbench.sampling import grid, solvers
 from zigbench.sampling.diffusion import Diffusion
 from zigbench.sampling.field import Field
 from zigbench.sampling.guidance import Guidance
 from zigbench.sampling.random import Increments, increments
-from zigbench.spec import solvers
+from zigbench.sampling.solvers.stochastic import LAST_STEPS
+from zigbench.spec.solvers import OWNERS
+from zigbench.spec.solvers import SOLVERS as TABLE
 
-SOLVERS = tuple(solvers.SOLVERS)
-"""All solvers."""
-ODE_SOLVERS = tuple(name for name, solver in solvers.SOLVERS.items() if solver.kind == "ode")
-"""Deterministic solvers."""
-SDE_SOLVERS = tuple(name for name, solver in solvers.SOLVERS.items() if solver.kind == "sde")
-"""Stochastic solvers."""
+SOLVERS = tuple(TABLE)
+"""Names of all solvers."""
+ODE_SOLVERS = tuple(name for name, row in TABLE.items() if row.kind == "ode")
+"""Names of the deterministic solvers."""
+SDE_SOLVERS = tuple(name for name, row in TABLE.items() if row.kind == "sde")
+"""Names of the stochastic solvers."""
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """A solver and its options. One that has no meaning for the solver must be left at None.
+    """A solver and its options. An option that the solver does not have must be None.
+
+    For example, 20 steps of Heun's method with guidance::
+
+        sampler = Sampler("heun", steps=20, guidance=1.5)
+        images = sampler(model, interpolant, noise, label=label)
 
     Args:
         solver: one of :data:`SOLVERS`.
-        steps: steps of the grid, at least 1; dopri5 chooses its own and does not look at it.
+        steps: number of steps of the grid, at least 1; dopri5 chooses its own and ignores it.
         guidance: classifier-free guidance scale, at least 0; 1 is none.
-        guidance_interval: (first, last) time of guiding.
-        guidance_channels: guide only the first so many channels; None for all.
-        diffusion: one of :data:`DIFFUSIONS` ("sigma" unless told), for Euler–Maruyama and stochastic Heun.
-        diffusion_scale: factor of the diffusion (1 unless told), above 0.
-        last_step: one of :data:`LAST_STEPS` ("mean" unless told), for the same two: how the last interval of the grid
-            is taken; all but "none" leave out its noise, as at the data they should.
-        times: one of :data:`GRIDS`, or increasing times in [0, 1] in place of ``steps``; unless told, "log-snr"
-            for DPM-Solver and "uniform" for the others.
-        cutoff: amplitude ratios (α/σ at the noise, σ/α at the data), or one for both, at which an end is held where a
-            conversion of the network's output is not finite there; see :mod:`zigbench.interpolant.cutoff`.
-        rtol, atol: tolerances of dopri5 (1e-3 and 1e-6 unless told).
+        guidance_interval: first and last time of guiding.
+        guidance_channels: number of leading channels that are guided; None for all.
+        diffusion: one of :data:`DIFFUSIONS`, for Euler–Maruyama and stochastic Heun; None for "sigma".
+        diffusion_scale: factor of the diffusion, above 0, for the same solvers; None for 1.
+        last_step: one of :data:`LAST_STEPS`, how the same solvers take the last interval of the grid; None for "mean".
+            All but "none" add no noise there, as there is none at the data.
+        times: one of :data:`GRIDS`, or increasing times in [0, 1] in place of ``steps``; None for "log-snr" with
+            DPM-Solver and "uniform" with the others.
+        cutoff: amplitude ratios (α/σ at the noise, σ/α at the data), or one for both, at which times are clamped where
+            a conversion of the network's output is not finite at an end; see :mod:`zigbench.interpolant.cutoff`.
+        rtol, atol: relative and absolute tolerance of dopri5; None for 1e-3 and 1e-6.
 
     Raises:
         ValueError: an unknown name, a value out of range, or an option that the solver does not have.
@@ -65,13 +73,16 @@ class Sampler:
     atol: float | None = None
 
     def __post_init__(self) -> None:
-        choose("solver", self.solver, dict.fromkeys(SOLVERS))
+        choose("solver", self.solver, TABLE)
         check_steps(self.steps)
-        self._guidance()
         object.__setattr__(self, "cutoff", as_cutoff(self.cutoff))
-        self._check_options()
-        self._diffusion()
-        choose("last step", self._last_step(), dict.fromkeys(sde.LAST_STEPS))
+        for name, owners in OWNERS.items():
+            value = getattr(self, name)
+            if value is not None and self.solver not in owners:
+                raise ValueError(
+                    f"{name} {value!r} has no meaning for the solver {self.solver!r}; it belongs to {', '.join(owners)}"
+                )
+        choose("last step", self.last_step or "mean", dict.fromkeys(LAST_STEPS))
         for name in ("rtol", "atol"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -81,11 +92,14 @@ class Sampler:
         elif self.times is not None:
             check_times(self.times)
             object.__setattr__(self, "times", tuple(self.times))
+        # Built to be checked.
+        self._guidance()
+        self._options(None)
 
     @property
     def stochastic(self) -> bool:
         """Whether the solver draws noise, and so needs a generator or seeds."""
-        return self.solver in SDE_SOLVERS
+        return TABLE[self.solver].kind == "sde"
 
     @torch.no_grad()
     def __call__(
@@ -98,7 +112,7 @@ class Sampler:
         context: Tensor | None = None,
         generator: Generator | Sequence[int] | None = None,
     ) -> Tensor:
-        """Samples from ``noise``; see :func:`zigbench.sampling.sample`."""
+        """Return samples from ``noise``; see :func:`zigbench.sampling.sample`."""
         if self.guidance != 1 and label is None and context is None:
             raise ValueError(f"guidance {self.guidance} without a label or a context: there is nothing to follow")
         if self.stochastic and generator is None:
@@ -114,53 +128,108 @@ class Sampler:
         return self.integrate(field, x, times, draws).to(noise.dtype)
 
     def grid(self, interpolant: Interpolant) -> list[float]:
-        """The times of this sampler's steps along ``interpolant``, from noise to data."""
-        usual = solvers.SOLVERS[self.solver].times
-        times = grid.resolve(interpolant, self.steps, usual if self.times is None else self.times)
-        if self.solver in ("dpm-solver-1", "dpm-solver-2"):
-            times = grid.leave_pure_noise(interpolant, times)
-        return times
+        """Return the times of this sampler's steps along ``interpolant``, from noise to data."""
+        row = TABLE[self.solver]
+        times = grid.resolve(interpolant, self.steps, row.times if self.times is None else self.times)
+        return grid.leave_pure_noise(interpolant, times) if row.divides_by_alpha else times
 
     def integrate(self, field: Field, x: Tensor, times: list[float], draws: Increments | None) -> Tensor:
         """Carry the state ``x`` of ``times[0]`` to ``times[-1]``.
 
         Args:
             field: the guided network.
-            x: (B, …), in float32 or float64.
+            x: the state, (B, …), in float32 or float64.
             times: the ends of the steps, increasing.
-            draws: source of noise; stochastic solvers need one.
+            draws: the source of noise, which stochastic solvers need.
         """
-        if self.solver == "dopri5":
-            rtol = 1e-3 if self.rtol is None else self.rtol
-            atol = 1e-6 if self.atol is None else self.atol
-            return adaptive.sample(field, x, times, rtol, atol)
-        if self.solver in ode.STEPS:
-            return ode.sample(field, x, times, self.solver)
-        if self.solver in log_snr.SOLVERS:
-            return log_snr.SOLVERS[self.solver](field, x, times)
-        assert draws is not None
-        if self.solver == "ddpm":
-            return ancestral.ddpm(field, x, times, draws)
-        return sde.integrate(field, x, times, self.solver, self._diffusion(), self._last_step(), draws)
+        return solvers.SOLVERS[self.solver](field, x, times, self._options(draws))
 
     def _guidance(self) -> Guidance:
         return Guidance(self.guidance, self.guidance_interval, self.guidance_channels)
 
-    def _diffusion(self) -> Diffusion:
-        scale = 1.0 if self.diffusion_scale is None else self.diffusion_scale
-        return Diffusion(self.diffusion or "sigma", scale)
+    def _options(self, draws: Increments | None) -> solvers.SolverOptions:
+        diffusion = Diffusion(self.diffusion or "sigma", 1.0 if self.diffusion_scale is None else self.diffusion_scale)
+        given = {name: getattr(self, name) for name in ("last_step", "rtol", "atol")}
+        return solvers.SolverOptions(draws, diffusion, **{k: v for k, v in given.items() if v is not None})
 
-    def _last_step(self) -> str:
-        return self.last_step or "mean"
 
-    def _check_options(self) -> None:
-        """Check that no option is given that the solver does not have."""
-        for name, owners in solvers.OWNERS.items():
-            value = getattr(self, name)
-            if value is not None and self.solver not in owners:
-                raise ValueError(
-                    f"{name} {value!r} has no meaning for the solver {self.solver!r}; it belongs to {', '.join(owners)}"
-                )
+def sample(
+    model: Model,
+    interpolant: Interpolant,
+    noise: Tensor,
+    *,
+    solver: str = "euler",
+    steps: int = 50,
+    label: Tensor | None = None,
+    context: Tensor | None = None,
+    guidance: float = 1.0,
+    guidance_interval: tuple[float, float] = (0.0, 1.0),
+    generator: Generator | Sequence[int] | None = None,
+    **options: Any,
+) -> Tensor:
+    """Carry ``noise`` (t = 0) to data (t = 1).
+
+    For example, 20 images of class 3::
+
+        seeds = range(20)
+        noise = starting_noise(seeds, (1, 8, 8))
+        images = sample(model, interpolant, noise, solver="heun", steps=10, label=torch.full((20,), 3))
+
+    Args:
+        model: the network, in evaluation mode; called with x in the precision of ``noise``.
+        interpolant: what the network was trained on.
+        noise: standard normal, (B, C, H, W) or (B, T, C, H, W). The solver's own state is in float32 at least.
+        solver, steps, guidance, guidance_interval, options: see :class:`Sampler`.
+        label: (B,) classes, -1 for none.
+        context: (B, tokens, width).
+        generator: for stochastic solvers, one generator for the batch, or one seed per sample; with seeds a
+            sample does not depend on its companions.
+
+    Returns:
+        Samples shaped and typed like ``noise``. Wrap the model in :class:`Counted` to count its evaluations.
+
+    Raises:
+        ValueError: options that cannot go together, before the network is called.
+    """
+    sampler = Sampler(solver=solver, steps=steps, guidance=guidance, guidance_interval=guidance_interval, **options)
+    return sampler(model, interpolant, noise, label=label, context=context, generator=generator)
+
+
+@dataclass
+class Counted:
+    """A network that counts its calls; each is one evaluation per sample, so guidance counts twice.
+
+    For example, the evaluations of an adaptive solver::
+
+        counted = Counted(model)
+        sample(counted, interpolant, noise, solver="dopri5")
+        counted.evaluations
+
+    Attributes:
+        model: the network.
+        evaluations: number of calls so far.
+    """
+
+    model: Model
+    evaluations: int = 0
+
+    def __call__(self, x: Tensor, t: Tensor, *, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+        self.evaluations += 1
+        return self.model(x, t, label=label, context=context)
+
+
+def network_evaluations(sampler: Sampler, interpolant: Interpolant) -> int:
+    """Count the evaluations per sample that ``sampler`` takes, by running it on one number.
+
+    Raises:
+        ValueError: dopri5, whose count depends on the network.
+    """
+    if TABLE[sampler.solver].evaluations is None:
+        raise ValueError(f"{sampler.solver} chooses its steps by the network; count them with Counted(model)")
+    network = Counted(lambda x, t, *, label=None, context=None: x)
+    label = torch.zeros(1, dtype=torch.int64)
+    sampler(network, interpolant, torch.zeros(1, 1, 1, 1), label=label, generator=[0])
+    return network.evaluations
 
 
 def check_steps(steps: int) -> None:

@@ -1,6 +1,6 @@
 """The table of solvers: what planning, sampling, reporting and the documentation know of each, without torch.
 
-A solver's steps are in :mod:`zigbench.sampling`, under the same name.
+The solver of a row is registered under the same name in a module of :mod:`zigbench.sampling.solvers`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ class Solver:
         evaluations: network evaluations a step, without guidance; None for one that chooses its own steps.
         last_step_saves: so many fewer in the last step.
         times: the grid of times unless another is given.
+        divides_by_alpha: whether its steps divide by α, so that it begins where α is above 0.
         options: keys of the sampler that have a meaning for it, beyond steps, guidance and times.
     """
 
@@ -26,6 +27,7 @@ class Solver:
     evaluations: int | None = 1
     last_step_saves: int = 0
     times: Literal["uniform", "log-snr"] = "uniform"
+    divides_by_alpha: bool = False
     options: tuple[str, ...] = ()
 
 
@@ -39,8 +41,8 @@ SOLVERS: Mapping[str, Solver] = {
     "rk4": Solver("ode", evaluations=4),
     "dopri5": Solver("ode", evaluations=None, options=TOLERANCES),
     "ddim": Solver("ode"),
-    "dpm-solver-1": Solver("ode", times="log-snr"),
-    "dpm-solver-2": Solver("ode", evaluations=2, last_step_saves=1, times="log-snr"),
+    "dpm-solver-1": Solver("ode", times="log-snr", divides_by_alpha=True),
+    "dpm-solver-2": Solver("ode", evaluations=2, last_step_saves=1, times="log-snr", divides_by_alpha=True),
     "dpm-solver++-1": Solver("ode", times="log-snr"),
     "dpm-solver++-2": Solver("ode", times="log-snr"),
     "euler-maruyama": Solver("sde", options=NOISE),

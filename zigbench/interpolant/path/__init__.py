@@ -1,28 +1,17 @@
-"""Paths between noise and data, by name."""
+"""Paths between noise and data, a module for each family. Importing this package imports all of its modules."""
 
 from __future__ import annotations
 
-from zigbench.interpolant.path.base import Path
-from zigbench.interpolant.path.cosine import Cosine
-from zigbench.interpolant.path.gvp import GeneralisedVariancePreserving
-from zigbench.interpolant.path.linear import Linear
-from zigbench.interpolant.path.linear_vp import LinearVariancePreserving
-from zigbench.interpolant.path.polynomial import Polynomial
-from zigbench.interpolant.path.variance_exploding import VarianceExploding
-from zigbench.interpolant.path.variance_preserving import SubVariancePreserving, VariancePreserving
+import importlib
+import pkgutil
 
-__all__ = ["MEMBERS", "PATHS", "Path"]
+from zigbench.interpolant.path.base import MEMBERS, Path, path
+from zigbench.spec.sections.interpolant import PATHS as TABLE
 
-MEMBERS: dict[str, type[Path]] = {
-    "linear": Linear,
-    "gvp": GeneralisedVariancePreserving,
-    "vp": VariancePreserving,
-    "ve": VarianceExploding,
-    "sub-vp": SubVariancePreserving,
-    "cosine": Cosine,
-    "polynomial": Polynomial,
-    "linear-vp": LinearVariancePreserving,
-}
+__all__ = ["MEMBERS", "PATHS", "Path", "path"]
 
-PATHS = tuple(MEMBERS)
-"""Names of the paths."""
+for module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{module.name}")
+
+PATHS = tuple(name for name in TABLE if name in MEMBERS)
+"""Names of the paths, in the order of the documentation."""

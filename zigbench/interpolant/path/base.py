@@ -1,9 +1,11 @@
-"""What every path offers."""
+"""The interface of a path, and the table that the modules of this package register theirs in."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -12,7 +14,15 @@ from zigbench.interpolant.state import PathState
 
 @dataclass(frozen=True)
 class Path(ABC):
-    """A way from noise (t = 0) to data (t = 1): x_t = α_t x* + σ_t ε, with α/σ strictly increasing in t.
+    """A path from noise (t = 0) to data (t = 1): x_t = α_t x* + σ_t ε, with α/σ strictly increasing in t.
+
+    For example, the coefficients at three times, and the time of equal shares::
+
+        path = Linear()
+        state = path.state(torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64))
+        path.time(torch.tensor(0.0, dtype=torch.float64))  # 0.5
+
+    A subclass is a frozen dataclass whose fields are the path's options.
 
     Times are float64 tensors in [0, 1] of any shape: near the ends the ratio of α to σ is lost in less.
     End points are exact: where α or σ vanishes it is 0, not a rounding error.
@@ -20,16 +30,37 @@ class Path(ABC):
 
     @abstractmethod
     def state(self, t: Tensor) -> PathState:
-        """Coefficients at ``t``, each shaped like it."""
+        """Return the coefficients at ``t``, each shaped like it."""
 
     @abstractmethod
     def time(self, log_snr: Tensor) -> Tensor:
-        """Time at which log(α/σ) is ``log_snr``: the inverse of :meth:`log_snr`.
+        """Return the time at which log(α/σ) is ``log_snr``: the inverse of :meth:`log_snr`.
 
-        Beyond the path's own range the nearest end, 0 or 1, is returned.
+        Beyond the path's own range it is the nearest end, 0 or 1.
         """
 
     def log_snr(self, t: Tensor) -> Tensor:
-        """λ = log(α/σ), half the logarithm of the signal-to-noise ratio; ±inf where α or σ is 0."""
+        """Return λ = log(α/σ), half the logarithm of the signal-to-noise ratio; ±inf where α or σ is 0."""
         state = self.state(t)
         return state.alpha.log() - state.sigma.log()
+
+
+P = TypeVar("P", bound=type[Path])
+
+MEMBERS: dict[str, type[Path]] = {}
+"""Every registered path by its name."""
+
+
+def path(name: str) -> Callable[[P], P]:
+    """Return a decorator that registers a class of paths; a spec can name it if its table of paths has the name.
+
+    Raises:
+        ValueError: another path has the name.
+    """
+
+    def add(cls: P) -> P:
+        if MEMBERS.setdefault(name, cls) is not cls:
+            raise ValueError(f"two paths are called {name!r}; rename one")
+        return cls
+
+    return add

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zigbench.interpolant.path.base import Path
+from zigbench.interpolant.path.base import Path, path
 from zigbench.interpolant.state import PathState
 
 
+@path("cosine")
 @dataclass(frozen=True)
 class Cosine(Path):
     """α = cos θ / cos θ₀, σ = √(1 − α²), with θ running from π/2 at the noise to θ₀ at the data.

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zigbench.interpolant.path.base import Path
+from zigbench.interpolant.path.base import Path, path
 from zigbench.interpolant.state import PathState
 
 QUARTER = math.pi / 2
 
 
+@path("gvp")
 @dataclass(frozen=True)
 class GeneralisedVariancePreserving(Path):
     """α = sin(πt/2), σ = cos(πt/2)."""

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zigbench.interpolant.path.base import Path
+from zigbench.interpolant.path.base import Path, path
 from zigbench.interpolant.state import PathState
 
 
+@path("linear-vp")
 @dataclass(frozen=True)
 class LinearVariancePreserving(Path):
     """α = t, σ = √(1 − t²)."""

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from zigbench.interpolant.options import positive
-from zigbench.interpolant.path.base import Path
+from zigbench.interpolant.path.base import Path, path
 from zigbench.interpolant.state import PathState
 
 
+@path("polynomial")
 @dataclass(frozen=True)
 class Polynomial(Path):
     """α = tⁿ, σ = 1 − tⁿ.

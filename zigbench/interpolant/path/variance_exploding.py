@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from zigbench.interpolant.options import positive
-from zigbench.interpolant.path.base import Path
+from zigbench.interpolant.path.base import Path, path
 from zigbench.interpolant.state import PathState
 
 
+@path("ve")
 @dataclass(frozen=True)
 class VarianceExploding(Path):
     """α = 1, σ = σ_min (σ_max/σ_min)^(1 − t). Samples begin at σ_max ε and keep σ_min of noise at the end.

@@ -16,10 +16,11 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from zigbench.interpolant.options import positive
-from zigbench.interpolant.path.base import Path
+from zigbench.interpolant.path.base import Path, path
 from zigbench.interpolant.state import PathState
 
 
+@path("vp")
 @dataclass(frozen=True)
 class VariancePreserving(Path):
     """α from the noise rate, σ = √(1 − α²). At t = 0, α = 0.0066 with the usual rates: not quite pure noise.
@@ -59,6 +60,7 @@ class VariancePreserving(Path):
         return self._time_of(0.5 * logsigmoid(2 * log_snr))
 
 
+@path("sub-vp")
 @dataclass(frozen=True)
 class SubVariancePreserving(VariancePreserving):
     """α from the noise rate, σ = 1 − α²: less noise than VP at every t, and a finite slope at the data."""

@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 
 from zigbench.interpolant.interpolant import Interpolant
-from zigbench.interpolant.mixture import GaussianMixture
 from zigbench.sampling import grid
-from zigbench.sampling.evaluations import Counted
 from zigbench.sampling.field import Field
 from zigbench.sampling.guidance import Guidance
-from zigbench.sampling.sampler import Sampler
+from zigbench.sampling.sampler import Counted, Sampler
+
+from .gaussian_mixture import GaussianMixture
 
 MEAN, SCALE = 0.7, 0.4
 

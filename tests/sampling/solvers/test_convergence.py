@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from zigbench.interpolant import PATHS, PREDICTIONS, GaussianMixture, Interpolant
+from tests.support.convergence import convergence, order
+from tests.support.gaussian_mixture import GaussianMixture
+from zigbench.interpolant import PATHS, PREDICTIONS, Interpolant
 from zigbench.sampling import DIFFUSIONS, SOLVERS, Sampler, sample
-from zigbench.sampling.convergence import convergence, order
 
 ORDERS = {
     "euler": 1,

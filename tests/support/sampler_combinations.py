@@ -15,8 +15,8 @@ from zigbench.interpolant.path import PATHS
 from zigbench.interpolant.prediction import PREDICTIONS
 from zigbench.sampling.diffusion import DIFFUSIONS
 from zigbench.sampling.sampler import ODE_SOLVERS, Sampler
-from zigbench.sampling.sde import LAST_STEPS
-from zigbench.sampling.sde import STEPS as DIFFUSED
+from zigbench.sampling.solvers.stochastic import LAST_STEPS
+from zigbench.spec.solvers import OWNERS
 
 
 @dataclass
@@ -60,7 +60,7 @@ def samplers(steps: int) -> Iterator[Sampler]:
     """Every solver, the stochastic ones with every diffusion form and last step."""
     for solver in (*ODE_SOLVERS, "ddpm"):
         yield Sampler(solver=solver, steps=steps)
-    for solver, diffusion, last in combinations(DIFFUSED, DIFFUSIONS, LAST_STEPS):
+    for solver, diffusion, last in combinations(OWNERS["diffusion"], DIFFUSIONS, LAST_STEPS):
         yield Sampler(solver=solver, steps=steps, diffusion=diffusion, last_step=last)
 
 

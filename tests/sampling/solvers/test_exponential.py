@@ -8,7 +8,8 @@ from itertools import product
 import pytest
 import torch
 
-from zigbench.interpolant import PATHS, PREDICTIONS, GaussianMixture, Interpolant
+from tests.support.gaussian_mixture import GaussianMixture
+from zigbench.interpolant import PATHS, PREDICTIONS, Interpolant
 from zigbench.sampling import Sampler, sample
 
 NOISE = torch.randn(8, 1, 1, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Exponential integrators: the linear part of the flow solved exactly, in steps of λ = log(α/σ).
+"""Exponential integrators of the probability flow: its linear part is solved exactly, in steps of λ = log(α/σ).
 
 Lu et al., "DPM-Solver" (2022), equations 4.1 and algorithm 1 (noise form); "DPM-Solver++" (2022), equations 9 and
 algorithm 2 (data form, two-step); Song et al., "Denoising diffusion implicit models" (2021), equation 12 with η = 0.
@@ -9,7 +9,6 @@ With h the step in λ, σ' eʰ = α' σ/α and α' e⁻ʰ = σ' α/σ: written s
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from math import inf, isfinite, log
 
@@ -17,10 +16,11 @@ import torch
 from torch import Tensor
 
 from zigbench.sampling.field import Field
+from zigbench.sampling.solvers.base import SolverOptions, solver
 
 
 def _ratio(field: Field, t: float) -> tuple[float, float, float]:
-    """α, σ and λ at ``t``."""
+    """Return α, σ and λ at ``t``."""
     state = field.state(t)
     alpha, sigma = float(state.alpha), float(state.sigma)
     if sigma == 0:
@@ -29,21 +29,22 @@ def _ratio(field: Field, t: float) -> tuple[float, float, float]:
 
 
 def _from_noise(field: Field, x: Tensor, noise: Tensor, t: float, end: float) -> Tensor:
-    """x' = (α'/α) x − σ'(eʰ − 1) ε; α above 0."""
+    """Return (α'/α) x − σ'(eʰ − 1) ε; α above 0."""
     alpha, sigma, _ = _ratio(field, t)
     alpha_end, sigma_end, _ = _ratio(field, end)
     return alpha_end / alpha * x - (alpha_end * sigma / alpha - sigma_end) * noise
 
 
 def _from_data(field: Field, x: Tensor, data: Tensor, t: float, end: float) -> Tensor:
-    """x' = (σ'/σ) x + α'(1 − e⁻ʰ) x*; σ above 0."""
+    """Return (σ'/σ) x + α'(1 − e⁻ʰ) x*; σ above 0."""
     alpha, sigma, _ = _ratio(field, t)
     alpha_end, sigma_end, _ = _ratio(field, end)
     return sigma_end / sigma * x + (alpha_end - sigma_end * alpha / sigma) * data
 
 
-def ddim(field: Field, x: Tensor, times: list[float]) -> Tensor:
-    """x' = α' x* + σ' ε, x* expected at the beginning of the step and ε what x has besides it; order 1."""
+@solver("ddim")
+def ddim(field: Field, x: Tensor, times: list[float], options: SolverOptions) -> Tensor:
+    """Step to α' x* + σ' ε, x* expected at the beginning of the step and ε the rest of x; order 1, one evaluation."""
     for t, end in pairwise(times):
         data = field(x, t, "data")[0]
         here, there = field.state(t), field.state(end)
@@ -52,15 +53,17 @@ def ddim(field: Field, x: Tensor, times: list[float]) -> Tensor:
     return x
 
 
-def dpm_solver_1(field: Field, x: Tensor, times: list[float]) -> Tensor:
-    """Noise held over the step; order 1, one evaluation."""
+@solver("dpm-solver-1")
+def dpm_solver_1(field: Field, x: Tensor, times: list[float], options: SolverOptions) -> Tensor:
+    """Step with the noise constant over the step; order 1, one evaluation."""
     for t, end in pairwise(times):
         x = _from_noise(field, x, field(x, t, "noise")[0], t, end)
     return x
 
 
-def dpm_solver_2(field: Field, x: Tensor, times: list[float]) -> Tensor:
-    """Noise at the middle of the step in λ; order 2, two evaluations (one where λ is infinite)."""
+@solver("dpm-solver-2")
+def dpm_solver_2(field: Field, x: Tensor, times: list[float], options: SolverOptions) -> Tensor:
+    """Step with the noise at the middle of the step in λ; order 2, two evaluations (one where λ is infinite)."""
     for t, end in pairwise(times):
         noise = field(x, t, "noise")[0]
         middle = _middle(field, t, end)
@@ -72,7 +75,7 @@ def dpm_solver_2(field: Field, x: Tensor, times: list[float]) -> Tensor:
 
 
 def _middle(field: Field, t: float, end: float) -> float | None:
-    """Time in the middle of a step in λ, or None where the step is infinite."""
+    """Return the time in the middle of a step in λ; None if the step is infinite."""
     first, last = _ratio(field, t)[2], _ratio(field, end)[2]
     if not (isfinite(first) and isfinite(last)):
         return None
@@ -80,15 +83,17 @@ def _middle(field: Field, t: float, end: float) -> float | None:
     return float(field.interpolant.path.time(middle))
 
 
-def dpm_solver_pp_1(field: Field, x: Tensor, times: list[float]) -> Tensor:
-    """Data held over the step; order 1, one evaluation."""
+@solver("dpm-solver++-1")
+def dpm_solver_pp_1(field: Field, x: Tensor, times: list[float], options: SolverOptions) -> Tensor:
+    """Step with the data constant over the step; order 1, one evaluation."""
     for t, end in pairwise(times):
         x = _from_data(field, x, field(x, t, "data")[0], t, end)
     return x
 
 
-def dpm_solver_pp_2(field: Field, x: Tensor, times: list[float]) -> Tensor:
-    """Data extrapolated from this step and the one before; order 2, one evaluation."""
+@solver("dpm-solver++-2")
+def dpm_solver_pp_2(field: Field, x: Tensor, times: list[float], options: SolverOptions) -> Tensor:
+    """Step with the data extrapolated from this step and the one before; order 2, one evaluation."""
     before: tuple[Tensor, float] | None = None  # Data one step back, and the length of that step in λ.
     for t, end in pairwise(times):
         data = field(x, t, "data")[0]
@@ -99,12 +104,3 @@ def dpm_solver_pp_2(field: Field, x: Tensor, times: list[float]) -> Tensor:
         x = _from_data(field, x, used, t, end)
         before = data, h
     return x
-
-
-SOLVERS: dict[str, Callable[[Field, Tensor, list[float]], Tensor]] = {
-    "ddim": ddim,
-    "dpm-solver-1": dpm_solver_1,
-    "dpm-solver-2": dpm_solver_2,
-    "dpm-solver++-1": dpm_solver_pp_1,
-    "dpm-solver++-2": dpm_solver_pp_2,
-}

@@ -1,0 +1,57 @@
+"""Adaptive solution of the probability flow by Dormand and Prince's pair of orders 5 and 4, from torchdiffeq.
+
+Dormand and Prince, "A family of embedded Runge-Kutta formulae" (1980). The step is chosen for the whole batch, so a
+sample depends on the others within the tolerance.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchdiffeq import odeint
+
+from zigbench.sampling.field import Field
+from zigbench.sampling.solvers.base import SolverOptions, solver
+from zigbench.sampling.solvers.exponential import ddim
+from zigbench.sampling.solvers.runge_kutta import Flow
+
+
+def integrate(flow: Flow, x: Tensor, times: list[float], rtol: float, atol: float) -> Tensor:
+    """Follow the flow from the first to the last of ``times``; the solver chooses its steps in between.
+
+    Args:
+        flow: the flow.
+        x: the state at ``times[0]``, (B, …).
+        times: first and last time; any others are not used.
+        rtol, atol: tolerated error of a step, relative to the state and absolute.
+
+    Raises:
+        FloatingPointError: the velocity is not finite; no step would be small enough.
+    """
+
+    def slope(t: Tensor, state: Tensor) -> Tensor:
+        velocity = flow.velocity(state, float(t))
+        if not bool(velocity.isfinite().all()):
+            raise FloatingPointError(f"the velocity at t = {float(t):.6g} is not finite: dopri5 cannot go on")
+        return velocity
+
+    ends = torch.tensor([times[0], times[-1]], dtype=torch.float64, device=x.device)
+    # Without this the solver steps past the end and interpolates back, far less exactly than it steps.
+    options = {"step_t": ends[1:]}
+    states: Tensor = odeint(slope, x, ends, method="dopri5", rtol=rtol, atol=atol, options=options)
+    return states[-1]
+
+
+@solver("dopri5")
+def dopri5(field: Field, x: Tensor, times: list[float], options: SolverOptions) -> Tensor:
+    """Follow the flow from noise to data with adaptive steps of order 5.
+
+    Where the velocity is not defined at the end, the solver goes to the last time at which it is, and from there to the
+    end in one step as a fixed-step solver does.
+    """
+    if field.regular(times[-1]):
+        return integrate(field, x, times, options.rtol, options.atol)
+    last = field.last_regular()
+    if last > times[0]:
+        x = integrate(field, x, [times[0], last], options.rtol, options.atol)
+    return ddim(field, x, [max(last, times[0]), times[-1]], options)

@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 
 from zigbench.data.pixels import to_uint8
+from zigbench.data.shards import ShardStore
 from zigbench.sampling import sample, starting_noise
 from zigbench.spec import SamplerSpec
-from zigbench.spec.files import sha256, short_sha256, write_atomically
+from zigbench.spec.files import short_sha256, write_atomically
 from zigbench.spec.rng import derive_seed
 
 SHARD = 256
@@ -150,10 +151,10 @@ def generate(
     """
     if not 0 <= rank < world:
         raise ValueError(f"rank {rank} of {world} processes: ranks run from 0 to {world - 1}")
-    folder.mkdir(parents=True, exist_ok=True)
+    store = ShardStore(folder)
     for shard in range(rank, plan.shards, world):
         span = plan.span(shard)
-        if _is_whole(folder, plan, shard):
+        if _is_whole(store, plan, shard):
             if on_batch is not None:
                 on_batch(len(span))
             continue
@@ -164,7 +165,8 @@ def generate(
             blocks.append(block.numpy())
             if on_batch is not None:
                 on_batch(len(block))
-        _write(folder, plan, shard, np.concatenate(blocks))
+        facts = {"key": plan.key, "first": span.start, "count": len(span)}
+        store.write(_name(shard), {"": np.concatenate(blocks)}, facts)
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,8 @@ class Samples:
         Raises:
             BrokenSamplesError: names the shards that are missing, cut short or altered.
         """
-        broken = [_name(shard) for shard in range(plan.shards) if not _is_whole(folder, plan, shard)]
+        store = ShardStore(folder)
+        broken = [_name(shard) for shard in range(plan.shards) if not _is_whole(store, plan, shard)]
         if broken:
             some = ", ".join(broken[:5]) + (", …" if len(broken) > 5 else "")
             raise BrokenSamplesError(
@@ -235,35 +238,23 @@ class Samples:
         parts = []
         for shard in range(start // self.shard, -(-stop // self.shard)):
             first = shard * self.shard
-            array = np.load(self.folder / f"{_name(shard)}.npy", mmap_mode="r", allow_pickle=False)
+            array = ShardStore(self.folder).load(_name(shard))
             parts.append(np.array(array[max(start - first, 0) : stop - first]))
         return torch.from_numpy(np.concatenate(parts))
 
 
-def save_array(path: Path, array: np.ndarray) -> bytes:
-    """Write an array as .npy, atomically, and return the bytes written."""
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write an array as .npy, atomically."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     write_atomically(path, buffer.getvalue())
-    return buffer.getvalue()
 
 
 def _name(shard: int) -> str:
     return f"shard-{shard:05d}"
 
 
-def _write(folder: Path, plan: Plan, shard: int, images: np.ndarray) -> None:
-    content = save_array(folder / f"{_name(shard)}.npy", images)
-    facts = {"key": plan.key, "first": plan.span(shard).start, "count": len(images), "sha256": sha256(content)}
-    write_atomically(folder / f"{_name(shard)}.json", (json.dumps(facts) + "\n").encode())
-
-
-def _is_whole(folder: Path, plan: Plan, shard: int) -> bool:
+def _is_whole(store: ShardStore, plan: Plan, shard: int) -> bool:
     span = plan.span(shard)
-    try:
-        facts = json.loads((folder / f"{_name(shard)}.json").read_text(encoding="utf-8"))
-        content = (folder / f"{_name(shard)}.npy").read_bytes()
-    except (FileNotFoundError, ValueError):
-        return False
-    wanted = {"key": plan.key, "first": span.start, "count": len(span), "sha256": sha256(content)}
-    return facts == wanted
+    facts = store.read(_name(shard), plan.key)
+    return facts is not None and (facts["first"], facts["count"]) == (span.start, len(span))

@@ -19,6 +19,9 @@ from zigbench.data.formats.samples import NAMED, Label, Sample
 NUMBER = re.compile(r"(0|[1-9]\d*)(\.0+)?", re.ASCII)
 """A class number as text, or as a table's writer leaves it in a column with gaps ("3.0")."""
 
+LARGEST = 2**31
+"""Bound of a class number."""
+
 
 def label_of(value: Any, where: str) -> Label | None:
     """Return the label that a typed value states; None for None and "".
@@ -65,7 +68,7 @@ def labels_of(values: np.ndarray, where: str) -> list[Label]:
         if len(wrong):
             raise ValueError(f"{where}: label {wrong[0]} is {values[wrong[0]].tolist()}, which is not one-hot")
         values = values.argmax(1)
-    wrong = np.flatnonzero(~((values >= 0) & (values == np.floor(values))))
+    wrong = np.flatnonzero(~((values >= 0) & (values < LARGEST) & (values == np.floor(values))))
     if len(wrong):
         raise ValueError(f"{where}: label {wrong[0]} is {values[wrong[0]]}, which is no class number (0, 1, 2, …)")
     return [Label(str(number), number, classes) for number in values.astype(np.int64).tolist()]

@@ -24,7 +24,7 @@ from zigbench.runs.execute import execute
 from zigbench.spec import RunSpec
 from zigbench.suite import expand, load
 
-from .films import write_film, write_frames
+from ..make_films import write_film, write_frames
 
 LENGTHS = (9, 12, 7, 15)
 

@@ -136,3 +136,39 @@ def test_an_implausibly_large_picture_is_refused(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 16)
     with pytest.raises(UnreadablePictureError, match="decompression bomb"):
         read(encoded(Image.fromarray(LEFT_RED)))
+
+
+@pytest.mark.filterwarnings("ignore:.*(EXIF|Tag data|Metadata):UserWarning")
+@pytest.mark.parametrize("form", ["JPEG", "WEBP"])
+def test_damaged_exif_data_are_no_fault(form):
+    """With any byte of them spoiled, the picture is read in one of the eight ways that a picture can lie."""
+    whole = encoded(Image.fromarray(LEFT_RED), form, exif=oriented(6), quality=100)
+    upright = read(whole).astype(int)
+    turned = [np.rot90(upright, quarter, (1, 2)) for quarter in range(4)]
+    views = turned + [view[:, :, ::-1] for view in turned]
+    start = max(whole.find(b"MM\0*"), whole.find(b"II*\0"))
+    assert start > 0
+    for place in range(start, start + 22):
+        for value in (0, 0xFF, whole[place] ^ 0x80):
+            pixels = read(whole[:place] + bytes([value]) + whole[place + 1 :])
+            assert min(np.abs(pixels - view).mean() for view in views) < 3
+
+
+def test_twelve_bits_in_sixteen_are_refused_and_black_is_not():
+    deep = np.linspace(0, 4095, 64).astype(np.uint16).reshape(8, 8)
+    with pytest.raises(UnreadablePictureError, match="sixteen-bit levels end at 4095 of 65535"):
+        read(encoded(Image.fromarray(deep)))
+    assert read(encoded(Image.fromarray(np.zeros((8, 8), np.uint16)))).max() == 0
+    with pytest.raises(UnreadablePictureError, match="levels run from 0 to 70000"):
+        read(encoded(Image.fromarray(np.linspace(0, 70000, 64).astype(np.int32).reshape(8, 8)), "TIFF"))
+
+
+@pytest.mark.parametrize("aspect", [0.5, 2.0])
+def test_pixels_that_are_not_square_are_stretched_to_their_shape(aspect):
+    """Stripes across the long side of a pixel keep their number, and the crop is a square as it is shown."""
+    height, width = (32, 64) if aspect == 0.5 else (64, 32)
+    grey = np.zeros((height, width), np.uint8)
+    grey[: height // 2] = 255
+    found = read(grey, 32, 1, aspect=aspect)[0]
+    assert found[:14].min() > 250
+    assert found[18:].max() < 5

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import re
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +10,6 @@ from PIL import Image
 from zigbench.data import folders
 from zigbench.data.builtin.folders import ImageFolderConfig
 from zigbench.data.folders import Folder
-from zigbench.data.formats.listing import list_samples
 from zigbench.data.formats.samples import MissingDataError, digest_of, held_out_by_content
 
 COUNT = 24
@@ -88,87 +83,6 @@ def test_a_folder_with_parts_keeps_them(pictures):
     assert (len(data.split("train")), len(data.split("held-out"))) == (COUNT - 5, 5)
 
 
-@pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_tables_give_captions_labels_and_splits(pictures, form):
-    rows = [
-        {"file": "ant/00.png", "caption": "an ant, small", "label": "insect", "split": "train"},
-        {"file": "cat/01.png", "caption": "a cat", "label": "mammal", "split": "test"},
-        {"file": "cat/01.png", "caption": "the cat", "label": "mammal", "split": "test"},
-    ]
-    with open(pictures / f"table.{form}", "w", newline="") as file:
-        if form == "csv":
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-        else:
-            file.writelines(json.dumps(row) + "\n" for row in rows)
-    ant, cat = list_samples(pictures)
-    assert (ant.label.name, ant.captions, ant.split) == ("insect", ("an ant, small",), "train")
-    assert (cat.label.name, cat.captions, cat.split) == ("mammal", ("a cat", "the cat"), "held-out")
-
-
-SEPARATED = "a cat\u2028that\x85sits"
-
-
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_caption_may_hold_any_separator_of_lines_that_its_table_can_quote(pictures, end):
-    table = pictures / "table.csv"
-    table.write_bytes(f'file,caption{end}ant/00.png,"one{end}two"{end}cat/01.png,{SEPARATED}{end}'.encode())
-    assert [sample.captions for sample in list_samples(pictures)] == [("one\ntwo",), (SEPARATED,)]
-    table.unlink()
-    line = json.dumps({"file": "cat/01.png", "caption": SEPARATED}, ensure_ascii=False)
-    (pictures / "table.jsonl").write_bytes(f"{line}{end}".encode())
-    assert [sample.captions for sample in list_samples(pictures)] == [(SEPARATED,)]
-    (pictures / "table.jsonl").unlink()
-    (pictures / "cat" / "01.txt").write_bytes(f"{SEPARATED}{end}another{end}".encode())
-    assert {sample.captions for sample in list_samples(pictures)} == {(), (SEPARATED, "another")}
-
-
-@pytest.mark.parametrize("name", ["table.csv", "table.jsonl", "ant/00.txt", "annotations/captions_train2014.json"])
-def test_a_text_that_is_not_utf_8_is_named(pictures, name):
-    path = pictures / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes("file,caption\nant/00.png,café\n".encode("latin-1"))
-    with pytest.raises(ValueError, match=rf"{re.escape(str(path))}.*UTF-8"):
-        list_samples(pictures)
-
-
-@pytest.mark.parametrize("name", ["images.npy", "labels.npy"])
-def test_an_array_that_is_cut_short_is_named(tmp_path, name):
-    np.save(tmp_path / "images.npy", np.zeros((20, 8, 8, 3), np.uint8))
-    np.save(tmp_path / "labels.npy", np.arange(20))
-    whole = (tmp_path / name).read_bytes()
-    for length in (0, 40, len(whole) - 1):
-        (tmp_path / name).write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=re.escape(str(tmp_path / name))):
-            list_samples(tmp_path)
-
-
-def test_captions_may_lie_in_text_files_beside_the_pictures(pictures):
-    (pictures / "ant" / "00.txt").write_text("one\n\n two \n")
-    (pictures / "text").mkdir()
-    (pictures / "text" / "02.txt").write_text("three\n")
-    captions = {sample.name: sample.captions for sample in list_samples(pictures)}
-    assert captions["ant/00.png"] == ("one", "two")
-    assert captions["ant/02.png"] == ("three",)
-    assert captions["cat/01.png"] == ()
-
-
-def test_cocos_annotations_give_captions_and_splits(tmp_path):
-    for part, count in (("train2014", 2), ("val2014", 1)):
-        (tmp_path / part).mkdir()
-        images = [{"id": n, "file_name": f"{part}_{n}.jpg"} for n in range(count)]
-        for image in images:
-            Image.new("RGB", (9, 9)).save(tmp_path / part / image["file_name"])
-        told = [{"image_id": n, "caption": f"{part} {n} {c} "} for n in range(count) for c in range(2)]
-        path = tmp_path / "annotations" / f"captions_{part}.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps({"images": images, "annotations": told}))
-    found = list_samples(tmp_path)
-    assert [sample.split for sample in found] == ["train", "train", "held-out"]
-    assert found[1].captions == ("train2014 1 0", "train2014 1 1")
-
-
 def test_arrays_are_read_as_the_pictures_they_are(tmp_path):
     images = np.random.default_rng(2).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
     np.save(tmp_path / "images.npy", images)
@@ -212,14 +126,3 @@ def test_wrong_classes_and_empty_places_say_what_to_do(pictures, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(MissingDataError, match="nothing that is understood"):
         Folder(config(tmp_path / "empty"))
-
-
-def test_names_that_lead_out_of_the_folder_are_refused(pictures, tmp_path):
-    Image.new("RGB", (9, 9)).save(tmp_path / "secret.png")
-    (pictures / "table.csv").write_text("file\n../secret.png\n")
-    with pytest.raises(ValueError, match="leads out of"):
-        list_samples(pictures)
-    (pictures / "table.csv").unlink()
-    (pictures / "ant" / "link.png").symlink_to(tmp_path / "secret.png")
-    with pytest.raises(ValueError, match="leads out of"):
-        list_samples(pictures)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +17,11 @@ from zigbench.data.builtin.folders import ClipFolderConfig
 from zigbench.data.folders import Folder
 from zigbench.data.formats.pictures import UnreadablePictureError
 from zigbench.data.formats.samples import File, Label, MissingDataError
-from zigbench.data.formats.video import Frames, list_clips, read_clip
+from zigbench.data.formats.video import Animation, Frames, list_clips, read_clip
 from zigbench.data.random import clip_starts
 from zigbench.data.split import AugmentationKey
 
-from .films import grey, write_film, write_frames
+from ..make_films import grey, set_matrix, write_film, write_frames, write_gif, write_pictures
 
 LEVELS = [20 * (number + 1) for number in range(12)]
 
@@ -91,6 +93,125 @@ def test_what_a_folder_of_clips_can_not_be(tmp_path) -> None:
     (tmp_path / "clip" / "0.png").symlink_to(tmp_path.parent / "outside.png")
     with pytest.raises(ValueError, match="leads out of"):
         list_clips(tmp_path)
+
+
+def texture(frames: int, seed: int = 0) -> list[np.ndarray]:
+    """Noise that moves, so that no frame is small or like another."""
+    noise = np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    return [np.roll(noise, frame, 1) for frame in range(frames)]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "sound"),
+    [(suffix, 0.0) for suffix in (".avi", ".mkv", ".webm", ".mpg", ".mov", ".mp4")]
+    + [(suffix, seconds) for suffix in (".avi", ".mkv", ".mpg", ".mp4") for seconds in (2.0, 4.0)],
+)
+def test_a_film_that_is_cut_short_or_spoiled_is_named(tmp_path, suffix, sound) -> None:
+    """Decoders conceal damage and end in silence; where only the sound is harmed, every frame is as it was."""
+    path = tmp_path / f"film{suffix}"
+    write_pictures(path, texture(60), codec="mpeg4" if suffix == ".mkv" else None, sound=sound)
+    whole = path.read_bytes()
+    clip = read_clip(File(path), 8, 3, fewest=1, name="film")
+    assert len(clip) == 60
+    spoiled = bytearray(whole)
+    middle = len(whole) // 2
+    spoiled[middle : middle + 600] = np.random.default_rng(1).integers(0, 256, 600, dtype=np.uint8).tobytes()
+    for content in (whole[:middle], whole[: len(whole) * 3 // 4], bytes(spoiled)):
+        path.write_bytes(content)
+        if sound and content != whole[:middle]:
+            with contextlib.suppress(UnreadablePictureError):
+                assert np.array_equal(read_clip(File(path), 8, 3, fewest=1, name="film"), clip)
+            continue
+        with pytest.raises(UnreadablePictureError, match=r"^film: "):
+            read_clip(File(path), 8, 3, fewest=1, name="film")
+
+
+def halves(clip: np.ndarray) -> np.ndarray:
+    """Mean levels of the upper left, upper right, lower left and lower right quarters of a clip's first frame."""
+    frame = clip[0].mean(0)
+    side = len(frame) // 2
+    return np.array([frame[rows, columns].mean() for rows in (slice(0, side), slice(side, None))
+                     for columns in (slice(0, side), slice(side, None))])  # fmt: skip
+
+
+MATRICES = [(1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0), (-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0),
+            (0, -1, -1, 0)]  # fmt: skip
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
+def test_a_film_is_turned_and_mirrored_as_its_display_matrix_states(tmp_path, matrix) -> None:
+    """Each quarter of the picture lies where (x, y) · ((a, b), (c, d)) takes it."""
+    quarters = np.array([[30, 90], [150, 210]], np.uint8)
+    picture = np.repeat(np.repeat(quarters, 32, 0), 32, 1)[..., None].repeat(3, 2)
+    path = tmp_path / "phone.mp4"
+    write_pictures(path, [picture] * 4)
+    set_matrix(path, matrix)
+    a, b, c, d = matrix
+    shown = {}
+    for y in (-1, 1):
+        for x in (-1, 1):
+            shown[(a * x + c * y, b * x + d * y)] = quarters[(y + 1) // 2, (x + 1) // 2]
+    expected = [shown[(x, y)] for y in (-1, 1) for x in (-1, 1)]
+    assert np.abs(halves(read_clip(File(path), 16, 3, fewest=4, name="phone")) - expected).max() < 12
+
+
+@pytest.mark.parametrize("matrix", [(0, 0, 0, 0), (1, 1, 1, 1), (0.7, 0.7, -0.7, 0.7), (-1, 1, 1, 1)])
+def test_a_damaged_display_matrix_is_no_turn(tmp_path, matrix) -> None:
+    path = tmp_path / "phone.mp4"
+    write_film(path, LEVELS)
+    plain = read_clip(File(path), 16, 3, fewest=1, name="phone")
+    set_matrix(path, matrix)
+    assert np.array_equal(read_clip(File(path), 16, 3, fewest=1, name="phone"), plain)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_pixels_that_are_not_square_are_shown_as_wide_as_the_film_states(tmp_path, turned) -> None:
+    """A disc that a film stores as an ellipse is a disc again."""
+    aspect = Fraction(2, 1)
+    y, x = np.mgrid[-31.5:32, -31.5:32]
+    inside = (x * 2) ** 2 + y**2 < 24**2
+    picture = np.where(inside[..., None], 230, 20).astype(np.uint8).repeat(3, 2)
+    path = tmp_path / "wide.mp4"
+    write_pictures(path, [picture] * 4, aspect=aspect)
+    if turned:
+        set_matrix(path, (0, 1, -1, 0))
+    frame = read_clip(File(path), 64, 3, fewest=4, name="wide")[0].mean(0) > 125
+    assert frame.any(0).sum() == pytest.approx(48, abs=3)
+    assert frame.any(1).sum() == pytest.approx(48, abs=3)
+
+
+def test_each_animation_is_a_clip_and_still_pictures_are_frames(tmp_path) -> None:
+    for kind in ("left", "right"):
+        for number in range(2):
+            write_gif(tmp_path / kind / f"{number}.gif", LEVELS[number:])
+    (tmp_path / "stills").mkdir()
+    for number, level in enumerate(LEVELS):
+        Image.fromarray(grey(level)).save(tmp_path / "stills" / f"{number}.gif")
+    clips = {sample.name: sample for sample in list_clips(tmp_path)}
+    assert sorted(clips) == ["left/0.gif", "left/1.gif", "right/0.gif", "right/1.gif", "stills"]
+    assert (clips["left/1.gif"].label, clips["stills"].label) == (Label("left"), None)
+    for name, levels in (("left/0.gif", LEVELS), ("right/1.gif", LEVELS[1:]), ("stills", LEVELS)):
+        clip = read_clip(clips[name].picture, 16, 3, fewest=4, name=name)
+        assert levels_of(clip) == levels
+
+
+def test_animations_that_are_damaged_uneven_or_among_frames_are_named(tmp_path) -> None:
+    path = tmp_path / "a.gif"
+    write_gif(path, LEVELS, durations=[30, 40] * 6)  # Thirty frames a second, as the format can state them.
+    assert len(read_clip(Animation(path), 8, 3, fewest=1, name="clip")) == len(LEVELS)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(UnreadablePictureError, match="clip: it is cut short"):
+        read_clip(Animation(path), 8, 3, fewest=1, name="clip")
+    write_gif(path, LEVELS, durations=[40] * 5 + [400] + [40] * 6)
+    with pytest.raises(UnreadablePictureError, match="clip: its frame rate varies"):
+        read_clip(Animation(path), 8, 3, fewest=1, name="clip")
+    with pytest.raises(UnreadablePictureError, match="clip, frame 0: it is an animation of its own"):
+        read_clip(Frames((path,)), 8, 3, fewest=1, name="clip")
+    path.write_bytes(b"GIF89a and nothing else")
+    (sample,) = list_clips(tmp_path)
+    with pytest.raises(UnreadablePictureError, match=r"a\.gif: "):
+        read_clip(sample.picture, 8, 3, fewest=1, name=sample.name)
 
 
 @given(

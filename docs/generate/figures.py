@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from generate.words import code, summary, table
+from generate.words import code, table
 from zigbench.report.figures import catalogue
-from zigbench.report.speed.series import DIALS
 
 
 def figures() -> str:
-    """One table: the standard figures, those a suite names, and those of speed."""
-    rows = [(code(name), "every suite that trains", summary(draw)) for name, draw in catalogue.STANDARD.items()]
-    for name, draw in catalogue.OPTIONAL.items():
-        if isinstance(draw, partial):
-            shown = f"Images a second over {DIALS[name].title.lower()}, a panel for each mode, with fitted slopes."
-        else:
-            shown = summary(draw)
-        rows.append((code(name), "suites that name it", shown))
-    rows.append(
-        (code("scaling"), "suites that name it", "Every metric over the number of patches, with fitted slopes.")
-    )
+    """Return one table: the standard figures, and those that a suite names."""
+    ordered = sorted(catalogue.FIGURES.values(), key=lambda figure: not figure.standard)
+    rows = [
+        (code(figure.name), "every suite that trains" if figure.standard else "suites that name it", figure.summary)
+        for figure in ordered
+    ]
     return table(("figure", "drawn for", "what it shows"), rows)

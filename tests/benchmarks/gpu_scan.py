@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +265,39 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def as_benchmarks(result: dict[str, Any]) -> dict[str, Any]:
+    """The rows in pytest-benchmark's form, as `zigbench report --benchmarks` reads them: an entry a row."""
+    around, checks = result["environment"], result.get("gate", [])
+    versions = ", ".join(f"{key} {around[key]}" for key in ("torch", "triton", "mamba_ssm") if key in around)
+    passed = sum(check["passed"] for check in checks)
+    return {
+        "machine_info": {"python_version": platform.python_version(), "cpu": {"brand_raw": around["device"]}},
+        "commit_info": {},
+        "datetime": result["datetime"],
+        "note": f"{passed} of {len(checks)} checks against float64 passed before anything was timed. {versions}.",
+        "benchmarks": [_benchmark(row) for row in result["rows"]],
+    }
+
+
+def _benchmark(row: dict[str, Any]) -> dict[str, Any]:
+    name = {"triton": "ours"}.get(row["implementation"], row["implementation"])
+    order = ", natural order" if row["order"] == "identity" else ""
+    mode = "inference" if row["pass"] == "forward" else "forward and backward"
+    seconds, inputs = row["seconds"], row["batch"] * row["length"] * row["channels"] * TIMED.itemsize
+    low, _, high = statistics.quantiles(seconds, n=4) if len(seconds) > 1 else 3 * seconds
+    info = {
+        "shape": [row["batch"], row["channels"], row["length"]],
+        "mode": mode + (", with its launches" if row["clock"] == "host" else ""),
+        "dtype": row["dtype"],
+        "seconds": {name + order: row["median"]},
+        "share of arithmetic roof": row["share"],
+        "extra": row["extra_bytes"] / inputs if row["extra_bytes"] else None,
+    }
+    test = f"scan[{name}-{mode}-{row['order']}-{row['batch']}x{row['channels']}x{row['length']}]"
+    stats = {"median": row["median"], "q1": low, "q3": high, "rounds": len(seconds), "data": seconds}
+    return {"name": test, "fullname": f"tests/benchmarks/gpu_scan.py::{test}", "stats": stats, "extra_info": info}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="the JSON file to write")
@@ -277,10 +312,11 @@ def main() -> int:
     options = parser.parse_args()
     began = time.monotonic()
     result: dict[str, Any] = {"command": sys.argv[1:], "environment": environment(), "skipped": [], "rows": []}
+    result["datetime"] = datetime.now(UTC).isoformat()
 
     def save() -> None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(result, indent=1))
+        options.out.write_text(json.dumps(result | as_benchmarks(result), indent=1))
 
     reason = triton_scan.available()
     if reason is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from backbones.ops import reference
+from zigbench.report import benchmarks
 
 pytest.importorskip("triton")
 
@@ -35,6 +37,22 @@ def test_inference_is_held_against_the_reference_at_every_length_that_is_timed(
     found = gpu_scan.gate(6, 4, [3, 5], [(1, 7), (2, 9)])
     failed = [(entry["op"], entry["batch"], entry["length"]) for entry in found if not entry["passed"]]
     assert failed == ([("inference", 2, 9)] if wrong_from == 9 else [])
+
+
+def test_rows_are_read_as_files_of_pytest_benchmark(gpu_scan: ModuleType, tmp_path: Path) -> None:
+    row = {"implementation": "triton", "pass": "both", "order": "identity", "batch": 2, "length": 64, "channels": 8,
+           "dtype": "torch.bfloat16", "seconds": [1.0, 2.0, 3.0], "median": 2.0, "clock": "graph", "share": 0.5,
+           "extra_bytes": 4 * 2 * 64 * 8}  # fmt: skip
+    around = {"device": "NVIDIA Some GPU", "torch": "2.9"}
+    result = {"environment": around, "gate": [{"passed": True}], "datetime": "2026-11-21T10:00:00", "rows": [row]}
+    (tmp_path / "gpu.json").write_text(json.dumps(gpu_scan.as_benchmarks(result)))
+    read = benchmarks.read(tmp_path / "gpu.json")
+    assert (read.machine, read.note) == ("NVIDIA Some GPU", "1 of 1 checks against float64 passed before anything was "
+                                         "timed. torch 2.9.")  # fmt: skip
+    (timing,) = read.timings
+    assert (timing.implementation, timing.order, timing.mode) == ("ours", "natural", "forward and backward")
+    assert (timing.batch, timing.channels, timing.length, timing.seconds) == (2, 8, 64, 2.0)
+    assert (timing.share, timing.extra) == (0.5, 2.0)
 
 
 def test_times_by_unlike_clocks_are_not_divided(gpu_scan: ModuleType) -> None:

@@ -24,5 +24,4 @@ def test_a_thousand_runs(benchmark: Any, tmp_path: Path) -> None:
         report.write, (suite, cells), {"root": tmp_path, "out": tmp_path / "r", "command": "c"}, rounds=1
     )
     assert page.stat().st_size < 5e6
-    assert len(list((page.parent / "runs").glob("*.html"))) == 1000
     assert benchmark.stats.stats.max < 30

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from zigbench.evaluation.protocol import Protocol, write_protocols
 from zigbench.records.record import Failure, Measurement
-from zigbench.report import published, tables, writers
+from zigbench.report import published, tables
+from zigbench.report import table as table_files
 from zigbench.report.answer import answer
 from zigbench.report.results import Results, join
 from zigbench.report.statistics import friedman
-from zigbench.report.tables import Column, Entry, Table
+from zigbench.report.table import Column, Entry, Table
 from zigbench.spec import registry
 from zigbench.suite import Cell, Suite, expand
 
@@ -44,7 +45,7 @@ def test_result_table_has_every_arm_and_marks_nothing_that_is_not_separated(resu
     assert {e.mark for e in column(table, "Parameters").values()} == {""}
 
 
-def test_gaps_are_said(tmp_path: Path) -> None:
+def test_unfinished_runs_are_named(tmp_path: Path) -> None:
     suite = synthetic.suite()
     cells = synthetic.cells(suite)
     by_name = {(c.labels["arm"], c.labels["seed"]): c for c in cells}
@@ -102,11 +103,11 @@ def test_unlike_protocols_are_marked_named_and_not_ranked(tmp_path: Path) -> Non
     assert "hilbert-8 was measured" in note
     assert "the number of samples differs: 160 against 5000" in note
     assert all(row[2].mark == "" for row in table.rows)
-    verdicts = {row[0].text: row[-1].text for row in tables.effect_table(found)[0].rows}
+    verdicts = {row[0].text: row[-1].text for row in tables.effect_table(found).rows}
     assert [arm for arm, verdict in verdicts.items() if "unlike" in verdict] == ["hilbert-8"]
     assert "unlike protocols" in str(answer(found)[1])
     assert "unlike protocols" not in str(answer(found)[0])
-    rows = list(csv.DictReader(io.StringIO(writers.csv_text(table))))
+    rows = list(csv.DictReader(io.StringIO(table_files.csv(table))))
     assert {row["Arm"] for row in rows if row["Frechet squares ↓ ‡ protocol"] == other.hash} == {"hilbert-8"}
 
 
@@ -126,14 +127,14 @@ def test_protocols_that_differ_between_seeds_alone_leave_the_arms_comparable(tmp
     assert not any("unlike" in str(sentence) for sentence in answer(found))
 
 
-def test_chance_is_told_of_the_recognised_class_from_the_data(tmp_path: Path) -> None:
+def test_chance_is_noted_beside_the_classifier_accuracy(tmp_path: Path) -> None:
     suite = synthetic.suite(metrics=("recognised", "held_out_loss"))
     cells = synthetic.cells(suite)
     for cell in cells:
         share = Measurement(name="recognised", value=0.12, higher_is_better=True)
         synthetic.record(cell, tmp_path, (share, *synthetic.measurements(cell, 0.6)), log=False)
     notes = tables.result_table(join(suite, cells, tmp_path)).notes
-    assert [note for note in notes if "chance" in note] == ["Recognised class: 0.10 is chance, with 10 classes."]
+    assert [note for note in notes if "chance" in note] == ["Classifier accuracy: 0.10 is chance, with 10 classes."]
 
 
 def test_protocols_that_the_folders_lack_are_said_to_be_unknown(tmp_path: Path) -> None:
@@ -143,16 +144,15 @@ def test_protocols_that_the_folders_lack_are_said_to_be_unknown(tmp_path: Path) 
         figure = Measurement(name="frechet_squares", value=1.0, protocol=cell.labels["arm"] * 4)
         synthetic.record(cell, tmp_path, (figure,), log=False)
     notes = tables.result_table(join(suite, cells, tmp_path)).notes
-    assert len([note for note in notes if "what differs can't be said" in note]) == 6
+    assert len([note for note in notes if "the difference is unknown" in note]) == 6
 
 
 def test_effects_find_the_truth(results: Results) -> None:
-    table, first = tables.effect_table(results)
+    table = tables.effect_table(results)
     verdicts = {(row[0].text, row[1].text): row[7].text for row in table.rows}
     assert verdicts["sweep-1", "Held-out loss"] == "worse"
     assert verdicts["hilbert-8", "Held-out loss"] == "not separated"
-    assert {effect.a for effect in first} == set(synthetic.TRUTH) - {"zigzag-8"}
-    assert {effect.b for effect in first} == {"zigzag-8"}
+    assert {arm for arm, _ in verdicts} == set(synthetic.TRUTH) - {"zigzag-8"}
     # Parameters have no direction: nothing is better or worse by them.
     assert not [key for key in verdicts if key[1] == "Parameters"]
 
@@ -176,7 +176,7 @@ def test_published_beside_measured_compares_ranks_only_where_metrics_differ(resu
     assert first.names["sweep-1"] == "sweep"
     assert set(first.published) == {"sweep-1", "zigzag-1", "zigzag-2", "zigzag-8"}
     assert first.agreement.tau == 1.0
-    table = tables.published_table(compared)
+    table = published.comparison_table(compared)
     assert not [c.title for c in table.columns if c.title.startswith("Measured −")]
     assert any("compare their order" in note for note in table.notes)
     assert "Source: ZigMa slides, table 1" in table.notes[0]
@@ -224,7 +224,7 @@ def hostile(text: str) -> Table:
 
 
 def test_latex_escapes_every_special() -> None:
-    text = writers.latex(hostile(HOSTILE))
+    text = table_files.latex(hostile(HOSTILE))
     body = re.sub(r"\\(textbackslash|textasciitilde|textasciicircum|textless|textgreater)\{\}", "", text)
     escaped = re.findall(r"(?<!\\)[%#_~^]", body)
     assert not escaped
@@ -233,7 +233,7 @@ def test_latex_escapes_every_special() -> None:
 
 
 def test_markdown_keeps_its_table_whole() -> None:
-    text = writers.markdown(hostile(HOSTILE + "\nnew | line"))
+    text = table_files.markdown(hostile(HOSTILE + "\nnew | line"))
     table_rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(table_rows) == 3
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 3 for row in table_rows)
@@ -242,13 +242,13 @@ def test_markdown_keeps_its_table_whole() -> None:
 
 @given(st.text(max_size=30))
 def test_csv_round_trips_any_text(text: str) -> None:
-    rows = list(csv.reader(io.StringIO(writers.csv_text(hostile(text)), newline="")))
+    rows = list(csv.reader(io.StringIO(table_files.csv(hostile(text)), newline="")))
     assert len(rows) == 2
     assert rows[1][0].lstrip("'") == text.replace("\n", " ").replace("\r", " ").lstrip("'")
 
 
 def test_csv_carries_the_estimates(results: Results) -> None:
-    rows = list(csv.DictReader(io.StringIO(writers.csv_text(tables.result_table(results)))))
+    rows = list(csv.DictReader(io.StringIO(table_files.csv(tables.result_table(results)))))
     row = next(row for row in rows if row["Arm"] == "zigzag-8")
     low, mean, high = (float(row[f"Held-out loss ↓{k}"]) for k in (" low", "", " high"))
     assert low < mean < high
@@ -256,7 +256,7 @@ def test_csv_carries_the_estimates(results: Results) -> None:
 
 
 def test_written_files_are_named_after_the_table(results: Results, tmp_path: Path) -> None:
-    paths = writers.write(tables.result_table(results), tmp_path)
+    paths = table_files.write(tables.result_table(results), tmp_path)
     assert sorted(p.name for p in paths) == ["results.csv", "results.md", "results.tex"]
 
 
@@ -270,7 +270,7 @@ def record_all(cell: Cell, root: Path, metrics: Iterable[str], samples: int) -> 
 
 def published_beside(
     tmp_path: Path, suite: Suite, samples: int, told: Mapping[str, float]
-) -> dict[str, published.Comparison]:
+) -> dict[str, published.PublishedColumn]:
     """Comparisons by published metric, where two arms of the suite are published with these figures."""
     for cell in synthetic.cells(suite):
         record_all(cell, tmp_path, suite.metrics, samples)
@@ -291,7 +291,7 @@ def test_a_published_metric_is_the_same_at_the_published_count_of_samples_alone(
         "frame_fid5k": ("frame_fid", True),
         "kid50k": ("kid", False),
     }
-    table = tables.published_table(list(found.values()))
+    table = published.comparison_table(list(found.values()))
     (title,) = [c.title for c in table.columns if c.title.startswith("Measured −")]
     assert title == "Measured − published Frame FID⁵ᵏ, UCF101 256"
     assert {entry.value for entry in column(table, title).values()} == {-2.5}

@@ -67,8 +67,10 @@ def recorded(name: str, sources: Sources) -> Iterator[tuple[Suite, list[Cell]]]:
             yield suite.profile(profile), cells
 
 
-def write_report(suite: Suite, cells: list[Cell], results: Sequence[Path], reports: Path) -> Path:
+def write_report(
+    suite: Suite, cells: list[Cell], results: Sequence[Path], reports: Path, run_pages: bool = False
+) -> Path:
     from zigbench.report import write
 
     typed = shlex.join(["zigbench", *sys.argv[1:]])
-    return write(suite, cells, root=results, out=reports / suite.name, command=typed)
+    return write(suite, cells, root=results, out=reports / suite.name, command=typed, run_pages=run_pages)

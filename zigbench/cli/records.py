@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import subprocess
+import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -21,12 +23,12 @@ def collect(
 ) -> None:
     """Gather every record, and what `make benchmark` stored beside, into one long table; name the damaged ones."""
     from zigbench.records.collect import joined, scan
-    from zigbench.report import benchmark_files
+    from zigbench.report import benchmarks
 
     found = scan(results)
     table = found.frame()
     for folder in _benchmarks(results):
-        table = joined(table, benchmark_files.frame(folder))
+        table = joined(table, benchmarks.frame(folder))
     if csv:
         table.to_csv(csv, index=False)
     out.print(f"{len(found.records)} records, {len(table)} rows" + (f" written to {csv}" if csv else ""))
@@ -47,6 +49,7 @@ def report(
     benchmarks: Annotated[
         bool, typer.Option("--benchmarks", help="What `make benchmark` has stored beside the runs.")
     ] = False,
+    run_pages: Annotated[bool, typer.Option("--run-pages", help="A page for every run too.")] = False,
     profile: Profile = None,
     only: Only = None,
     set_: Set = None,
@@ -63,7 +66,7 @@ def report(
         out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
         return
     if suite is None:
-        page, broken = _report_all(results, reports)
+        page, broken = _report_all(results, reports, run_pages)
         out.print(f"index: [bold]{relative(page)}[/] (open it in a browser)")
         for reason in broken:
             err.print(f"[red]left out:[/] {escape(reason)}")
@@ -71,12 +74,12 @@ def report(
             raise typer.Exit(1)
         return
     chosen, planned = make_plan(suite, profile, only, set_, None, results)
-    page = write_report(chosen, [item.cell for item in planned.items], results, reports)
+    page = write_report(chosen, [item.cell for item in planned.items], results, reports, run_pages)
     out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
 
 
 def _benchmarks(results: Sequence[Path]) -> list[Path]:
-    """The folders of benchmarks beside the folders of runs."""
+    """Return the folders of benchmarks beside the folders of runs."""
     return list(dict.fromkeys(place.parent / "benchmarks" for place in results))
 
 
@@ -88,8 +91,8 @@ def _report_benchmarks(results: Sequence[Path], reports: Path) -> Path:
     return write_benchmarks(folder, reports / "benchmarks", command="zigbench report --benchmarks")
 
 
-def _report_all(results: Sequence[Path], reports: Path) -> tuple[Path, list[str]]:
-    """The index, and the suites that it lacks because they are broken, each with what is wrong."""
+def _report_all(results: Sequence[Path], reports: Path, run_pages: bool) -> tuple[Path, list[str]]:
+    """Write all reports and the index; return its path, and a reason for each suite that is broken."""
     from zigbench.cli.planning import recorded
     from zigbench.records.sources import Sources
     from zigbench.report import write_index
@@ -107,7 +110,7 @@ def _report_all(results: Sequence[Path], reports: Path) -> tuple[Path, list[str]
             broken.append(f"the suite {name!r}: {error}")
             continue
         for suite, cells in found:
-            write_report(suite, cells, results, reports)
+            write_report(suite, cells, results, reports, run_pages)
     if any(path for folder in _benchmarks(results) for path in folder.glob("*.json")):
         _report_benchmarks(results, reports)
     return write_index(reports, command=command), broken
@@ -122,7 +125,7 @@ def inspect(
     again: Annotated[bool, typer.Option("--again", help="Also what was inspected before.")] = False,
     results: Results = RUNS,
 ) -> None:
-    """Compute what the tokens of each recorded run's network see, and keep it in the run's folder for the report.
+    """Compute the effective receptive field of each recorded run's network, and store it in the run's folder.
 
     Runs with a checkpoint are inspected with their averaged weights, others as they are initialised; the report says
     which. No record changes.
@@ -175,16 +178,16 @@ def compare(
 
 
 def _compare_benchmarks(a: Path, b: Path) -> None:
-    from zigbench.cli.render import changes_table
-    from zigbench.report import benchmark_files
-
+    """Print pytest-benchmark's own comparison of two of its files."""
     for path in (a, b):
         if not path.is_file():
             raise ValueError(f"there is no file {path}")
-    before, after = benchmark_files.read(a), benchmark_files.read(b)
-    if before.machine != after.machine:
-        out.print(f"[yellow]The machines differ:[/] {before.machine} and {after.machine}.")
-    changes = benchmark_files.compare(before, after)
-    out.print(changes_table(changes))
-    counts = Counter(change.verdict for change in changes)
-    out.print(", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()) or "no benchmarks")
+    if find_spec("pytest_benchmark") is None:
+        raise ValueError("comparing files of benchmarks needs pytest-benchmark: install zigbench[bench]")
+    # Absolute paths: it takes no mixture. -P: the working directory must not be imported from.
+    files = [str(path.resolve()) for path in (a, b)]
+    words = [sys.executable, "-P", "-m", "pytest_benchmark", "compare", *files, "--between=median"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise ValueError(f"pytest-benchmark can't compare {a} and {b}: {done.stderr.strip().splitlines()[-1]}")
+    out.print(done.stdout, markup=False, highlight=False)

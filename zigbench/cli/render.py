@@ -16,7 +16,6 @@ from rich.text import Text
 
 from zigbench.launch import Event, Item, Job, Plan
 from zigbench.records.folder import RunFolder
-from zigbench.report.benchmark_files import Change
 
 STYLES = {
     "ok": "green", "running": "cyan", "missing": "dim", "submitted": "yellow", "pending": "blue",
@@ -186,25 +185,6 @@ def classes_table(plan: Plan) -> Table:
     ]
     rows.append((str(len(plan.todo)), f"{plan.gpu_hours:g} GPU-hours", "", "", ""))
     return plain_table(("runs", "each nodes × processes × cores", "memory a node", "time", "partition"), rows)
-
-
-def changes_table(changes: Iterable[Change]) -> Table:
-    """Benchmarks of two files side by side, what gained most first."""
-    rows = [
-        (
-            change.name,
-            _milliseconds(change.before),
-            _milliseconds(change.after),
-            f"{change.ratio:.2f}" if change.ratio == change.ratio else "",
-            change.verdict,
-        )
-        for change in sorted(changes, key=lambda change: (change.ratio != change.ratio, change.ratio))
-    ]
-    return plain_table(("benchmark", "before, ms", "after, ms", "after / before", ""), rows)
-
-
-def _milliseconds(seconds: float | None) -> str:
-    return "" if seconds is None else f"{1e3 * seconds:.4g}"
 
 
 def relative(path: Path) -> str:

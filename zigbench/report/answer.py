@@ -7,82 +7,83 @@ from collections import Counter
 
 import pandas as pd
 
-from zigbench.report import formatting, protocols
+from zigbench.report import formatting, provenance
+from zigbench.report.formatting import STATUSES, Sentence
 from zigbench.report.results import SEED, Results
-from zigbench.report.sentence import Sentence
 from zigbench.report.speed.answer import speed_answer
-from zigbench.report.speed.series import dial_of
+from zigbench.report.speed.series import swept_size
 from zigbench.report.statistics import Effect, effects
-from zigbench.report.tables import STATUSES
 from zigbench.suite import Contrast
 
 
-def answer(found: Results) -> tuple[Sentence, ...]:
-    """One sentence per contrast of the suite; without contrasts, one on the whole of the arms."""
-    if not found.finished or not found.metrics:
-        tally = completeness(found)
-        return (Sentence((f"There is no answer yet: no run of this suite has finished. {tally}.",)),)
-    metric = found.metrics[0]
-    dial = dial_of(found)
-    if dial is not None:
-        return speed_answer(found, dial)
-    if not found.suite.contrasts:
-        return (_overall(found, metric),)
-    values = pooled(found, metric)
-    known = [c for c in found.suite.contrasts if c.a in values.index and c.b in values.index]
-    family = effects(values, [(c.a, c.b) for c in known])
-    said = [
-        _sentence(c, e, metric, found)
-        if protocols.alike(found, metric, c.a, c.b)
-        else Sentence((f"{_upper(c.says)}: {c.a} and {c.b} were measured under unlike protocols; see the results.",))
-        for c, e in zip(known, family, strict=True)
+def answer(results: Results) -> tuple[Sentence, ...]:
+    """Return a sentence per contrast of the suite; without contrasts, one about all arms."""
+    if not results.finished or not results.metrics:
+        return (Sentence((f"There is no answer yet: no run of this suite has finished. {completeness(results)}.",)),)
+    if (size := swept_size(results)) is not None:
+        return speed_answer(results, size)
+    metric = results.metrics[0]
+    if not results.suite.contrasts:
+        return (_all_arms(results, metric),)
+    values = pooled(results, metric)
+    tested = [c for c in results.suite.contrasts if c.a in values.index and c.b in values.index]
+    family = effects(values, [(c.a, c.b) for c in tested])
+    sentences = [
+        _effect(contrast, effect, metric, results)
+        if provenance.measured_alike(results, metric, contrast.a, contrast.b)
+        else _plain(contrast, f"{contrast.a} and {contrast.b} were measured under unlike protocols; see the results.")
+        for contrast, effect in zip(tested, family, strict=True)
     ]
-    for contrast in found.suite.contrasts:
-        if contrast not in known:
-            gone = [label for label in (contrast.a, contrast.b) if label not in values.index]
-            said.append(Sentence((f"{_upper(contrast.says)}: not asked here, for lack of {' and '.join(gone)}.",)))
-    return tuple(said)
+    for contrast in results.suite.contrasts:
+        if contrast not in tested:
+            missing = [label for label in (contrast.a, contrast.b) if label not in values.index]
+            arms = "arm" if len(missing) == 1 else "arms"
+            sentences.append(_plain(contrast, f"not tested: {arms} {' and '.join(missing)} missing."))
+    return tuple(sentences)
 
 
-def pooled(found: Results, metric: str) -> pd.DataFrame:
-    """Values by label of the first axis × seed, averaged over all other axes, and by whole arm too.
+def pooled(results: Results, metric: str) -> pd.DataFrame:
+    """Return values by label of the first axis × seed, averaged over all other axes, and by whole arm too.
 
     A seed counts for a label only where every one of its arms has finished it.
     """
-    values = found.values(metric)
-    first = next((axis.name for axis in found.suite.axes if axis.name != SEED), None)
-    labels = {run.arm: run.cell.labels.get(first or "", run.arm) for run in found.runs}
+    values = results.values(metric)
+    first = next((axis.name for axis in results.suite.axes if axis.name != SEED), None)
+    labels = {run.arm: run.cell.labels.get(first or "", run.arm) for run in results.runs}
     groups = values.groupby(pd.Series(labels).reindex(values.index)).agg(lambda c: c.mean(skipna=False))
     return pd.concat([groups, values[~values.index.isin(groups.index)]])
 
 
-def completeness(found: Results) -> str:
-    """``25 of 27 runs finished, 2 failed``."""
-    tally = Counter(run.status for run in found.runs if run.status != "ok")
+def completeness(results: Results) -> str:
+    """Format how many runs have finished: ``25 of 27 runs finished, 2 failed``."""
+    tally = Counter(run.status for run in results.runs if run.status != "ok")
     rest = "".join(f", {n:,} {STATUSES[status]}" for status, n in tally.items())
-    return f"{len(found.finished):,} of {formatting.count(len(found.runs), 'run')} finished{rest}"
+    return f"{len(results.finished):,} of {formatting.count(len(results.runs), 'run')} finished{rest}"
 
 
-def _sentence(contrast: Contrast, effect: Effect, metric: str, found: Results) -> Sentence:
-    says, estimate, block = contrast.says, effect.estimate, formatting.block(found.seeds)
+def _plain(contrast: Contrast, rest: str) -> Sentence:
+    return Sentence((f"{formatting.capitalized(contrast.says)}: {rest}",))
+
+
+def _effect(contrast: Contrast, effect: Effect, metric: str, results: Results) -> Sentence:
+    """Return the claim that the suite makes of such an effect, and the effect with its interval."""
+    estimate, block = effect.estimate, formatting.block(results.seeds)
     if estimate.n == 0:
-        return Sentence((f"{_upper(says)}: no {block} has finished in both {effect.a} and {effect.b} yet.",))
-    name = formatting.noun(metric)
+        return _plain(contrast, f"no {block} has finished in both {effect.a} and {effect.b} yet.")
+    name, subject = formatting.noun(metric), formatting.capitalized(contrast.says)
     if estimate.n == 1:
         shift = formatting.signed(estimate.mean)
-        return Sentence(
-            (f"{_upper(says)} changes {name} by ", shift, f" in the one {block} that both have: no interval.")
-        )
-    verdict = formatting.verdict(effect, found.direction(metric))
+        return Sentence((f"{subject} changes {name} by ", shift, f" in the one {block} that both have: no interval."))
+    verdict = formatting.verdict(effect, results.direction(metric))
     claim = {"worse": contrast.worse, "better": contrast.better, "not separated": contrast.neither}.get(verdict, "")
-    opening = f"{claim}: {says}" if claim else _upper(says)
+    opening = f"{claim}: {contrast.says}" if claim else subject
     places = formatting.decimals(estimate.half) if estimate.half > 0 else 4
     pairs = formatting.count(estimate.n, f"paired {block}")
     if not effect.separated:
         shift = f"{formatting.signed(estimate.mean, places)} ± {estimate.half:.{places}f}"
         bounds = f"95 % interval {formatting.interval(estimate)}, {pairs}"
         # The interval is of this difference alone; Holm's correction is for all that are tested beside it.
-        corrected = "" if estimate.low <= 0 <= estimate.high else " once all tests are counted"
+        corrected = "" if estimate.low <= 0 <= estimate.high else " after correction for all tests"
         return Sentence((f"{opening} changes {name} by ", shift, f": not separated{corrected} ({bounds})."), False)
     verb = "raises" if estimate.mean > 0 else "lowers"
     shift = f"{abs(estimate.mean):.{places}f} ± {estimate.half:.{places}f}"
@@ -91,32 +92,24 @@ def _sentence(contrast: Contrast, effect: Effect, metric: str, found: Results) -
     return Sentence((f"{opening} {verb} {name} by ", shift, f" ({bounds})."), True)
 
 
-def _overall(found: Results, metric: str) -> Sentence:
-    """How many arms are separated from the baseline, and the furthest of them."""
-    higher, name, block = found.direction(metric), formatting.noun(metric), formatting.block(found.seeds)
-    pairs = found.against_baseline()
-    tested = [e for e in effects(found.values(metric), pairs) if e.estimate.n]
+def _all_arms(results: Results, metric: str) -> Sentence:
+    """Return how many arms are separated from their baseline, and the largest difference."""
+    name, block = formatting.noun(metric), formatting.block(results.seeds)
+    tested = [e for e in effects(results.values(metric), results.against_baseline()) if e.estimate.n]
     if not tested:
         return Sentence((f"{formatting.title(metric)} was measured, but no arm shares a {block} with a baseline.",))
-    apart = [e for e in tested if e.separated]
-    furthest = max(apart or tested, key=lambda e: abs(e.estimate.mean))
-    estimate = furthest.estimate
+    separated = [effect for effect in tested if effect.separated]
+    largest = max(separated or tested, key=lambda effect: abs(effect.estimate.mean))
+    estimate = largest.estimate
     places = formatting.decimals(estimate.half) if estimate.half > 0 else None
     shift = formatting.signed(estimate.mean, places)
     shift += f" ± {estimate.half:.{places or 4}f}" if math.isfinite(estimate.half) else ""
-    if all(e.estimate.n == 1 for e in tested):
-        opening = f"One {block}, so no interval: the largest difference in {name} is {furthest.a} − {furthest.b}, "
-        return Sentence((opening, shift, "."))
-    shared = formatting.count(estimate.n, f"paired {block}")
-    opening = f"{len(apart)} of {formatting.count(len(tested), 'arm')} are separated from their baseline in {name}"
-    if not apart:
+    pair = f"{largest.a} − {largest.b}, "
+    if all(effect.estimate.n == 1 for effect in tested):
+        return Sentence((f"One {block}, so no interval: the largest difference in {name} is {pair}", shift, "."))
+    opening = f"{len(separated)} of {formatting.count(len(tested), 'arm')} are separated from their baseline in {name}"
+    if not separated:
         opening = f"No arm is separated from its baseline in {name}"
-    verdict = formatting.verdict(furthest, higher)
-    return Sentence(
-        (f"{opening}; the largest difference is {furthest.a} − {furthest.b}, ", shift, f" ({verdict}, {shared})."),
-        bool(apart),
-    )
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    verdict = formatting.verdict(largest, results.direction(metric))
+    pairs = formatting.count(estimate.n, f"paired {block}")
+    return Sentence((f"{opening}; the largest difference is {pair}", shift, f" ({verdict}, {pairs})."), bool(separated))

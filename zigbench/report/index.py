@@ -1,21 +1,57 @@
-"""The index of all reports: every suite's question and answer, its runs, its hardware, its newest record."""
+"""The files of a report, and the index of all reports, made from the summaries beside their pages."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from zigbench.report import render
+from zigbench import html
+from zigbench.spec.files import write_atomically
 
-KEYS = ("suite", "question", "answer", "completeness", "hardware", "recorded", "command")
+
+@dataclass(frozen=True)
+class Summary:
+    """The contents of ``summary.json``, beside the page of a report.
+
+    Args:
+        suite: its name.
+        question: the suite's question.
+        answer: sentences.
+        completeness: how many runs have finished.
+        hardware: devices of the finished runs; "" without any.
+        recorded: day of the newest record; "" without records.
+        command: the command line that makes the report again.
+    """
+
+    suite: str
+    question: str
+    answer: Sequence[str]
+    completeness: str
+    hardware: str
+    recorded: str
+    command: str
+
+
+def write_html(path: Path, text: str) -> None:
+    """Write a page whole or not at all; what is no Unicode is replaced."""
+    write_atomically(path, text.encode("utf-8", errors="replace"))
+
+
+def write_page(out: Path, text: str, summary: Summary) -> Path:
+    """Write ``index.html`` and ``summary.json`` into the folder ``out``, and return the path of the page."""
+    write_html(out / "index.html", text)
+    content = json.dumps(dataclasses.asdict(summary), indent=1, ensure_ascii=False)
+    write_atomically(out / "summary.json", content.encode())
+    return out / "index.html"
 
 
 def write_index(out: Path, *, command: str) -> Path:
     """Write ``<out>/index.html`` over the reports in the folders of ``out``, and return its path.
 
-    A report is a folder with the ``summary.json`` that :func:`zigbench.report.write` leaves beside its page; one
-    that can't be read is named on the page.
+    A report whose summary can't be read is named on the page.
 
     Args:
         out: the folder that holds a folder per suite.
@@ -25,15 +61,18 @@ def write_index(out: Path, *, command: str) -> Path:
         OSError: ``out`` can't be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    reports: list[dict[str, Any]] = []
+    reports: dict[str, Summary] = {}
     problems: list[str] = []
+    names = [field.name for field in dataclasses.fields(Summary)]
     for path in sorted(out.glob("*/summary.json")):
+        folder = path.parent.name
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            reports.append({key: found[key] for key in KEYS} | {"folder": path.parent.name})
+            content = json.loads(path.read_text(encoding="utf-8"))
+            reports[folder] = Summary(**{name: content[name] for name in names})
         except (OSError, ValueError, KeyError, TypeError) as error:
-            problems.append(f"The report in {path.parent.name} can't be read ({type(error).__name__}): make it again.")
-    index = out / "index.html"
-    text = render.page("index.html.j2", title="All suites", reports=reports, problems=problems, command=command)
-    render.write(index, text)
-    return index
+            problems.append(f"The report in {folder} can't be read ({type(error).__name__}): make it again.")
+    text = html.render(
+        "zigbench.report", "index.html.j2", title="All suites", reports=reports, problems=problems, command=command
+    )
+    write_html(out / "index.html", text)
+    return out / "index.html"

@@ -1,29 +1,102 @@
-"""The report of one suite: a page, its figures and tables as files, the frame, and a page per run."""
+"""The report of one suite: a page, its figures and tables as files, and the frame of all measurements."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from zigbench import html
 from zigbench.records import collect
-from zigbench.report import figures, formatting, provenance, published, render, results, run_page, tables, writers
+from zigbench.report import formatting, provenance, published, run_page, tables
+from zigbench.report import table as table_files
 from zigbench.report.answer import answer, completeness
-from zigbench.report.figures import Picture, catalogue
-from zigbench.report.results import Results
-from zigbench.report.speed import tables as speed_tables
-from zigbench.report.speed.series import dial_of
-from zigbench.report.statistics import friedman
-from zigbench.report.tables import Column, Entry, Table
+from zigbench.report.figures import Picture, catalogue, draw_all
+from zigbench.report.figures.images import SampleRow, animation, sample_rows, samples_by_arm
+from zigbench.report.formatting import Sentence
+from zigbench.report.index import Summary, write_page
+from zigbench.report.results import Results, join
+from zigbench.report.speed.series import swept_size
+from zigbench.report.speed.tables import speed_tables
+from zigbench.report.table import Table
 from zigbench.spec.files import write_atomically
 from zigbench.suite import Cell, Suite
 
-LISTED_FAILURES = 40
+MAX_FAILURES = 40
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A reason why runs have no result, with the names of those runs."""
+
+    names: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SuitePage:
+    """The contents of a suite's page, in the order of the page: the contract with ``suite.html.j2``.
+
+    Whatever a suite does not have is None or empty, and its section is left out.
+    """
+
+    suite: Suite
+    has_index: bool
+    # Answer.
+    answer: tuple[Sentence, ...]
+    lead: Picture | None
+    completeness: str
+    states: tuple[tuple[str, int], ...]
+    protocol_summary: str
+    problems: tuple[str, ...]
+    # Tables.
+    protocols: Table | None
+    results: tuple[Table, ...]
+    speed: tuple[Table, ...]
+    equality: Table | None
+    runs: Table
+    former_runs: Table | None
+    failures: tuple[Failure, ...]
+    # Figures.
+    loss: Picture | None
+    samples: tuple[SampleRow, ...]
+    sample_caption: str
+    animated: bool
+    orders: Picture | None
+    further_figures: tuple[Picture, ...]
+    # Provenance.
+    environment: Table
+    notes: tuple[str, ...]
+    settings: Mapping[str, str]
+    varying: tuple[str, ...]
+    record_count: int
+    newest: str
+    command: str
+
+    @property
+    def contents(self) -> list[tuple[str, str]]:
+        """Ids and titles of the sections that the page has."""
+        sections = (
+            ("answer", "Answer", True),
+            ("protocols", "Protocols", self.protocols),
+            ("results", "Results", self.results),
+            ("speed", "Speed and memory", self.speed),
+            ("curves", "Training", self.loss),
+            ("samples", "Samples", self.samples),
+            ("orders", "Scan orders", self.orders),
+            ("figures", "Further figures", self.further_figures),
+            ("equality", "Equality", self.equality),
+            ("runs", "Every run", True),
+            ("provenance", "Provenance", True),
+            ("again", "Make it again", True),
+        )
+        return [(identity, title) for identity, title, present in sections if present]
 
 
 def write(
@@ -34,150 +107,117 @@ def write(
     out: Path,
     command: str,
     published_csv: Path = published.PUBLISHED,
+    run_pages: bool = False,
 ) -> Path:
     """Write the report of ``suite`` into the folder ``out``, and return its ``index.html``.
 
-    Whatever is lacking — records, metrics, samples — is said on the page.
+    Missing records, metrics or samples are named on the page.
 
     Args:
-        suite: whose question is answered.
+        suite: the suite whose question is answered.
         cells: its cells, as planned.
         root: folder of runs, a pack, a zip of one, or several of these.
-        out: the report's folder; made where it is not there, and files of an earlier report are overwritten.
+        out: the report's folder; created where it does not exist, and files of an earlier report are overwritten.
         command: the command line that makes this report again.
-        published_csv: published figures; a missing or faulty file is said on the page.
+        published_csv: published figures; a missing or faulty file is named on the page.
+        run_pages: True to write a page for every run too, to which the table of runs links. A report of a single
+            run has it in any case.
 
     Raises:
         OSError: ``out`` can't be written.
     """
-    for folder in (out, out / "figures", out / "tables", out / "runs"):
+    for folder in (out, out / "figures", out / "tables"):
         folder.mkdir(parents=True, exist_ok=True)
-    found = results.join(suite, cells, root)
-    problems: list[str] = [f"Not used: {run.cell.name}. {run.reason}." for run in _damaged(found)]
-    known, fault = _published(published_csv) if suite.published else ((), "")
-    problems += [fault] if fault else []
 
-    asked, undrawn = catalogue.draw(found)
-    problems += [item.reason for item in found.damaged]
-    problems += provenance.other_code(found)
-    problems += provenance.repeated(found)
-    problems += [*undrawn, *provenance.mixed(found)] if found.finished else []
-    # Files travel alone: each says itself how much of the suite it stands on.
-    tally = f"{completeness(found)}."
-    drawn = figures.pictured(asked, out / "figures", tally)
-    shown_tables = {
-        name: table if name in ("environment", "protocols") else replace(table, notes=(*table.notes, tally))
-        for name, table in _tables(found, known).items()
-    }
-    for table in shown_tables.values():
-        writers.write(table, out / "tables")
-    samples, _ = catalogue.sample_sets(found)
-    animation = render.animation(samples) if samples else None
-    if animation is not None:
-        write_atomically(out / "figures" / "samples.webp", animation)
-    parquet = _write_frame(found.frame, out)
-    linked = run_page.write_all(found, out / "runs")
-    runs = tables.run_table(found, linked)
-    writers.write(runs, out / "tables")
+    # Read the results.
+    results = join(suite, cells, root)
+    published_figures, published_problem = _read_published(suite, published_csv)
+    compared = published.compare(results, published_figures)
 
-    context = _context(found, drawn, shown_tables) | {
-        "animated": animation is not None,
-        "runs": runs,
-        "earlier": _earlier(found, root, out / "cells.json", command),
-        "problems": problems,
-        "distance": provenance.in_short(found, known),
-        "command": command,
-        "parquet": parquet,
-        "index": (out.parent / "index.html").exists(),
-    }
-    index = out / "index.html"
-    render.write(index, render.page("suite.html.j2", **context))
-    summary = {
-        "suite": suite.name,
-        "question": suite.question,
-        "answer": [str(sentence) for sentence in context["answer"]],
-        "completeness": context["completeness"],
-        "hardware": provenance.hardware(found) if found.finished else "",
-        "recorded": _newest(found),
-        "command": command,
-    }
-    write_atomically(out / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
-    return index
+    # Answer the question.
+    sentences = answer(results)
+    tally = completeness(results)
 
+    # Tables.
+    protocols = published.protocol_table(results, published_figures)
+    of_results = _with_note(_result_tables(results, compared), tally)
+    of_speed = _with_note(speed_tables(results), tally)
+    equality = _with_note([provenance.equality_table(results) if results.finished else None], tally)
+    environment = provenance.environment_table(results)
+    linked = run_page.write_all(results, out / "runs") if run_pages or len(results.runs) == 1 else frozenset()
+    runs = tables.run_table(results, linked)
+    for table in (protocols, *of_results, *of_speed, *equality, environment, runs):
+        if table is not None:
+            table_files.write(table, out / "tables")
 
-def _context(found: Results, drawn: Mapping[str, Picture], made: Mapping[str, Table]) -> dict[str, Any]:
-    shared, varying = provenance.settings(found)
-    samples, _ = catalogue.sample_sets(found)
-    tally = Counter(run.status for run in found.runs)
-    # Without a second seed the effects have no interval and answer little: the suite's own figure goes first.
-    own = [name for name in drawn if name not in catalogue.STANDARD]
-    lead = "effects" if "effects" in drawn and (len(found.seeds) > 1 or not own) else next(iter(own), None)
-    further = [drawn[name] for name in [*own, "effects"] if name in drawn and name != lead]
-    context: dict[str, Any] = {
-        "title": f"{found.suite.name}: {found.suite.question}",
-        "suite": found.suite,
-        "answer": answer(found),
-        "contrasts": len(found.suite.contrasts) if found.finished else 0,
-        "lead": render.shown(drawn[lead]) if lead else None,
-        "completeness": completeness(found),
-        "tally": sorted(tally.items(), key=lambda item: (item[0] != "ok", item[0])),
-        "protocols": made.get("protocols"),
-        "results": made.get("results"),
-        "effects": made.get("effects"),
-        "ranking": made.get("ranking"),
-        "speed": [made[name] for name in ("crossover", "slopes", "cells") if name in made],
-        "published": [table for name, table in made.items() if name.startswith("published-")],
-        "curves": render.shown(drawn["loss"]) if "loss" in drawn else None,
-        "samples": render.pictures(samples),
-        "sample_caption": drawn["samples"].caption if "samples" in drawn else "",
-        "orders": render.shown(drawn["orders"]) if "orders" in drawn else None,
-        "figures": [render.shown(d) for d in further],
-        "equality": made.get("equality"),
-        "environment": made["environment"],
-        "notes": provenance.notes(found),
-        "settings": shared,
-        "varying": varying,
-        "failures": _failures(found),
-        "records": formatting.count(sum(run.record is not None for run in found.runs), "record"),
-        "newest": f"Newest record: {_newest(found)}." if _newest(found) else "",
-    }
-    sections = {
-        "answer": "Answer", "protocols": "Protocols", "results": "Results", "speed": "Speed and memory",
-        "curves": "Training", "samples": "Samples", "orders": "Scan orders", "figures": "Further figures",
-        "equality": "Equality", "runs": "Every run", "provenance": "Provenance", "again": "Make it again",
-    }  # fmt: skip
-    context["contents"] = [(key, name) for key, name in sections.items() if context.get(key, True)]
-    return context
+    # Figures.
+    requests, undrawn = catalogue.requests(results)
+    pictures = draw_all(requests, out / "figures", f"{tally}.")
+    lead, further = _order_figures(results, pictures)
+    samples, _ = samples_by_arm(results)
+    moving = animation(samples) if samples else None
+    if moving is not None:
+        write_atomically(out / "figures" / "samples.webp", moving)
+
+    # Provenance: what is not used or not comparable, and where everything was measured.
+    problems = [f"Not used: {run.cell.name}. {run.reason}." for run in results.runs if run.status == "damaged"]
+    problems += [published_problem] if published_problem else []
+    problems += [part.reason for part in results.damaged]
+    problems += [*provenance.code_warnings(results), *provenance.repeat_warnings(results)]
+    problems += [*undrawn, *provenance.machine_warnings(results)] if results.finished else []
+    settings, varying = provenance.settings(results)
+    newest = _newest(results)
+
+    _write_frame(results.frame, out)
+
+    # The page, through its template.
+    content = SuitePage(
+        suite=suite,
+        has_index=(out.parent / "index.html").exists(),
+        answer=sentences,
+        lead=lead,
+        completeness=tally,
+        states=_count_states(results),
+        protocol_summary=published.protocol_summary(results, published_figures, compared),
+        problems=tuple(problems),
+        protocols=protocols,
+        results=of_results,
+        speed=of_speed,
+        equality=equality[0] if equality else None,
+        runs=runs,
+        former_runs=_former_runs(results, root, out / "cells.json", command),
+        failures=_failures(results),
+        loss=pictures.get("loss"),
+        samples=sample_rows(samples),
+        sample_caption=pictures["samples"].caption if "samples" in pictures else "",
+        animated=moving is not None,
+        orders=pictures.get("orders"),
+        further_figures=further,
+        environment=environment,
+        notes=provenance.notes(results),
+        settings=settings,
+        varying=varying,
+        record_count=sum(run.record is not None for run in results.runs),
+        newest=newest,
+        command=command,
+    )
+    text = html.render("zigbench.report", "suite.html.j2", title=f"{suite.name}: {suite.question}", page=content)
+    summary = Summary(
+        suite=suite.name,
+        question=suite.question,
+        answer=[str(sentence) for sentence in sentences],
+        completeness=tally,
+        hardware=provenance.hardware(results) if results.finished else "",
+        recorded=newest,
+        command=command,
+    )
+    return write_page(out, text, summary)
 
 
-def _tables(found: Results, known: tuple[published.Figure, ...]) -> dict[str, Table]:
-    """Every table that the results allow, by name."""
-    made: list[Table | None] = [provenance.environment_table(found), provenance.differences(found, known)]
-    if dial_of(found) is not None:
-        made += [speed_tables.crossover_table(found), speed_tables.slope_table(found), speed_tables.cell_table(found)]
-        made.append(provenance.equality_table(found) if found.finished else None)
-    elif found.finished and found.metrics:
-        made += [tables.result_table(found), tables.effect_table(found)[0], provenance.equality_table(found)]
-        made.append(_ranking(found, found.metrics[0]))
-        groups: dict[tuple[str, str], list[published.Comparison]] = {}
-        for comparison in published.compare(found, known):
-            groups.setdefault((comparison.table, comparison.source), []).append(comparison)
-        made += [tables.published_table(group) for group in groups.values()]
-    return {table.name: table for table in made if table is not None}
-
-
-def _ranking(found: Results, metric: str) -> Table | None:
-    direction = found.direction(metric)
-    if direction is None:
-        return None
-    try:
-        ranking = friedman(found.values(metric).dropna(how="all"), direction)
-    except ValueError:
-        return None  # Too few arms or seeds for this test; the results table shows how many there are.
-    return tables.ranking_table(ranking, metric)
-
-
-def _published(path: Path) -> tuple[tuple[published.Figure, ...], str]:
+def _read_published(suite: Suite, path: Path) -> tuple[tuple[published.Figure, ...], str]:
+    """Return the published figures, and a sentence on why there are none where the file can't be used."""
+    if not suite.published:
+        return (), ""
     try:
         return published.read(path), ""
     except OSError as error:
@@ -186,78 +226,87 @@ def _published(path: Path) -> tuple[tuple[published.Figure, ...], str]:
         return (), f"Published figures are not shown: {error}."
 
 
-def _damaged(found: Results) -> list[results.Run]:
-    return [run for run in found.runs if run.status == "damaged"]
+def _result_tables(results: Results, compared: Sequence[published.PublishedColumn]) -> list[Table | None]:
+    """Return the tables of a suite that does not measure speed, as far as the results allow."""
+    if swept_size(results) is not None or not results.finished or not results.metrics:
+        return []
+    return [
+        tables.result_table(results),
+        tables.effect_table(results),
+        tables.rank(results, results.metrics[0]),
+        *published.comparison_tables(compared),
+    ]
 
 
-def _failures(found: Results) -> list[dict[str, str]]:
-    """Why runs have no result, each reason once with the runs it befell; of many reasons, the first."""
+def _with_note(several: Iterable[Table | None], tally: str) -> tuple[Table, ...]:
+    """Return the tables that there are, each with a note on how many runs it rests on, since files travel alone."""
+    return tuple(replace(table, notes=(*table.notes, f"{tally}.")) for table in several if table is not None)
+
+
+def _order_figures(results: Results, pictures: Mapping[str, Picture]) -> tuple[Picture | None, tuple[Picture, ...]]:
+    """Return the figure beside the answer, and the further ones.
+
+    The effects come first, unless a single seed leaves them without intervals and the suite names figures itself.
+    """
+    own = [name for name in pictures if name not in catalogue.standard_names()]
+    lead = "effects" if "effects" in pictures and (len(results.seeds) > 1 or not own) else next(iter(own), None)
+    further = tuple(pictures[name] for name in [*own, "effects"] if name in pictures and name != lead)
+    return pictures[lead] if lead else None, further
+
+
+def _count_states(results: Results) -> tuple[tuple[str, int], ...]:
+    """Return how many runs are in each state, finished ones first."""
+    states = Counter(run.status for run in results.runs)
+    return tuple(sorted(states.items(), key=lambda item: (item[0] != "ok", item[0])))
+
+
+def _failures(results: Results) -> tuple[Failure, ...]:
+    """Return the reasons why runs have no result, each once, and the first of many."""
     grouped: dict[tuple[str, str], list[str]] = {}
-    for run in found.runs:
+    for run in results.runs:
         if run.reason:
             grouped.setdefault((run.status, run.reason), []).append(run.cell.name)
-    listed = [
-        {"name": _some(names), "state": tables.STATUSES[status], "reason": reason}
-        for (status, reason), names in list(grouped.items())[:LISTED_FAILURES]
+    failures = [
+        Failure(formatting.join_some(names), formatting.STATUSES[status], reason)
+        for (status, reason), names in list(grouped.items())[:MAX_FAILURES]
     ]
-    if len(grouped) > LISTED_FAILURES:
-        rest = f"{len(grouped) - LISTED_FAILURES:,} more: hover over the state in the table, or open the run's page."
-        listed.append({"name": "And", "state": "", "reason": rest})
-    return listed
+    if len(grouped) > MAX_FAILURES:
+        rest = f"{len(grouped) - MAX_FAILURES:,} more: hover over the state in the table."
+        failures.append(Failure("And", "", rest))
+    return tuple(failures)
 
 
-def _some(names: list[str]) -> str:
-    rest = len(names) - 4
-    return ", ".join(names[:4]) + (f" and {formatting.count(rest, 'other')}" if rest > 0 else "")
+def _newest(results: Results) -> str:
+    """Return the day of the newest record, UTC; "" without records."""
+    days = [day for run in results.runs if run.record is not None and (day := run.files.recorded()) is not None]
+    return max(days).isoformat() if days else ""
 
 
-def _write_frame(frame: pd.DataFrame, out: Path) -> bool:
-    """The long frame as CSV, and as Parquet where a writer is installed; whether the latter was written."""
+def _write_frame(frame: pd.DataFrame, out: Path) -> None:
+    """Write the long frame as CSV and as Parquet."""
     frame.to_csv(out / "frame.csv", index=False)
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        return False
     # Columns of mixed types (a setting that is a number in one arm and a word in another) have no Parquet type.
     mixed = [c for c in frame.columns if frame[c].map(type).nunique() > 1 and frame[c].dtype == object]
     frame.assign(**{c: frame[c].map(_as_text) for c in mixed}).to_parquet(out / "frame.parquet", index=False)
-    return True
 
 
 def _as_text(value: Any) -> str | None:
     return None if value is None or value is pd.NA or value != value else str(value)
 
 
-def _newest(found: Results) -> str:
-    """Day of the newest record, UTC; "" without records."""
-    days = [day for run in found.runs if run.record is not None and (day := run.files.recorded()) is not None]
-    return max(days).isoformat() if days else ""
+def _former_runs(results: Results, root: Path | Sequence[Path], manifest: Path, command: str) -> Table | None:
+    """Return the runs that the last report by the same command had and this one has not; update the manifest.
 
-
-def _earlier(found: Results, root: Path | Sequence[Path], manifest: Path, command: str) -> Table | None:
-    """Runs that the last report by the same command had and this one has not; brings the manifest up to date.
-
-    By the same command: a report on a part of the suite lacks cells without the suite having changed.
+    By the same command: a report on a part of the suite has fewer cells without the suite having changed.
     """
-    now = {run.id: run.cell.name for run in found.runs}
+    now = {run.id: run.cell.name for run in results.runs}
     try:
         commands = dict(json.loads(manifest.read_text(encoding="utf-8")))
         before = {str(key): str(name) for key, name in dict(commands.get(command, {})).items()}
     except (OSError, ValueError, TypeError):
         commands, before = {}, {}
-    kept = collect.scan(root, only=[run for run in before if run not in now])
-    old = {record.id: record for _, record in kept.records}
-    commands[command] = now | {run: before[run] for run in old}
+    former = collect.scan(root, only=[run for run in before if run not in now])
+    records = {record.id: record for _, record in former.records}
+    commands[command] = now | {run: before[run] for run in records}
     write_atomically(manifest, json.dumps(commands, indent=1, ensure_ascii=False).encode())
-    if not old:
-        return None
-    rows = []
-    for identity, record in old.items():
-        figures_of = "; ".join(
-            f"{formatting.noun(m.name)} {formatting.number(m.value)}"
-            for m in record.measurements
-            if m.value is not None
-        )
-        rows.append((Entry(before[identity]), Entry(identity), Entry(record.status), Entry(figures_of or "–")))
-    columns = (Column("Cell"), Column("Run"), Column("State"), Column("Figures"))
-    return Table("earlier", "From an earlier version of this suite", columns, tuple(rows))
+    return tables.former_run_table(records, before)

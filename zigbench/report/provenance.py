@@ -1,19 +1,28 @@
-"""What the figures rest on: equality across cells, the environment, the shared settings, notes, protocols."""
+"""Provenance of a suite's figures: protocols, equality across arms, environment, settings and notes."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 from zigbench.report import formatting
-from zigbench.report.published import Figure, compare
-from zigbench.report.results import Results
-from zigbench.report.speed.series import dial_of, unlike
+from zigbench.report.results import SEED, Results
+from zigbench.report.speed.series import swept_size, unlike_conditions
 from zigbench.report.statistics import mean_interval
-from zigbench.report.tables import Column, Entry, Table
+from zigbench.report.table import Column, Entry, Table
 from zigbench.spec.overrides import flatten
+
+if TYPE_CHECKING:
+    from zigbench.evaluation import Protocol
+
+HASH_DIGITS = 8
+"""Digits of a hash that a reader sees: enough to tell a suite's protocols apart."""
+
+MAX_DIFFERENCES = 6
+"""Differences between two protocols that a note spells out."""
 
 # Facts of the environment that speed and memory depend on.
 COMPARED = tuple(
@@ -26,19 +35,155 @@ MACHINE_UNITS = frozenset(
 )
 
 
-def equality_table(found: Results) -> Table | None:
-    """Figures that must agree across arms (``suite.equal``): each arm's, its distance from the median, a verdict.
+# Protocols.
+
+
+def protocols_by_arm(results: Results, metric: str) -> Mapping[str, tuple[str, ...]]:
+    """Return the hashes of the protocols of each arm's figures, each once; arms that have none are left out."""
+    rows = results.rows(metric)
+    hashes: dict[str, dict[str, None]] = {}
+    for arm, protocol in zip(rows["arm"], rows["protocol"], strict=True):
+        if isinstance(protocol, str):
+            hashes.setdefault(str(arm), {})[protocol] = None
+    return {arm: tuple(of_arm) for arm, of_arm in hashes.items()}
+
+
+def usual_protocol(results: Results, metric: str) -> str | None:
+    """Return the protocol of most of the metric's figures, the first of equals; None without any."""
+    protocols = [protocol for protocol in results.rows(metric)["protocol"] if isinstance(protocol, str)]
+    return Counter(protocols).most_common(1)[0][0] if protocols else None
+
+
+def protocols_clash(results: Results, metric: str) -> bool:
+    """Return True where arms that differ in the first axis alone were measured under several protocols.
+
+    A suite whose seeds stand for different data sets, or one of whose further axes is the sampler's steps, has as
+    many protocols as sets or steps, and yet compares like with like.
+    """
+    return any(len(protocols) > 1 for protocols in _protocols_of_peers(results, metric).values())
+
+
+def rankable(results: Results, metric: str) -> bool:
+    """Return True where all arms may be ranked together: each seed has one protocol."""
+    seeds: dict[str, set[str]] = {}
+    for (seed, _), protocols in _protocols_of_peers(results, metric).items():
+        seeds.setdefault(seed, set()).update(protocols)
+    return all(len(protocols) <= 1 for protocols in seeds.values())
+
+
+def measured_alike(results: Results, metric: str, a: str, b: str) -> bool:
+    """Return True where two arms, or two labels of the first axis, share their protocol wherever they are paired."""
+    first = results.suite.axes[0].name if results.suite.axes else ""
+    arms = {run.arm for run in results.runs if {a, b} & {run.arm, run.cell.labels.get(first)}}
+    return all(len(protocols) <= 1 for protocols in _protocols_of_peers(results, metric, arms).values())
+
+
+def _protocols_of_peers(
+    results: Results, metric: str, arms: Collection[str] | None = None
+) -> Mapping[tuple[str, tuple[str, ...]], set[str]]:
+    """Return the protocols of figures that share their seed and their labels on all axes but the first."""
+    first = results.suite.axes[0].name if results.suite.axes else ""
+    others = {run.arm: tuple(v for k, v in run.cell.labels.items() if k not in (first, SEED)) for run in results.runs}
+    rows = results.rows(metric)
+    hashes: dict[tuple[str, tuple[str, ...]], set[str]] = {}
+    for arm, seed, protocol in zip(rows["arm"], rows["seed_label"], rows["protocol"], strict=True):
+        if isinstance(protocol, str) and (arms is None or arm in arms):
+            hashes.setdefault((str(seed), others[arm]), set()).add(protocol)
+    return hashes
+
+
+def odd_arms(results: Results, metric: str) -> frozenset[str]:
+    """Return the arms with a figure under another protocol than most, where that makes them incomparable."""
+    if not protocols_clash(results, metric):
+        return frozenset()
+    usual = usual_protocol(results, metric)
+    return frozenset(arm for arm, protocols in protocols_by_arm(results, metric).items() if set(protocols) != {usual})
+
+
+def protocol_notes(results: Results, metric: str) -> tuple[str, ...]:
+    """Return a note on each protocol that differs from that of most figures; none where all are alike.
+
+    Where protocols differ between seeds alone, one note says so.
+    """
+    usual = usual_protocol(results, metric)
+    if not protocols_clash(results, metric):
+        count = len(results.protocols(metric))
+        if count < 2:
+            return ()
+        axes = formatting.join([axis.name for axis in results.suite.axes[1:]])
+        return (
+            f"{formatting.title(metric)} was measured under {count} protocols, which differ with {axes} alone: paired "
+            "differences compare like with like, a mean or a rank over all protocols would not.",
+        )
+    by_arm = protocols_by_arm(results, metric)
+    others = dict.fromkeys(protocol for protocols in by_arm.values() for protocol in protocols if protocol != usual)
+    return tuple(
+        f"‡ {formatting.title(metric)} of {_arms_under(other, by_arm)} was measured under protocol "
+        f"{other[:HASH_DIGITS]}, most others under {str(usual)[:HASH_DIGITS]}: "
+        f"{_protocol_difference(results, metric, str(usual), other)}. "
+        "Figures of unlike protocols are not comparable, and none is marked as the best."
+        for other in others
+    )
+
+
+def _arms_under(protocol: str, by_arm: Mapping[str, tuple[str, ...]]) -> str:
+    return formatting.join([arm for arm, protocols in by_arm.items() if protocol in protocols])
+
+
+def _protocol_difference(results: Results, metric: str, usual: str, other: str) -> str:
+    """Return in words how two protocols differ, as the runs' folders record them."""
+    from zigbench.evaluation import difference  # Imports torch's room: only where protocols differ.
+
+    protocols = _read_protocols(results, metric, {usual, other})
+    a, b = protocols[usual], protocols[other]
+    if a is None or b is None:
+        return "the difference is unknown, because the runs' folders do not hold both protocols"
+    differences = difference(b, a)
+    more = f"; and {len(differences) - MAX_DIFFERENCES} more" if len(differences) > MAX_DIFFERENCES else ""
+    return "; ".join(differences[:MAX_DIFFERENCES]) + more
+
+
+def sample_count(results: Results, metric: str, arms: Collection[str]) -> int | None:
+    """Return how many samples the figures of these arms were measured on; None where that differs or is unknown."""
+    by_arm = protocols_by_arm(results, metric)
+    if not all(arm in by_arm for arm in arms):
+        return None
+    hashes = {protocol for arm in arms for protocol in by_arm[arm]}
+    protocols = _read_protocols(results, metric, hashes).values()
+    counts = {None if protocol is None else protocol.samples for protocol in protocols}
+    return counts.pop() if len(counts) == 1 else None
+
+
+def _read_protocols(results: Results, metric: str, hashes: Collection[str]) -> dict[str, Protocol | None]:
+    """Return protocols by their hashes; None for one that no run's folder holds, or only a damaged one."""
+    from zigbench.evaluation import read_protocols
+
+    protocols: dict[str, Protocol | None] = dict.fromkeys(hashes)
+    rows = results.rows(metric)
+    files = {run.id: run.files for run in results.runs}
+    for run, protocol in zip(rows["run"], rows["protocol"], strict=True):
+        if protocol in protocols and protocols[protocol] is None:
+            with contextlib.suppress(ValueError, OSError):
+                protocols[protocol] = read_protocols(files[str(run)]).get(protocol)
+    return protocols
+
+
+# Equality across arms.
+
+
+def equality_table(results: Results) -> Table | None:
+    """Return the figures that must agree across arms (``suite.equal``), with each arm's distance from the median.
 
     An arm breaks the equality where it lies further from the median of the arms than the tolerance; where the
     extremes are further apart than the tolerance and no arm is that far from the median, the two extremes do.
     """
     rows: list[tuple[Entry, ...]] = []
     broken = 0
-    for metric, tolerance in found.suite.equal.items():
-        means = found.values(metric).apply(lambda row: mean_interval(row).mean, axis=1).dropna()
+    for metric, tolerance in results.suite.equal.items():
+        means = results.values(metric).apply(lambda row: mean_interval(row).mean, axis=1).dropna()
         if means.empty:
-            why = "not measured"
-            rows.append((Entry("all"), Entry(formatting.title(metric)), Entry("–"), Entry("–"), Entry(why, mark="bad")))
+            none = Entry(formatting.NONE)
+            rows.append((Entry("all"), Entry(formatting.title(metric)), none, none, Entry("not measured", mark="bad")))
             continue
         middle = float(means.median())
         distances = (means - middle) / abs(middle) if middle else means - middle
@@ -48,30 +193,36 @@ def equality_table(found: Results) -> Table | None:
         broken += len(breaks)
         for arm, value in means.items():
             share = float(distances[arm])
-            entry = Entry(f"not {_within(tolerance)}", mark="bad") if arm in breaks else Entry("equal", mark="quiet")
-            shown = Entry(formatting.signed(100 * share, 1) + " %", share)
-            figure = Entry(formatting.number(float(value)), float(value))
-            rows.append((Entry(str(arm)), Entry(formatting.title(metric)), figure, shown, entry))
+            rows.append((
+                Entry(str(arm)),
+                Entry(formatting.title(metric)),
+                Entry(formatting.number(float(value)), float(value)),
+                Entry(formatting.signed(100 * share, 1) + " %", share),
+                Entry(f"not {_within(tolerance)}", mark="bad") if arm in breaks else Entry("equal", mark="quiet"),
+            ))  # fmt: skip
     if not rows:
         return None
     columns = (
         Column("Arm"), Column("Figure"), Column("Value", True), Column("From the median", True), Column("Verdict"),
     )  # fmt: skip
-    asked = ", ".join(f"{formatting.noun(m)} {_within(t)}" for m, t in found.suite.equal.items())
-    found_text = f"{formatting.count(broken, 'arm breaks', 'arms break')} it" if broken else "all arms keep to it"
-    return Table("equality", "What must be equal", columns, tuple(rows), (f"Asked for: {asked}; {found_text}.",))
+    required = ", ".join(f"{formatting.noun(m)} {_within(t)}" for m, t in results.suite.equal.items())
+    outcome = f"{formatting.count(broken, 'arm breaks', 'arms break')} it" if broken else "all arms keep to it"
+    return Table("equality", "What must be equal", columns, tuple(rows), (f"Required: {required}; {outcome}.",))
 
 
 def _within(tolerance: float) -> str:
     return f"within {100 * tolerance:g} %" if tolerance else "exactly equal"
 
 
-def environment_table(found: Results) -> Table:
-    """Where the records were made: one row a fact; facts that vary list their values with how often each occurs."""
-    frame = found.frame.drop_duplicates("run")
+# Environment, code, settings, notes.
+
+
+def environment_table(results: Results) -> Table:
+    """Return the facts of the machines and versions, one a row; facts that vary list how often each value occurs."""
+    frame = results.frame.drop_duplicates("run")
     rows = []
     for name in sorted(c for c in frame.columns if c.startswith("environment.")):
-        tally = Counter(_text(value) for value in frame[name] if not _absent(value))
+        tally = Counter(text(value) for value in frame[name] if not _absent(value))
         if not tally:
             continue
         varies = len(tally) > 1
@@ -81,153 +232,98 @@ def environment_table(found: Results) -> Table:
     return Table("environment", "Environment", (Column("Fact"), Column("Value")), tuple(rows), notes)
 
 
-def mixed(found: Results) -> tuple[str, ...]:
-    """What of the machinery differs between finished runs, where the suite shows speed or memory: they depend on it."""
-    if not any(found.unit(metric) in MACHINE_UNITS for metric in found.metrics):
+def hardware(results: Results) -> str:
+    """Format the devices of the finished runs, as ``cuda · NVIDIA H200`` or ``cpu · AMD EPYC``, joined by commas."""
+    frame = results.frame[results.frame["status"] == "ok"].drop_duplicates("run")
+    devices = []
+    for _, row in frame.iterrows():
+        name = row.get("environment.gpu", row.get("environment.machine.gpu"))
+        name = row.get("environment.machine.cpu") if _absent(name) else name
+        parts = (row.get("environment.device"), name)
+        devices.append(" · ".join(text(part) for part in parts if not _absent(part)))
+    return ", ".join(dict.fromkeys(device for device in devices if device)) or "unknown hardware"
+
+
+def machine_warnings(results: Results) -> tuple[str, ...]:
+    """Return a warning for each fact of the machine that differs between runs, where speed or memory is shown."""
+    if not any(results.unit(metric) in MACHINE_UNITS for metric in results.metrics):
         return ()
-    if dial_of(found) is not None:
-        advice = "They are lines of their own: what sets those apart is not the network alone."
+    if swept_size(results) is not None:
         return tuple(
-            f"Runs differ in {what}: {formatting.listed(list(of))}. {advice}" for what, of in unlike(found).items()
+            f"Runs differ in {name}: {formatting.join(values)}. They are drawn as lines of their own: such lines do "
+            "not differ in the network alone."
+            for name, values in unlike_conditions(results).items()
         )
-    finished = found.frame[found.frame["status"] == "ok"].drop_duplicates("run")
-    said = []
+    finished = results.frame[results.frame["status"] == "ok"].drop_duplicates("run")
+    warnings = []
     for name in COMPARED:
         if name in finished:
-            values = list(dict.fromkeys(_text(v) for v in finished[name] if not _absent(v)))
+            values = list(dict.fromkeys(text(v) for v in finished[name] if not _absent(v)))
             if len(values) > 1:
-                what = name.removeprefix("environment.").replace(".", " ")
-                shown = formatting.listed(values[:6]) + (" and more" if len(values) > 6 else "")
-                said.append(f"Runs differ in {what}: {shown}. Do not compare their speed or memory.")
-    return tuple(said)
+                fact = name.removeprefix("environment.").replace(".", " ")
+                shown = formatting.join(values[:6]) + (" and more" if len(values) > 6 else "")
+                warnings.append(f"Runs differ in {fact}: {shown}. Do not compare their speed or memory.")
+    return tuple(warnings)
 
 
-def repeated(found: Results) -> tuple[str, ...]:
+def code_warnings(results: Results) -> tuple[str, ...]:
+    """Return a warning that names the runs done with other code than they were submitted with."""
+    names = [run.cell.name for run in results.runs if run.record and "submitted_code" in run.record.environment]
+    if not names:
+        return ()
+    return (
+        f"{formatting.count(len(names), 'run was', 'runs were')} done with other code than submitted with: "
+        f"{formatting.join_some(names)}. The table of the environment names both.",
+    )
+
+
+def repeat_warnings(results: Results) -> tuple[str, ...]:
     """Return a sentence on each run that was recorded more than once, with what each machine measured."""
     sentences = []
-    names = {run.id: run.cell.name for run in found.runs}
-    metric = found.metrics[0] if found.metrics else None
-    for run in found.frame.loc[found.frame["repeat"] > 0, "run"].unique():
-        records = found.frame[found.frame["run"] == run]
+    names = {run.id: run.cell.name for run in results.runs}
+    metric = results.metrics[0] if results.metrics else None
+    for run in results.frame.loc[results.frame["repeat"] > 0, "run"].unique():
+        records = results.frame[results.frame["run"] == run]
         values = []
         for _, rows in records.groupby("repeat"):
             figures = rows.loc[rows["metric"] == metric, "value"]
             value = formatting.number(figures.iloc[-1]) if len(figures) else rows["status"].iloc[0]
             values.append(f"{rows['machine'].iloc[0]}: {value}")
-        of = f" ({formatting.noun(metric)})" if metric else ""
+        of_metric = f" ({formatting.noun(metric)})" if metric else ""
         sentences.append(
-            f"{names[run]} was measured more than once{of}: {'; '.join(values)}. "
+            f"{names[run]} was measured more than once{of_metric}: {'; '.join(values)}. "
             "Tables and figures use the first; the frame has all."
         )
     return tuple(sentences)
 
 
-def other_code(found: Results) -> tuple[str, ...]:
-    """Which runs were done with other code than they were submitted with."""
-    names = [run.cell.name for run in found.runs if run.record and "submitted_code" in run.record.environment]
-    if not names:
-        return ()
-    which = formatting.listed(names[:4]) + (
-        f" and {formatting.count(len(names) - 4, 'other')}" if len(names) > 4 else ""
-    )
-    return (
-        f"{formatting.count(len(names), 'run was', 'runs were')} done with other code than submitted with: {which}. "
-        "The table of the environment names both.",
-    )
-
-
-def settings(found: Results) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Settings that all cells share, dotted; and the paths of those that vary."""
-    flats = [flatten(run.cell.spec.resolved()) for run in found.runs]
+def settings(results: Results) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the settings that all cells share, by dotted key, and the keys of those that vary."""
+    flats = [flatten(run.cell.spec.resolved()) for run in results.runs]
     keys = list(dict.fromkeys(key for flat in flats for key in flat))
-    shared = {k: _text(flats[0][k]) for k in keys if all(k in f and f[k] == flats[0].get(k) for f in flats)}
+    shared = {k: text(flats[0][k]) for k in keys if all(k in f and f[k] == flats[0].get(k) for f in flats)}
     return shared, tuple(k for k in keys if k not in shared)
 
 
-def notes(found: Results) -> tuple[str, ...]:
-    """The suite's notes and what the measurements say of themselves, each once."""
-    said = list(found.suite.notes)
-    if len(found.frame):
-        for metric, note in dict.fromkeys(zip(found.frame["metric"], found.frame["note"], strict=True)):
+def notes(results: Results) -> tuple[str, ...]:
+    """Return the suite's notes and those of the measurements, each once."""
+    lines = list(results.suite.notes)
+    if len(results.frame):
+        for metric, note in dict.fromkeys(zip(results.frame["metric"], results.frame["note"], strict=True)):
             if isinstance(note, str) and note:
-                said.append(f"{formatting.title(metric)}: {note}")
-        protocols = {metric: found.protocols(metric) for metric in found.metrics}
-        said += [
-            f"{formatting.title(m)} was measured under protocol {p[0]}." for m, p in protocols.items() if len(p) == 1
-        ]
-    return tuple(dict.fromkeys(said))
-
-
-def hardware(found: Results) -> str:
-    """``cuda · NVIDIA H200`` or ``cpu · AMD EPYC``, of the finished runs; several are joined by a comma."""
-    frame = found.frame[found.frame["status"] == "ok"].drop_duplicates("run")
-    seen = []
-    for _, row in frame.iterrows():
-        device = row.get("environment.device")
-        name = row.get("environment.gpu", row.get("environment.machine.gpu"))
-        name = row.get("environment.machine.cpu") if _absent(name) else name
-        seen.append(" · ".join(_text(part) for part in (device, name) if not _absent(part)))
-    return ", ".join(dict.fromkeys(text for text in seen if text)) or "unknown hardware"
-
-
-def differences(found: Results, figures: tuple[Figure, ...]) -> Table | None:
-    """What the published figures were measured on beside what these were; None where nothing was published."""
-    published = [f for f in figures if f.table in found.suite.published]
-    if not published:
-        return None
-    shared, _ = settings(found)
-
-    def theirs(key: str) -> str:
-        return ", ".join(dict.fromkeys(getattr(f, key) for f in published))
-
-    geometry = found.runs[0].cell.spec.geometry if found.runs else None
-    size = f"{geometry.height}×{geometry.width}×{geometry.channels}" if geometry else "–"
-    size += f", {geometry.tokens:,} patches" if geometry else ""
-    training = [shared.get("training.steps"), shared.get("training.batch")]
-    length = f"{int(training[0]):,} steps of {training[1]} images" if all(training) and training[0] else "varies"
-    stated = ", ".join(dict.fromkeys(f.setting.replace(";", ", ") for f in published if f.setting)) or "not stated"
-    rows = [
-        ("Data", theirs("dataset"), shared.get("data.name", "varies")),
-        ("Size", f"{theirs('resolution')} pixels a side", size),
-        ("Metric", ", ".join(dict.fromkeys(formatting.title(f.metric) for f in published)),
-         ", ".join(formatting.title(m) for m in found.suite.metrics)),
-        ("Training", "not stated", length),
-        ("Other settings", stated, f"position {shared.get('position', 'varies')}, {_sampler(shared)}"),
-        ("Seeds", "not stated", formatting.seeds(found.seeds)),
-        ("Hardware", "not stated", hardware(found) if found.finished else "–"),
-        ("Source", theirs("source"), "the records of this suite"),
-    ]  # fmt: skip
-    columns = (Column(""), Column("Published"), Column("Measured here"))
-    entries = tuple(tuple(Entry(text) for text in row) for row in rows)
-    return Table("protocols", "Published and measured protocols", columns, entries)
-
-
-def in_short(found: Results, figures: tuple[Figure, ...]) -> str:
-    """One sentence on how far the published figures are from these; "" where nothing was published."""
-    published = [f for f in figures if f.table in found.suite.published]
-    if not published or not found.runs or not found.metrics:
-        return ""
-    shared, _ = settings(found)
-    geometry = found.runs[0].cell.spec.geometry
-    theirs = formatting.listed(list(dict.fromkeys(f"{f.dataset} at {f.resolution} pixels" for f in published)))
-    metrics = formatting.listed(list(dict.fromkeys(formatting.title(f.metric) for f in published)))
-    ours = f"{shared.get('data.name', 'several data sets')} at {geometry.height}×{geometry.width}"
-    said = f"Published: {metrics} on {theirs}. Measured here: {formatting.noun(found.metrics[0])} on {ours}."
-    if any(comparison.same_metric for comparison in compare(found, figures)):
-        return said
-    return f"{said} Compare the order of the arms, not the size of the figures."
-
-
-def _sampler(shared: Mapping[str, str]) -> str:
-    solver, steps = shared.get("sampler.solver"), shared.get("sampler.steps")
-    return f"{solver} sampler, {steps} steps" if solver and steps else "sampler varies"
+                lines.append(f"{formatting.title(metric)}: {note}")
+        for metric in results.metrics:
+            if len(protocols := results.protocols(metric)) == 1:
+                lines.append(f"{formatting.title(metric)} was measured under protocol {protocols[0]}.")
+    return tuple(dict.fromkeys(lines))
 
 
 def _absent(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """Format a setting or a fact as a reader sees it."""
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     if isinstance(value, float) and value.is_integer():

@@ -1,17 +1,20 @@
-"""Published figures: read, checked, and laid beside what was measured."""
+"""Published figures: read, checked, and compared with the measured ones."""
 
 from __future__ import annotations
 
 import csv
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zigbench.report import protocols
+import pandas as pd
+
+from zigbench.report import formatting, provenance
 from zigbench.report.results import JOIN, Results
 from zigbench.report.statistics import RankAgreement, kendall, mean_interval
+from zigbench.report.table import Column, Entry, Table, finite
 
 _CHECKOUT = Path(__file__).resolve().parents[2] / "results/published.csv"
 PUBLISHED = _CHECKOUT if _CHECKOUT.exists() else Path("results/published.csv")
@@ -20,7 +23,7 @@ COLUMNS = ("table", "source", "dataset", "resolution", "method", "metric", "valu
 # Every other published metric is a distance, a cost or a size: lower is better.
 HIGHER_IS_BETTER = frozenset({"iterations_per_s", "fps", "inception_score"})
 
-# What an arm costs says nothing of how good it is: these are laid beside themselves alone.
+# A cost does not measure quality: a published cost is compared with the same measured cost alone.
 COSTS = frozenset({"iterations_per_s", "fps", "memory_gb", "gflops"})
 
 # The released code fed these extractors pixels on another scale than they were trained on, and published what came out.
@@ -29,7 +32,7 @@ AS_RELEASED = {"fdd": "fdd_released", "fvd": "fvd_released"}
 
 @dataclass(frozen=True)
 class Figure:
-    """One published figure and where it stands. ``setting`` is ``key=value;key=value`` or ""."""
+    """One published figure and its source. ``setting`` is ``key=value;key=value`` or ""."""
 
     table: str
     source: str
@@ -42,11 +45,11 @@ class Figure:
 
     @property
     def name(self) -> str:
-        """Method and setting: what sets it apart within its table, data set and metric."""
+        """Method and setting, which together are unique within a table, data set and metric."""
         return f"{self.method} ({self.setting.replace(';', ', ')})" if self.setting else self.method
 
     def arms(self) -> frozenset[str]:
-        """Labels that an arm may carry to mean this: the method, or it with its resolution or its setting's values."""
+        """Return the labels of arms that this figure is of: the method, or it with its resolution or setting."""
         values = [part.partition("=")[2] for part in self.setting.split(";") if part]
         labels = ([self.method], [self.name], [self.method, self.resolution], [self.method, *values])
         return frozenset(map(JOIN.join, (*labels, [*values, self.method])))
@@ -92,11 +95,11 @@ def read(path: Path = PUBLISHED) -> tuple[Figure, ...]:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PublishedColumn:
     """One published column (table, data set, resolution, metric) beside a measured metric.
 
     ``published`` and ``measured`` hold the arms both have; they are comparable as numbers only where ``same_metric``
-    says that the metric and the number of samples are the same, as ranks in any case.
+    is True (the metric and the number of samples are the same), as ranks in any case.
     """
 
     table: str
@@ -112,58 +115,195 @@ class Comparison:
     same_metric: bool
     agreement: RankAgreement
 
+    @property
+    def heading(self) -> str:
+        """Metric, data set and resolution."""
+        return f"{formatting.title(self.metric)}, {self.dataset} {self.resolution}"
 
-def compare(results: Results, figures: tuple[Figure, ...]) -> tuple[Comparison, ...]:
-    """Each published column that shares at least two arms with the suite, in the order of the file."""
+
+def compare(results: Results, figures: Sequence[Figure]) -> tuple[PublishedColumn, ...]:
+    """Return each published column that shares at least two arms with the suite, in the order of the file."""
     if not results.metrics:
         return ()
-    columns: dict[tuple[str, str, str, str, str], list[Figure]] = {}
-    for figure in figures:
-        if figure.table in results.suite.published:
-            key = (figure.table, figure.source, figure.dataset, figure.resolution, figure.metric)
-            columns.setdefault(key, []).append(figure)
-    found = []
-    for key, column in columns.items():
+    by_column: dict[tuple[str, str, str, str, str], list[Figure]] = {}
+    for figure in _of_suite(results, figures):
+        key = (figure.table, figure.source, figure.dataset, figure.resolution, figure.metric)
+        by_column.setdefault(key, []).append(figure)
+    columns = []
+    for key, column in by_column.items():
         metric = _nearest(key[-1], results.metrics)
-        if metric is None:
+        by_arm = _by_arm(results, column)
+        if metric is None or len(by_arm) < 2:
             continue
         means = results.values(metric).apply(lambda row: mean_interval(row).mean, axis=1)
-        stated: dict[str, Figure] = {}
-        for arm in results.arms:
-            alias = results.suite.published_as.get(arm)
-            # A method stated under several settings matches no arm by its name alone: which one would be a guess,
-            # unless the suite names the very figure (the one without a setting by the method).
-            matches = [f for f in column if alias == f.name] or [
-                f for f in column if arm in f.arms() or alias in (f.method, f.name)
-            ]
-            if len(matches) == 1:
-                stated[arm] = matches[0]
-        if len(stated) < 2:
-            continue
-        published = {arm: figure.value for arm, figure in stated.items()}
-        measured = {arm: float(means[arm]) for arm in stated}
-        theirs = 1 if key[-1] in HIGHER_IS_BETTER else -1
+        published = {arm: figure.value for arm, figure in by_arm.items()}
+        measured = {arm: float(means[arm]) for arm in by_arm}
+        sign = 1 if key[-1] in HIGHER_IS_BETTER else -1
         higher = results.direction(metric) is True
         agreement = kendall(
-            {arm: theirs * value for arm, value in published.items()},
+            {arm: sign * value for arm, value in published.items()},
             {arm: value if higher else -value for arm, value in measured.items()},
         )
-        names = {arm: figure.name for arm, figure in stated.items()}
-        name, count = _counted(key[-1])
+        names = {arm: figure.name for arm, figure in by_arm.items()}
+        name, count = _split_count(key[-1])
         same = metric == AS_RELEASED.get(name, name)
-        same = same and (count is None or protocols.samples(results, metric, stated) == count)
-        found.append(Comparison(*key, metric, published, measured, names, higher, same, agreement))
-    return tuple(found)
+        same = same and (count is None or provenance.sample_count(results, metric, by_arm) == count)
+        columns.append(PublishedColumn(*key, metric, published, measured, names, higher, same, agreement))
+    return tuple(columns)
+
+
+def _of_suite(results: Results, figures: Sequence[Figure]) -> list[Figure]:
+    """Return the figures of the tables that the suite names."""
+    return [figure for figure in figures if figure.table in results.suite.published]
+
+
+def _by_arm(results: Results, column: Sequence[Figure]) -> dict[str, Figure]:
+    """Return the figure of each arm that exactly one figure of the column is of.
+
+    A method stated under several settings matches no arm by its name alone: which one would be a guess, unless the
+    suite names the very figure (the one without a setting by the method).
+    """
+    by_arm = {}
+    for arm in results.arms:
+        alias = results.suite.published_as.get(arm)
+        matches = [f for f in column if alias == f.name] or [
+            f for f in column if arm in f.arms() or alias in (f.method, f.name)
+        ]
+        if len(matches) == 1:
+            by_arm[arm] = matches[0]
+    return by_arm
 
 
 def _nearest(published: str, measured: tuple[str, ...]) -> str | None:
-    """The measured metric to lay beside a published one: the same, or for one of quality the first."""
-    name, _ = _counted(published)
-    alike = next((known for known in (AS_RELEASED.get(name, name), name) if known in measured), None)
+    """Return the measured metric to compare with a published one: the same, or for one of quality the first."""
+    name, _ = _split_count(published)
+    alike = next((metric for metric in (AS_RELEASED.get(name, name), name) if metric in measured), None)
     return alike or (None if name in COSTS else measured[0])
 
 
-def _counted(published: str) -> tuple[str, int | None]:
-    """``fid5k`` is FID of 5,000 samples; None for a metric that names no number of them."""
-    found = re.fullmatch(r"(.+?)(\d+)k", published)
-    return (found[1], 1000 * int(found[2])) if found else (published, None)
+def _split_count(published: str) -> tuple[str, int | None]:
+    """Split ``fid5k`` into FID and 5,000 samples; None for a metric that names no number of them."""
+    match = re.fullmatch(r"(.+?)(\d+)k", published)
+    return (match[1], 1000 * int(match[2])) if match else (published, None)
+
+
+def comparison_tables(columns: Sequence[PublishedColumn]) -> list[Table]:
+    """Return a table for each published table and source."""
+    groups: dict[tuple[str, str], list[PublishedColumn]] = {}
+    for column in columns:
+        groups.setdefault((column.table, column.source), []).append(column)
+    return [comparison_table(group) for group in groups.values()]
+
+
+def comparison_table(group: Sequence[PublishedColumn]) -> Table:
+    """Return published figures beside measured ones, with their ranks, and below it the agreement of the ranks.
+
+    Args:
+        group: the columns of one table and source, at least one.
+    """
+    arms = list(dict.fromkeys(arm for column in group for arm in column.published))
+    names = {arm: name for column in reversed(group) for arm, name in column.names.items()}
+    columns, cells, notes = [Column("Arm"), Column("Published as")], [[Entry(a), Entry(names[a])] for a in arms], []
+    for column in group:
+        columns.append(Column(f"Published {column.heading}", True))
+        _add_ranked(cells, arms, column.published, column.metric in HIGHER_IS_BETTER, "{:g}".format)
+        notes.append(f"Rank agreement with {column.heading}: {_format_agreement(column.agreement)}.")
+    by_metric = {column.measured_metric: column for column in reversed(group)}
+    for metric in reversed(by_metric):
+        measured = {arm: v for c in group if c.measured_metric == metric for arm, v in c.measured.items()}
+        columns.append(Column(f"Measured {formatting.title(metric)}", True))
+        _add_ranked(cells, arms, measured, by_metric[metric].higher_is_better, formatting.number)
+    for column in group:
+        if column.same_metric:
+            gaps = {arm: column.measured[arm] - value for arm, value in column.published.items()}
+            columns.append(Column(f"Measured − published {column.heading}", True))
+            for arm, row in zip(arms, cells, strict=True):
+                gap = gaps.get(arm, math.nan)
+                row.append(Entry(formatting.signed(gap), finite(gap)))
+    notes.insert(0, f"Source: {group[0].source}. In brackets: the rank in the column, 1 is best.")
+    if unlike := dict.fromkeys(formatting.title(c.metric) for c in group if not c.same_metric):
+        notes.append(
+            f"Measured and published {formatting.join(list(unlike))} differ in kind or in the number of samples: "
+            "compare their order, not their size."
+        )
+    rows = tuple(tuple(row) for row in cells)
+    title = f"Published beside measured: {group[0].table.replace('_', ' ')}"
+    return Table(f"published-{formatting.slug(group[0].table)}", title, tuple(columns), rows, tuple(notes))
+
+
+def _add_ranked(
+    cells: list[list[Entry]],
+    arms: list[str],
+    values: Mapping[str, float],
+    higher: bool,
+    formatted: Callable[[float], str],
+) -> None:
+    """Append a column of figures with their ranks; a dash for an arm that has none."""
+    finite_values = pd.Series({arm: v for arm, v in values.items() if math.isfinite(v)}, dtype=float)
+    ranks = finite_values.rank(ascending=not higher)
+    for arm, row in zip(arms, cells, strict=True):
+        if arm in finite_values:
+            value = float(finite_values[arm])
+            row.append(Entry(f"{formatted(value)} ({ranks[arm]:g})", value))
+        else:
+            row.append(Entry(formatting.NONE))
+
+
+def _format_agreement(agreement: RankAgreement) -> str:
+    tau = f"Kendall's τ = {formatting.signed(agreement.tau, 2)}"
+    if math.isfinite(agreement.low):
+        return f"{tau} (95 % {formatting.signed(agreement.low, 2)} to {formatting.signed(agreement.high, 2)})"
+    return f"{tau} (no interval: {agreement.n} arms)"
+
+
+def protocol_table(results: Results, figures: Sequence[Figure]) -> Table | None:
+    """Return the conditions of the published figures beside those of the measured; None where nothing is published."""
+    published = _of_suite(results, figures)
+    if not published:
+        return None
+    shared, _ = provenance.settings(results)
+
+    def stated(key: str) -> str:
+        return ", ".join(dict.fromkeys(getattr(figure, key) for figure in published))
+
+    geometry = results.runs[0].cell.spec.geometry if results.runs else None
+    size = f"{geometry.height}×{geometry.width}×{geometry.channels}" if geometry else formatting.NONE
+    size += f", {geometry.tokens:,} patches" if geometry else ""
+    steps, batch = shared.get("training.steps"), shared.get("training.batch")
+    training = f"{int(steps):,} steps of {batch} images" if steps and batch else "varies"
+    others = ", ".join(dict.fromkeys(f.setting.replace(";", ", ") for f in published if f.setting)) or "not stated"
+    rows = [
+        ("Data", stated("dataset"), shared.get("data.name", "varies")),
+        ("Size", f"{stated('resolution')} pixels a side", size),
+        ("Metric", ", ".join(dict.fromkeys(formatting.title(f.metric) for f in published)),
+         ", ".join(formatting.title(m) for m in results.suite.metrics)),
+        ("Training", "not stated", training),
+        ("Other settings", others, f"position {shared.get('position', 'varies')}, {_format_sampler(shared)}"),
+        ("Seeds", "not stated", formatting.seeds(results.seeds)),
+        ("Hardware", "not stated", provenance.hardware(results) if results.finished else formatting.NONE),
+        ("Source", stated("source"), "the records of this suite"),
+    ]  # fmt: skip
+    columns = (Column(""), Column("Published"), Column("Measured here"))
+    entries = tuple(tuple(Entry(text) for text in row) for row in rows)
+    return Table("protocols", "Published and measured protocols", columns, entries)
+
+
+def protocol_summary(results: Results, figures: Sequence[Figure], columns: Sequence[PublishedColumn]) -> str:
+    """Return one sentence on how the published figures differ from the measured; "" where nothing is published."""
+    published = _of_suite(results, figures)
+    if not published or not results.runs or not results.metrics:
+        return ""
+    shared, _ = provenance.settings(results)
+    geometry = results.runs[0].cell.spec.geometry
+    data = formatting.join(list(dict.fromkeys(f"{f.dataset} at {f.resolution} pixels" for f in published)))
+    metrics = formatting.join(list(dict.fromkeys(formatting.title(f.metric) for f in published)))
+    measured = f"{shared.get('data.name', 'several data sets')} at {geometry.height}×{geometry.width}"
+    summary = f"Published: {metrics} on {data}. Measured here: {formatting.noun(results.metrics[0])} on {measured}."
+    if any(column.same_metric for column in columns):
+        return summary
+    return f"{summary} Compare the order of the arms, not the size of the figures."
+
+
+def _format_sampler(shared: Mapping[str, str]) -> str:
+    solver, steps = shared.get("sampler.solver"), shared.get("sampler.steps")
+    return f"{solver} sampler, {steps} steps" if solver and steps else "sampler varies"

@@ -1,47 +1,76 @@
-"""A page per run: its spec, its record, its loss, its samples, the end of its log. Fast: no matplotlib."""
+"""A page per run: its spec, record, loss, samples and the end of its log. Written on request, without matplotlib."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from zigbench.report import formatting, render, results
-from zigbench.report.results import Results, Run
-from zigbench.report.tables import STATUSES, Column, Entry, Table
+from zigbench import html
+from zigbench.records.record import Failure
+from zigbench.report import formatting
+from zigbench.report.figures.images import SampleRow, sample_rows
+from zigbench.report.index import write_html
+from zigbench.report.results import Results, Run, read_lines, samples
+from zigbench.report.table import Column, Entry, Table, number_entry
+from zigbench.suite import Suite
 
 WIDTH, HEIGHT = 640, 150
 
-
-def write_all(found: Results, folder: Path) -> frozenset[str]:
-    """Write ``<id>.html`` for every run that has a folder, and return their ids."""
-    there = [run for run in found.runs if run.files.names()]
-    for run in there:
-        render.write(folder / f"{run.id}.html", render.page("run.html.j2", **_context(found, run)))
-    return frozenset(run.id for run in there)
+LOG_LINES = 12
+"""Lines of the log's end that the page shows."""
 
 
-def _context(found: Results, run: Run) -> dict[str, Any]:
+@dataclass(frozen=True)
+class RunPage:
+    """The contents of a run's page: the contract with ``run.html.j2``."""
+
+    suite: Suite
+    run: Run
+    state: str
+    error: Failure | None
+    measurements: Table | None
+    curve: Markup
+    speed: str
+    samples: tuple[SampleRow, ...]
+    log_end: tuple[str, ...]
+    spec: str
+    environment: str
+
+
+def write_all(results: Results, folder: Path) -> frozenset[str]:
+    """Write ``<id>.html`` for every run that has files, and return their ids."""
+    folder.mkdir(exist_ok=True)
+    runs = [run for run in results.runs if run.files.names()]
+    for run in runs:
+        title = f"{run.cell.name}: run {run.id}"
+        text = html.render("zigbench.report", "run.html.j2", title=title, page=_run_page(results.suite, run))
+        write_html(folder / f"{run.id}.html", text)
+    return frozenset(run.id for run in runs)
+
+
+def _run_page(suite: Suite, run: Run) -> RunPage:
     record = run.record
-    log = results.read_lines(run.files.read("log.jsonl"), limit=2000)
-    samples = results.samples(run)
-    return {
-        "title": f"{run.cell.name}: run {run.id}",
-        "suite": found.suite,
-        "run": run,
-        "state": STATUSES[run.status],
-        "measurements": _measurements(run) if record and record.measurements else None,
-        "error": record.error if record else None,
-        "environment": json.dumps(record.environment, indent=1, ensure_ascii=False) if record else "",
-        "spec": json.dumps(run.cell.spec.resolved(), indent=1, ensure_ascii=False),
-        "curve": _curve(log),
-        "speed": _speed(results.read_lines(run.files.read("telemetry.jsonl"))),
-        "pictures": render.pictures({run.cell.name: samples}) if samples is not None else [],
-        "tail": [json.dumps(line) for line in log[-12:]],
-    }
+    log = read_lines(run.files.read("log.jsonl"), limit=2000)
+    images = samples(run)
+    return RunPage(
+        suite=suite,
+        run=run,
+        state=formatting.STATUSES[run.status],
+        error=record.error if record else None,
+        measurements=_measurements(run) if record and record.measurements else None,
+        curve=_loss_curve(log),
+        speed=_format_speed(read_lines(run.files.read("telemetry.jsonl"))),
+        samples=sample_rows({run.cell.name: images}) if images is not None else (),
+        log_end=tuple(json.dumps(line) for line in log[-LOG_LINES:]),
+        spec=json.dumps(run.cell.spec.resolved(), indent=1, ensure_ascii=False),
+        environment=json.dumps(record.environment, indent=1, ensure_ascii=False) if record else "",
+    )
 
 
 def _measurements(run: Run) -> Table:
@@ -49,13 +78,13 @@ def _measurements(run: Run) -> Table:
     rows = []
     for m in run.record.measurements:
         low, high = m.interval or (None, None)
-        between = (
-            f"{formatting.number(low)} to {formatting.number(high)}" if low is not None and high is not None else ""
-        )
-        value = m.value if m.value is not None else math.nan
+        interval = ""
+        if low is not None and high is not None:
+            interval = f"{formatting.number(low)} to {formatting.number(high)}"
         rows.append((
-            Entry(formatting.title(m.name)), Entry(formatting.number(value, 6), m.value), Entry(m.unit), Entry(between),
-            Entry("" if m.step is None else f"{m.step:,}", m.step), Entry(m.protocol or ""), Entry(m.note),
+            Entry(formatting.title(m.name)), number_entry(math.nan if m.value is None else m.value, 6), Entry(m.unit),
+            Entry(interval), Entry("" if m.step is None else f"{m.step:,}", m.step), Entry(m.protocol or ""),
+            Entry(m.note),
         ))  # fmt: skip
     columns = (
         Column("Figure"), Column("Value", True), Column("Unit"), Column(run.interval.capitalize()),
@@ -69,24 +98,24 @@ SPEEDS = (
     ("tokens_per_second", 1, "tokens/s"),
     ("matrix_peak_share", 100, "% of the device's matrix peak"),
     ("data_wait_share", 100, "% of the time waiting for data"),
-    ("peak_memory_bytes", 1e-9, "GB of memory at most"),
+    ("peak_memory_bytes", 1e-9, "GB of peak memory"),
 )
-"""What a line of telemetry tells, the factor it is shown with, and its unit."""
+"""Keys of a line of telemetry, each with the factor it is shown with, and its unit."""
 
 
-def _speed(lines: list[dict[str, Any]]) -> str:
-    """How fast the training went at its end, in a sentence; "" where its telemetry does not say."""
-    last = lines[-1] if lines else {}
-    said = [
+def _format_speed(telemetry: Sequence[Mapping[str, Any]]) -> str:
+    """Return the speed at the end of training, as a sentence; "" where there is no telemetry of it."""
+    last = telemetry[-1] if telemetry else {}
+    figures = [
         f"{formatting.number(factor * last[name], 3)} {unit}"
         for name, factor, unit in SPEEDS
         if isinstance(last.get(name), int | float)
     ]
-    return f"Towards its end, at step {last['step']:,}: {', '.join(said)}." if said else ""
+    return f"At step {last['step']:,}: {', '.join(figures)}." if figures else ""
 
 
-def _curve(log: list[dict[str, Any]]) -> Markup:
-    """The loss over the steps as a small SVG line; "" without a log."""
+def _loss_curve(log: Sequence[Mapping[str, Any]]) -> Markup:
+    """Return the loss over the steps as a small SVG line; "" without a log."""
     pairs = [
         (line["step"], line["loss"])
         for line in log
@@ -97,18 +126,18 @@ def _curve(log: list[dict[str, Any]]) -> Markup:
     if len(pairs) < 2:
         return Markup("")
     pairs = pairs[:: max(1, len(pairs) // 400)]
-    (first, _), (last, end) = pairs[0], pairs[-1]
+    (first, start), (last, end) = pairs[0], pairs[-1]
     low, high = min(y for _, y in pairs), max(y for _, y in pairs)
 
-    def at(step: float, loss: float) -> str:
+    def point(step: float, loss: float) -> str:
         x = WIDTH * (step - first) / ((last - first) or 1)
         return f"{x:.1f},{HEIGHT * (1 - (loss - low) / ((high - low) or 1)):.1f}"
 
-    points = " ".join(at(*pair) for pair in pairs)
-    start = formatting.number(pairs[0][1])
-    says = f"Training loss from {start} at step {first} to {formatting.number(end)} at step {last}"
+    caption = (
+        f"Training loss from {formatting.number(start)} at step {first} to {formatting.number(end)} at step {last}"
+    )
     return Markup(
-        '<svg class="spark" role="img" aria-label="{says}" viewBox="0 -4 {w} {h}">'
+        '<svg class="spark" role="img" aria-label="{caption}" viewBox="0 -4 {w} {h}">'
         '<polyline points="{points}" fill="none" stroke="var(--series-0)" stroke-width="1.6"/></svg>'
-        '<p class="caption">{says}.</p>'
-    ).format(says=says, w=WIDTH, h=HEIGHT + 8, points=points)
+        '<p class="caption">{caption}.</p>'
+    ).format(caption=caption, w=WIDTH, h=HEIGHT + 8, points=" ".join(point(*pair) for pair in pairs))

@@ -1,66 +1,21 @@
-"""Tables as data: what each cell says, what it sorts by, and whether it is marked. Writers and pages render them."""
+"""The tables of a suite's page: results, effects, ranks, and every run."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Collection, Mapping, Sequence
 
-import pandas as pd
-
-from zigbench.report import formatting, protocols
-from zigbench.report.published import HIGHER_IS_BETTER, Comparison
+from zigbench.records.record import Record
+from zigbench.report import formatting, provenance
+from zigbench.report.formatting import STATUSES
 from zigbench.report.results import Results, Run
-from zigbench.report.statistics import Effect, Estimate, Ranking, effects, mean_interval, standing
-
-Mark = Literal["", "best", "level", "bad", "quiet"]
-
-STATUSES = {
-    "failed": "failed", "oom": "out of memory", "diverged": "diverged", "timeout": "out of time",
-    "damaged": "damaged", "submitted": "submitted", "running": "running", "missing": "missing", "ok": "ok",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One cell: its text, the number it sorts by, its mark, a hover text, the estimate behind it and its protocol."""
-
-    text: str
-    value: float | None = None
-    mark: Mark = ""
-    hint: str = ""
-    estimate: Estimate | None = None
-    link: str = ""
-    protocol: str = ""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column's heading, whether it holds numbers, and a hover text."""
-
-    title: str
-    numeric: bool = False
-    hint: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows under columns, with a caption and the notes that belong below. ``name`` is its file's stem."""
-
-    name: str
-    title: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Entry, ...], ...]
-    notes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        assert all(len(row) == len(self.columns) for row in self.rows), self.name
+from zigbench.report.statistics import Effect, Ranking, effects, friedman, mean_interval, standing
+from zigbench.report.table import Column, Entry, Mark, Table, finite, number_entry
 
 
 def result_table(results: Results) -> Table:
-    """Arm × metric: mean ± 95 % t-interval over seeds; the best is marked only where it is separated."""
+    """Return arm × metric: mean ± 95 % t-interval over seeds; the best is marked only where it is separated."""
     metrics = results.metrics
     columns = [Column("Arm"), Column("Runs", numeric=True, hint="finished / planned")]
     columns += [_metric_column(results, metric) for metric in metrics]
@@ -68,29 +23,28 @@ def result_table(results: Results) -> Table:
     rows = []
     for arm, runs in results.by_arm.items():
         done = sum(run.status == "ok" for run in runs)
-        gap = _gaps(runs)
-        tally = Entry(f"{done}/{len(runs)}", done, "bad" if gap else "", gap)
+        unfinished = _unfinished(runs)
+        tally = Entry(f"{done}/{len(runs)}", done, "bad" if unfinished else "", unfinished)
         rows.append((Entry(arm), tally, *(entries[metric][arm] for metric in metrics)))
     notes = [
         f"Mean ± half of the 95 % t-interval over {formatting.seeds(results.seeds)}.",
         "Bold: the best, where it is separated from every other arm (paired t-tests, Holm-corrected, 5 %). "
-        "Underlined: the best mean and whatever is not separated from it.",
+        "Underlined: the best mean and every arm not separated from it.",
     ]
     if any("[" in entry.text for column in entries.values() for entry in column.values()):
-        kinds = formatting.listed(list(dict.fromkeys(run.interval for run in results.finished)))
+        kinds = formatting.join(list(dict.fromkeys(run.interval for run in results.finished)))
         notes.append(f"In square brackets, where there is one seed: the {kinds} within that run.")
-    notes += [chance for metric in metrics if (chance := _chance(results, metric))]
-    notes += [note for metric in metrics for note in protocols.difference_notes(results, metric)]
-    if told := [
-        f"{formatting.noun(m)} {home[: protocols.SHOWN]}" for m in metrics if (home := protocols.usual(results, m))
-    ]:
-        notes.append(f"Protocols: {', '.join(told)}; each run's page and protocols.json have them in full.")
-    notes += [f"{arm}: {text}." for arm, runs in results.by_arm.items() if (text := _gaps(runs))]
+    notes += [chance for metric in metrics if (chance := _chance_note(results, metric))]
+    notes += [note for metric in metrics for note in provenance.protocol_notes(results, metric)]
+    if usual := {m: protocol for m in metrics if (protocol := provenance.usual_protocol(results, m))}:
+        hashes = [f"{formatting.noun(m)} {protocol[: provenance.HASH_DIGITS]}" for m, protocol in usual.items()]
+        notes.append(f"Protocols: {', '.join(hashes)}; protocols.json in each run's folder has them in full.")
+    notes += [f"{arm}: {text}." for arm, runs in results.by_arm.items() if (text := _unfinished(runs))]
     return Table("results", "Results by arm", tuple(columns), tuple(rows), tuple(notes))
 
 
-def _chance(results: Results, metric: str) -> str:
-    """What a network that ignores its labels reaches in a metric that asks for them; "" for others."""
+def _chance_note(results: Results, metric: str) -> str:
+    """Return a note on the accuracy of a network that ignores its labels; "" for other metrics."""
     classes = {count for run in results.runs if (count := run.cell.spec.geometry.classes)}
     if metric != "recognised" or len(classes) != 1:
         return ""
@@ -103,21 +57,22 @@ def _metric_column(results: Results, metric: str) -> Column:
     arrow = {True: " ↑", False: " ↓", None: ""}[direction]
     hint = {True: "higher is better", False: "lower is better", None: ""}[direction]
     unit = results.unit(metric)
-    clash = " ‡" if protocols.mixed(results, metric) else ""
+    clash = " ‡" if provenance.protocols_clash(results, metric) else ""
     return Column(formatting.title(metric) + (f" ({unit})" if unit else "") + arrow + clash, True, hint)
 
 
 def _metric_entries(results: Results, metric: str) -> dict[str, Entry]:
+    """Return the cell of each arm in one metric's column."""
     values, direction = results.values(metric), results.direction(metric)
-    comparable = direction is not None and protocols.comparable(results, metric)
-    rank = standing(values, bool(direction)) if comparable else None
-    found = {}
-    within, measured_as = _within_runs(results, metric), protocols.by_arm(results, metric)
-    odd = protocols.odd_arms(results, metric)
+    rankable = direction is not None and provenance.rankable(results, metric)
+    rank = standing(values, bool(direction)) if rankable else None
+    within = _intervals_within_runs(results, metric)
+    protocols, odd = provenance.protocols_by_arm(results, metric), provenance.odd_arms(results, metric)
+    entries = {}
     for arm in results.arms:
         estimate = mean_interval(values.loc[arm])
         if not estimate.n:
-            found[arm] = Entry(_why_none(results.by_arm[arm]), None, "bad")
+            entries[arm] = Entry(_reason_for_none(results.by_arm[arm]), None, "bad")
             continue
         mark: Mark = ""
         if rank is not None and rank.leader is not None:
@@ -129,175 +84,138 @@ def _metric_entries(results: Results, metric: str) -> dict[str, Entry]:
         text = formatting.plus_minus(estimate)
         if estimate.n == 1 and arm in within:
             text += f" [{formatting.number(within[arm][0])}, {formatting.number(within[arm][1])}]"
-        hashes = " ".join(measured_as.get(arm, ()))
+        hashes = " ".join(protocols.get(arm, ()))
         hint += f", protocol {hashes}" if hashes else ""
         text += " ‡" if arm in odd else ""
-        found[arm] = Entry(text, estimate.mean, mark, hint, estimate, protocol=hashes)
-    return found
+        entries[arm] = Entry(text, estimate.mean, mark, hint, estimate, protocol=hashes)
+    return entries
 
 
-def _within_runs(results: Results, metric: str) -> dict[str, tuple[float, float]]:
-    """The interval that the record itself states, by arm; of a single run it is the only one there is."""
+def _intervals_within_runs(results: Results, metric: str) -> dict[str, tuple[float, float]]:
+    """Return the interval that the record itself states, by arm; of a single run it is the only one there is."""
     rows = results.rows(metric).dropna(subset=["low", "high"])
     return {str(r.arm): (float(r.low), float(r.high)) for r in rows.itertuples()}
 
 
-def _gaps(runs: tuple[Run, ...]) -> str:
-    """``1 failed, 2 missing``; "" where all is well."""
+def _unfinished(runs: Sequence[Run]) -> str:
+    """Format the runs that did not finish, as ``1 failed, 2 missing``; "" where all did."""
     tally = Counter(run.status for run in runs if run.status != "ok")
     return ", ".join(f"{n} {STATUSES[status]}" for status, n in tally.items())
 
 
-def _why_none(runs: tuple[Run, ...]) -> str:
+def _reason_for_none(runs: Sequence[Run]) -> str:
     states = {run.status for run in runs}
     if "ok" in states:
         return "not measured"
-    return STATUSES[states.pop()] if len(states) == 1 else _gaps(runs)
+    return STATUSES[states.pop()] if len(states) == 1 else _unfinished(runs)
 
 
-def effect_table(results: Results) -> tuple[Table, tuple[Effect, ...]]:
-    """Each arm against its baseline in every metric with a direction; and the effects in the first metric."""
+def effect_table(results: Results) -> Table:
+    """Return each arm's effect over its baseline in every metric with a direction, or else in the first metric."""
     pairs = results.against_baseline()
-    homes = list(dict.fromkeys(home for _, home in pairs))
+    baselines = list(dict.fromkeys(baseline for _, baseline in pairs))
     columns = (
-        Column("Arm"), *([Column("Against")] if len(homes) > 1 else []), Column("Metric"), Column("Difference", True),
-        Column("95 % interval", True), Column("p", True), Column("p, Holm", True), Column("Pairs", True),
-        Column("Verdict"),
+        Column("Arm"), *([Column("Against")] if len(baselines) > 1 else []), Column("Metric"),
+        Column("Difference", True), Column("95 % interval", True), Column("p", True), Column("p, Holm", True),
+        Column("Pairs", True), Column("Verdict"),
     )  # fmt: skip
     rows: list[tuple[Entry, ...]] = []
-    first: tuple[Effect, ...] = ()
     directed = [metric for metric in results.metrics if results.direction(metric) is not None]
     for metric in directed or results.metrics[:1]:
-        family = effects(results.values(metric), pairs)
-        first = first or family
-        for effect in family:
-            arm, home, *figures = _effect_row(effect, metric, results.direction(metric))
-            if not protocols.alike(results, metric, effect.a, effect.b):
+        for effect in effects(results.values(metric), pairs):
+            arm, baseline, *figures = _effect_row(effect, metric, results.direction(metric))
+            if not provenance.measured_alike(results, metric, effect.a, effect.b):
                 figures[-1] = Entry("unlike protocols ‡", mark="bad")
-            rows.append((arm, *([home] if len(homes) > 1 else []), *figures))
+            rows.append((arm, *([baseline] if len(baselines) > 1 else []), *figures))
     notes = (
-        f"Difference: mean over shared {formatting.block(results.seeds)}s of arm − baseline; interval and p from the "
-        "paired t-test, uncorrected; Holm's correction over the arms of each metric, tests of the very same figures "
-        "counting once. The verdict follows the corrected p at 5 %.",
+        f"Difference: mean over shared {formatting.block(results.seeds)}s of arm − baseline. Interval and p: paired "
+        "t-test, uncorrected. Holm's correction is over the arms of each metric; tests of the very same figures "
+        "count once. The verdict follows the corrected p at 5 %.",
     )
-    title = f"Every arm against {homes[0] if len(homes) == 1 else 'its baseline'}"
-    return Table("effects", title, columns, tuple(rows), notes), first
+    title = f"Every arm against {baselines[0] if len(baselines) == 1 else 'its baseline'}"
+    return Table("effects", title, columns, tuple(rows), notes)
 
 
 def _effect_row(effect: Effect, metric: str, direction: bool | None) -> tuple[Entry, ...]:
-    estimate, says = effect.estimate, formatting.verdict(effect, direction)
+    estimate, verdict = effect.estimate, formatting.verdict(effect, direction)
     places = formatting.decimals(estimate.half) if estimate.half > 0 else None
+    mark: Mapping[str, Mark] = {"worse": "bad", "better": "best"}
     return (
         Entry(effect.a),
         Entry(effect.b),
         Entry(formatting.title(metric)),
-        Entry(formatting.signed(estimate.mean, places), _finite(estimate.mean), estimate=estimate),
-        Entry(formatting.interval(estimate), _finite(estimate.low)),
-        Entry(formatting.p_value(effect.p), _finite(effect.p)),
-        Entry(formatting.p_value(effect.p_holm), _finite(effect.p_holm)),
+        Entry(formatting.signed(estimate.mean, places), finite(estimate.mean), estimate=estimate),
+        Entry(formatting.interval(estimate), finite(estimate.low)),
+        Entry(formatting.p_value(effect.p), finite(effect.p)),
+        Entry(formatting.p_value(effect.p_holm), finite(effect.p_holm)),
         Entry(str(estimate.n), estimate.n),
-        Entry(says, mark={"worse": "bad", "better": "best"}.get(says, "quiet")),  # type: ignore[arg-type]
+        Entry(verdict, mark=mark.get(verdict, "quiet")),
     )
 
 
+def rank(results: Results, metric: str) -> Table | None:
+    """Return the table of mean ranks; None where the metric has no direction or there are too few arms or seeds."""
+    direction = results.direction(metric)
+    if direction is None:
+        return None
+    try:
+        return ranking_table(friedman(results.values(metric).dropna(how="all"), direction), metric)
+    except ValueError:
+        return None  # The results table shows how many arms and seeds there are.
+
+
 def ranking_table(ranking: Ranking, metric: str) -> Table:
-    """Mean ranks, with the verdict of Friedman's test and Nemenyi's critical difference below."""
+    """Return the mean ranks, with Friedman's test and Nemenyi's critical difference below."""
     rows = tuple((Entry(arm), Entry(f"{rank:.2f}", rank)) for arm, rank in ranking.mean_ranks.items())
-    found = "differ" if ranking.p < 0.05 else "are not shown to differ"
+    p = formatting.p_value(ranking.p)
     note = (
-        f"Friedman's χ² = {ranking.statistic:.2f}, p {_p(ranking.p)}, over {formatting.seeds(ranking.columns)}: "
-        f"the arms {found}. Two arms differ at 5 % over all pairs where their mean ranks are more than "
-        f"{ranking.critical_difference:.2f} apart (Nemenyi)."
+        f"Friedman's χ² = {ranking.statistic:.2f}, p {p if p.startswith('<') else f'= {p}'}, over "
+        f"{formatting.seeds(ranking.columns)}: the arms {'differ' if ranking.p < 0.05 else 'are not separated'}. "
+        "Two arms differ at 5 % over all pairs where their mean ranks differ by more than "
+        f"{ranking.critical_difference:.2f} (Nemenyi)."
     )
     columns = (Column("Arm"), Column("Mean rank (1 is best)", True))
     return Table("ranking", f"Mean ranks by {formatting.noun(metric)}", columns, rows, (note,))
 
 
-def _p(p: float) -> str:
-    text = formatting.p_value(p)
-    return text if text.startswith("<") else f"= {text}"
-
-
-def published_table(group: Sequence[Comparison]) -> Table:
-    """One published table beside what was measured: figures with their ranks, and the agreement of the ranks below.
+def run_table(results: Results, linked: Collection[str] = ()) -> Table:
+    """Return every cell of the suite with its state and its figures.
 
     Args:
-        group: the columns of one table and source, at least one.
+        results: the suite's results.
+        linked: ids of the runs that have a page of their own, to which their row links.
     """
-    arms = list(dict.fromkeys(arm for comparison in group for arm in comparison.published))
-    names = {arm: name for comparison in reversed(group) for arm, name in comparison.names.items()}
-    columns, cells, notes = [Column("Arm"), Column("Published as")], [[Entry(a), Entry(names[a])] for a in arms], []
-    for comparison in group:
-        what = _what(comparison)
-        columns.append(Column(f"Published {what}", True))
-        _add(cells, arms, comparison.published, comparison.metric in HIGHER_IS_BETTER, "{:g}".format)
-        notes.append(f"Rank agreement with {what}: {_agreement(comparison)}.")
-    by_metric = {comparison.measured_metric: comparison for comparison in reversed(group)}
-    for metric in reversed(by_metric):
-        every = {arm: v for c in group if c.measured_metric == metric for arm, v in c.measured.items()}
-        columns.append(Column(f"Measured {formatting.title(metric)}", True))
-        _add(cells, arms, every, by_metric[metric].higher_is_better, formatting.number)
-    for comparison in group:
-        if comparison.same_metric:
-            gaps = {arm: comparison.measured[arm] - v for arm, v in comparison.published.items()}
-            columns.append(Column(f"Measured − published {_what(comparison)}", True))
-            for arm, row in zip(arms, cells, strict=True):
-                gap = gaps.get(arm, math.nan)
-                row.append(Entry(formatting.signed(gap), _finite(gap)))
-    notes.insert(0, f"Source: {group[0].source}. In brackets: the rank in the column, 1 is best.")
-    if unlike := dict.fromkeys(formatting.title(c.metric) for c in group if not c.same_metric):
-        notes.append(
-            f"Measured and published {formatting.listed(list(unlike))} differ in kind or in the number of samples: "
-            "compare their order, not their size."
-        )
-    rows = tuple(tuple(row) for row in cells)
-    title = f"Published beside measured: {group[0].table.replace('_', ' ')}"
-    return Table(f"published-{formatting.slug(group[0].table)}", title, tuple(columns), rows, tuple(notes))
-
-
-def _what(comparison: Comparison) -> str:
-    return f"{formatting.title(comparison.metric)}, {comparison.dataset} {comparison.resolution}"
-
-
-def _add(
-    cells: list[list[Entry]], arms: list[str], values: Mapping[str, float], higher: bool, form: Callable[[float], str]
-) -> None:
-    """Append a column of figures with their ranks; a dash for an arm that has none."""
-    known = pd.Series({arm: v for arm, v in values.items() if math.isfinite(v)}, dtype=float)
-    ranks = known.rank(ascending=not higher)
-    for arm, row in zip(arms, cells, strict=True):
-        if arm in known:
-            row.append(Entry(f"{form(float(known[arm]))} ({ranks[arm]:g})", float(known[arm])))
-        else:
-            row.append(Entry(formatting.NONE))
-
-
-def _agreement(comparison: Comparison) -> str:
-    agreement = comparison.agreement
-    tau = f"Kendall's τ = {formatting.signed(agreement.tau, 2)}"
-    if math.isfinite(agreement.low):
-        return f"{tau} (95 % {formatting.signed(agreement.low, 2)} to {formatting.signed(agreement.high, 2)})"
-    return f"{tau} (no interval: {agreement.n} arms)"
-
-
-def run_table(results: Results, linked: Container[str] = ()) -> Table:
-    """Every cell of the suite: its state, and its figures; runs whose id is in ``linked`` have a page of their own."""
     metrics = results.metrics
     columns = [Column("Arm"), Column("Seed", True), Column("Run"), Column("State")]
     columns += [_metric_column(results, metric) for metric in metrics]
     values = {metric: results.values(metric) for metric in metrics}
     rows = []
     for run in results.runs:
-        figures = [float(values[metric].loc[run.arm, run.seed]) for metric in metrics]
         seed = float(run.seed) if run.seed.lstrip("-").isdigit() else None
         rows.append((
             Entry(run.arm), Entry(run.seed, seed),
             Entry(run.id, link=f"runs/{run.id}.html" if run.id in linked else ""),
             Entry(STATUSES[run.status], mark="" if run.status == "ok" else "bad", hint=run.reason),
-            *(Entry(formatting.number(v), _finite(v)) for v in figures),
+            *(number_entry(float(values[metric].loc[run.arm, run.seed])) for metric in metrics),
         ))  # fmt: skip
     return Table("runs", "Every run", tuple(columns), tuple(rows))
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def former_run_table(records: Mapping[str, Record], names: Mapping[str, str]) -> Table | None:
+    """Return the records of cells that an earlier version of the suite had; None without any.
+
+    Args:
+        records: by id.
+        names: of the cells, by id.
+    """
+    rows = []
+    for identity, record in records.items():
+        figures = [
+            f"{formatting.noun(m.name)} {formatting.number(m.value)}"
+            for m in record.measurements
+            if m.value is not None
+        ]
+        texts = (names[identity], identity, str(record.status), "; ".join(figures) or formatting.NONE)
+        rows.append(tuple(Entry(text) for text in texts))
+    columns = (Column("Cell"), Column("Run"), Column("State"), Column("Figures"))
+    return Table("earlier", "From an earlier version of this suite", columns, tuple(rows)) if rows else None

@@ -1,47 +1,33 @@
-"""Figures as pure functions: values in, a :class:`Drawing` (matplotlib Figure and its words) out.
+"""Figures as pure functions: values in, a :class:`Drawing` (a matplotlib Figure and its words) out.
 
-Hence a figure need not be drawn again where its values are those of the last report: see :mod:`.asked`.
+A new figure is a drawing function and a registered function that makes a request for it, in one file::
+
+    @figure("parameters")
+    def parameters(results: Results) -> FigureRequest:
+        \"\"\"Score over the number of parameters.\"\"\"
+        return request(draw_parameters, values_of(results))
 """
 
-from zigbench.report.figures.asked import Asked, NoFigureError, Picture, ask, pictured
-from zigbench.report.figures.clips import animated, moving
 from zigbench.report.figures.drawing import Drawing, inline_svg, save
-from zigbench.report.figures.effects import critical_difference, forest
-from zigbench.report.figures.fields import reach, receptive_fields
-from zigbench.report.figures.heatmap import heatmap
-from zigbench.report.figures.images import film, sample_grid, scan_orders, strip
-from zigbench.report.figures.ratios import ratios
-from zigbench.report.figures.speed import panels, roofline
-from zigbench.report.figures.training import loss_curves
-from zigbench.report.figures.trends import Point, lines, pareto, scaling, scatter
+from zigbench.report.figures.registry import (
+    FigureRequest,
+    NoFigureError,
+    Picture,
+    draw_all,
+    figure,
+    first_metric,
+    request,
+)
 
 __all__ = [
-    "Asked",
     "Drawing",
+    "FigureRequest",
     "NoFigureError",
     "Picture",
-    "Point",
-    "animated",
-    "ask",
-    "critical_difference",
-    "film",
-    "forest",
-    "heatmap",
+    "draw_all",
+    "figure",
+    "first_metric",
     "inline_svg",
-    "lines",
-    "loss_curves",
-    "moving",
-    "panels",
-    "pareto",
-    "pictured",
-    "ratios",
-    "reach",
-    "receptive_fields",
-    "roofline",
-    "sample_grid",
+    "request",
     "save",
-    "scaling",
-    "scan_orders",
-    "scatter",
-    "strip",
 ]

@@ -1,8 +1,7 @@
-"""What a figure is here: a matplotlib Figure with its words, one visual style, and writers. No pyplot, no global state.
+"""A drawing: a matplotlib Figure with its words, in one visual style, and its files. No pyplot, no global state.
 
-The ink of every figure is drawn from the named colours below. On a page they become the page's own variables, so that
-one SVG serves light, dark and print. matplotlib is imported with the first figure that is drawn: a page all of whose
-figures are kept from before does without.
+Every figure is drawn in the named colours below. On a page they become the page's own variables, so that one SVG
+serves light, dark and print. matplotlib is imported with the first figure that is drawn, since it is slow to import.
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
+from zigbench.html import COLOURS
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -26,10 +27,7 @@ P = ParamSpec("P")
 INK, MUTED, RULE, PAPER = "#1c1d21", "#5c616b", "#d4d6db", "#fefefe"
 WORSE, BETTER = "#b4431d", "#1f6aa8"
 
-# Nine hues of like weight, told apart by the colour-blind as far as nine can be; dashes tell apart the rest.
-SERIES = (
-    "#1f5f9e", "#b14d12", "#27744f", "#8a4fb0", "#876404", "#0b7480", "#b83272", "#5a6b82", "#7b4a2b",
-)  # fmt: skip
+SERIES = tuple(light for name, (light, _) in COLOURS.items() if name.startswith("series-"))
 DASHES: tuple[tuple[float, tuple[float, ...]], ...] = ((0, ()), (0, (5, 2)), (0, (1.5, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 
@@ -74,7 +72,7 @@ class Drawing:
 
 @contextmanager
 def style(**extra: Any) -> Iterator[None]:
-    """The house style, for as long as the block lasts."""
+    """Apply the house style for as long as the block lasts."""
     import matplotlib as mpl
 
     settings: Any = {**_STYLE, **extra}
@@ -83,7 +81,7 @@ def style(**extra: Any) -> Iterator[None]:
 
 
 def styled(draw: Callable[P, Drawing]) -> Callable[P, Drawing]:
-    """Draw in the house style and leave the caller's settings alone."""
+    """Wrap a drawing function: it draws in the house style and leaves the caller's settings alone."""
 
     @wraps(draw)
     def inside(*args: P.args, **kwargs: P.kwargs) -> Drawing:
@@ -94,14 +92,14 @@ def styled(draw: Callable[P, Drawing]) -> Callable[P, Drawing]:
 
 
 def canvas(width: float, height: float) -> Figure:
-    """An empty figure, its size in inches."""
+    """Return an empty figure, its size in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height))
 
 
 def series_style(position: int) -> dict[str, Any]:
-    """Colour and dashes of the ``position``-th series."""
+    """Return colour and dashes of the ``position``-th series."""
     lap = position // len(SERIES)
     return {"color": SERIES[position % len(SERIES)], "linestyle": DASHES[lap % len(DASHES)]}
 
@@ -126,7 +124,7 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
 
 
 def plain_log_ticks(axes: Axes, which: Literal["x", "y"] = "y") -> None:
-    """Ticks at 1, 2 and 5 of every decade of a logarithmic axis, at 1 alone over many, written as plain numbers."""
+    """Set ticks at 1, 2 and 5 of every decade of a logarithmic axis, at 1 alone over many, as plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axis = axes.yaxis if which == "y" else axes.xaxis
@@ -138,11 +136,11 @@ def plain_log_ticks(axes: Axes, which: Literal["x", "y"] = "y") -> None:
 
 
 def end_labels(axes: Axes, labels: Mapping[str, tuple[float, str]], size: float = 8.5) -> None:
-    """Write each series' name (label → (y in data units, colour)) at the right edge, kept from overlapping."""
+    """Write each series' name (label → (y in data units, colour)) at the right edge, without overlap."""
     if not labels:
         return
     names = list(labels)
-    axes.get_ylim()  # Settles the pending autoscale, on which the heights below rest.
+    axes.get_ylim()  # Applies the pending autoscale, on which the heights below rest.
     to_axes = axes.transData + axes.transAxes.inverted()
     heights = [float(to_axes.transform((axes.get_xlim()[0], labels[name][0]))[1]) for name in names]
     inches = axes.get_window_extent().height / axes.figure.dpi
@@ -161,7 +159,7 @@ def save(drawing: Drawing, folder: Path) -> tuple[Path, ...]:
     Each carries its title and caption within, since files travel alone.
     """
     paths = []
-    # Found once: left to savefig, every format would draw the figure twice.
+    # Computed once: left to savefig, every format would draw the figure twice.
     extent = drawing.figure.get_tightbbox().padded(0.05)
     title, caption = drawing.title, drawing.caption
     about: dict[str, dict[str, Any]] = {
@@ -178,7 +176,7 @@ def save(drawing: Drawing, folder: Path) -> tuple[Path, ...]:
 
 
 def inline_svg(drawing: Drawing) -> str:
-    """The figure as an ``<svg>`` element for a page: its colours are the page's variables, its text is text.
+    """Return the figure as an ``<svg>`` element for a page: its colours are the page's variables, its text is text.
 
     It carries the text alternative, its ids can't clash with another figure's, and hover texts are ``<title>``s.
     """

@@ -1,4 +1,4 @@
-"""Effects with their intervals, and mean ranks with their critical difference: the figures that answer."""
+"""Effects with their intervals, and mean ranks with their critical difference."""
 
 from __future__ import annotations
 
@@ -7,12 +7,27 @@ from collections.abc import Sequence
 
 from zigbench.report import formatting
 from zigbench.report.figures.drawing import BETTER, INK, MUTED, PAPER, RULE, WORSE, Drawing, canvas, styled
-from zigbench.report.statistics import Effect, Ranking
+from zigbench.report.figures.registry import FigureRequest, NoFigureError, figure, first_metric, request
+from zigbench.report.results import Results
+from zigbench.report.statistics import Effect, Ranking, effects, friedman
+
+
+@figure("effects", standard=True)
+def effects_of_arms(results: Results) -> FigureRequest:
+    """Effects against the baseline in the first metric."""
+    pairs = results.against_baseline()
+    if not pairs or not results.metrics:
+        raise NoFigureError("there is no arm beside the baseline, or nothing measured")
+    metric = results.metrics[0]
+    of_pairs = effects(results.values(metric), pairs)
+    if not any(effect.estimate.n for effect in of_pairs):
+        raise NoFigureError(f"no arm shares a finished seed with the baseline {results.baseline}")
+    return request(forest, of_pairs, metric, results.direction(metric))
 
 
 @styled
 def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None, name: str = "effects") -> Drawing:
-    """A row per effect, sorted by size: point, 95 % interval, filled where separated, and the figures beside it."""
+    """Draw a row per effect, sorted by size: point, 95 % interval, filled where separated, figures beside it."""
     shown = sorted((e for e in effects if e.estimate.n), key=lambda e: e.estimate.mean)
     figure = canvas(7.2, 1.05 + 0.265 * max(len(shown), 1))
     axes = figure.add_axes((0.24, 0.5 / figure.get_figheight(), 0.52, 1 - 0.75 / figure.get_figheight()))
@@ -20,8 +35,8 @@ def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None
     tips = {}
     places = _places(shown)
     for row, effect in enumerate(shown):
-        estimate, says = effect.estimate, formatting.verdict(effect, higher_is_better)
-        colour = {"better": BETTER, "worse": WORSE, "higher": INK, "lower": INK}.get(says, MUTED)
+        estimate, verdict = effect.estimate, formatting.verdict(effect, higher_is_better)
+        colour = {"better": BETTER, "worse": WORSE, "higher": INK, "lower": INK}.get(verdict, MUTED)
         gid = f"effect-{row}"
         if math.isfinite(estimate.half):
             axes.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
@@ -29,7 +44,8 @@ def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None
         (dot,) = axes.plot(estimate.mean, row, "o", markersize=6.5, color=colour, markerfacecolor=face)
         dot.set_gid(gid)
         tips[gid] = (
-            f"{effect.a} − {effect.b}: {_figures(effect, places)}, {says}, p (Holm) {formatting.p_value(effect.p_holm)}"
+            f"{effect.a} − {effect.b}: {_figures(effect, places)}, {verdict}, "
+            f"p (Holm) {formatting.p_value(effect.p_holm)}"
         )
         axes.text(
             1.04, row, _figures(effect, places), transform=axes.get_yaxis_transform(), va="center", color=colour,
@@ -61,7 +77,7 @@ def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None
 
 
 def _places(shown: Sequence[Effect]) -> int:
-    """Decimals for all rows: those of the narrowest interval, or three digits of the largest effect without one."""
+    """Return the decimals of all rows: those of the narrowest interval, else three digits of the largest effect."""
     halves = [e.estimate.half for e in shown if e.estimate.half > 0]
     largest = max((abs(e.estimate.mean) for e in shown), default=1.0)
     return min(4, max(map(formatting.decimals, halves))) if halves else formatting.decimals(largest / 10)
@@ -73,9 +89,20 @@ def _figures(effect: Effect, places: int) -> str:
     return text + (f" ± {half:.{places}f}" if math.isfinite(half) else "")
 
 
+@figure("critical_difference")
+def ranks_of_arms(results: Results) -> FigureRequest:
+    """Mean ranks of the arms with Nemenyi's critical difference."""
+    metric = first_metric(results)
+    try:
+        ranking = friedman(results.values(metric).dropna(how="all"), results.direction(metric) is True)
+    except ValueError as error:
+        raise NoFigureError(str(error)) from None
+    return request(critical_difference, ranking, metric)
+
+
 @styled
 def critical_difference(ranking: Ranking, metric: str, name: str = "critical-difference") -> Drawing:
-    """Mean ranks in a row each; the band from the best reaches as far as one critical difference."""
+    """Draw a row per mean rank; the band from the best is as wide as one critical difference."""
     ranks = dict(sorted(ranking.mean_ranks.items(), key=lambda item: item[1]))
     figure = canvas(6.4, 0.95 + 0.28 * len(ranks))
     axes = figure.add_axes((0.27, 0.5 / figure.get_figheight(), 0.62, 1 - 0.62 / figure.get_figheight()))

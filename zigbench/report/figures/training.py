@@ -9,6 +9,8 @@ import pandas as pd
 
 from zigbench.report import formatting
 from zigbench.report.figures.drawing import Drawing, canvas, end_labels, plain_log_ticks, series_style, styled
+from zigbench.report.figures.registry import FigureRequest, NoFigureError, figure, request
+from zigbench.report.results import Results, logs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,9 +18,18 @@ if TYPE_CHECKING:
 POINTS = 160
 
 
+@figure("loss", standard=True)
+def training_loss(results: Results) -> FigureRequest:
+    """Training loss over the steps, with bands over seeds."""
+    frame = logs(results)
+    if frame.empty:
+        raise NoFigureError("no run has a training log")
+    return request(loss_curves, frame, results.arms)
+
+
 @styled
 def loss_curves(frame: pd.DataFrame, arms: tuple[str, ...], name: str = "loss") -> Drawing:
-    """Mean over seeds and the band from the lowest to the highest seed.
+    """Draw the mean over seeds and the band from the lowest to the highest seed.
 
     Args:
         frame: long, with the columns arm, seed_label, step, loss.
@@ -28,7 +39,7 @@ def loss_curves(frame: pd.DataFrame, arms: tuple[str, ...], name: str = "loss") 
     figure = canvas(7.2, 3.7)
     axes = figure.add_axes((0.085, 0.13, 0.69, 0.83))
     ends: dict[str, tuple[float, str]] = {}
-    tips, said = {}, []
+    tips, ends_of_arms = {}, []
     frame = frame[np.isfinite(frame["loss"]) & (frame["loss"] > 0)]
     last = float(frame["step"].max()) if len(frame) else 1.0
     for position, arm in enumerate(arms):
@@ -45,7 +56,7 @@ def loss_curves(frame: pd.DataFrame, arms: tuple[str, ...], name: str = "loss") 
         end = float(middle.iloc[-1])
         tips[f"line-{position}"] = f"{arm}: {formatting.number(end)} at step {middle.index[-1]:.0f}"
         ends[arm] = (end, str(look["color"]))
-        said.append(f"{arm} {formatting.number(end)}")
+        ends_of_arms.append(f"{arm} {formatting.number(end)}")
     if len(frame):
         if frame["loss"].max() > 20 * frame["loss"].min():
             axes.set_yscale("log")
@@ -61,12 +72,12 @@ def loss_curves(frame: pd.DataFrame, arms: tuple[str, ...], name: str = "loss") 
         "line: mean of the runs; band: lowest to highest. The axis is cut above where every arm has passed the first "
         "twentieth of its steps."
     )
-    alternative = f"Training loss at the last step: {'; '.join(said) or 'no run has logged any'}."
+    alternative = f"Training loss at the last step: {'; '.join(ends_of_arms) or 'no run has logged any'}."
     return Drawing(name, figure, "Training loss", caption, alternative, tips)
 
 
 def binned(frame: pd.DataFrame, last: float) -> pd.DataFrame:
-    """Loss averaged over spans of steps: rows are spans (their mean step), columns seeds, complete rows alone."""
+    """Average the loss over spans of steps: rows are spans (their mean step), columns seeds; complete rows alone."""
     if frame.empty:
         return pd.DataFrame()
     span = max(1.0, last / POINTS)
@@ -77,7 +88,7 @@ def binned(frame: pd.DataFrame, last: float) -> pd.DataFrame:
 
 
 def _zoom(axes: Axes, frame: pd.DataFrame, last: float) -> None:
-    """Cut off the first moments, in which every loss falls from its initial height and hides the rest."""
+    """Cut off the first steps, in which every loss falls from its initial height and hides the rest."""
     late = frame[frame["step"] >= 0.05 * last]["loss"]
     if len(late) > 10:
         low, high = np.quantile(late, [0.0, 0.995])

@@ -1,124 +1,144 @@
-"""The figures of speed and memory that a suite's results allow."""
+"""The registered figures of speed and memory: from a suite's results to drawings of lines."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
-from zigbench.report import figures
-from zigbench.report.figures import Asked, NoFigureError, ask
-from zigbench.report.figures.speed import Roof, Rounds, Spot
+from zigbench.report import formatting
+from zigbench.report.figures.registry import FigureRequest, NoFigureError, figure, request
 from zigbench.report.results import Results
-from zigbench.report.speed.series import DIALS, Dial, Line, by_mode, dial_of, lines
+from zigbench.report.speed.comparison import peak_memory
+from zigbench.report.speed.drawing import Roof, panels, roofline
+from zigbench.report.speed.series import (
+    MODES,
+    PATCHES,
+    SWEPT_SIZES,
+    Line,
+    Rounds,
+    SpeedPoint,
+    SweptSize,
+    by_mode,
+    lines,
+    swept_size,
+)
 from zigbench.report.statistics import mean_interval
 
 KINDS = ("parameters", "gradients", "optimizer", "activations", "allocated", "reserved", "process")
 """Kinds of memory, each the measurement ``memory_<kind>``."""
 
-PEAKS = ("memory_allocated", "memory_process")
-"""The peak of a whole call: what tensors held at most, else what the process took above its baseline."""
-
 CEILINGS = {"ceiling_matmul_bfloat16": "bfloat16", "ceiling_matmul_float32": "float32", "ceiling_copy": ""}
 """Measured ceilings that a roofline shows, each with the precision whose matrix products it bounds."""
 
 
-def peak(found: Results) -> str | None:
-    """The measurement that is this suite's peak memory."""
-    return next((name for name in PEAKS if len(found.rows(name))), None)
+def _register(name: str, size: SweptSize) -> None:
+    @figure(name, summary=f"Images a second over {size.title.lower()}, a panel per mode, with fitted exponents.")
+    def speed(results: Results) -> FigureRequest:
+        series = _measured(results, size, "fps")
+        return request(panels, _by_panel(series), size.title, "fps", name, "images/s")
 
 
-def speed(found: Results, name: str) -> Asked:
-    """Images a second over the dial of the figure ``name``."""
-    dial = DIALS[name]
-    made = _measured(found, dial, "fps")
-    return ask(figures.panels, _panels(made), dial.title, "fps", name, "images/s")
+for _name, _size in SWEPT_SIZES.items():
+    _register(_name, _size)
 
 
-def memory(found: Results) -> Asked:
-    """Peak memory over the suite's dial."""
-    metric = peak(found)
+@figure("memory")
+def peak_memory_over_size(results: Results) -> FigureRequest:
+    """Peak memory over the suite's size, a panel per mode, with fitted exponents."""
+    metric = peak_memory(results)
     if metric is None:
         raise NoFigureError("no run has measured its memory")
-    dial = dial_of(found) or DIALS["throughput"]
-    made, unit = _in_binary(_measured(found, dial, metric))
-    which = "tensors held" if metric == "memory_allocated" else "the process took above its baseline"
-    caption = f"The most that {which} at once; {unit} are powers of 1,024."
-    return ask(figures.panels, _panels(made), dial.title, "peak_memory", "memory", unit, caption=caption)
+    size = swept_size(results) or PATCHES
+    series, unit = _in_binary_units(_measured(results, size, metric))
+    kind = "all tensors together" if metric == "memory_allocated" else "the process above its baseline"
+    caption = f"The largest memory of {kind} at any time; {unit} are powers of 1,024."
+    return request(panels, _by_panel(series), size.title, "peak_memory", "memory", unit, caption=caption)
 
 
-def memory_kinds(found: Results) -> Asked:
+@figure("memory_kinds")
+def memory_by_kind(results: Results) -> FigureRequest:
     """A panel for each kind of memory, of training where that was measured."""
-    dial = dial_of(found) or DIALS["throughput"]
-    by_kind = {kind: lines(found, dial, f"memory_{kind}") for kind in KINDS if len(found.rows(f"memory_{kind}"))}
+    size = swept_size(results) or PATCHES
+    by_kind = {kind: lines(results, size, f"memory_{kind}") for kind in KINDS if len(results.rows(f"memory_{kind}"))}
     if not by_kind:
         raise NoFigureError("no run has measured its memory by kind")
-    modes = dict.fromkeys(line.mode for made in by_kind.values() for line in made if line.measured)
+    modes = dict.fromkeys(line.mode for series in by_kind.values() for line in series if line.measured)
     mode = "training" if "training" in modes else next(iter(modes))
-    flat = [(kind, line) for kind, made in by_kind.items() for line in made if line.mode == mode and line.measured]
-    scaled, unit = _in_binary([line for _, line in flat])
-    panels: dict[str, dict[str, tuple[Spot, ...]]] = {}
+    flat = [
+        (kind, line) for kind, of_kind in by_kind.items() for line in of_kind if line.mode == mode and line.measured
+    ]
+    scaled, unit = _in_binary_units([line for _, line in flat])
+    by_panel: dict[str, dict[str, tuple[SpeedPoint, ...]]] = {}
     for (kind, _), line in zip(flat, scaled, strict=True):
-        panels.setdefault(kind.capitalize(), {})[line.label] = line.spots
-    what = {"training": "Forward and backward", "inference": "Inference", "sampling": "Sampling"}[mode]
-    caption = f"{what}; a panel for each kind."
-    return ask(figures.panels, panels, dial.title, "memory", "memory_kinds", unit, slopes=False, caption=caption)
+        by_panel.setdefault(kind.capitalize(), {})[line.label] = line.points
+    caption = f"{MODES[mode]}; a panel for each kind."
+    return request(panels, by_panel, size.title, "memory", "memory_kinds", unit, exponents=False, caption=caption)
 
 
-def roofline(found: Results) -> Asked:
-    """Attained arithmetic against intensity, one place a cell."""
-    dial = dial_of(found) or DIALS["throughput"]
-    made = _measured(found, dial, "flop_rate")
-    flops, traffic = found.values("flops"), found.values("bytes")
-    used = {line.conditions.get("precision", "") for line in made if line.measured} | {""}
+@figure("roofline")
+def arithmetic_under_roofs(results: Results) -> FigureRequest:
+    """Attained arithmetic over arithmetic intensity, a point per cell, under the device's measured ceilings."""
+    size = swept_size(results) or PATCHES
+    series = _measured(results, size, "flop_rate")
+    flops, traffic = results.values("flops"), results.values("bytes")
+    used = {line.conditions.get("precision", "") for line in series if line.measured} | {""}
     roofs = [
         Roof(
             f"matrix products, {precision}" if precision else "copying",
-            mean_interval(found.values(name).to_numpy().ravel()).mean,
-            not precision,
+            mean_interval(results.values(name).to_numpy().ravel()).mean,
+            sloped=not precision,
         )
         for name, precision in CEILINGS.items()
-        if len(found.rows(name)) and precision in used
+        if len(results.rows(name)) and precision in used
     ]
     if not any(roof.sloped for roof in roofs) or all(roof.sloped for roof in roofs):
         raise NoFigureError("the device's copy bandwidth and matrix rate were not both measured")
     placed = []
-    for line in made:
-        spots = []
-        for spot, runs in zip(line.spots, line.runs, strict=True):
+    for line in series:
+        points = []
+        for point, runs in zip(line.points, line.runs, strict=True):
             intensity = mean_interval([flops.loc[r.arm, r.seed] / traffic.loc[r.arm, r.seed] for r in runs]).mean
-            spots.append(replace(spot, x=intensity))
-        placed.append(replace(line, spots=tuple(spots)))
-    return ask(figures.roofline, _panels(placed), roofs)
+            points.append(replace(point, x=intensity))
+        placed.append(replace(line, points=tuple(points)))
+    return request(roofline, _by_panel(placed), roofs)
 
 
-def _measured(found: Results, dial: Dial, metric: str) -> tuple[Line, ...]:
-    made = lines(found, dial, metric)
-    if not any(line.measured for line in made):
+@figure("scaling")
+def metrics_over_patches(results: Results) -> dict[str, FigureRequest]:
+    """Every metric over the number of patches, a line per arm, with fitted exponents."""
+    requests = {}
+    for metric in results.metrics:
+        series = _measured(results, PATCHES, metric)
+        if not any(len({point.x for point in line.measured}) > 1 for line in series):
+            raise NoFigureError("no arm was measured at two sizes")
+        name = f"scaling-{formatting.slug(metric)}"
+        by_label = {line.label: line.points for line in series}
+        requests[f"scaling-{metric}"] = request(
+            panels, {formatting.title(metric): by_label}, "Patches", metric, name, results.unit(metric)
+        )
+    return requests
+
+
+def _measured(results: Results, size: SweptSize, metric: str) -> tuple[Line, ...]:
+    series = lines(results, size, metric)
+    if not any(line.measured for line in series):
         raise NoFigureError(f"no run has measured {metric}")
-    return made
+    return series
 
 
-def _panels(made: Sequence[Line]) -> dict[str, dict[str, tuple[Spot, ...]]]:
-    shown = [line for line in made if line.measured or any(not spot.fits for spot in line.spots)]
-    return {mode: {line.label: line.spots for line in of} for mode, of in by_mode(shown).items()}
+def _by_panel(series: Sequence[Line]) -> dict[str, dict[str, tuple[SpeedPoint, ...]]]:
+    """Return points by mode and label, of the lines that have a figure or a cell that does not fit."""
+    shown = [line for line in series if line.measured or any(not point.fits for point in line.points)]
+    return {mode: {line.label: line.points for line in of_mode} for mode, of_mode in by_mode(shown).items()}
 
 
-def _in_binary(made: Sequence[Line]) -> tuple[tuple[Line, ...], str]:
-    """Bytes as MiB, or as GiB where the largest is one at least."""
-    largest = max((spot.y.mean for line in made for spot in line.measured), default=0.0)
+def _in_binary_units(series: Sequence[Line]) -> tuple[tuple[Line, ...], str]:
+    """Convert bytes to MiB, or to GiB where the largest is at least one."""
+    largest = max((point.y.mean for line in series for point in line.measured), default=0.0)
     power, unit = (30, "GiB") if largest >= 2**30 else (20, "MiB")
 
-    def scaled(spot: Spot) -> Spot:
-        # What disturbs a time leaves the memory as it is.
-        return replace(spot, doubts=(), y=Rounds(tuple(value / 2**power for value in spot.y.values)))
+    def convert(point: SpeedPoint) -> SpeedPoint:
+        # A disturbed time leaves the memory as it is.
+        return replace(point, doubts=(), y=Rounds(tuple(value / 2**power for value in point.y.values)))
 
-    return tuple(replace(line, spots=tuple(map(scaled, line.spots))) for line in made), unit
-
-
-FIGURES: Mapping[str, Callable[[Results], Asked]] = {
-    **{name: partial(speed, name=name) for name in DIALS},
-    "memory": memory,
-    "memory_kinds": memory_kinds,
-    "roofline": roofline,
-}
+    return tuple(replace(line, points=tuple(map(convert, line.points))) for line in series), unit

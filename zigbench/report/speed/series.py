@@ -1,6 +1,6 @@
 """Speed and memory over a size: cells as lines, none of which joins what was measured under unlike conditions.
 
-The rounds of such a suite are its seeds, so that whatever is said of seeds elsewhere holds for rounds.
+The rounds of such a suite are its seeds, so that what is true of seeds elsewhere is true of rounds here.
 """
 
 from __future__ import annotations
@@ -13,70 +13,82 @@ from typing import Any
 import pandas as pd
 
 from zigbench.records.record import Record
-from zigbench.report.figures.speed import APART, Rounds, Spot
+from zigbench.report import formatting
 from zigbench.report.results import SEED, Results, Run
-from zigbench.spec import EfficiencyRun
+from zigbench.spec import EfficiencyRun, RunSpec
 from zigbench.suite import Axis
+
+# The sizes that a suite may sweep.
+
+
+def _patches(spec: RunSpec) -> float | None:
+    return spec.geometry.tokens
+
+
+def _directions(spec: RunSpec) -> float | None:
+    return spec.scan.schemes if spec.scan else None
+
+
+def _batch(spec: RunSpec) -> float | None:
+    return spec.efficiency.batch if isinstance(spec, EfficiencyRun) else None
+
+
+def _network_evaluations(spec: RunSpec) -> float | None:
+    return spec.sampler.network_evaluations
 
 
 @dataclass(frozen=True)
-class Dial:
-    """A size that is turned.
+class SweptSize:
+    """A size over which speed and memory are measured.
 
     Args:
         title: its name on an axis.
-        of: its value in a run.
-        keys: of the spec, that move it.
-        span: from one value to another, in words.
-        law: what the exponent of the speed over it means.
+        value: the function that reads it from a spec.
+        keys: keys of the spec that change it.
+        span: words for a range of it, with two places for its ends.
+        law: the meaning of the exponent of the speed over it.
     """
 
     title: str
-    of: Callable[[Run], float | None]
+    value: Callable[[RunSpec], float | None]
     keys: tuple[str, ...]
     span: str
     law: str
 
-    def moved_by(self, axis: Axis) -> bool:
-        """Whether any point of the axis sets one of the keys."""
-        set_here = {path for point in axis.points.values() for path in _paths(point)}
-        return any(path == key or path.startswith(f"{key}.") for path in set_here for key in self.keys)
+    def changed_by(self, axis: Axis) -> bool:
+        """Return True where any point of the axis sets one of the keys."""
+        paths = {path for point in axis.points.values() for path in _paths(point)}
+        return any(path == key or path.startswith(f"{key}.") for path in paths for key in self.keys)
 
 
-def _schemes(run: Run) -> float | None:
-    return run.cell.spec.scan.schemes if run.cell.spec.scan else None
+PATCHES = SweptSize(
+    "Patches",
+    _patches,
+    ("data", "backbone.patch"),
+    "From {} to {} patches",
+    "−1 where the cost is in proportion, −2 where it grows with the square; nearer to 0 where the device is not "
+    "yet busy, in which case the largest sizes alone show the law",
+)
 
-
-def _batch(run: Run) -> float | None:
-    return run.cell.spec.efficiency.batch if isinstance(run.cell.spec, EfficiencyRun) else None
-
-
-DIALS: Mapping[str, Dial] = {
-    "throughput": Dial(
-        "Patches",
-        lambda run: run.cell.spec.geometry.tokens,
-        ("data", "backbone.patch"),
-        "From {} to {} patches",
-        "−1 where the cost is in proportion, −2 where it grows with the square; nearer to 0 where the device is not "
-        "yet busy, which the largest sizes alone tell apart",
-    ),
-    "throughput_orf": Dial(
-        "Directions (schemes)",
-        _schemes,
+SWEPT_SIZES: Mapping[str, SweptSize] = {
+    "throughput": PATCHES,
+    "throughput_orf": SweptSize(
+        "Directions",
+        _directions,
         ("scan.schemes", "backbone.config.schemes"),
         "From {} to {} directions",
-        "0 where a direction more costs nothing, −1 where the cost is in proportion",
+        "0 where another direction costs nothing, −1 where the cost is in proportion",
     ),
-    "throughput_batch": Dial(
+    "throughput_batch": SweptSize(
         "Batch",
         _batch,
         ("efficiency.batch",),
         "From a batch of {} to one of {}",
-        "0 where the cost is in proportion, +1 where an image more costs nothing, as the device is not yet busy",
+        "0 where the cost is in proportion, +1 where another image costs nothing, because the device is not yet busy",
     ),
-    "throughput_sampling": Dial(
+    "throughput_sampling": SweptSize(
         "Network evaluations",
-        lambda run: run.cell.spec.sampler.network_evaluations,
+        _network_evaluations,
         ("sampler",),
         "From {} to {} network evaluations",
         "−1 where the cost is in proportion, nearer to 0 where something else takes the time",
@@ -84,137 +96,194 @@ DIALS: Mapping[str, Dial] = {
 }
 """By the name of the figure that draws speed over it."""
 
+
+def swept_size(results: Results) -> SweptSize | None:
+    """Return the size of the first figure of speed that the suite names; None where it names none."""
+    return next((SWEPT_SIZES[name] for name in results.suite.figures if name in SWEPT_SIZES), None)
+
+
+# A cell's figure in each of its rounds.
+
+MAX_SPREAD = 0.05
+"""Share by which the rounds of a cell may differ."""
+
+DOUBTS = f"disturbed, never steady, or with rounds more than {100 * MAX_SPREAD:g} % apart"
+"""The reasons to doubt a cell, in words."""
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """A cell's figure in each of its rounds. There are too few for an interval: their range is shown instead."""
+
+    values: tuple[float, ...]
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        """The mean; NaN of no rounds, as are the ends of the range."""
+        return sum(self.values) / self.n if self.values else math.nan
+
+    @property
+    def low(self) -> float:
+        return min(self.values, default=math.nan)
+
+    @property
+    def high(self) -> float:
+        return max(self.values, default=math.nan)
+
+    @property
+    def spread(self) -> float:
+        """Share by which the largest exceeds the smallest; 0 where there are not two."""
+        return self.high / self.low - 1 if self.n > 1 and self.low > 0 else 0.0
+
+    def __str__(self) -> str:
+        """``302 (280 to 324)``; the figure alone where the rounds agree."""
+        shown = formatting.number(self.mean)
+        ends = [formatting.number(end) for end in (self.low, self.high)]
+        return shown if self.n < 2 or ends[0] == ends[1] else f"{shown} ({ends[0]} to {ends[1]})"
+
+
+@dataclass(frozen=True)
+class SpeedPoint:
+    """One cell over all its rounds.
+
+    Args:
+        x: its size.
+        y: the rounds; none where nothing was measured.
+        fits: False where the run ran out of memory.
+        doubts: the reasons to doubt the figure, in words.
+    """
+
+    x: float
+    y: Rounds
+    fits: bool = True
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def drawable(self) -> bool:
+        return self.x > 0 and math.isfinite(self.y.mean) and self.y.mean > 0
+
+
+# Lines: cells that differ in the size alone.
+
 MODES = {"inference": "Inference", "training": "Forward and backward", "sampling": "Sampling"}
 
 
 @dataclass(frozen=True)
 class Line:
-    """Cells that differ in the dial alone.
+    """Cells that differ in the swept size alone.
 
     Args:
-        label: what sets it apart from the other lines of its mode.
-        mode: of :data:`MODES`.
-        spots: by rising x.
-        scans: whether its network scans; one that does not has attention.
+        label: the labels in which it differs from the other lines of its mode.
+        mode: a key of :data:`MODES`.
+        points: by rising size.
+        scans: True where its network scans; one that does not has attention.
         conditions: kernel, precision and so on, as in :func:`conditions`.
-        runs: its runs, for tables.
+        runs: its runs, point by point, for tables.
     """
 
     label: str
     mode: str
-    spots: tuple[Spot, ...]
+    points: tuple[SpeedPoint, ...]
     scans: bool
     conditions: Mapping[str, str]
     runs: tuple[tuple[Run, ...], ...] = field(repr=False)
 
     @property
-    def measured(self) -> tuple[Spot, ...]:
-        return tuple(spot for spot in self.spots if spot.y.n)
+    def mode_title(self) -> str:
+        return MODES.get(self.mode, self.mode)
+
+    @property
+    def measured(self) -> tuple[SpeedPoint, ...]:
+        """Points that have a figure."""
+        return tuple(point for point in self.points if point.y.n)
+
+    def mean_at(self, x: float) -> float:
+        """Return the figure at one size; NaN where there is none."""
+        return next((point.y.mean for point in self.measured if point.x == x), math.nan)
+
+    def largest(self) -> tuple[str, float] | None:
+        """Return the noun and value of the largest size that was found to fit; None where none was searched for."""
+        for run in (run for runs in self.runs for run in runs):
+            for m in run.record.measurements if run.record and run.status == "oom" else ():
+                if m.name.startswith("largest_") and m.value:
+                    return m.name.removeprefix("largest_").replace("patches", "number of patches"), m.value
+        return None
 
 
-def dial_of(found: Results) -> Dial | None:
-    """The dial of the first figure of speed that the suite asks for; None where it asks for none."""
-    return next((DIALS[name] for name in found.suite.figures if name in DIALS), None)
+def lines(results: Results, size: SweptSize, metric: str) -> tuple[Line, ...]:
+    """Return the suite's cells as lines over ``size``, in the suite's order.
 
-
-def conditions(run: Run) -> dict[str, str]:
-    """What a speed depends on beside what is compared: device, kernel of scan or attention, precision and so on."""
-    said = {}
-    environment: Mapping[str, Any] = run.record.environment if run.record else {}
-    device = environment.get("device")
-    if device == "cpu":
-        device = (environment.get("machine") or {}).get("cpu") or device
-    if device:
-        said["device"] = str(device)
-    if environment.get("kernel"):
-        said["kernel" if run.cell.spec.scan else "attention"] = str(environment["kernel"])
-    if isinstance(run.cell.spec, EfficiencyRun):
-        asked = run.cell.spec.efficiency
-        said["precision"] = asked.precision
-        said["compiled"] = "compiled" if asked.compile else "eager"
-        said["graphs"] = "CUDA graphs" if asked.cuda_graphs else "no graphs"
-    return said
-
-
-def lines(found: Results, dial: Dial, metric: str) -> tuple[Line, ...]:
-    """The suite's cells as lines over ``dial``, in the suite's order.
-
-    Unlike conditions make lines of their own, and are named in their labels.
+    Unlike conditions make lines of their own, and their labels name them.
     """
-    values = found.values(metric)
+    values = results.values(metric)
     cells: dict[tuple[str, str, tuple[tuple[str, str], ...]], dict[float, list[Run]]] = {}
-    known = {run.id: conditions(run) for run in found.runs}
-    for run in found.runs:
-        x = dial.of(run)
+    of_run = {run.id: conditions(run) for run in results.runs}
+    for run in results.runs:
+        x = size.value(run.cell.spec)
         if x is None:
             continue
-        # Without a record there is no kernel: the cell belongs to the line of its fellows.
-        here = known[run.id] if run.record and run.status == "ok" else _likely(found, run, known)
-        key = (_label(found, run, dial), _mode(run), tuple(here.items()))
+        # Without a record there is no kernel: the cell belongs to the line of its backbone's other cells.
+        here = of_run[run.id] if run.record and run.status == "ok" else _likely_conditions(results, run, of_run)
+        key = (_label(results, run, size), _mode(run), tuple(here.items()))
         cells.setdefault(key, {}).setdefault(x, []).append(run)
-    varying = _varying([dict(here) for _, _, here in cells]) - _spelled(found)
-    made = []
-    for (label, mode, under), by_x in cells.items():
-        told = [value for name, value in under if name in varying]
-        spots = [_spot(x, by_x[x], values) for x in sorted(by_x)]
-        first = next(iter(by_x.values()))[0]
-        made.append(
+    varying = _varying([dict(of_line) for _, _, of_line in cells]) - _conditions_on_axes(results)
+    series = []
+    for (label, mode, of_line), by_size in cells.items():
+        differing = [value for name, value in of_line if name in varying]
+        runs = tuple(tuple(by_size[x]) for x in sorted(by_size))
+        series.append(
             Line(
-                f"{label} ({', '.join(told)})" if told else label,
+                f"{label} ({', '.join(differing)})" if differing else label,
                 mode,
-                tuple(spots),
-                first.cell.spec.scan is not None,
-                dict(under),
-                tuple(tuple(by_x[x]) for x in sorted(by_x)),
+                tuple(_point(x, by_size[x], values) for x in sorted(by_size)),
+                runs[0][0].cell.spec.scan is not None,
+                dict(of_line),
+                runs,
             )
         )
-    return tuple(made)
+    return tuple(series)
 
 
-def unlike(found: Results) -> dict[str, tuple[str, ...]]:
-    """Conditions that differ between finished runs, with their values; those that an axis sets are left out."""
-    each = [conditions(run) for run in found.finished]
-    names = sorted(_varying(each) - _spelled(found))
-    return {name: tuple(dict.fromkeys(here[name] for here in each if name in here)) for name in names}
+def by_mode(series: Sequence[Line]) -> dict[str, list[Line]]:
+    """Return lines by the title of their mode."""
+    modes: dict[str, list[Line]] = {}
+    for line in series:
+        modes.setdefault(line.mode_title, []).append(line)
+    return modes
 
 
-def by_mode(made: Sequence[Line]) -> dict[str, list[Line]]:
-    """Lines by the words for their mode."""
-    panels: dict[str, list[Line]] = {}
-    for line in made:
-        panels.setdefault(MODES.get(line.mode, line.mode), []).append(line)
-    return panels
-
-
-def _spot(x: float, runs: Sequence[Run], values: pd.DataFrame) -> Spot:
+def _point(x: float, runs: Sequence[Run], values: pd.DataFrame) -> SpeedPoint:
     records = [run.record for run in runs if run.status == "ok" and run.record]
     each = [float(values.loc[run.arm, run.seed]) for run in runs if run.status == "ok"]
     rounds = Rounds(tuple(value for value in each if math.isfinite(value)))
     fits = not any(run.status == "oom" for run in runs)
-    return Spot(float(x), rounds, fits, _doubts(records, rounds))
+    return SpeedPoint(float(x), rounds, fits, _doubts(records, rounds))
 
 
 def _doubts(records: Sequence[Record], rounds: Rounds) -> tuple[str, ...]:
-    """Why not to build on a cell's speed: what disturbed it, that it was never steady, that its rounds disagree."""
-    said = []
+    doubts = []
     disturbed = [m for record in records for m in record.measurements if m.name == "disturbed" and m.value]
     if disturbed:
-        why = "; ".join(dict.fromkeys(m.note for m in disturbed if m.note))
-        said.append(f"disturbed ({why})" if why else "disturbed")
+        reasons = "; ".join(dict.fromkeys(m.note for m in disturbed if m.note))
+        doubts.append(f"disturbed ({reasons})" if reasons else "disturbed")
     if not all(record.environment.get("timing", {}).get("steady", True) for record in records):
-        said.append("never steady")
-    if rounds.apart > APART:
-        said.append(f"rounds {100 * rounds.apart:.1f} % apart" + ("" if said else " (nothing was noticed)"))
-    return tuple(said)
+        doubts.append("never steady")
+    if rounds.spread > MAX_SPREAD:
+        doubts.append(f"rounds {formatting.percent(rounds.spread)} apart" + ("" if doubts else " (reason unknown)"))
+    return tuple(doubts)
 
 
-def _label(found: Results, run: Run, dial: Dial) -> str:
-    """The labels of the axes that move neither the dial nor the mode; the backbone where its axis moves the dial."""
+def _label(results: Results, run: Run, size: SweptSize) -> str:
+    """Join the labels of the axes that change neither size nor mode; the backbone where its axis changes the size."""
     parts = []
-    for axis in found.suite.axes:
+    for axis in results.suite.axes:
         if axis.name == SEED or axis.name == "mode":
             continue
-        if not dial.moved_by(axis):
+        if not size.changed_by(axis):
             parts.append(run.cell.labels[axis.name])
         elif any(path.startswith("backbone.name") for point in axis.points.values() for path in _paths(point)):
             parts.append(run.cell.spec.backbone.name)
@@ -225,24 +294,53 @@ def _mode(run: Run) -> str:
     return run.cell.spec.efficiency.mode if isinstance(run.cell.spec, EfficiencyRun) else "inference"
 
 
-def _likely(found: Results, run: Run, known: Mapping[str, dict[str, str]]) -> dict[str, str]:
-    """Conditions of a run without a result: those it asks for, on the machine and kernel of its backbone's others."""
+# Conditions: what a speed depends on beside what is compared.
+
+
+def conditions(run: Run) -> dict[str, str]:
+    """Return a run's device, kernel of scan or attention, precision, compilation and use of CUDA graphs."""
+    values = {}
+    environment: Mapping[str, Any] = run.record.environment if run.record else {}
+    device = environment.get("device")
+    if device == "cpu":
+        device = (environment.get("machine") or {}).get("cpu") or device
+    if device:
+        values["device"] = str(device)
+    if environment.get("kernel"):
+        values["kernel" if run.cell.spec.scan else "attention"] = str(environment["kernel"])
+    if isinstance(run.cell.spec, EfficiencyRun):
+        efficiency = run.cell.spec.efficiency
+        values["precision"] = efficiency.precision
+        values["compiled"] = "compiled" if efficiency.compile else "eager"
+        values["graphs"] = "CUDA graphs" if efficiency.cuda_graphs else "no graphs"
+    return values
+
+
+def unlike_conditions(results: Results) -> dict[str, tuple[str, ...]]:
+    """Return the conditions that differ between finished runs, with their values, but those that an axis sets."""
+    each = [conditions(run) for run in results.finished]
+    names = sorted(_varying(each) - _conditions_on_axes(results))
+    return {name: tuple(dict.fromkeys(here[name] for here in each if name in here)) for name in names}
+
+
+def _likely_conditions(results: Results, run: Run, of_run: Mapping[str, dict[str, str]]) -> dict[str, str]:
+    """Return the conditions of a run without a result: its own, on the machine and kernel of its backbone's others."""
     name = run.cell.spec.backbone.name
-    fellows = [other for other in found.finished if other.cell.spec.backbone.name == name]
-    theirs = known[fellows[0].id] if fellows else {}
-    return {**{k: v for k, v in theirs.items() if k in ("device", "kernel", "attention")}, **known[run.id]}
+    others = [other for other in results.finished if other.cell.spec.backbone.name == name]
+    likely = of_run[others[0].id] if others else {}
+    return {**{k: v for k, v in likely.items() if k in ("device", "kernel", "attention")}, **of_run[run.id]}
 
 
 def _varying(each: Sequence[Mapping[str, str]]) -> set[str]:
-    """Conditions with more than one value; a line that lacks one does not differ in it."""
+    """Return the conditions with more than one value; a line without one does not differ in it."""
     names = {name for here in each for name in here}
     return {name for name in names if len({here[name] for here in each if name in here}) > 1}
 
 
-def _spelled(found: Results) -> set[str]:
-    """Conditions that an axis of their own sets, and so its labels tell: an arm's label need not tell its precision."""
+def _conditions_on_axes(results: Results) -> set[str]:
+    """Return the conditions that an axis of their own sets, so that its labels show them already."""
     names = {"efficiency.precision": "precision", "efficiency.compile": "compiled", "efficiency.cuda_graphs": "graphs"}
-    axes = [{path for point in axis.points.values() for path in _paths(point)} for axis in found.suite.axes]
+    axes = [{path for point in axis.points.values() for path in _paths(point)} for axis in results.suite.axes]
     own = [paths for paths in axes if paths and all(path.startswith("efficiency.") for path in paths)]
     return {names[path] for paths in own for path in paths if path in names}
 

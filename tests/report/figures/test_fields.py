@@ -11,8 +11,8 @@ import pytest
 import synthetic
 
 from zigbench import scan
-from zigbench.report.fields import FILE
 from zigbench.report.figures import catalogue
+from zigbench.report.figures.fields import FILE
 from zigbench.report.results import Results, join
 from zigbench.suite import Axis, Cell, Suite, grid
 
@@ -40,7 +40,7 @@ def inspected(root: Path, cell: Cell, **changes: Any) -> None:
 
 
 def drawn(found: Results, name: str) -> Any:
-    return catalogue.draw(found)[0][name].drawn()
+    return catalogue.requests(found)[0][name].draw()
 
 
 def test_reach_is_told_by_the_orders_alone(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_an_inspection_goes_before_the_orders(tmp_path: Path) -> None:
     found = join(suite, cells, tmp_path)
     assert "zigzag-8 70 % at the end" in drawn(found, "reach").alternative
     fields = drawn(found, "receptive_fields")
-    assert "zigzag-8 sees 50 %" in fields.alternative
+    assert "zigzag-8 field of 50 %" in fields.alternative
     assert "as initialised, its gates open" in fields.caption
     shown = fields.figure.axes[0].images[0].get_array()
     assert np.array_equal(np.ma.getmaskarray(np.ma.masked_invalid(shown)).all(axis=1), np.arange(8) >= 4)
@@ -72,6 +72,6 @@ def test_an_inspection_goes_before_the_orders(tmp_path: Path) -> None:
 def test_what_is_lacking_or_damaged_is_said(tmp_path: Path) -> None:
     suite, cells = made(tmp_path)
     (tmp_path / cells[0].spec.id / FILE).write_bytes(b"PK no")
-    asked, missing = catalogue.draw(join(suite, cells, tmp_path))
+    asked, missing = catalogue.requests(join(suite, cells, tmp_path))
     assert "reach" in asked
     assert any("`zigbench inspect`" in text for text in missing)

@@ -43,8 +43,8 @@
     const tools = make("div", { className: "tools" });
     const label = make("label");
     const input = make("input", { type: "search", placeholder: "all words must occur" });
-    const said = make("output");
-    said.setAttribute("aria-live", "polite");
+    const status = make("output");
+    status.setAttribute("aria-live", "polite");
     label.append("Filter", input);
     tools.append(label);
     const tests = [(row) => {
@@ -55,7 +55,7 @@
     const apply = () => {
       let shown = 0;
       for (const row of rows) { row.hidden = !tests.every((test) => test(row)); shown += !row.hidden; }
-      said.textContent = shown === rows.length ? "" : `${shown} of ${rows.length} rows`;
+      status.textContent = shown === rows.length ? "" : `${shown} of ${rows.length} rows`;
     };
     for (const column of (table.dataset.choose || "").split(",").filter(Boolean).map(Number)) {
       const title = table.tHead.rows[0].cells[column].textContent.trim();
@@ -80,7 +80,7 @@
       });
       from.addEventListener("input", apply);
     }
-    tools.append(said);
+    tools.append(status);
     input.addEventListener("input", apply);
     table.closest(".scroll").before(tools);
   }

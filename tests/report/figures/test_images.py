@@ -14,7 +14,8 @@ from playwright.sync_api import sync_playwright
 from zigbench import suite as suites
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Measurement, Record
-from zigbench.report import figures, page, render
+from zigbench.report import page
+from zigbench.report.figures import images as pictures
 from zigbench.suite import Axis, Suite, grid
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -30,7 +31,7 @@ def clips(count: int, frames: int, channels: int, height: int, width: int) -> np
 
 @pytest.mark.parametrize(("frames", "told"), [(16, [0, 4, 8, 11, 15]), (3, [0, 1, 2]), (1, [0])])
 def test_a_film_shows_evenly_spaced_frames_of_each_clip(frames: int, told: list[int]) -> None:
-    picture = figures.film(clips(4, frames, 3, 5, 6), clips=2)
+    picture = pictures.film(clips(4, frames, 3, 5, 6), count=2)
     n = len(told)
     assert picture.shape == (5, 2 * (7 * n - 1) + 3, 4)
     starts = [clip * (7 * n + 2) + 7 * k for clip in range(2) for k in range(n)]
@@ -40,7 +41,7 @@ def test_a_film_shows_evenly_spaced_frames_of_each_clip(frames: int, told: list[
 
 def test_moving_clips_keep_their_places_and_their_frames() -> None:
     samples = {"a": clips(3, 4, 1, 5, 6), "b": clips(2, 4, 1, 5, 6) + 100}
-    frames = figures.moving(samples)
+    frames = pictures.moving_grid(samples)
     assert len(frames) == 4
     for number, frame in enumerate(frames):
         assert frame.shape == (11, 20, 4)
@@ -50,8 +51,8 @@ def test_moving_clips_keep_their_places_and_their_frames() -> None:
 
 
 def test_an_animation_decodes_to_its_frames() -> None:
-    frames = figures.moving({"a": clips(2, 5, 3, 8, 8)})
-    with Image.open(io.BytesIO(figures.animated(frames))) as picture:
+    frames = pictures.moving_grid({"a": clips(2, 5, 3, 8, 8)})
+    with Image.open(io.BytesIO(pictures.encode_webp(frames))) as picture:
         assert picture.n_frames == 5
         assert picture.info["loop"] == 0
         for number, frame in enumerate(frames):
@@ -61,17 +62,17 @@ def test_an_animation_decodes_to_its_frames() -> None:
 
 
 def test_large_clips_stay_within_the_budget(monkeypatch) -> None:
-    monkeypatch.setattr(render, "PICTURE_BUDGET", 200_000)
+    monkeypatch.setattr(pictures, "MAX_BYTES", 200_000)
     noise = np.random.default_rng(0).integers(0, 256, (10, 3, 3, 70, 70), dtype=np.uint8)
-    made = render.pictures({f"arm {i}": noise for i in range(2)})
-    assert sum(len(p["source"]) + len(p["moving"]["source"]) for p in made) <= 200_000
+    rows = pictures.sample_rows({f"arm {i}": noise for i in range(2)})
+    assert sum(len(row.still.source) + len(row.moving.source) for row in rows) <= 200_000
 
 
 def test_images_do_not_move() -> None:
     images = {"a": np.zeros((3, 1, 8, 8), np.uint8)}
-    assert render.pictures(images)[0]["moving"] is None
-    assert render.animation(images) is None
-    assert render.animation({**images, "b": clips(2, 3, 1, 8, 8)}) is None
+    assert pictures.sample_rows(images)[0].moving is None
+    assert pictures.animation(images) is None
+    assert pictures.animation({**images, "b": clips(2, 3, 1, 8, 8)}) is None
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def written(tmp_path_factory):
             id=folder.id, status="ok", spec=cell.spec.resolved(), measurements=(loss,), environment={}, error=None
         ).write(folder.record)
     out = tmp_path / "report"
-    return page.write(asked, cells, root=tmp_path / "runs", out=out, command="zigbench report moving")
+    return page.write(asked, cells, root=tmp_path / "runs", out=out, command="zigbench report moving", run_pages=True)
 
 
 def test_a_page_shows_clips_moving_with_a_still_one_behind(written) -> None:

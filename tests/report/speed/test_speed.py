@@ -11,11 +11,11 @@ import synthetic_speed as synthetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zigbench.report import slopes
 from zigbench.report.answer import answer
 from zigbench.report.figures import catalogue
 from zigbench.report.results import Results, join
-from zigbench.report.speed.series import series, tables
+from zigbench.report.speed import comparison, series, tables
+from zigbench.report.statistics import crossover, power_law
 from zigbench.suite import Axis, expand, grid
 
 SIZES = [64.0, 256.0, 1024.0, 4096.0]
@@ -32,13 +32,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Results:
 @given(st.floats(-2, 2), st.floats(-2, 2), st.floats(70, 4000), st.floats(0.1, 10))
 def test_power_laws_cross_where_they_are_equal(p: float, q: float, at: float, scale: float) -> None:
     a, b = ([scale * (n / at) ** power for n in SIZES] for power in (p, q))
-    crossed = slopes.crossover(SIZES, a, b)
+    crossed = crossover(SIZES, a, b)
     if abs(p - q) < 1e-3:
         return
     assert (crossed is None) == (p < q)
     if crossed is not None:
         assert crossed == pytest.approx(at, rel=1e-6)
-        assert slopes.crossover(SIZES[::-1], a[::-1], b[::-1]) == pytest.approx(at, rel=1e-6)
+        assert crossover(SIZES[::-1], a[::-1], b[::-1]) == pytest.approx(at, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -46,39 +46,37 @@ def test_power_laws_cross_where_they_are_equal(p: float, q: float, at: float, sc
     [([2, 2, 2, 2], [1, 1, 1, 1]), ([1, 1, 1, 1], [2, 2, 2, 2]), ([3, 3, 3, 1], [2, 2, 2, 2]), ([1, 1, 1, 1], [1] * 4)],
 )
 def test_no_crossing_within_the_grid_is_none(a: list[float], b: list[float]) -> None:
-    assert slopes.crossover(SIZES, a, b) is None
+    assert crossover(SIZES, a, b) is None
 
 
 def test_the_last_crossing_counts_and_gaps_are_left_out() -> None:
-    crossed = slopes.crossover(SIZES, [1, 4, 1, 4], [2, 2, 2, 2])
+    crossed = crossover(SIZES, [1, 4, 1, 4], [2, 2, 2, 2])
     assert crossed is not None
     assert 1024 < crossed < 4096
-    assert slopes.crossover([64, 256, 1024], [1, math.nan, 4], [2, 9, 2]) == pytest.approx(256)
+    assert crossover([64, 256, 1024], [1, math.nan, 4], [2, 9, 2]) == pytest.approx(256)
 
 
-def test_slope_with_its_interval() -> None:
-    slope, low, high = slopes.fit_slope(SIZES, [3 * n**2 for n in SIZES])
-    assert (slope, low, high) == pytest.approx((2, 2, 2))
-    assert math.isnan(slopes.fit_slope([1, 2], [1, 2])[1])
-    with pytest.raises(ValueError, match="two different sizes"):
-        slopes.fit_slope([1, 1], [1, 2])
+def test_an_exact_law_has_an_interval_of_no_width() -> None:
+    law = power_law(SIZES, [3 * n**2 for n in SIZES])
+    assert (law.exponent, law.low, law.high) == pytest.approx((2, 2, 2))
+    assert math.isnan(power_law([1, 2], [1, 2]).low)
 
 
 def test_lines_follow_their_laws_and_name_unlike_kernels(found: Results) -> None:
-    made = series.lines(found, series.DIALS["throughput"], "fps")
+    made = series.lines(found, series.PATCHES, "fps")
     assert [(line.label, line.mode) for line in made] == [
         (label, mode)
         for label in ("zigma (numba)", "parallel (reference)", "dit")
         for mode in ("inference", "training")
     ]
     for line in made:
-        slope, low, high = slopes.fit_slope([s.x for s in line.measured], [s.y.mean for s in line.measured])
-        assert low < slope < high
-        assert slope < -1.2 if line.label == "dit" else slope == pytest.approx(-1, abs=0.02)
+        law = power_law([point.x for point in line.measured], [point.y.mean for point in line.measured])
+        assert law.low < law.exponent < law.high
+        assert law.exponent < -1.2 if line.label == "dit" else law.exponent == pytest.approx(-1, abs=0.02)
         assert line.scans == (line.label != "dit")
-    unfit = [(line.label, line.mode, spot.x) for line in made for spot in line.spots if not spot.fits]
+    unfit = [(line.label, line.mode, point.x) for line in made for point in line.points if not point.fits]
     assert unfit == [("dit", "training", 4096)]
-    doubtful = [(line.label, line.mode, spot.x, spot.doubts) for line in made for spot in line.spots if spot.doubts]
+    doubtful = [(line.label, line.mode, p.x, p.doubts) for line in made for p in line.points if p.doubts]
     assert doubtful == [("zigma (numba)", "inference", 256, ("disturbed (too hot)",))]
 
 
@@ -94,19 +92,19 @@ def test_cells_of_unlike_kernels_are_never_joined(found: Results) -> None:
         else run
         for run in found.runs
     )
-    made = series.lines(replace(found, runs=runs), series.DIALS["throughput"], "fps")
-    zigma = {line.label: [spot.x for spot in line.spots] for line in made if line.mode == "inference" and line.scans}
+    made = series.lines(replace(found, runs=runs), series.PATCHES, "fps")
+    zigma = {line.label: [point.x for point in line.points] for line in made if line.mode == "inference" and line.scans}
     assert zigma == {"zigma (numba)": [64, 256], "zigma (triton)": [1024, 4096], "parallel (reference)": SIZES}
 
 
 def test_the_answer_tells_slopes_and_the_crossover(found: Results) -> None:
     said = [str(sentence) for sentence in answer(found)]
     assert said[0].startswith("zigma (numba) against dit, inference: faster from about 5")
-    assert "of the largest, only zigma (numba) fits" in said[0]
+    assert "at the largest size only zigma (numba) fits" in said[0]
     # At 1,024 patches: 4 MB + 10.24 MB against those and 2 B a pair more.
     assert "0.872 times the memory" in said[0]
     assert said[1].startswith("Over 64 to 4,096 patches, speed goes with their number to the power −1.00")
-    crossing = [duel.at for duel in tables.duels(found) if duel.scan == "zigma (numba)"]
+    crossing = [c.crossover for c in comparison.comparisons(found) if c.scan == "zigma (numba)"]
     assert all(at == pytest.approx(synthetic.CROSSING, rel=0.15) for at in crossing)
 
 
@@ -138,8 +136,7 @@ def test_a_disturbed_machine_is_warned_of(tmp_path: Path) -> None:
 
 
 def test_tables_say_what_does_not_fit_and_what_was_disturbed(found: Results) -> None:
-    table = tables.cell_table(found)
-    assert table is not None
+    table = tables.cell_table(found, series.PATCHES)
     titles = [column.title for column in table.columns]
     cells = {(r[1].text, r[0].text, r[2].text): dict(zip(titles, r, strict=True)) for r in table.rows}
     unfit = cells["dit", "Forward and backward", "4,096"]
@@ -165,18 +162,17 @@ def test_two_rounds_are_told_as_their_range_and_marked_where_they_disagree(tmp_p
             disturbed="too hot" if second and arm == "dit" else "", steady=arm != "parallel",
         )  # fmt: skip
     found = join(suite, cells, tmp_path)
-    table = tables.cell_table(found)
-    assert table is not None
+    table = tables.cell_table(found, series.PATCHES)
     titles = [column.title for column in table.columns]
     cell = {row[1].text: dict(zip(titles, row, strict=True)) for row in table.rows if row[2].text == "64"}
     # 1 / (64 · 1e-5) images a second, and two thirds of that.
     assert cell["zigma (numba)"]["FPS (images/s)"].text == "1,302 (1,042 to 1,562)"
-    assert {label: (row["Rounds apart"].text, row["State"].text) for label, row in cell.items()} == {
-        "zigma (numba)": ("50.0 %", "rounds 50.0 % apart (nothing was noticed)"),
+    assert {label: (row["Spread of rounds"].text, row["State"].text) for label, row in cell.items()} == {
+        "zigma (numba)": ("50.0 %", "rounds 50.0 % apart (reason unknown)"),
         "parallel (reference)": ("4.0 %", "never steady"),
         "dit": ("20.0 %", "disturbed (too hot), rounds 20.0 % apart"),
     }
-    drawn = catalogue.draw(found)[0]["throughput"].drawn()
+    drawn = catalogue.requests(found)[0]["throughput"].draw()
     (axes,) = drawn.figure.axes
     bars = [line.get_ydata() for line in axes.lines if len(line.get_xdata()) == 2 and len(set(line.get_xdata())) == 1]
     assert len(bars) == 6  # Every cell's, however far it reaches.
@@ -187,13 +183,13 @@ def test_two_rounds_are_told_as_their_range_and_marked_where_they_disagree(tmp_p
 
 
 def test_every_figure_of_speed_is_drawn_and_says_its_slopes(found: Results) -> None:
-    asked, missing = catalogue.draw(found)
+    asked, missing = catalogue.requests(found)
     assert list(asked) == ["throughput", "memory", "memory_kinds", "roofline"]
     assert missing == ()
-    drawn = {name: figure.drawn() for name, figure in asked.items()}
+    drawn = {name: figure.draw() for name, figure in asked.items()}
     assert "zigma (numba): 64 1," in drawn["throughput"].alternative
     assert "4,096 does not fit" in drawn["throughput"].alternative
-    assert "slope −1.00" in drawn["throughput"].alternative
+    assert "exponent −1.00" in drawn["throughput"].alternative
     assert "Hollow" in drawn["throughput"].caption
     assert "copying 20 GB/s" in drawn["roofline"].alternative
     assert [axes.get_title(loc="left") for axes in drawn["memory_kinds"].figure.axes] == [
@@ -216,7 +212,7 @@ def test_speed_over_directions(tmp_path: Path) -> None:
         "From 1 to 4 directions, inference: the speed is multiplied by 1 for zigma (numba) "
         "and 0.250 for parallel (reference)."
     )
-    drawn = catalogue.draw(found)[0]["throughput_orf"].drawn()
+    drawn = catalogue.requests(found)[0]["throughput_orf"].draw()
     assert "directions" in drawn.alternative
 
 
@@ -240,11 +236,11 @@ def test_speed_over_the_batch_tells_the_largest_that_fits(tmp_path: Path) -> Non
         "The largest batch that fits, inference: 9 for zigma (numba), at least 16 for parallel (reference) and 9 for "
         "dit."
     )
-    table = tables.slope_table(found)
+    table = tables.exponent_table(found, series.SWEPT_SIZES["throughput_batch"])
     assert table is not None
     exponents = {row[1].text: row[2].text for row in table.rows}
     assert (exponents["zigma (numba)"], exponents["dit"]) == ("+1.00", "+0.00")
-    assert "0 where the cost is in proportion, +1 where an image more costs nothing" in table.notes[0]
+    assert "0 where the cost is in proportion, +1 where another image costs nothing" in table.notes[0]
 
 
 def test_speeds_at_one_size_are_ranked(tmp_path: Path) -> None:
@@ -263,6 +259,6 @@ def test_a_suite_of_nothing_measured_says_so(tmp_path: Path) -> None:
     synthetic.record(cells[0], tmp_path, fits=False)
     found = join(suite, cells, tmp_path)
     assert "There is no answer yet" in str(answer(found)[0])
-    drawn, missing = catalogue.draw(found)
+    drawn, missing = catalogue.requests(found)
     assert drawn == {}
     assert any("no run has measured fps" in text for text in missing)

@@ -19,8 +19,9 @@ from PIL import Image
 
 from zigbench import scan
 from zigbench.report import figures
-from zigbench.report.figures import Point, catalogue, training, trends
+from zigbench.report.figures import catalogue, effects, images, orders, registry, training, trends
 from zigbench.report.figures.drawing import spread
+from zigbench.report.figures.trends import Point
 from zigbench.report.results import Results, join
 from zigbench.report.statistics import Effect, Estimate
 from zigbench.suite import Axis, grid
@@ -64,7 +65,7 @@ def test_frontier_is_what_nothing_beats(pairs: list[tuple[float, float]], higher
 
 
 def test_forest_says_every_effect_and_its_verdict() -> None:
-    drawn = figures.forest(
+    drawn = effects.forest(
         [
             Effect("a", "base", estimate(0.1), 0.001, 0.002),
             Effect("b", "base", estimate(0.001), 0.9, 0.9),
@@ -86,7 +87,7 @@ def test_loss_curves_average_within_spans_and_skip_arms_without_logs() -> None:
     assert len(binned) == pytest.approx(training.POINTS, abs=1)
     # Ten steps of 0, 1, 0, 1, … have the mean one half.
     assert binned.iloc[5:-5].to_numpy() == pytest.approx(0.5)
-    drawn = figures.loss_curves(frame, ("a", "b"))
+    drawn = training.loss_curves(frame, ("a", "b"))
     assert "a " in drawn.alternative
     assert "b " not in drawn.alternative.split(":", 1)[1]
 
@@ -94,13 +95,13 @@ def test_loss_curves_average_within_spans_and_skip_arms_without_logs() -> None:
 def test_loss_curves_bear_infinite_and_missing_losses() -> None:
     rows = [("a", "0", 1, math.inf), ("a", "0", 2, math.nan), ("a", "0", 3, 1.0)]
     frame = pd.DataFrame(rows, columns=["arm", "seed_label", "step", "loss"])
-    assert "a 1 " in figures.loss_curves(frame, ("a",)).alternative.replace(".", " ") + " "
+    assert "a 1 " in training.loss_curves(frame, ("a",)).alternative.replace(".", " ") + " "
 
 
 @pytest.mark.parametrize("shape", [(3, 1, 4, 6), (3, 3, 4, 6), (3, 4, 4, 6), (3, 2, 3, 4, 6)])
 def test_strip_lays_samples_side_by_side(shape: tuple[int, ...]) -> None:
     samples = np.arange(math.prod(shape), dtype=np.uint32).astype(np.uint8).reshape(shape)
-    picture = figures.strip(samples, count=2, gap=1)
+    picture = images.strip(samples, count=2, gap=1)
     assert picture.shape == (4, 13, 4)
     assert np.all(picture[:, 6, 3] == 0)
     first = samples[0, 0] if len(shape) == 5 else samples[0]
@@ -109,22 +110,16 @@ def test_strip_lays_samples_side_by_side(shape: tuple[int, ...]) -> None:
 
 def test_scan_orders_draw_every_step_once() -> None:
     order = scan.make_order("hilbert-released", (8, 8))
-    drawn = figures.scan_orders({"hilbert-released": (order, ["continuity 0.444"])})
+    drawn = orders.scan_orders({"hilbert-released": (order, ["continuity 0.444"])})
     jumps, near = (len(patch.get_path().vertices) // 2 for patch in drawn.figure.axes[0].patches)
     assert near / 63 == pytest.approx(scan.statistics(order)["continuity"])
     assert near + jumps == 63
 
 
-def test_scaling_states_the_exponent() -> None:
-    series = {"attention": [Point(str(n), n, estimate(2e-6 * n**2, 1e-9)) for n in (64, 256, 1024)]}
-    drawn = figures.scaling(series, "Patches", "latency", "scaling", "s")
-    assert "slope +2.00" in drawn.alternative
-
-
 def test_svg_for_a_page_has_own_ids_words_and_variables() -> None:
     hostile = '<b>"&x</b>'
     drawn = [
-        figures.scatter([Point(hostile, 1, estimate(1)), Point("b", 2, estimate(2))], "X", "fid", name)
+        trends.scatter([Point(hostile, 1, estimate(1)), Point("b", 2, estimate(2))], "X", "fid", name)
         for name in ("one", "two")
     ]
     texts = [figures.inline_svg(d) for d in drawn]
@@ -140,7 +135,7 @@ def test_svg_for_a_page_has_own_ids_words_and_variables() -> None:
 
 
 def test_saved_files_open(tmp_path: Path) -> None:
-    drawn = figures.scatter([Point("a", 1, estimate(1)), Point("b", 2, estimate(2))], "X", "fid", "f")
+    drawn = trends.scatter([Point("a", 1, estimate(1)), Point("b", 2, estimate(2))], "X", "fid", "f")
     for path in figures.save(drawn, tmp_path):
         assert path.stat().st_size > 1000
     assert Image.open(tmp_path / "f.png").width > 800
@@ -151,32 +146,33 @@ def test_saved_files_open(tmp_path: Path) -> None:
 def test_figures_leave_matplotlibs_state_alone() -> None:
     code = (
         "import sys, matplotlib; before = matplotlib.rcParams.copy()\n"
-        "from zigbench.report import figures\nfrom zigbench.report.statistics import Estimate\n"
-        "d = figures.scatter([figures.Point('a', 1, Estimate(1, 0, 2, 3))], 'X', 'fid', 'f'); figures.inline_svg(d)\n"
+        "from zigbench.report import figures\n"
+        "from zigbench.report.figures import trends\nfrom zigbench.report.statistics import Estimate\n"
+        "d = trends.scatter([trends.Point('a', 1, Estimate(1, 0, 2, 3))], 'X', 'fid', 'f'); figures.inline_svg(d)\n"
         "assert 'matplotlib.pyplot' not in sys.modules\nassert matplotlib.rcParams.copy() == before\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
-def test_gallery_draws_what_the_suite_names(results: Results) -> None:
+def test_the_catalogue_allows_what_the_suite_names(results: Results) -> None:
     names = ("continuity", "schemes", "pareto", "evaluations", "critical_difference")
     found = Results(synthetic.suite(figures=names), results.runs, results.frame)
-    drawn, missing = catalogue.draw(found)
-    assert set(drawn) == {*catalogue.STANDARD, *names}
+    drawn, missing = catalogue.requests(found)
+    assert set(drawn) == {*catalogue.standard_names(), *names}
     assert missing == ()
-    assert "zigzag: 1 " in drawn["schemes"].drawn().alternative
+    assert "zigzag: 1 " in drawn["schemes"].draw().alternative
     # The sampler is Euler's with 50 steps and no guidance: 50 evaluations.
-    assert "euler · sweep-1: 50 " in drawn["evaluations"].drawn().alternative
+    assert "euler · sweep-1: 50 " in drawn["evaluations"].draw().alternative
 
 
-def test_gallery_says_why_a_figure_is_not_there(results: Results) -> None:
+def test_the_catalogue_says_why_a_figure_is_not_there(results: Results) -> None:
     found = Results(synthetic.suite(figures=("position_scan", "scaling", "nonsense")), results.runs, results.frame)
-    _, missing = catalogue.draw(found)
+    _, missing = catalogue.requests(found)
     text = " ".join(missing)
     assert "a grid needs two axes" in text
     assert "two sizes" in text
-    assert "“nonsense”, which is not known" in text
+    assert "“nonsense”, which is unknown" in text
 
 
 def test_two_axes_make_a_grid_and_sizes_a_slope(tmp_path: Path) -> None:
@@ -186,9 +182,9 @@ def test_two_axes_make_a_grid_and_sizes_a_slope(tmp_path: Path) -> None:
     cells = synthetic.cells(suite)
     for cell in cells[:3]:
         synthetic.record(cell, tmp_path, synthetic.measurements(cell, 0.5), log=False)
-    drawn, _ = catalogue.draw(join(suite, cells, tmp_path))
-    assert "sweep-1, none: 0.5" in drawn["position_scan"].drawn().alternative
-    assert "zigzag-8, learned: no result" in drawn["position_scan"].drawn().alternative
+    drawn, _ = catalogue.requests(join(suite, cells, tmp_path))
+    assert "sweep-1, none: 0.5" in drawn["position_scan"].draw().alternative
+    assert "zigzag-8, learned: no result" in drawn["position_scan"].draw().alternative
 
     sides = grid("backbone.patch", [1, 2, 4], "patch")
     suite = synthetic.suite(axes=(arms, sides), figures=("scaling",), metrics=("held_out_loss",), contrasts=())
@@ -196,5 +192,37 @@ def test_two_axes_make_a_grid_and_sizes_a_slope(tmp_path: Path) -> None:
     for cell in cells:
         tokens = cell.spec.geometry.tokens
         synthetic.record(cell, tmp_path, synthetic.measurements(cell, 1e-3 * tokens**1.5), log=False)
-    drawn, _ = catalogue.draw(join(suite, cells, tmp_path))
-    assert drawn["scaling-held_out_loss"].drawn().alternative.count("slope +1.50") == 2
+    drawn, _ = catalogue.requests(join(suite, cells, tmp_path))
+    assert drawn["scaling-held_out_loss"].draw().alternative.count("exponent +1.50") == 2
+
+
+def test_figures_drawn_in_parallel_are_those_drawn_one_by_one(tmp_path: Path) -> None:
+    pair = [Point("a", 1, estimate(1)), Point("b", 2, estimate(2))]
+    requests = {name: registry.request(trends.scatter, pair, "X", "fid", name) for name in ("one", "two", "three")}
+    pictures = figures.draw_all(requests, tmp_path, "2 of 2 runs.")
+    assert list(pictures) == list(requests)
+    for name, request in requests.items():
+        assert pictures[name].svg == figures.inline_svg(request.draw())
+        assert pictures[name].caption.endswith("2 of 2 runs.")
+        assert {path.suffix for path in tmp_path.glob(f"{name}.*")} == {".svg", ".png", ".pdf"}
+        assert "2 of 2 runs." in (tmp_path / f"{name}.svg").read_text()
+
+
+def test_a_figure_is_one_registered_function(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.FIGURES, "mine", registry.FIGURES["effects"])  # Taken out again after the test.
+    del registry.FIGURES["mine"]
+
+    @registry.figure("mine")
+    def mine(found: Results) -> figures.FigureRequest:
+        """Arms over their place in the suite."""
+        return figures.request(
+            trends.scatter, [Point(arm, i, estimate(i)) for i, arm in enumerate(found.arms)], "X", "fid", "mine"
+        )
+
+    suite = synthetic.suite(figures=("mine",))
+    requests, problems = catalogue.requests(Results(suite, results.runs, results.frame))
+    assert problems == ()
+    assert requests["mine"].draw().name == "mine"
+    assert registry.FIGURES["mine"].summary == "Arms over their place in the suite."
+    with pytest.raises(ValueError, match="two figures are called 'mine'"):
+        registry.figure("mine")(mine)

@@ -1,0 +1,155 @@
+"""A registered figure, a request to draw it, and the drawing of requests in parallel processes.
+
+A registered figure is a function that takes a suite's results and returns a request: a pure drawing function and its
+arguments. Whatever the results do not allow is a :class:`NoFigureError`, whose message the page shows.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import repeat
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from zigbench.report.figures.drawing import Drawing, inline_svg, save
+from zigbench.report.results import Results
+
+P = ParamSpec("P")
+
+
+class NoFigureError(ValueError):
+    """The results do not hold what a figure shows; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class FigureRequest:
+    """A drawing function and its arguments."""
+
+    function: Callable[..., Drawing]
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any]
+
+    def draw(self) -> Drawing:
+        """Draw the figure now."""
+        return self.function(*self.arguments, **self.options)
+
+
+def request(function: Callable[P, Drawing], *arguments: P.args, **options: P.kwargs) -> FigureRequest:
+    """Return a request for ``function(*arguments, **options)``."""
+    return FigureRequest(function, arguments, options)
+
+
+Requests = FigureRequest | Mapping[str, FigureRequest]
+"""One request, or several by the names of their files."""
+
+
+@dataclass(frozen=True)
+class RegisteredFigure:
+    """A figure that suites may name.
+
+    Args:
+        name: its name in ``suite.figures``.
+        standard: True where every suite that trains shows it without naming it.
+        make: the function from results to a request.
+        summary: one sentence for the documentation.
+    """
+
+    name: str
+    standard: bool
+    make: Callable[[Results], Requests]
+    summary: str
+
+    def requests(self, results: Results) -> dict[str, FigureRequest]:
+        """Return what is to be drawn, by name.
+
+        Raises:
+            NoFigureError: the results do not hold what the figure shows.
+        """
+        made = self.make(results)
+        return {self.name: made} if isinstance(made, FigureRequest) else dict(made)
+
+
+FIGURES: dict[str, RegisteredFigure] = {}
+"""Every registered figure by name, the standard ones first in the order of a page."""
+
+Make = TypeVar("Make", bound=Callable[[Results], Requests])
+
+
+def figure(name: str, *, standard: bool = False, summary: str | None = None) -> Callable[[Make], Make]:
+    """Register the decorated function as the figure ``name``.
+
+    Args:
+        name: by which a suite asks for it.
+        standard: True to show it for every suite that trains.
+        summary: a sentence for the documentation; by default the first line of the function's docstring.
+
+    Raises:
+        ValueError: another figure has the name.
+    """
+
+    def register(make: Make) -> Make:
+        if name in FIGURES:
+            raise ValueError(f"two figures are called {name!r}; rename one")
+        FIGURES[name] = RegisteredFigure(name, standard, make, summary or (make.__doc__ or "").partition("\n")[0])
+        return make
+
+    return register
+
+
+def first_metric(results: Results) -> str:
+    """Return the metric that the suite's answer is about.
+
+    Raises:
+        NoFigureError: nothing was measured.
+    """
+    if not results.metrics:
+        raise NoFigureError("nothing was measured")
+    return results.metrics[0]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The parts of a drawing that a page needs: its words, and its SVG as :func:`inline_svg` returns it."""
+
+    name: str
+    title: str
+    caption: str
+    alternative: str
+    svg: str
+
+
+def draw_all(requests: Mapping[str, FigureRequest], folder: Path, note: str = "") -> dict[str, Picture]:
+    """Draw every request, write its files into ``folder``, and return the pictures by name.
+
+    Figures are drawn in forked processes, one a core; matplotlib's settings are global, so threads can't share them.
+
+    Args:
+        requests: by name.
+        folder: of the files; it exists.
+        note: a sentence at the end of each caption, such as how many runs the figures stand on.
+
+    Raises:
+        OSError: ``folder`` can't be written.
+    """
+    jobs = (requests.values(), repeat(folder), repeat(note))
+    workers = min(len(requests), len(os.sched_getaffinity(0))) if sys.platform == "linux" else 1
+    if workers < 2:
+        return dict(zip(requests, map(_draw, *jobs), strict=False))
+    import matplotlib.backends.backend_agg
+    import matplotlib.backends.backend_pdf
+    import matplotlib.backends.backend_svg  # noqa: F401  Imported before the fork, once for all workers.
+
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
+        return dict(zip(requests, pool.map(_draw, *jobs), strict=False))
+
+
+def _draw(wanted: FigureRequest, folder: Path, note: str) -> Picture:
+    drawing = wanted.draw()
+    drawing = replace(drawing, caption=f"{drawing.caption} {note}".strip())
+    save(drawing, folder)
+    return Picture(drawing.name, drawing.title, drawing.caption, drawing.alternative, inline_svg(drawing))

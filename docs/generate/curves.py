@@ -7,8 +7,8 @@ from typing import Any
 
 from generate.words import NONE, code, summary, table
 from zigbench import scan
-from zigbench.scan import registry as catalog
-from zigbench.scan.svg import svg
+from zigbench.scan.registry import Curve, lookup
+from zigbench.scan.render import svg
 from zigbench.spec import registry
 
 IMAGE, CLIP = (32, 32), (4, 8, 8)
@@ -53,7 +53,7 @@ def _figures(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _section(name: str, dimensions: int, grid: tuple[int, ...]) -> str:
-    found = catalog.lookup(name, dimensions)[0]
+    found = lookup(name, dimensions)[0]
     sides = "×".join(map(str, grid))
     picture = svg(scan.make_order(name, grid), title=f"{name} on {sides}")
     claim = "at least as continuous as a row sweep on every grid" if found.space_filling else "none"
@@ -65,13 +65,13 @@ def _section(name: str, dimensions: int, grid: tuple[int, ...]) -> str:
     )
 
 
-def _variants(found: catalog.Curve) -> str:
+def _variants(found: Curve) -> str:
     if found.seeded:
         return "each a draw of its own, from the seed and the variant"
     return "built one by one" if found.own_variants else "the eight symmetries"
 
 
-def _parameters(found: catalog.Curve) -> str:
+def _parameters(found: Curve) -> str:
     known = [code(f"{key}={str(value).lower()}") for key, value in found.parameters.items() if value is not ...]
     return ", ".join(known) or NONE
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from generate.words import code
 from zigbench import scan
-from zigbench.scan.svg import svg
+from zigbench.scan.render import svg
 from zigbench.spec import registry
 
 ROOT = Path(__file__).resolve().parents[2]

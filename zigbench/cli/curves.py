@@ -38,10 +38,10 @@ def curves_compare(
     if locality:
         locality.write_text(scan.to_csv(scan.localities(names, sides)))
     if plot:
-        from zigbench.scan import render
+        from zigbench.scan import comparison, render
 
         cycles = [(name, scan.layer_orders(name, scan.VARIANTS, scan.VARIANTS, sides)) for name in names]
-        err.print(f"drawn to {render.save_comparison(cycles, plot)}")
+        err.print(f"drawn to {render.save(comparison.figure(cycles), plot)}")
     out.print(scan.table(rows), markup=False, end="")
 
 
@@ -54,13 +54,13 @@ def curves_show(
 ) -> None:
     """Draw a curve in the terminal, or as a picture."""
     from zigbench import scan
-    from zigbench.scan import render, terminal
+    from zigbench.scan import render
 
     order = scan.make_order(curve, _grid(grid), variant)
     if save:
-        out.print(f"written to {render.save(order, save)}")
+        out.print(f"written to {render.save(render.figure(order), save)}")
     else:
-        out.print(terminal.box_drawing(order), markup=False)
+        out.print(render.text(order), markup=False)
 
 
 @curves_app.command("gallery")

@@ -1,11 +1,11 @@
-"""Curves side by side: one row of figures for each, and which variants coincide."""
+"""Curves side by side: one row of statistics for each, the variants that coincide, locality and reach as a figure."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zigbench.scan.order import Grid, ScanOrder, grid_text
 from zigbench.scan.orders import make_order
@@ -13,15 +13,20 @@ from zigbench.scan.reachability import reach
 from zigbench.scan.statistics import locality, statistics
 from zigbench.scan.symmetries import VARIANTS
 
-# The scheme counts of the paper's ablation.
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SCHEMES = (1, 2, 4, 6, 8)
+"""The scheme counts of the ZigMa paper's ablation."""
 
 Row = dict[str, Any]
 Variant = tuple[str, int]
+Cycle = tuple[str, Sequence[ScanOrder]]
+"""A label and the orders that the layers of a network use in turn."""
 
 
 def compare(curves: Sequence[str], grid: Grid, *, schemes: Sequence[int] = SCHEMES, seed: int = 0) -> list[Row]:
-    """One row a curve: the figures of variant 0, the distinct variants, and the layers to full reach.
+    """Return one row a curve: the statistics of variant 0, the distinct variants, and the layers to full reach.
 
     Args:
         curves: names of curves of the grid's dimensions.
@@ -38,7 +43,7 @@ def compare(curves: Sequence[str], grid: Grid, *, schemes: Sequence[int] = SCHEM
     """
     rows = []
     for name in curves:
-        orders = [make_order(name, grid, v, seed=seed) for v in range(VARIANTS)]
+        orders = variants(name, grid, seed=seed)
         row: Row = {"curve": orders[0].curve, "grid": grid_text(orders[0].grid), **statistics(orders[0])}
         row["variants"] = len({order.digest for order in orders})
         row.update({f"reach_{n}": reach(orders[:n]).layers for n in schemes})
@@ -47,39 +52,38 @@ def compare(curves: Sequence[str], grid: Grid, *, schemes: Sequence[int] = SCHEM
 
 
 def localities(curves: Sequence[str], grid: Grid, *, seed: int = 0) -> list[Row]:
-    """Long rows ``curve``, ``grid``, ``lag``, ``distance``: :func:`locality` of each curve's variant 0."""
+    """Return long rows ``curve``, ``grid``, ``lag``, ``distance``: :func:`locality` of each curve's variant 0."""
     rows: list[Row] = []
     for name in curves:
         order = make_order(name, grid, seed=seed)
-        about = {"curve": order.curve, "grid": grid_text(order.grid)}
         lags, distances = locality(order)
         rows += [
-            {**about, "lag": lag, "distance": distance}
+            {"curve": order.curve, "grid": grid_text(order.grid), "lag": lag, "distance": distance}
             for lag, distance in zip(lags.tolist(), distances.tolist(), strict=True)
         ]
     return rows
 
 
 def variants(curves: str | Iterable[str], grid: Grid, *, seed: int = 0) -> list[ScanOrder]:
-    """All eight variants of each curve, in order."""
-    listed = [curves] if isinstance(curves, str) else list(curves)
-    return [make_order(name, grid, v, seed=seed) for name in listed for v in range(VARIANTS)]
+    """Return all eight variants of each curve, in order."""
+    curve_names = [curves] if isinstance(curves, str) else list(curves)
+    return [make_order(name, grid, v, seed=seed) for name in curve_names for v in range(VARIANTS)]
 
 
 def duplicates(curves: str | Iterable[str], grid: Grid, *, seed: int = 0) -> dict[Variant, Variant]:
-    """Variants that walk exactly as an earlier one does: (curve, variant) → the first (curve, variant) like it."""
+    """Return the variants that equal an earlier one: (curve, variant) → the first (curve, variant) like it."""
     first: dict[str, Variant] = {}
-    found: dict[Variant, Variant] = {}
+    equal: dict[Variant, Variant] = {}
     for order in variants(curves, grid, seed=seed):
         name = (order.curve, order.variant)
-        twin = first.setdefault(order.digest, name)
-        if twin != name:
-            found[name] = twin
-    return found
+        earlier = first.setdefault(order.digest, name)
+        if earlier != name:
+            equal[name] = earlier
+    return equal
 
 
 def reversals(curve: str, grid: Grid, *, seed: int = 0) -> list[tuple[int, int]]:
-    """Pairs of variants (i, j), i < j, of which one is the other walked backwards."""
+    """Return pairs of variants (i, j), i < j, of which one is the other walked backwards."""
     orders = variants(curve, grid, seed=seed)
     return [
         (i, j)
@@ -89,13 +93,14 @@ def reversals(curve: str, grid: Grid, *, seed: int = 0) -> list[tuple[int, int]]
     ]
 
 
-# What the text table leaves to the CSV.
 CSV_ONLY = ("closing_jump", "max_neighbour_gap")
+"""Columns that the text table leaves to the CSV."""
+
 SHARES = ("continuity", "horizontal", "vertical", "temporal")
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Rows as aligned text under stacked headings, shares in percent.
+    """Return rows as aligned text under stacked headings, shares in percent.
 
     The ``reach_n`` columns become one, "∞/∞/3/3" for the counts in its heading; ∞ where full reach never comes.
     """
@@ -137,10 +142,39 @@ def _cell(key: str, value: Any) -> str:
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV with a header, full precision; empty where a figure does not exist."""
+    """Return rows as CSV with a header, full precision; empty where a figure does not exist."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n", restval="")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def figure(cycles: Sequence[Cycle]) -> Figure:
+    """Return the locality of each cycle's first order beside the reach of the whole cycle, under one legend.
+
+    Raises:
+        ValueError: no cycles.
+    """
+    from matplotlib.figure import Figure
+
+    if not cycles:
+        raise ValueError("a comparison needs at least one curve")
+    canvas = Figure(figsize=(10.0, 4.6 + 0.18 * (len(cycles) // 5)), layout="constrained")
+    left, right = canvas.subplots(1, 2)
+    for index, (label, cycle) in enumerate(cycles):
+        # Ten colours, then the same ten dashed: more than ten lines are not distinct by colour alone.
+        style: dict[str, Any] = {"color": f"C{index % 10}", "linestyle": ("-", "--", ":", "-.")[index // 10 % 4]}
+        left.plot(*locality(cycle[0]), label=label, linewidth=1.6, **style)
+        share = reach(cycle).share
+        right.plot(range(1, len(share) + 1), share, marker="o", markersize=4, **style)
+    left.set(xscale="log", yscale="log", xlabel="steps apart, k", ylabel="mean grid distance (Manhattan)")
+    left.set_title(f"Distance of tokens k steps apart on {grid_text(cycles[0][1][0].grid)}", fontsize=11)
+    right.set(xlabel="layer", ylabel="share of token pairs reached", ylim=(0, 1.02))
+    right.set_title(f"Reach of layers that use {len(cycles[0][1])} variants in turn", fontsize=11)
+    right.locator_params(axis="x", integer=True)
+    for axes in (left, right):
+        axes.grid(alpha=0.25)
+    canvas.legend(*left.get_legend_handles_labels(), fontsize=8, frameon=False, ncols=5, loc="outside lower center")
+    return canvas

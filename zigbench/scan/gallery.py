@@ -18,8 +18,8 @@ from zigbench.scan.gallery_page import SCRIPT, STYLE
 from zigbench.scan.order import Grid, ScanOrder, check_grid
 from zigbench.scan.orders import make_order
 from zigbench.scan.registry import lookup, names
+from zigbench.scan.render import svg
 from zigbench.scan.statistics import locality
-from zigbench.scan.svg import svg
 from zigbench.scan.symmetries import symmetry
 
 MOST_TOKENS = 4096

@@ -1,231 +1,278 @@
-"""Pictures of scan orders: PNG and SVG by matplotlib (imported when first drawn), text for a terminal.
+"""Drawings of a scan order: inline SVG for pages, matplotlib for files, box-drawing characters for a terminal.
 
-The drawing functions are pure: an order or rows in, axes or a figure out. Saving is :func:`save`.
+All three show the same: steps to a grid neighbour are lines, jumps are thin and pale (a terminal counts them), the
+first and the last token are marked, and steps from one frame of a clip to another are not drawn.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-import textwrap
-from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
-from zigbench.scan.order import ScanOrder, grid_text
-from zigbench.scan.reachability import reach
-from zigbench.scan.statistics import locality, statistics
-from zigbench.scan.svg import RAMP
+from zigbench.scan.order import IntArray, ScanOrder, grid_text
 from zigbench.scan.symmetries import symmetry
-from zigbench.scan.terminal import box_drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "box_drawing",
-    "comparison_figure",
-    "draw",
-    "figure",
-    "locality_figure",
-    "reach_figure",
-    "save",
-    "save_comparison",
-    "sheet",
-]
+RAMP = ("#7b61e0", "#3f86e0", "#17a2a8", "#5aa845", "#d39a1e", "#e2603a")
+"""Colours from the first step to the last, of middle lightness: one picture serves light and dark pages."""
+
+GAP = 1
+"""Grid units between two frames."""
+
+PIECES = 48
+"""Parts of one colour each that an SVG is drawn in."""
 
 
-def draw(order: ScanOrder, ax: Axes) -> None:
-    """Draw an image's order into ``ax``: neighbours joined by lines coloured by step, jumps thin and pale.
+@dataclass(frozen=True)
+class Walk:
+    """A scan order laid out in grid units, x to the right and y downwards, the frames of a clip beside each other.
 
-    Raises:
-        ValueError: a clip's order; :func:`figure` draws one panel a frame.
+    Attributes:
+        places: (frame, row, column) of each step, shape (L, 3).
+        points: (x, y) of each step, shape (L, 2).
+        near: true for steps to a grid neighbour, shape (L − 1,).
+        within: true for steps within one frame, shape (L − 1,).
+        width, height: size of the picture.
     """
-    if len(order.grid) != 2:
-        raise ValueError(f"draw takes orders of (h, w); {grid_text(order.grid)} is a clip, use figure(order)")
-    _panel(order, ax, frame=None)
+
+    places: IntArray
+    points: IntArray
+    near: npt.NDArray[np.bool_]
+    within: npt.NDArray[np.bool_]
+    width: int
+    height: int
 
 
-def _panel(order: ScanOrder, ax: Axes, frame: int | None) -> None:
+def lay_out(order: ScanOrder, *, across: int | None = None) -> Walk:
+    """Return the walk of an order; ``across`` frames side by side, all of them by default."""
+    frames, height, width = (1, *order.grid)[-3:]
+    across = across or frames
+    places = np.stack(np.unravel_index(order.order, (frames, height, width)), axis=1).astype(np.int64, copy=False)
+    row, column = np.divmod(places[:, 0], across)
+    points = np.stack([column * (width + GAP) + places[:, 2], row * (height + GAP) + places[:, 1]], axis=1)
+    step = np.abs(np.diff(places, axis=0))
+    return Walk(
+        places=places,
+        points=points,
+        near=step.sum(axis=1) == 1,
+        within=step[:, 0] == 0,
+        width=across * (width + GAP) - GAP,
+        height=-(-frames // across) * (height + GAP) - GAP,
+    )
+
+
+def name(order: ScanOrder) -> str:
+    """Return curve and variant in words: the title of a drawing."""
+    return f"{order.curve}, variant {order.variant}: {symmetry(order.variant).description}"
+
+
+def colour(position: float) -> str:
+    """Return the ramp's colour at a position from 0 (first step) to 1 (last), as ``#rrggbb``."""
+    scaled = min(max(position, 0.0), 1.0) * (len(RAMP) - 1)
+    low = min(int(scaled), len(RAMP) - 2)
+    part = scaled - low
+    ends = [[int(RAMP[low + i][k : k + 2], 16) for k in (1, 3, 5)] for i in (0, 1)]
+    mixed = [round(a + (b - a) * part) for a, b in zip(*ends, strict=True)]
+    return "#" + "".join(f"{channel:02x}" for channel in mixed)
+
+
+def svg(order: ScanOrder, *, title: str | None = None, tooltips: bool = False) -> str:
+    """Return one ``<svg>`` element in grid units, which scales to its container; no library, no script.
+
+    Args:
+        order: what to draw.
+        title: the picture's text alternative; by default curve and variant.
+        tooltips: add a cell for each token with a native tooltip that names its step.
+    """
+    walk = lay_out(order)
+    label = escape(title or f"{order.curve}, variant {order.variant}")
+    (x0, y0), (x1, y1) = walk.points[0], walk.points[-1]
+    parts = [
+        f'<svg class="scan" viewBox="-0.75 -0.75 {walk.width + 0.5} {walk.height + 0.5}" role="img" '
+        f'xmlns="http://www.w3.org/2000/svg"><title>{label}</title>'
+        '<g fill="none" stroke-linecap="round" stroke-linejoin="round">',
+        *_svg_lines(walk),
+        "</g>",
+        f'<circle cx="{x0}" cy="{y0}" r=".34" fill="{RAMP[0]}"/>',
+        f'<rect x="{x1 - 0.28}" y="{y1 - 0.28}" width=".56" height=".56" rx=".1" fill="{RAMP[-1]}"/>',
+    ]
+    if tooltips:
+        cells = enumerate(zip(walk.points.tolist(), order.order.tolist(), strict=True))
+        parts += [
+            '<g class="cells" fill="transparent">',
+            *(
+                f'<rect x="{x - 0.5}" y="{y - 0.5}" width="1" height="1"><title>step {k}, token {token}</title></rect>'
+                for k, ((x, y), token) in cells
+            ),
+            "</g>",
+        ]
+    return "".join([*parts, "</svg>"])
+
+
+def _svg_lines(walk: Walk) -> list[str]:
+    """Return coloured pieces of the walk, jumps first so that lines between neighbours lie above them."""
+    steps = len(walk.near)
+    thin, thick = [], []
+    bounds = np.linspace(0, steps, min(PIECES, max(steps, 1)) + 1).astype(int)
+    for first, last in itertools.pairwise(bounds.tolist()):
+        if last == first:
+            continue
+        stroke = colour((first + last) / 2 / steps)
+        drawn = [k for k in range(first, last) if walk.within[k]]
+        jumps = _svg_path(walk.points, [k for k in drawn if not walk.near[k]])
+        lines = _svg_path(walk.points, [k for k in drawn if walk.near[k]])
+        if jumps:
+            thin.append(f'<path d="{jumps}" stroke="{stroke}" stroke-width=".1" opacity=".45"/>')
+        if lines:
+            thick.append(f'<path d="{lines}" stroke="{stroke}" stroke-width=".26"/>')
+    return thin + thick
+
+
+def _svg_path(points: IntArray, steps: list[int]) -> str:
+    commands, end = [], -1
+    for k in steps:
+        (x0, y0), (x1, y1) = points[k], points[k + 1]
+        commands.append(f"L{x1} {y1}" if k == end else f"M{x0} {y0}L{x1} {y1}")
+        end = k + 1
+    return "".join(commands)
+
+
+def draw(order: ScanOrder, axes: Axes, *, across: int | None = None, colours: tuple[str, str] | None = None) -> None:
+    """Draw an order into ``axes``.
+
+    Args:
+        order: what to draw.
+        axes: without anything else in them; their size sets the width of the lines.
+        across: frames of a clip side by side.
+        colours: of steps to a neighbour and of jumps; by default both run from the first step to the last.
+    """
     from matplotlib.collections import LineCollection
     from matplotlib.colors import LinearSegmentedColormap
 
-    places = order.coordinates()
-    height, width = order.grid[-2:]
-    points = places[:, -2:][:, ::-1]
-    moved = np.abs(np.diff(places, axis=0))
-    inside = np.ones(len(moved), dtype=bool)
-    if frame is not None:
-        inside = (places[:-1, 0] == frame) & (places[1:, 0] == frame)
-    near = moved.sum(axis=1) == 1
-    segments = np.stack([points[:-1], points[1:]], axis=1)
-    ramp = LinearSegmentedColormap.from_list("scan", list(RAMP))
-    position = np.arange(len(moved)) / max(len(moved) - 1, 1)
-    extent = ax.get_window_extent()
-    points_per_token = 72 / ax.figure.dpi * min(extent.width / width, extent.height / height)
-    line = max(0.5, 0.26 * points_per_token)
-    for chosen, thickness, alpha in ((inside & ~near, 0.4 * line, 0.45), (inside & near, line, 1.0)):
-        lines = LineCollection(
-            list(segments[chosen]), colors=ramp(position[chosen]), linewidths=thickness, alpha=alpha, capstyle="round"
+    walk = lay_out(order, across=across)
+    segments = np.stack([walk.points[:-1], walk.points[1:]], axis=1)
+    ramp = LinearSegmentedColormap.from_list("scan", list(RAMP))(np.linspace(0, 1, max(len(segments), 2)))
+    extent = axes.get_window_extent()
+    unit = 72 / axes.figure.dpi * min(extent.width / walk.width, extent.height / walk.height)
+    line = max(0.5, 0.26 * unit)
+    for near, width, alpha in ((False, 0.4 * line, 0.45), (True, line, 1.0)):
+        drawn = np.flatnonzero(walk.within & (walk.near == near))
+        tints = ramp[drawn] if colours is None else colours[0 if near else 1]
+        axes.add_collection(
+            LineCollection(list(segments[drawn]), colors=tints, linewidths=width, alpha=alpha, capstyle="round")
         )
-        ax.add_collection(lines)
     for step, marker, tint in ((0, "o", RAMP[0]), (-1, "s", RAMP[-1])):
-        if frame is None or places[step, 0] == frame:
-            ax.plot(*points[step], marker=marker, color=tint, markersize=2.4 * line, clip_on=False)
-    ax.set_xlim(-0.75, width - 0.25)
-    ax.set_ylim(height - 0.25, -0.75)
-    ax.set_aspect("equal")
-    ax.set_axis_off()
+        tint = tint if colours is None else colours[0]
+        axes.plot(*walk.points[step], marker=marker, color=tint, markersize=2.4 * line, clip_on=False)
+    axes.set_xlim(-0.75, walk.width - 0.25)
+    axes.set_ylim(walk.height - 0.25, -0.75)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
 
 
 def figure(order: ScanOrder, *, side: float = 5.0) -> Figure:
-    """A figure of one order, its longer side ``side`` inches; a clip gets one panel a frame."""
-    from matplotlib.figure import Figure as New
+    """Return a figure of one order, its longer side ``side`` inches; the frames of a clip in rows."""
+    from matplotlib.figure import Figure
 
-    frames = order.grid[0] if len(order.grid) == 3 else 1
-    height, width = order.grid[-2:]
-    across = math.ceil(math.sqrt(frames * height / width)) if frames > 1 else 1
-    down = math.ceil(frames / across)
-    unit = side / max(across * width, down * height)
-    made = New(figsize=(max(across * width * unit, 1.5), max(down * height * unit, 1.0) + 0.4), layout="constrained")
-    panels = made.subplots(down, across, squeeze=False).reshape(-1)
-    made.canvas.draw()
-    for index, ax in enumerate(panels):
-        if index < frames:
-            _panel(order, ax, frame=index if len(order.grid) == 3 else None)
-            if frames > 1:
-                ax.set_title(f"frame {index}", fontsize=8)
-        else:
-            ax.set_axis_off()
-    about = symmetry(order.variant).description
-    made.suptitle(f"{order.curve}, variant {order.variant}: {about}", fontsize=9)
-    return made
+    frames, height, width = (1, *order.grid)[-3:]
+    across = max(1, math.ceil(math.sqrt(frames * height / width))) if frames > 1 else 1
+    walk = lay_out(order, across=across)
+    unit = side / max(walk.width, walk.height)
+    canvas = Figure(figsize=(max(walk.width * unit, 1.5), max(walk.height * unit, 1.0) + 0.4), layout="constrained")
+    axes = canvas.subplots()
+    canvas.draw_without_rendering()
+    draw(order, axes, across=across)
+    canvas.suptitle(name(order), fontsize=9)
+    return canvas
 
 
-def sheet(orders: Sequence[ScanOrder], *, side: float = 2.6, across: int = 4) -> Figure:
-    """Images' orders side by side, each over its continuity, mean jump and longest jump; ``side`` inches a panel.
-
-    Raises:
-        ValueError: no orders, or a clip's.
-    """
-    from matplotlib.figure import Figure as New
-
-    if not orders:
-        raise ValueError("a sheet needs at least one order")
-    across = min(across, len(orders))
-    down = math.ceil(len(orders) / across)
-    made = New(figsize=(across * side, down * (side + 0.55)), layout="constrained")
-    panels = made.subplots(down, across, squeeze=False).reshape(-1)
-    made.canvas.draw()
-    for ax in panels[len(orders) :]:
-        ax.set_axis_off()
-    for ax, order in zip(panels, orders, strict=False):
-        draw(order, ax)
-        figures = statistics(order)
-        name = textwrap.fill(f"{order.curve.replace(',', ', ')}, variant {order.variant}", width=36)
-        ax.set_title(
-            f"{name}\n{100 * figures['continuity']:.1f} % continuous, "
-            f"jumps {figures['mean_jump']:.1f} / {figures['max_jump']:.0f}",
-            fontsize=8,
-        )
-    return made
-
-
-def locality_figure(orders: Sequence[ScanOrder]) -> Figure:
-    """Mean grid distance of tokens k steps apart against k, one line an order, both axes logarithmic."""
-    from matplotlib.figure import Figure as New
-
-    made = New(figsize=(8.0, 4.4), layout="constrained")
-    _locality(made.subplots(), orders)
-    made.axes[0].legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    return made
-
-
-def reach_figure(cycles: Sequence[tuple[str, Sequence[ScanOrder]]]) -> Figure:
-    """Share of token pairs reached after each layer, one line for each (label, cycle of orders)."""
-    from matplotlib.figure import Figure as New
-
-    made = New(figsize=(8.0, 4.4), layout="constrained")
-    _reach(made.subplots(), cycles)
-    made.axes[0].legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    return made
-
-
-def comparison_figure(cycles: Sequence[tuple[str, Sequence[ScanOrder]]]) -> Figure:
-    """Locality of each cycle's first order beside the reach of the whole cycle, under one legend.
-
-    Raises:
-        ValueError: no cycles.
-    """
-    from matplotlib.figure import Figure as New
-
-    if not cycles:
-        raise ValueError("a comparison needs at least one curve")
-    made = New(figsize=(10.0, 4.6 + 0.18 * (len(cycles) // 5)), layout="constrained")
-    left, right = made.subplots(1, 2)
-    _locality(left, [cycle[0] for _, cycle in cycles])
-    _reach(right, cycles)
-    right.set_title(f"What is reached by layers that take {len(cycles[0][1])} variants in turn", fontsize=11)
-    handles, _ = left.get_legend_handles_labels()
-    made.legend(handles, [name for name, _ in cycles], fontsize=8, frameon=False, ncols=5, loc="outside lower center")
-    return made
-
-
-def _locality(ax: Axes, orders: Sequence[ScanOrder]) -> None:
-    for index, order in enumerate(orders):
-        lags, distance = locality(order)
-        ax.plot(lags, distance, label=order.curve, linewidth=1.6, **_style(index))
-    ax.set(xscale="log", yscale="log", xlabel="steps apart, k", ylabel="mean grid distance (Manhattan)")
-    ax.set_title(f"What lies k steps apart on {grid_text(orders[0].grid)}" if orders else "")
-    ax.grid(alpha=0.25)
-
-
-def _reach(ax: Axes, cycles: Sequence[tuple[str, Sequence[ScanOrder]]]) -> None:
-    for index, (name, cycle) in enumerate(cycles):
-        share = reach(cycle).share
-        ax.plot(range(1, len(share) + 1), share, marker="o", markersize=4, label=name, **_style(index))
-    ax.set(xlabel="layer", ylabel="share of token pairs reached", ylim=(0, 1.02))
-    ax.locator_params(axis="x", integer=True)
-    ax.grid(alpha=0.25)
-
-
-def _style(index: int) -> dict[str, Any]:
-    # Ten colours, then the same ten dashed: more lines than that can't be told apart by colour alone.
-    return {"color": f"C{index % 10}", "linestyle": ("-", "--", ":", "-.")[index // 10 % 4]}
-
-
-def save(order: ScanOrder, path: str | Path, *, side: float = 5.0) -> Path:
-    """Write :func:`figure` to ``path`` (.png or .svg) and return it.
+def save(picture: Figure, path: str | Path) -> Path:
+    """Write a figure to ``path`` (.png or .svg), with its folder, and return the path.
 
     Raises:
         ValueError: another ending.
-    """
-    target = _writable(path)
-    figure(order, side=side).savefig(target, dpi=160)
-    return target
-
-
-def save_comparison(cycles: Sequence[tuple[str, Sequence[ScanOrder]]], path: str | Path) -> Path:
-    """Write :func:`comparison_figure` to ``path`` (.png or .svg) and return it.
-
-    Raises:
-        ValueError: another ending, or no cycles.
-    """
-    target = _writable(path)
-    comparison_figure(cycles).savefig(target, dpi=160)
-    return target
-
-
-def _writable(path: str | Path) -> Path:
-    """The path of a picture to write, its folder made.
-
-    Raises:
-        ValueError: an ending other than .png and .svg.
     """
     target = Path(path)
     if target.suffix not in (".png", ".svg"):
         raise ValueError(f"{target}: expected a name that ends in .png or .svg")
     target.parent.mkdir(parents=True, exist_ok=True)
+    picture.savefig(target, dpi=160)
     return target
+
+
+UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
+
+# The character of a token by the sides on which the walk leaves it; a token reached and left by jumps is a dot.
+STROKES = {
+    0: "·",
+    UP: "╵",
+    DOWN: "╷",
+    LEFT: "╴",
+    RIGHT: "╶",
+    UP | DOWN: "│",
+    LEFT | RIGHT: "─",
+    DOWN | RIGHT: "┌",
+    DOWN | LEFT: "┐",
+    UP | RIGHT: "└",
+    UP | LEFT: "┘",
+}
+START, END = "○", "●"
+
+
+def text(order: ScanOrder) -> str:
+    """Return the walk as box-drawing characters, a line for each row of tokens, and a last line that describes it.
+
+    ``○`` is the first token and ``●`` the last. A clip is shown frame after frame.
+    """
+    walk = lay_out(order)
+    frames, height, width = (1, *order.grid)[-3:]
+    sides = _sides(walk.places, (frames, height, width))
+    characters = np.vectorize(STROKES.get, otypes=[object])(sides)
+    characters[tuple(walk.places[-1])] = END
+    characters[tuple(walk.places[0])] = START
+    characters = characters + np.where(sides & RIGHT, "─", " ").astype(object)
+    lines: list[str] = []
+    for frame in range(frames):
+        if len(order.grid) == 3:
+            lines.append(f"frame {frame}")
+        lines += ["".join(row).rstrip() for row in characters[frame]]
+    return "\n".join([*lines, _caption(order, walk)]) + "\n"
+
+
+def _sides(places: IntArray, shape: tuple[int, int, int]) -> IntArray:
+    """Return for each token the sum of the sides on which a drawn step touches it, of shape ``shape``."""
+    sides = np.zeros(shape, dtype=np.int64)
+    step = np.diff(places, axis=0)
+    for (dy, dx), exit_side, entry_side in (
+        ((-1, 0), UP, DOWN),
+        ((1, 0), DOWN, UP),
+        ((0, -1), LEFT, RIGHT),
+        ((0, 1), RIGHT, LEFT),
+    ):
+        steps = (step == (0, dy, dx)).all(axis=1)
+        # Each token is left once and entered once, so no index comes twice.
+        sides[tuple(places[:-1][steps].T)] += exit_side
+        sides[tuple(places[1:][steps].T)] += entry_side
+    return sides
+
+
+def _caption(order: ScanOrder, walk: Walk) -> str:
+    jumps = int((~walk.near).sum())
+    between = int((walk.near & ~walk.within).sum())
+    size = grid_text(order.grid).replace("x", "×")
+    parts = [f"{order.curve}, variant {order.variant} ({symmetry(order.variant).description}), {size}"]
+    parts.append(f"{START} first, {END} last")
+    if between:
+        parts.append(f"{between} step{'s' if between > 1 else ''} to the next or previous frame")
+    parts.append(f"{jumps} of {len(order) - 1} steps are jumps, not drawn" if jumps else "no jumps")
+    return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""A Mamba block for anyone's network: tokens in, tokens out, along any scan curve."""
+"""A Mamba block for other networks: tokens in, tokens out, along any scan curve."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ScanMamba(nn.Module):
         self.mixer = MambaMixer(dim, orders, d_state=d_state, d_conv=d_conv, expand=expand)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (batch, L, dim)."""
+        """Mix the tokens x (batch, L, dim) along the order."""
         length = self.mixer.orders.shape[1]
         if x.ndim != 3 or x.shape[1] != length:
             raise ValueError(f"x has shape {tuple(x.shape)}; this block's order visits (batch, {length}, dim)")

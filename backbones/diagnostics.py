@@ -1,4 +1,4 @@
-"""What ``zigbench doctor`` shows of this package: every kernel backend, and why it is used or not."""
+"""This package's part of ``zigbench doctor``: every kernel backend, and why it is used or not."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from backbones.ops import backends
 
 
 def kernels() -> list[tuple[str, str, str]]:
-    """Rows of (backend and version, state, why)."""
+    """Return a row for each backend: backend and version, state, reason."""
     rows = []
-    for found in backends():
-        state = "used" if found.chosen else "usable" if found.usable else "not usable"
-        rows.append((f"{found.name} {found.version}".strip(), state, found.reason))
+    for backend in backends():
+        state = "used" if backend.chosen else "usable" if backend.usable else "not usable"
+        rows.append((f"{backend.name} {backend.version}".strip(), state, backend.reason))
     return rows

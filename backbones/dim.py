@@ -45,7 +45,7 @@ class DiM(DiS):
         return [self.after_extras(order)[None] for order in orders]
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """(B, extras + h·w, width) to (B, extras + (h + p)(w + p), width)."""
+        """Map (B, extras + h·w, width) to (B, extras + (h + p)(w + p), width)."""
         patches = self._smoothed(tokens[:, self.extras :].unflatten(1, self.geometry.grid), self.smooth_in)
         if self.pad is not None:
             batch, rows, columns, width = patches.shape
@@ -72,7 +72,7 @@ class DiM(DiS):
 
     @staticmethod
     def _smoothed(patches: Tensor, conv: nn.Module | None) -> Tensor:
-        """(B, h, w, width) plus its depthwise convolution."""
+        """Add to (B, h, w, width) its depthwise convolution."""
         if conv is None:
             return patches
         return patches + conv(patches.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)

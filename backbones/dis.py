@@ -1,4 +1,4 @@
-"""DiS: Mamba blocks on U-ViT's skeleton."""
+"""DiS: bidirectional Mamba blocks with long skips."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NORM_EPS = 1e-5
 
 
 class DiSBlock(nn.Module):
-    """Vim's block: [join with the skip,] add to the residual, RMSNorm, mixer. Only the mixer's output skips."""
+    """Vim's block: [projection with the skip,] sum with the residual, RMSNorm, mixer; its output is the skip."""
 
     def __init__(self, width: int, mixer: nn.Module, *, skip: bool, drop_path: float) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class DiSBlock(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, h: Tensor, residual: Tensor | None, skip: Tensor | None) -> tuple[Tensor, Tensor]:
-        """h, skip (B, L, width); residual the same in float32 or wider, None in the first block."""
+        """Return output and residual from h, skip (B, L, width) and the residual, float32 or wider, None at first."""
         h = self.join(h, skip)
         wide = torch.promote_types(h.dtype, torch.float32)
         residual = h.to(wide) if residual is None else residual + self.drop_path(h)
@@ -61,8 +61,8 @@ class DiS(LongSkipNetwork):
             self.head_modulation.linear.reset_parameters()
         self.head = nn.Linear(width, geometry.patch**2 * self.out_channels)
         for name, layer in self.named_modules():
-            kept = name.endswith("dt_proj") or name.startswith("patches.")
-            if isinstance(layer, nn.Linear) and layer.bias is not None and not kept:
+            own_bias = name.endswith("dt_proj") or name.startswith("patches.")
+            if isinstance(layer, nn.Linear) and layer.bias is not None and not own_bias:
                 nn.init.zeros_(layer.bias)
 
     def orders(self) -> list[Tensor]:
@@ -75,7 +75,7 @@ class DiS(LongSkipNetwork):
 
     @cached_property
     def block_orders(self) -> list[Tensor]:
-        """:meth:`orders`, while the blocks are made."""
+        """The blocks' orders, while the blocks are built."""
         return self.orders()
 
     def block(self, index: int, *, skip: bool) -> DiSBlock:
@@ -101,5 +101,5 @@ class DiS(LongSkipNetwork):
         return self.image(self.head(h))
 
     def unembed(self, h: Tensor) -> Tensor:
-        """The patches' tokens behind the last block."""
+        """Return the patches' tokens behind the last block."""
         return h[:, self.extras :]

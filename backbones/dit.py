@@ -21,7 +21,7 @@ NORM_EPS = 1e-6
 
 
 def plain_norm(width: int) -> nn.LayerNorm:
-    """LayerNorm without affine."""
+    """Return a LayerNorm without affine."""
     return nn.LayerNorm(width, elementwise_affine=False, eps=NORM_EPS)
 
 
@@ -39,7 +39,7 @@ class DiTBlock(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor, c: Tensor, text: Tensor | None) -> Tensor:
-        """x (B, L, width), SiLU of the condition (B, width), text tokens (B, S, width) or None."""
+        """Map tokens x (B, L, width), given c (B, width), SiLU of the condition, and text (B, S, width) or None."""
         parts = self.modulation(c)
         x = self._branch(x, self.attention, 0, parts)
         if self.cross is not None:

@@ -1,4 +1,4 @@
-"""U-ViT's skeleton: every input is a token, and long skips join the two halves of the stack."""
+"""Networks with long skips, as U-ViT: every input is a token, and skips join the two halves of the stack."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from zigbench.spec import Position, ScanSpec
 
 
 class LongSkipNetwork(Network):
-    """Tokens [label,] time, [text,] patches; depth/2 blocks in, one in the middle, depth/2 out; a tail.
+    """A stack of depth/2 blocks in, one in the middle and depth/2 out, on tokens [label,] time, [text,] patches.
 
-    A subclass says what a block is (:meth:`block`) and what follows the last one (:meth:`tail`). A block is called
-    with (h, residual, skip) and returns (h, residual); what it returns as h is kept for its mirror, which gets it
-    as ``skip``. The residual is a second stream for those that keep one.
+    A subclass builds the blocks (:meth:`block`) and maps the last one's output to the image (:meth:`tail`). A block
+    is called with (h, residual, skip) and returns (h, residual); the h of a block in the first half is the ``skip`` of
+    its mirror in the second. The residual is a second stream, for blocks that have one.
 
     Args:
         position_std: of the learned positions' truncated normal; 0 for zeros.
@@ -63,19 +63,19 @@ class LongSkipNetwork(Network):
         return [*self.blocks_in, self.block_mid, *self.blocks_out]
 
     def block(self, index: int, *, skip: bool) -> nn.Module:
-        """Block ``index`` of ``depth + 1``."""
+        """Build block ``index`` of ``depth + 1``."""
         raise NotImplementedError
 
     def tail(self, h: Tensor, residual: Tensor | None, c: Tensor) -> Tensor:
-        """From the last block's streams and the condition c (B, width) to the image."""
+        """Map the last block's streams and the condition c (B, width) to the image."""
         raise NotImplementedError
 
-    def embed(self, patches: Tensor) -> Tensor:
-        """Patch tokens as the first block gets them; DiM adds its own here."""
-        return patches
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Map all tokens to those of the first block; DiM adds its own here."""
+        return tokens
 
     def add_position(self, h: Tensor, layer: int) -> Tensor:
-        """Tokens in front of block ``layer``, with that layer's position embedding if it has one."""
+        """Add to the tokens in front of block ``layer`` that layer's position embedding, if it has one."""
         return self.position.at_layer(h, layer)
 
     def forward(self, x: Tensor, t: Tensor, *, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
@@ -95,26 +95,26 @@ class LongSkipNetwork(Network):
             c = c + text.mean(dim=1)
         h = self.position.at_input(torch.cat([*tokens, patches], dim=1))
         h = self.embed(h)
-        residual = None
+        residual: Tensor | None = None
         skips: list[Tensor] = []
-        for layer, block in enumerate(self.blocks_in):
-            h, residual = block(self.add_position(h, layer), residual, None)
-            skips.append(h)
-        h, residual = self.block_mid(self.add_position(h, len(skips)), residual, None)
-        for layer, block in enumerate(self.blocks_out, start=len(skips) + 1):
-            h, residual = block(self.add_position(h, layer), residual, skips.pop())
+        half = len(self.blocks_in)
+        for layer, block in enumerate(self.blocks):
+            skip = skips.pop() if layer > half else None
+            h, residual = block(self.add_position(h, layer), residual, skip)
+            if layer < half:
+                skips.append(h)
         return self.tail(h, residual, c)
 
 
 class SkipProjection(nn.Module):
-    """Linear(2D → D) of a stream and the skip from the mirror block, or the stream alone."""
+    """A Linear(2D → D) of a stream and the skip from the mirror block; without a skip, the stream alone."""
 
     def __init__(self, width: int, *, skip: bool) -> None:
         super().__init__()
         self.linear = nn.Linear(2 * width, width) if skip else None
 
     def forward(self, h: Tensor, skip: Tensor | None) -> Tensor:
-        """h, skip (B, L, width)."""
+        """Project h and skip, (B, L, width) each, to (B, L, width)."""
         if self.linear is None:
             return h
         assert skip is not None

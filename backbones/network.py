@@ -62,7 +62,7 @@ class Network(nn.Module):
             norm.load(device)
         if not isinstance(config, ScanConfig):
             return []
-        return [f"{found.name}: {found.reason}" for found in tried(device) if found.reason.startswith(FAILED)]
+        return [f"{kernel.name}: {kernel.reason}" for kernel in tried(device) if kernel.reason.startswith(FAILED)]
 
     @staticmethod
     def register_flop_formulas() -> None:

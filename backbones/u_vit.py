@@ -15,7 +15,7 @@ STD = 0.02
 
 
 class UViTBlock(nn.Module):
-    """[Join with the skip,] then x + attention(norm(x)), then x + MLP(norm(x))."""
+    """A block: [projection with the skip,] x + attention(norm(x)), x + MLP(norm(x))."""
 
     def __init__(self, config: UViTConfig, *, skip: bool, drop_path: float) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class UViTBlock(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, h: Tensor, residual: None, skip: Tensor | None) -> tuple[Tensor, None]:
-        """h, skip (B, L, width); there is no second stream."""
+        """Map h and skip, (B, L, width) each, to (B, L, width); there is no second stream."""
         h = self.join(h, skip)
         h = h + self.drop_path(self.attention(self.attention_norm(h)))
         return h + self.drop_path(self.mlp(self.mlp_norm(h))), None

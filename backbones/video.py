@@ -41,7 +41,7 @@ class ZigMaVideo(ZigMa):
     config: ZigMaVideoConfig
 
     def orders(self) -> list[Tensor]:
-        """(directions, tokens) for each joint block, (directions, sequences, steps) for the others."""
+        """Return each block's orders: (directions, tokens) of a joint one, else (directions, sequences, steps)."""
         config = self.config
         if config.pattern == "joint":
             orders = self.scan_orders(config.depth)

@@ -51,10 +51,10 @@ class ZigMaBlock(nn.Module):
     def forward(
         self, x: Tensor, residual: Tensor | None, c: Tensor, text: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """One block.
+        """Map the tokens and the residual.
 
         Args:
-            x: what enters, (B, L, width).
+            x: tokens, (B, L, width).
             residual: the released form's second stream, (B, L, width), float32 or wider; None in the first
                 block and in the clean pre-norm.
             c: SiLU of the condition, (B, width).

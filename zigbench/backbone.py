@@ -1,4 +1,4 @@
-"""The protocol every backbone speaks, and how one is built.
+"""The protocol of backbones, and how one is built.
 
 A backbone maps a noisy sample and a time to an output of the sample's shape. It knows no path, loss or sampler:
 what its output means (velocity, noise, …) is the interpolant's business.
@@ -39,7 +39,7 @@ NO_LABEL = -1
 
 @runtime_checkable
 class Backbone(Protocol):
-    """What a network offers to the trainer and the samplers.
+    """A network as the trainer and the samplers call it.
 
     Shapes: x (B, C, H, W) or (B, T, C, H, W); t (B,) in [0, 1], 0 noise and 1 data; label (B,) int64 in
     [-1, classes), -1 for the null embedding; context (B, tokens, width) or None. The output is shaped like x,
@@ -56,7 +56,7 @@ class Backbone(Protocol):
 
 @dataclass(frozen=True)
 class Released:
-    """What a release's file holds, as its importer read it.
+    """The contents of a release's file, as its importer reads them.
 
     Attributes:
         backbone: registered family.
@@ -122,29 +122,30 @@ def initialised(spec: RunSpec, geometry: Geometry | None = None) -> nn.Module:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """All parameters, trained or frozen; buffers are not counted."""
+    """Count all parameters, trained or frozen; buffers are not counted."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
 def blocks(network: nn.Module) -> list[nn.Module]:
-    """The repeated parts that a network lists.
+    """Return the repeated parts that a network lists.
 
     Raises:
         ValueError: it lists none.
     """
-    found = list(getattr(network, "blocks", ()))
-    if not found:
+    parts = list(getattr(network, "blocks", ()))
+    if not parts:
         raise ValueError(
             f"{type(network).__name__} has no attribute 'blocks' that lists its repeated parts: "
             "activation_checkpointing and distribution = 'sharded' need one"
         )
-    return found
+    return parts
 
 
 @contextlib.contextmanager
 def recomputed(network: nn.Module) -> Iterator[None]:
-    """Within the block, each of the network's blocks keeps its input only, and what is inside it is computed again in
-    the backward pass, its random numbers too: memory of one block instead of all, for about a third more time.
+    """Recompute each of the network's blocks in the backward pass, its random numbers too, within the ``with`` block.
+
+    A forward pass then keeps the blocks' inputs only: memory of one block instead of all, for about a third more time.
 
     Raises:
         ValueError: the network lists no blocks.

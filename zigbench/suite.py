@@ -21,7 +21,7 @@ from zigbench.spec.registry import load_plugin, nearest
 
 @dataclass(frozen=True)
 class Axis:
-    """One thing that varies: labelled points, each overriding some dotted keys of the base spec."""
+    """An axis of a suite: labelled points, each overriding some dotted keys of the base spec."""
 
     name: str
     points: Mapping[str, Mapping[str, Any]]
@@ -32,12 +32,12 @@ class Axis:
 
 
 def grid(key: str, values: Sequence[Any], name: str | None = None) -> Axis:
-    """An axis over the values of one key; the labels are the values' own text."""
+    """Return an axis over the values of one key; the labels are the values' own text."""
     return Axis(name or key, {str(value): {key: value} for value in values})
 
 
 def zipped(name: str, **columns: Sequence[Any]) -> Axis:
-    """An axis whose keys move together; write ``__`` for a key's dots (``training__steps=[…]``).
+    """Return an axis whose keys move together; write ``__`` for a key's dots (``training__steps=[…]``).
 
     Raises:
         ValueError: the columns have different lengths.
@@ -142,7 +142,7 @@ class Suite:
     notes: tuple[str, ...] = ()
 
     def profile(self, name: str | None) -> Suite:
-        """The suite with a profile's settings, named ``suite-profile``; None is the suite itself.
+        """Return the suite with a profile's settings, named ``suite-profile``; None is the suite itself.
 
         Raises:
             ValueError: the suite has no such profile.
@@ -200,7 +200,7 @@ class Cell:
 
 
 def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Sequence[str] = ()) -> Iterator[Cell]:
-    """The suite's cells in the order of its axes, the last axis fastest, unless ``suite.order`` says another.
+    """Yield the suite's cells in the order of its axes, the last axis fastest, unless ``suite.order`` sets another.
 
     Args:
         suite: what to expand; :meth:`Suite.profile` first for a profile.
@@ -275,7 +275,7 @@ def _matches(cell: Cell, conditions: Sequence[tuple[str, str]]) -> bool:
 
 
 def load(name: str) -> Suite:
-    """A registered suite by name, or the one in the user's own file when ``name`` ends in .py.
+    """Return a registered suite by name, or the one in the user's own file when ``name`` ends in .py.
 
     The file defines ``suite``; it may also register curves, backbones or data sets by decorator.
 
@@ -285,9 +285,9 @@ def load(name: str) -> Suite:
     if name.endswith(".py"):
         if not Path(name).is_file():
             raise ValueError(f"there is no suite file {name}")
-        found = getattr(load_plugin(name), "suite", None)
+        loaded = getattr(load_plugin(name), "suite", None)
     else:
-        found = registry.suites.get(name)
-    if not isinstance(found, Suite):
+        loaded = registry.suites.get(name)
+    if not isinstance(loaded, Suite):
         raise ValueError(f"{name} defines no `suite = Suite(...)`")
-    return found
+    return loaded

@@ -69,8 +69,13 @@ class PositionEmbedding(nn.Module):
         self.axes = axes
         self.frames = geometry.frames or 1
         self.places = geometry.tokens // self.frames
-        held = {"joint": geometry.tokens, "space": self.places, "time": self.frames, "both": self.places + self.frames}
-        tokens = extras + held[axes]
+        vectors = {
+            "joint": geometry.tokens,
+            "space": self.places,
+            "time": self.frames,
+            "both": self.places + self.frames,
+        }
+        tokens = extras + vectors[axes]
         if kind == "none":
             self.embedding = None
         elif kind == "sincos":

@@ -14,8 +14,8 @@ ENDS = torch.tensor([0.0, 1.0], dtype=torch.float64)
 
 @pytest.mark.parametrize("path", ["linear", "gvp", "sub-vp", "ve"])
 def test_a_predicted_velocity_is_used_at_both_ends(path: str):
-    held = Interpolant(path, "velocity").clamp(ENDS, "velocity", "noise", "data")
-    assert held.tolist() == [0.0, 1.0]
+    clamped = Interpolant(path, "velocity").clamp(ENDS, "velocity", "noise", "data")
+    assert clamped.tolist() == [0.0, 1.0]
 
 
 @pytest.mark.parametrize("cutoff", [1e-2, 1e-3])
@@ -28,16 +28,16 @@ def test_what_is_held_is_held_at_the_ratio_of_the_cutoff(cutoff: float):
 
 
 def test_the_score_is_held_where_there_is_no_noise_and_ve_is_not():
-    held = Interpolant("linear", "score").clamp(ENDS)
-    assert held.tolist() == pytest.approx([0.0, 1 / 1.001])
+    clamped = Interpolant("linear", "score").clamp(ENDS)
+    assert clamped.tolist() == pytest.approx([0.0, 1 / 1.001])
     assert Interpolant("ve", "score").clamp(ENDS, "velocity", "data").tolist() == [0.0, 1.0]
 
 
 @pytest.mark.parametrize(("path", "prediction"), list(product(PATHS, PREDICTIONS)))
 def test_inner_times_are_never_moved(path: str, prediction: str):
     inner = torch.linspace(0.05, 0.993, 50, dtype=torch.float64)
-    held = Interpolant(path, prediction).clamp(inner, *PREDICTIONS)
-    assert torch.equal(held, inner)
+    clamped = Interpolant(path, prediction).clamp(inner, *PREDICTIONS)
+    assert torch.equal(clamped, inner)
 
 
 def test_each_end_has_its_own_ratio_and_nothing_else_changes():

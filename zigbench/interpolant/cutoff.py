@@ -1,7 +1,7 @@
 """How near to its ends a path may be used.
 
 Some quantities have no finite coefficients at an end: the data cannot be told from the noise where α = 0, the
-score is infinite where σ = 0, the velocity of VP is infinite at the data. There, and only there, times are held
+score is infinite where σ = 0, the velocity of VP is infinite at the data. There, and only there, times are clamped
 at the point where the amplitude ratio α/σ (or σ/α) has fallen to the cut-off: the expected data and noise beyond
 it are those at that point. Cutting on the ratio and not on t gives every path the same share of what is left out:
 at the cut-off 0.001 the other part has a standard deviation of a thousandth. An end at which everything is finite

@@ -37,7 +37,7 @@ class Interpolant:
         weighting: one of :data:`WEIGHTINGS`, or a function from times (B,) to factors (B,) of the squared error.
         time: one of :data:`TIMES`, the distribution of training times.
         coupling: one of :data:`COUPLINGS`, which noise goes with which datum.
-        cutoff: amplitude ratio, or a pair of them, at which an end is held in training and conversions where a
+        cutoff: amplitude ratio, or a pair of them, at which an end is clamped in training and conversions where a
             quantity is not finite there; see :mod:`zigbench.interpolant.cutoff`. Samplers have their own.
         options: the path's own (``degree``; ``beta_min``, ``beta_max``; ``sigma_min``, ``sigma_max``;
             ``offset``) and the time distribution's own (``mean``, ``std``; ``skew``; ``points``). One that is
@@ -140,20 +140,20 @@ class Interpolant:
         x: Tensor,
         t: Tensor | float,
         *,
-        held: Tensor | float | None = None,
+        clamped: Tensor | float | None = None,
     ) -> Tensor:
         """``target``, one of :data:`PREDICTIONS`, from the network's output; arguments as :meth:`velocity`.
 
         Args:
-            held: time at which the network was evaluated in place of t, from :meth:`clamp`; unless told, t itself.
+            clamped: time at which the network was evaluated in place of t, from :meth:`clamp`; unless told, t itself.
         """
         output = model_output.to(x.dtype)
         t = torch.as_tensor(t, dtype=torch.float64)
-        held_t = t if held is None else torch.as_tensor(held, dtype=torch.float64)
-        if target == self.prediction and (held is None or bool((held_t == t).all())):
+        clamped_t = t if clamped is None else torch.as_tensor(clamped, dtype=torch.float64)
+        if target == self.prediction and (clamped is None or bool((clamped_t == t).all())):
             return output
         state = self.path.state(t.clamp(*definition_range(self.path, self.cutoff, target)))
-        of_x, of_output = conversion(self.prediction, target, self.path.state(self.clamp(held_t, target)), state)
+        of_x, of_output = conversion(self.prediction, target, self.path.state(self.clamp(clamped_t, target)), state)
         return spread(of_x, x) * x + spread(of_output, x) * output
 
     def draw(self, data: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -182,7 +182,7 @@ class Interpolant:
         """Weighted mean squared error of each sample, (B,), in float32 (float64 for such data).
 
         L = w(t) ‖output − target‖² per element; for the score w(t) ‖σ s + ε‖². Times at which target or weight
-        is not finite are held at the cut-off.
+        is not finite are clamped to the cut-off.
 
         Args:
             model: the network.

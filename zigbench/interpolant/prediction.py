@@ -39,18 +39,18 @@ def to_part(source: str, part: str, state: PathState) -> Affine:
     return _data(source, state) if part == "data" else _noise(source, state)
 
 
-def conversion(source: str, target: str, held: PathState, state: PathState) -> Affine:
+def conversion(source: str, target: str, clamped: PathState, state: PathState) -> Affine:
     """How ``target`` follows from x and an output that means ``source``: data and noise first, then the target.
 
     Args:
         source, target: two of :data:`PREDICTIONS`.
-        held: the path where data and noise are taken from the output.
+        clamped: the path where data and noise are taken from the output.
         state: the path where the target is put together from them; the same time unless that is next to an end.
     """
-    of_x = of_output = torch.zeros_like(held.alpha)
+    of_x = of_output = torch.zeros_like(clamped.alpha)
     for part, share in zip(("data", "noise"), definition(target, state), strict=True):
         if part in PARTS[target]:
-            affine = to_part(source, part, held)
+            affine = to_part(source, part, clamped)
             of_x, of_output = of_x + share * affine.of_x, of_output + share * affine.of_output
     return Affine(of_x, of_output)
 

@@ -32,7 +32,7 @@ class Diffusion:
     """w(t) = scale × form(t), bounded for the length of the step.
 
     The noise that a step takes away is ½ w h s = −½ (w h/σ) ε: where w h is above σ², a step would take away more
-    than there is, and so the form is held at σ²/h. That is a diffusion like any other, so samples keep their
+    than there is, and so the form is clamped at σ²/h. That is a diffusion like any other, so samples keep their
     distribution; it tends to the form as h → 0, and makes every form finite at both ends (σ = 0; SBDM at α = 0).
 
     Args:

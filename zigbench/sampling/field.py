@@ -18,7 +18,7 @@ class Field:
     """Velocity, noise and data as functions of (x, t), t a float.
 
     The solver's state is kept in float32 or float64; the network is given ``dtype``. Where the network's output
-    does not determine what is asked for, the field is held at the nearest time at which it does.
+    does not determine what is asked for, the field is clamped at the nearest time at which it does.
 
     Args:
         model: the network.
@@ -38,9 +38,9 @@ class Field:
 
     def __call__(self, x: Tensor, t: float, *targets: str) -> tuple[Tensor, ...]:
         """The ``targets`` ("velocity", "noise", "data", "score") at (x, t), from one output of the network."""
-        held = float(self.interpolant.clamp(torch.tensor(t, dtype=torch.float64), *targets))
-        output = self._output(x, t, held)
-        return tuple(self.interpolant.convert(target, output, x, t, held=held) for target in targets)
+        clamped = float(self.interpolant.clamp(torch.tensor(t, dtype=torch.float64), *targets))
+        output = self._output(x, t, clamped)
+        return tuple(self.interpolant.convert(target, output, x, t, clamped=clamped) for target in targets)
 
     def velocity(self, x: Tensor, t: float) -> Tensor:
         """Drift of the probability flow."""

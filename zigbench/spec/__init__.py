@@ -1,4 +1,4 @@
-"""What a run is: typed, frozen, fully resolved, with an identity.
+"""The spec of a run: typed, frozen, fully resolved, with an identity.
 
 A :class:`RunSpec` never exists half-resolved: parsing looks up the backbone's and the data set's own typed
 configs (without importing torch), fills every default and checks the parts against each other. Its ``id`` is

@@ -1,4 +1,4 @@
-"""What one call of a network costs, as a family counts it in closed form."""
+"""The work of a network's forward pass, counted in closed form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cost:
-    """Work of one forward pass.
+    """The work of one forward pass.
 
     A multiplication and an addition are two operations. What is done once a feature (norms, gates, activations) is
     not counted, and its traffic is taken as fused with its neighbours.

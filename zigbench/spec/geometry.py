@@ -1,4 +1,4 @@
-"""The shape of what a backbone maps."""
+"""The shape of the samples that a backbone maps, and of their patches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Geometry:
-    """Shape of what a backbone maps: images (channels, height, width) or clips of ``frames`` such images.
+    """The shape of samples and patches: images (channels, height, width) or clips of ``frames`` such images.
 
     Args:
         channels: image or latent channels.
@@ -42,7 +42,7 @@ class Geometry:
             )
 
     def patches(self) -> list[int]:
-        """Patch sides that divide both height and width."""
+        """Return the patch sides that divide both height and width."""
         return [p for p in range(1, min(self.height, self.width) + 1) if self.height % p == self.width % p == 0]
 
     @property

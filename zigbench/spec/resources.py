@@ -12,7 +12,7 @@ from zigbench.spec.faults import read
 
 
 class Resources(Spec):
-    """What a run may use: how it is computed, not what, and so outside its identity.
+    """The resources of a run.
 
     Args:
         gpus: GPUs a node.
@@ -40,7 +40,7 @@ class Resources(Spec):
         return self.tasks or max(1, self.gpus)
 
     def override(self, changes: Mapping[str, Any]) -> Resources:
-        """A copy with some of the fields changed.
+        """Return a copy with some of the fields changed.
 
         Raises:
             SpecError: lists every fault, with paths that begin with ``resources``.

@@ -6,7 +6,7 @@ from zigbench.spec.files import sha256
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
-    """A 63-bit seed for one purpose of one run: ``derive_seed(run_seed, "noise", step)``.
+    """Derive a 63-bit seed for one purpose of one run: ``derive_seed(run_seed, "noise", step)``.
 
     Different purposes give unrelated seeds, equal ones the same seed on every machine. SHA-256 of the arguments'
     text, so that neighbouring seeds and steps do not give neighbouring generator states.

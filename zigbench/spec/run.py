@@ -28,8 +28,9 @@ from zigbench.spec.sections import (
 
 
 class RunSpec(NetworkSpec):
-    """What the runs of all tasks have; a run is a :class:`TrainingRun`, an :class:`EvaluationRun` or an
-    :class:`EfficiencyRun`. Build one with :meth:`parse`, which reports every fault at once.
+    """A run of any task: a :class:`TrainingRun`, an :class:`EvaluationRun` or an :class:`EfficiencyRun`.
+
+    Build one with :meth:`parse`, which reports every fault at once.
 
     Every section is part of every run, also where a task makes no use of it.
 

@@ -10,7 +10,7 @@ from zigbench.spec.base import Above, Positive, Spec
 
 
 class EfficiencySpec(Spec):
-    """What is timed, in which arithmetic, and how long; part of runs whose task is ``efficiency``.
+    """The network call that is timed, its arithmetic, and the time given to it.
 
     Args:
         mode: a forward pass without gradients; a forward and a backward pass; or drawing samples with the spec's

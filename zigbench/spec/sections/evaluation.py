@@ -12,7 +12,7 @@ from zigbench.spec.base import Positive, Spec, later_key
 
 
 class EvaluationSpec(Spec):
-    """What is measured after training, and on what.
+    """The measurements after a training, and their samples.
 
     Args:
         metrics: names of registered metrics.

@@ -11,7 +11,7 @@ from zigbench.spec.solvers import OWNERS, SOLVERS
 
 
 class SamplerSpec(Spec):
-    """How samples are drawn: solver, steps, guidance; see :class:`zigbench.sampling.Sampler`.
+    """The way samples are drawn: solver, steps, guidance; see :class:`zigbench.sampling.Sampler`.
 
     Args:
         solver: of the probability-flow ODE or the SDE; dopri5 chooses its own steps.
@@ -56,7 +56,7 @@ class SamplerSpec(Spec):
 
     @property
     def options(self) -> dict[str, Any]:
-        """What is set beyond solver, steps and guidance, as JSON values."""
+        """The settings beyond solver, steps and guidance, as JSON values."""
         return self.model_dump(mode="json", exclude_none=True, exclude={"solver", "steps", "guidance"})
 
     @property

@@ -10,7 +10,7 @@ from zigbench.spec.base import NOT_IDENTITY, Positive, Share, Spec
 
 
 class TrainingSpec(Spec):
-    """Length and arithmetic of the training, what is averaged, what is kept.
+    """Length and arithmetic of a training, its averaged weights, its checkpoints and its log.
 
     Args:
         steps: optimizer steps.

@@ -155,7 +155,8 @@ def _write_members(runs: Sequence[tuple[str, RunFiles, Record]], labels: Labels,
     suites = {name: suite for name, suite in sorted(labels.suites.items()) if name in used}
 
     (folder / RECORDS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    _write_json(folder / PROTOCOLS, protocols)
+    if protocols:
+        _write_json(folder / PROTOCOLS, protocols)
     _write_json(folder / SUITES, {"suites": suites, "runs": known}, depth=2)
     if originals:
         _write_json(folder / ORIGINALS, originals)

@@ -6,7 +6,7 @@ SOURCES := zigbench backbones suites tests docs
 # The floors that everything stands on are typed strictly.
 STRICT := -p zigbench.spec -p zigbench.records -p zigbench.scan $(addprefix -m zigbench.,preemption host_memory suite)
 
-.PHONY: help install quickstart test lint docs benchmark faults clean
+.PHONY: help install quickstart test lint docs reports site benchmark faults clean
 
 help:
 	@echo "make quickstart   install, train the quickstart suite (3 minutes on two cores), write its page"
@@ -14,6 +14,8 @@ help:
 	@echo "make install      install only, into $(VENV)"
 	@echo "make lint         style, types and floors"
 	@echo "make docs         build the documentation into docs/_build/html"
+	@echo "make reports      write reports/README.md and its figures from the packs in results/measured"
+	@echo "make site         write every page from these packs into reports/site"
 	@echo "make benchmark    time the kernels and parts on this machine"
 	@echo "make faults       inject a cluster's faults into runs on a SLURM of their own; count what is lost"
 
@@ -63,6 +65,13 @@ lint: $(VENV)/.installed-test
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx -E -a -W --keep-going -q -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
+
+# The summary that is kept in the repository, and every page from the records that are.
+reports: $(VENV)/.installed
+	$(BIN)/zigbench report --summary --results results/measured
+
+site: $(VENV)/.installed
+	$(BIN)/zigbench report --all --results results/measured --reports reports/site
 
 benchmark: $(VENV)/.installed-bench
 	@mkdir -p results/benchmarks

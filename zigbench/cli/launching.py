@@ -11,6 +11,7 @@ from rich.console import RenderableType
 
 from zigbench.cli.options import RUNS, Only, Profile, Results, Retry, Set, SuiteName, app, out, writable
 from zigbench.cli.planning import command, make_plan
+from zigbench.records.sources import Sources
 
 
 class Where(StrEnum):
@@ -108,7 +109,6 @@ def logs(
 ) -> None:
     """Print what a run has printed and logged."""
     from zigbench.cli.logs import log_lines
-    from zigbench.records.sources import Sources
 
     for line in log_lines(Sources.of(results).find(run), follow=follow):
         out.print(line, markup=False)

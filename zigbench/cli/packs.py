@@ -11,11 +11,15 @@ import typer
 from rich.markup import escape
 
 from zigbench.cli.options import RUNS, Profile, Results, app, err, out, writable
+from zigbench.cli.planning import recorded_suites
+from zigbench.records import packing
+from zigbench.records.pack import Pack
+from zigbench.records.packing import Labels
+from zigbench.records.record import Damaged
+from zigbench.records.sources import Sources
+from zigbench.suite import expand, load
 
 if TYPE_CHECKING:
-    from zigbench.records.packing import Labels
-    from zigbench.records.record import Damaged
-    from zigbench.records.sources import Sources
     from zigbench.suite import Cell, Suite
 
 Out = Annotated[Path, typer.Option("--out", metavar="PACK", help="The pack: a folder, or one file that ends in .zip.")]
@@ -33,8 +37,6 @@ def pack(
     results: Results = RUNS,
 ) -> None:
     """Pack recorded runs into a few files: to keep in git, or to send as one zip with hashes inside."""
-    from zigbench.records import packing
-    from zigbench.records.sources import Sources
 
     sources = Sources.of(results)
     labels = packing.joined_labels(sources.packs)
@@ -44,7 +46,10 @@ def pack(
     elif profile:
         raise ValueError("--profile goes with a suite; name one, or leave it out to pack all runs")
     else:
-        expanded, only = _registered(sources), None
+        expanded, broken = recorded_suites(sources)
+        only = None
+        for sentence in broken:
+            err.print(f"[yellow]without labels:[/] {escape(sentence)}")
     records, damaged = sources.read(only)
     packing.write(records, _with(labels, expanded), output, author=author or _user())
     out.print(f"{len(records)} records packed into {output}")
@@ -58,8 +63,6 @@ def merge(
     author: Author = None,
 ) -> None:
     """Join packs into one. Of a run that two of them measured differently both records stay, the first pack's first."""
-    from zigbench.records import packing
-    from zigbench.records.sources import Sources
 
     for place in packs:
         if not place.exists():
@@ -83,8 +86,6 @@ def unpack(
     results: Results = RUNS,
 ) -> None:
     """Make run folders of a pack again, byte for byte as they were recorded. Runs that are there already stay."""
-    from zigbench.records import packing
-    from zigbench.records.pack import Pack
 
     found, root = Pack(place), writable(results)
     written, left = packing.unpack(found, root)
@@ -97,29 +98,12 @@ def unpack(
 
 
 def _expanded(names: Iterable[str], profile: str | None) -> list[tuple[Suite, list[Cell]]]:
-    from zigbench.suite import expand, load
-
     suites = [load(name).profile(profile) for name in names]
     return [(suite, list(expand(suite))) for suite in suites]
 
 
-def _registered(sources: Sources) -> list[tuple[Suite, list[Cell]]]:
-    """The registered suites and profiles that have a record, with their cells; names those that are broken."""
-    from zigbench.cli.planning import recorded
-    from zigbench.spec import registry
-
-    expanded = []
-    for name in registry.suites.names():
-        try:
-            expanded += list(recorded(name, sources))
-        except ValueError as error:
-            err.print(f"[yellow]without labels:[/] the suite {name!r}: {escape(str(error))}")
-    return expanded
-
-
 def _with(labels: Labels, expanded: Iterable[tuple[Suite, Sequence[Cell]]]) -> Labels:
     """Labels with those of the suites' cells beside them."""
-    from zigbench.records.packing import Labels
 
     suites, runs = dict(labels.suites), {run: dict(of_run) for run, of_run in labels.runs.items()}
     for suite, cells in expanded:

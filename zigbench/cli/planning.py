@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,19 +52,23 @@ def command(asked: typer.Context, verb: str, *flags: str) -> str:
     return shlex.join(["zigbench", *plugins, verb, given["suite"], *words, *flags])
 
 
-def recorded(name: str, sources: Sources) -> Iterator[tuple[Suite, list[Cell]]]:
-    """A registered suite and its profiles, those of which at least one run is recorded, with their cells.
-
-    Raises:
-        ValueError: the suite is broken, or what it asks for is.
-    """
+def recorded_suites(sources: Sources) -> tuple[list[tuple[Suite, list[Cell]]], list[str]]:
+    """Return the registered suites and profiles with a record, with their cells, and a sentence on each broken one."""
+    from zigbench.spec import registry
     from zigbench.suite import expand, load
 
-    suite = load(name)
-    for profile in (None, *suite.profiles):
-        cells = list(expand(suite.profile(profile)))
-        if any(sources.holds(cell.spec.id) for cell in cells):
-            yield suite.profile(profile), cells
+    known: list[tuple[Suite, list[Cell]]] = []
+    broken = []
+    for name in registry.suites.names():
+        try:
+            suite = load(name)
+            profiles = [suite.profile(profile) for profile in (None, *suite.profiles)]
+            expanded = [(profile, list(expand(profile))) for profile in profiles]
+        except ValueError as error:  # The other suites are sound all the same.
+            broken.append(f"the suite {name!r}: {error}")
+        else:
+            known += [item for item in expanded if any(sources.holds(cell.spec.id) for cell in item[1])]
+    return known, broken
 
 
 def write_report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,8 @@ import typer
 from rich.markup import escape
 
 from zigbench.cli.options import REPORTS, RUNS, Only, Profile, Reports, Results, Set, app, err, out, writable
-from zigbench.cli.planning import make_plan, write_report
+from zigbench.cli.planning import make_plan, recorded_suites, write_report
+from zigbench.records.sources import Sources
 
 
 @app.command()
@@ -50,6 +52,9 @@ def report(
         bool, typer.Option("--benchmarks", help="What `make benchmark` has stored beside the runs.")
     ] = False,
     run_pages: Annotated[bool, typer.Option("--run-pages", help="A page for every run too.")] = False,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="README.md with each recorded suite's question, answer and main figure.")
+    ] = False,
     profile: Profile = None,
     only: Only = None,
     set_: Set = None,
@@ -59,15 +64,15 @@ def report(
     """Write a suite's page, figures and tables from the records there are."""
     from zigbench.cli.render import relative
 
-    if (suite is not None) + everything + benchmarks != 1:
-        raise ValueError("name one suite to report, or say --all or --benchmarks")
+    if (suite is not None) + everything + benchmarks + summary != 1:
+        raise ValueError("name one suite to report, or say --all, --summary or --benchmarks")
     if benchmarks:
         page = _report_benchmarks(results, reports)
         out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
         return
     if suite is None:
-        page, broken = _report_all(results, reports, run_pages)
-        out.print(f"index: [bold]{relative(page)}[/] (open it in a browser)")
+        page, broken = _report_summary(results, reports) if summary else _report_all(results, reports, run_pages)
+        out.print(f"{'summary' if summary else 'index'}: [bold]{relative(page)}[/] (open it in a browser)")
         for reason in broken:
             err.print(f"[red]left out:[/] {escape(reason)}")
         if broken:
@@ -93,27 +98,33 @@ def _report_benchmarks(results: Sequence[Path], reports: Path) -> Path:
 
 def _report_all(results: Sequence[Path], reports: Path, run_pages: bool) -> tuple[Path, list[str]]:
     """Write all reports and the index; return its path, and a reason for each suite that is broken."""
-    from zigbench.cli.planning import recorded
-    from zigbench.records.sources import Sources
     from zigbench.report import write_index
-    from zigbench.spec import registry
 
     command = "zigbench report --all"
     reports.mkdir(parents=True, exist_ok=True)
     write_index(reports, command=command)  # The pages link to an index that is there.
-    broken = []
-    sources = Sources.of(results)
-    for name in registry.suites.names():
-        try:
-            found = list(recorded(name, sources))
-        except ValueError as error:  # The other suites are not its business.
-            broken.append(f"the suite {name!r}: {error}")
-            continue
-        for suite, cells in found:
-            write_report(suite, cells, results, reports, run_pages)
+    known, broken = recorded_suites(Sources.of(results))
+    for suite, cells in known:
+        write_report(suite, cells, results, reports, run_pages)
     if any(path for folder in _benchmarks(results) for path in folder.glob("*.json")):
         _report_benchmarks(results, reports)
     return write_index(reports, command=command), broken
+
+
+def _report_summary(results: Sequence[Path], reports: Path) -> tuple[Path, list[str]]:
+    """Write the summary; return its path, and a reason for each suite that is broken."""
+    from zigbench.report import write_summary
+    from zigbench.report.results import join
+
+    places = [word for place in results if results != RUNS for word in ("--results", str(place))]
+    known, broken = recorded_suites(Sources.of(results))
+    suites = []
+    for suite, cells in known:
+        name, _, profile = suite.name.partition("-")
+        words = [name, *(["--profile", profile] if profile else []), *places]
+        suites.append((join(suite, cells, results), shlex.join(["zigbench", "report", *words])))
+    command = shlex.join(["zigbench", "report", "--summary", *places])
+    return write_summary(suites, reports, command=command), broken
 
 
 @app.command()
@@ -158,7 +169,6 @@ def compare(
     from zigbench.evaluation import compare as differences
     from zigbench.evaluation import read_protocols
     from zigbench.records.folder import RunFolder
-    from zigbench.records.sources import Sources
 
     sources = Sources.of(results)
     runs = [RunFolder(Path(run)) if Path(run).is_dir() else sources.find(run) for run in (a, b)]

@@ -3,5 +3,6 @@
 from zigbench.report.benchmarks import write_benchmarks
 from zigbench.report.index import write_index
 from zigbench.report.page import write
+from zigbench.report.summary import write_summary
 
-__all__ = ["write", "write_benchmarks", "write_index"]
+__all__ = ["write", "write_benchmarks", "write_index", "write_summary"]

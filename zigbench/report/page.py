@@ -244,12 +244,9 @@ def _with_note(several: Iterable[Table | None], tally: str) -> tuple[Table, ...]
 
 
 def _order_figures(results: Results, pictures: Mapping[str, Picture]) -> tuple[Picture | None, tuple[Picture, ...]]:
-    """Return the figure beside the answer, and the further ones.
-
-    The effects come first, unless a single seed leaves them without intervals and the suite names figures itself.
-    """
+    """Return the figure beside the answer, and the further ones."""
     own = [name for name in pictures if name not in catalogue.standard_names()]
-    lead = "effects" if "effects" in pictures and (len(results.seeds) > 1 or not own) else next(iter(own), None)
+    lead = catalogue.main_figure(results, pictures)
     further = tuple(pictures[name] for name in [*own, "effects"] if name in pictures and name != lead)
     return pictures[lead] if lead else None, further
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 # Importing a module registers its figures, standard ones in the order in which a page shows them.
 from zigbench.report.figures import effects, fields, images, training, trends  # noqa: F401
 from zigbench.report.figures.registry import FIGURES, FigureRequest, NoFigureError
@@ -30,3 +32,12 @@ def requests(results: Results) -> tuple[dict[str, FigureRequest], tuple[str, ...
 def standard_names() -> frozenset[str]:
     """Return the names of the figures that every suite that trains shows."""
     return frozenset(name for name, figure in FIGURES.items() if figure.standard)
+
+
+def main_figure(results: Results, drawn: Collection[str]) -> str | None:
+    """Return the name of the figure beside the answer: one of ``drawn``, or None where none fits.
+
+    The effects come first, unless a single seed leaves them without intervals and the suite names figures itself.
+    """
+    own = [name for name in drawn if name not in standard_names()]
+    return "effects" if "effects" in drawn and (len(results.seeds) > 1 or not own) else next(iter(own), None)

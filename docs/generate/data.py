@@ -1,4 +1,4 @@
-"""Every registered data set: what it holds, its shape, its keys and its source."""
+"""The page of registered data sets: contents, shape, keys and source of each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from zigbench.spec import DataConfig, registry
 
 
 def sets() -> str:
-    """A section for each data set."""
+    """Return a section for each data set."""
     return "\n".join(_section(name) for name in registry.data.names())
 
 

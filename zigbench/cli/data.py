@@ -1,4 +1,4 @@
-"""The command that prepares data: prepare."""
+"""The command `prepare`, which encodes pictures and clips into latents."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def prepare(
     from zigbench.data.latents.autoencoder import VAE
     from zigbench.data.prepare import PrepareOptions, prepare_data_set
 
-    choices = PrepareOptions(
+    options = PrepareOptions(
         resolution=resolution,
         to=to,
         vae=vae or VAE,
@@ -56,11 +56,11 @@ def prepare(
     )
     with Progress(console=err) as bar:
         task = bar.add_task("encoding", visible=False)
-        folder, made = prepare_data_set(
-            name, source, choices, lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+        folder, summary = prepare_data_set(
+            name, source, options, lambda done, total: bar.update(task, completed=done, total=total, visible=True)
         )
-    for message in made.unreadable:
+    for message in summary.unreadable:
         err.print(f"unreadable: {message}", markup=False)
-    counts = " and ".join(f"{count:,} {split}" for split, count in made.counts.items())
-    error = "" if made.roundtrip is None else f", decoded back at {made.roundtrip:.1f} dB"
-    out.print(f"{counts} samples in {folder} (latents deviate by {made.deviation:.2f}{error})", markup=False)
+    counts = " and ".join(f"{count:,} {split}" for split, count in summary.counts.items())
+    error = "" if summary.roundtrip is None else f", decoded back at {summary.roundtrip:.1f} dB"
+    out.print(f"{counts} samples in {folder} (latents deviate by {summary.deviation:.2f}{error})", markup=False)

@@ -1,1 +1,1 @@
-"""Data sets: typed configs that plan without torch, and loaders that give batches by index."""
+"""Data sets: typed configs that plan without torch, and loaders of splits whose batches are taken by index."""

@@ -36,7 +36,7 @@ class PreparedConfig(DataConfig):
 
     @property
     def folder(self) -> Path:
-        """Where the prepared latents lie."""
+        """Folder of the prepared latents."""
         raise NotImplementedError
 
     @property
@@ -96,7 +96,7 @@ class LatentsConfig(PreparedConfig):
 
     @property
     def folder(self) -> Path:
-        """Where the prepared latents lie."""
+        """Folder of the prepared latents."""
         return Path(os.environ.get("ZIGBENCH_DATA", "data")) / f"{self.name}-{self.resolution}"
 
     @property

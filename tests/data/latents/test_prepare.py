@@ -20,6 +20,7 @@ from zigbench.data.latents.encode import EncodingSpec
 from zigbench.data.latents.index import damaged_files
 from zigbench.data.latents.prepare import Requirements, prepare_latents
 from zigbench.data.prepare import PrepareOptions, prepare_data_set
+from zigbench.spec import registry
 
 from ..conftest import RAW, SHAPE, TEXT, add_member
 
@@ -144,6 +145,12 @@ def test_names_that_are_no_utf_8_are_prepared_and_found_again(tmp_path, vae):
     with pytest.raises(ValueError, match=r"1 of 13 pictures are unreadable.*\\xe9mpty\.png") as caught:
         Folder(ImageFolderConfig(path=str(folder), resolution=32))
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["image-folder", "clip-folder", "latents"])
+def test_a_path_that_is_no_utf_8_is_refused_with_its_name(name):
+    with pytest.raises(ValueError, match=r"caf\\xe9 is not UTF-8.*name a link to it"):
+        registry.data.get(name)(path=os.fsdecode(b"caf\xe9"), resolution=16)
 
 
 def test_a_file_that_changes_while_it_is_in_use_is_refused(tmp_path, monkeypatch):

@@ -5,11 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from zigbench.data.config import SCALE, PreparedConfig
+from zigbench.data.formats.samples import printable
 from zigbench.spec import DataConfig, Geometry, Positive, registry
 
+
+def _utf_8(path: str) -> str:
+    if printable(path) != path:
+        raise ValueError(
+            f"{printable(path)} is not UTF-8, and a path is part of a run's id as text: rename the folder, or name a "
+            "link to it"
+        )
+    return path
+
+
+FolderPath = Annotated[str, AfterValidator(_utf_8)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -29,7 +41,7 @@ class ImageFolderConfig(DataConfig):
     """
 
     loader = "zigbench.data.folders:Folder"
-    path: str
+    path: FolderPath
     resolution: Positive
     channels: Literal[1, 3] = 3
     classes: Positive | None = None
@@ -59,7 +71,7 @@ class ClipFolderConfig(DataConfig):
     """
 
     loader = "zigbench.data.folders:Folder"
-    path: str
+    path: FolderPath
     resolution: Positive
     frames: Positive = 16
     channels: Literal[1, 3] = 3
@@ -88,7 +100,7 @@ class LatentFolderConfig(PreparedConfig):
         posterior: draw latents from the autoencoder's posterior at each visit, in place of its mean.
     """
 
-    path: str
+    path: FolderPath
     resolution: Positive
     channels: Positive = 4
     downsampling: Positive = 8
@@ -100,7 +112,7 @@ class LatentFolderConfig(PreparedConfig):
 
     @property
     def folder(self) -> Path:
-        """Where the prepared latents lie."""
+        """Folder of the prepared latents."""
         return Path(self.path)
 
     @property

@@ -1,4 +1,4 @@
-"""Noise of a given shape, for what is timed: its typed config."""
+"""Noise of a given shape, for measurements of speed: its typed config."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from zigbench.spec import DataConfig, Geometry, Positive, registry
 
 @registry.data.register("shape")
 class ShapeConfig(DataConfig):
-    """No images, only their shape: noise of that shape, for what is timed.
+    """No images, only their shape: noise of that shape, for measurements of speed.
 
     Args:
         channels: of an image or latent.

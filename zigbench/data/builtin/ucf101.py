@@ -50,7 +50,7 @@ class UCF101Config(LatentsConfig):
 
     @property
     def folder(self) -> Path:
-        """Where the prepared latents lie."""
+        """Folder of the prepared latents."""
         where = super().folder
         return where.with_name(f"{where.name}-split-{self.official_split}")
 

@@ -1,8 +1,8 @@
 """Data sets of the Hugging Face library ``datasets``, from a folder that its ``save_to_disk`` wrote.
 
-Nothing is downloaded: who has a network writes the folder with ``load_dataset(NAME).save_to_disk(FOLDER)``. Pictures
-are taken as the files they came in, so they are read like any other; a picture that the data set only names is read
-where it lies within the folder and nowhere else.
+Nothing is downloaded: a machine with a network writes the folder with
+``load_dataset(NAME).save_to_disk(FOLDER)``. Pictures are taken as the files they came in, so they are read like any
+other; a picture that the data set only names is read where it lies within the folder and nowhere else.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ CLIP = "openai/clip-vit-large-patch14"
 
 
 class MissingModelError(ValueError):
-    """A model that is not on this machine; the message says which, where it is looked for and how to get it."""
+    """A model that is not on this machine; the message names it, the places searched and how to get it."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Autoencoder:
         model: in evaluation mode, float32.
         source: folder or name it was loaded by.
         sha256: of its weights, whatever file they lie in.
-        scale: that its config says latents are multiplied by.
-        shift: that its config says is subtracted before.
+        scale: factor of the latents in its config.
+        shift: subtracted from the latents before, in its config.
         channels: of its latents.
         downsampling: pixels a side of one latent cell.
     """

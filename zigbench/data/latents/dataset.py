@@ -76,7 +76,7 @@ class Latents:
         return open_originals(self.folder, self.index, split, self.config.geometry(1).frames)
 
     def _faults(self) -> Iterator[str]:
-        """Yield every difference between what lies there and what the config asks for."""
+        """Yield every difference between the prepared latents and the config."""
         index, geometry = self.index, self.config.geometry(1)
         shape = list(geometry.sample_shape)
         held = index["shape"]
@@ -135,7 +135,7 @@ class Latents:
         """The autoencoder that :meth:`decode` uses, in words.
 
         Raises:
-            ValueError: the autoencoder is not here or is another one; says where it is looked for.
+            ValueError: the autoencoder is not here or is another one; names the places searched.
         """
         return f"AutoencoderKL {self._autoencoder.sha256[:16]}, scale {self.index['scale']:g}"
 

@@ -1,4 +1,4 @@
-"""The index of prepared latents: what lies in their folder, and whether it is whole.
+"""The index of prepared latents: the shards of their folder, and whether they are whole.
 
 A split lies in shards of some hundred samples (see :class:`zigbench.data.shards.ShardStore`). The parts of a shard are
 

@@ -1,9 +1,9 @@
-"""What a published set of pictures was made of when it was first prepared, so that every later preparation is of it.
+"""The manifest of a published set of pictures: its count, and sizes and hashes of a sample of the pictures.
 
-Nobody publishes the hashes of the files that whoever downloads these sets ends up with, so none are built in. The first
-preparation writes down the count and, of a sample of the pictures that depends on nothing but their names, size and
-SHA-256; a later one, at another resolution or on a machine that the file was copied to, compares. So two people can
-tell whether they measure on the same pictures.
+The authors of these sets publish no hashes of the files that a download leads to, so none are built in. The first
+preparation writes the manifest; a later one, at another resolution or on a machine that the manifest was copied to, is
+refused where its pictures differ. So two people know whether they measure on the same pictures. The sample depends on
+the pictures' names alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def compare(path: Path, samples: Sequence[Sample], content: Callable[[Sample], C
         path: of the manifest.
         samples: all of them.
         content: of a sample: its picture, or the latent that it came with.
-        where: they were found.
+        where: their folder.
 
     Raises:
         MissingDataError: pictures are others than those the manifest was written of; names some.

@@ -1,4 +1,4 @@
-"""The pictures that latents were made of, found again for the metrics: samples are compared with what was photographed.
+"""The pictures that latents were made of, read again for the metrics: samples are compared with the originals.
 
 Beside each shard of latents lie the names of its pictures and the SHA-256 of each one's content. They are read where
 they lay when they were encoded, or in the folder that ``$ZIGBENCH_PICTURES`` names, and a picture whose content is
@@ -134,7 +134,7 @@ def open_originals(folder: Path, index: Mapping[str, Any], split: str, frames: i
     otherwise = f"or compare with the decoded latents: evaluation.reference={split}-decoded"
     shards, store = index["splits"][split], ShardStore(folder)
     if not index.get("pictures") or len(index["shape"]) != 3:
-        raise MissingDataError(f"{folder} does not say which pictures it was made of; prepare it again, {otherwise}")
+        raise MissingDataError(f"{folder} does not state the pictures it was made of; prepare it again, {otherwise}")
     where = Path(os.environ.get(FOLDER) or index["pictures"])
     names, digests = (
         np.concatenate([store.load(shard["name"], part) for shard in shards]) for part in ("names", "digests")

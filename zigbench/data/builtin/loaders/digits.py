@@ -19,17 +19,17 @@ class Digits:
     """The digits, grey levels 0 to 16 mapped to [-1, 1]; a fifth of each class, rounded, is held out."""
 
     def __init__(self, config: DigitsConfig) -> None:
-        found = load_digits()
-        x = torch.from_numpy(found.images / 8.0 - 1.0).float()[:, None]
-        label = torch.from_numpy(found.target).long()
-        held_out = held_out_images(found.target)
+        digits = load_digits()
+        x = torch.from_numpy(digits.images / 8.0 - 1.0).float()[:, None]
+        label = torch.from_numpy(digits.target).long()
+        held_out = held_out_images(digits.target)
         self.splits: dict[str, Split] = {
             name: TensorSplit("digits", x[chosen], label[chosen])
             for name, chosen in (("train", ~held_out), ("held-out", held_out))
         }
 
     def split(self, split: str) -> Split:
-        """``train`` (1,438 images) or ``held-out`` (359).
+        """Return ``train`` (1,438 images) or ``held-out`` (359).
 
         Raises:
             ValueError: any other name.

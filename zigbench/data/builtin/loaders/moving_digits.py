@@ -1,4 +1,4 @@
-"""Handwritten digits that move: scikit-learn's, each bouncing in its own clip. Made as they are asked for.
+"""Handwritten digits that move: scikit-learn's, each bouncing in its own clip, made when a batch needs it.
 
 Digit, starting place, direction and speed of a clip are functions of (seed, split, index): nothing is stored, nothing
 is downloaded, and clip 7 is always the same. The digits that :mod:`zigbench.data.builtin.loaders.digits` holds out
@@ -39,7 +39,7 @@ class MovingDigits:
             self.splits[name] = MovingSplit(source, config, name, count)
 
     def split(self, split: str) -> Split:
-        """``train`` (8,192 clips of 1,438 digits) or ``held-out`` (1,024 clips of 359 others).
+        """Return ``train`` (8,192 clips of 1,438 digits) or ``held-out`` (1,024 clips of 359 others).
 
         Raises:
             ValueError: any other name.
@@ -53,8 +53,8 @@ class MovingSplit:
     Args:
         digits: to move.
         config: shape and seed.
-        which: name of the split, which enters what is drawn.
-        count: clips there are.
+        which: name of the split, which the random numbers depend on.
+        count: number of clips.
     """
 
     name = "moving-digits"
@@ -92,7 +92,7 @@ class MovingSplit:
         return Batch(torch.from_numpy(canvas)[:, :, None], self.label[torch.from_numpy(which)])
 
     def places(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Row and column of the digit's corner in each frame, int64 (B, T) each.
+        """Return row and column of the digit's corner in each frame, int64 (B, T) each.
 
         A straight walk at constant speed, folded at the walls and rounded to whole pixels.
         """

@@ -53,7 +53,7 @@ class Photographs:
             self.splits[name] = TensorSplit("photographs", _normalised(x) if config.normalised else x)
 
     def split(self, split: str) -> Split:
-        """``train`` (2,048 crops of each picture) or ``held-out`` (as many of each as the smallest has room for).
+        """Return ``train`` (2,048 crops of each picture) or ``held-out`` (as many of each as fit into the smallest).
 
         Raises:
             ValueError: any other name.
@@ -62,18 +62,18 @@ class Photographs:
 
 
 def border(picture: np.ndarray) -> int:
-    """First column of the held-out quarter of a picture (height, width)."""
+    """Return the first column of the held-out quarter of a picture (height, width)."""
     width: int = picture.shape[1]
     return width * 3 // 4
 
 
 def luminance(picture: np.ndarray) -> np.ndarray:
-    """Rec. 709 luma of a picture (height, width, 3) of 0 to 255, rounded: uint8 (height, width)."""
+    """Return the Rec. 709 luma of a picture (height, width, 3) of 0 to 255, rounded: uint8 (height, width)."""
     return np.rint(picture[..., :3].astype(np.float64) @ (0.2126, 0.7152, 0.0722)).astype(np.uint8)
 
 
 def _pictures() -> dict[str, np.ndarray]:
-    """The pictures by name, uint8 (height, width, 3)."""
+    """Return the pictures by name, uint8 (height, width, 3)."""
     pictures = {
         "ihc": skimage.data.immunohistochemistry(),
         "motorcycle_left": skimage.data.stereo_motorcycle()[0],
@@ -110,6 +110,6 @@ def _normalised(crops: torch.Tensor) -> torch.Tensor:
 
 
 def _grid(picture: np.ndarray, size: int) -> np.ndarray:
-    """All crops of a grid without overlap, uint8 (n, size, size)."""
+    """Return all crops of a grid without overlap, uint8 (n, size, size)."""
     windows = np.lib.stride_tricks.sliding_window_view(picture, (size, size))[::size, ::size]
     return windows.reshape(-1, size, size)

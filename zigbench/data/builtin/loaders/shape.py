@@ -1,4 +1,4 @@
-"""A data set that is only a shape: for what is timed, and does not look at its images."""
+"""Noise of a given shape in place of images: for measurements of speed, which do not depend on the images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Shape:
         self.splits: dict[str, Split] = {name: _noise(config, name) for name in ("train", "held-out")}
 
     def split(self, split: str) -> Split:
-        """``train`` or ``held-out``, 64 images each.
+        """Return ``train`` or ``held-out``, 64 images each.
 
         Raises:
             ValueError: any other name.

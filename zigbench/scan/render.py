@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -158,21 +158,28 @@ def draw(order: ScanOrder, axes: Axes, *, across: int | None = None, colours: tu
     """
     from matplotlib.collections import LineCollection
     from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path as Outline
 
     walk = lay_out(order, across=across)
-    segments = np.stack([walk.points[:-1], walk.points[1:]], axis=1)
-    ramp = LinearSegmentedColormap.from_list("scan", list(RAMP))(np.linspace(0, 1, max(len(segments), 2)))
+    ends = np.stack([walk.points[:-1], walk.points[1:]], axis=1)
+    ramp = LinearSegmentedColormap.from_list("scan", list(RAMP))(np.linspace(0, 1, max(len(ends), 2)))
     extent = axes.get_window_extent()
     unit = 72 / axes.figure.dpi * min(extent.width / walk.width, extent.height / walk.height)
     line = max(0.5, 0.26 * unit)
     for near, width, alpha in ((False, 0.4 * line, 0.45), (True, line, 1.0)):
-        drawn = np.flatnonzero(walk.within & (walk.near == near))
-        tints = ramp[drawn] if colours is None else colours[0 if near else 1]
-        axes.add_collection(
-            LineCollection(list(segments[drawn]), colors=tints, linewidths=width, alpha=alpha, capstyle="round")
-        )
-    for step, marker, tint in ((0, "o", RAMP[0]), (-1, "s", RAMP[-1])):
-        tint = tint if colours is None else colours[0]
+        steps = np.flatnonzero(walk.within & (walk.near == near))
+        if not len(steps):
+            continue
+        style: dict[str, Any] = {"linewidth": width, "alpha": alpha, "capstyle": "round"}
+        if colours is None:
+            axes.add_collection(LineCollection(list(ends[steps]), colors=ramp[steps], **style))
+        else:
+            # One path with gaps: a smaller file than a path for each step.
+            path = Outline(ends[steps].reshape(-1, 2), [Outline.MOVETO, Outline.LINETO] * len(steps))
+            axes.add_patch(PathPatch(path, fill=False, edgecolor=colours[0 if near else 1], **style))
+    for step, marker, ramp_end in ((0, "o", RAMP[0]), (-1, "s", RAMP[-1])):
+        tint = ramp_end if colours is None else colours[0]
         axes.plot(*walk.points[step], marker=marker, color=tint, markersize=2.4 * line, clip_on=False)
     axes.set_xlim(-0.75, walk.width - 0.25)
     axes.set_ylim(walk.height - 0.25, -0.75)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from zigbench import scan
 from zigbench.report import formatting
@@ -13,9 +10,7 @@ from zigbench.report.figures.drawing import BETTER, MUTED, WORSE, Drawing, canva
 from zigbench.report.figures.registry import FigureRequest, NoFigureError, figure, request
 from zigbench.report.results import Results
 from zigbench.report.statistics import mean_interval
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from zigbench.scan.render import draw
 
 
 @figure("orders", standard=True)
@@ -58,13 +53,14 @@ def scan_orders(orders: Mapping[str, tuple[scan.ScanOrder, Sequence[str]]], name
         row, column = divmod(position, across)
         bottom = height - (row + 1) * (1.62 + below) + below
         axes = figure.add_axes((column / across + 0.015, bottom / height, 1 / across - 0.04, 1.42 / height))
-        _draw_order(axes, order)
+        draw(_first_frame(order), axes, colours=(BETTER, WORSE))
+        axes.set_anchor("W")
         axes.set_title(title, fontweight="bold", pad=5)
         for line, words in enumerate(text):
             axes.text(0, -0.06 - 0.13 * line, words, transform=axes.transAxes, va="top", fontsize=8, color=MUTED)
         descriptions.append(f"{title}: {', '.join(text)}")
     caption = (
-        "The first direction of each curve. Dot: first patch. Blue: a step to a neighbour; red: a jump. "
+        "The first direction of each curve. Dot: first patch; square: last. Blue: a step to a neighbour; red: a jump. "
         "Continuity is the share of steps that go to a neighbour."
     )
     if any(len(order.grid) == 3 for order, _ in orders.values()):
@@ -72,35 +68,8 @@ def scan_orders(orders: Mapping[str, tuple[scan.ScanOrder, Sequence[str]]], name
     return Drawing(name, figure, "Scan orders", caption, f"Scan orders. {'; '.join(descriptions)}.")
 
 
-def _draw_order(axes: Axes, order: scan.ScanOrder) -> None:
-    from matplotlib.patches import PathPatch
-    from matplotlib.path import Path as Curve
-
-    grid = order.grid[-2:]
-    order_2d = np.asarray(order.order)[: grid[0] * grid[1]] if len(order.grid) == 2 else _first_frame(order)
-    y, x = np.unravel_index(order_2d, grid)
-    points = np.column_stack([x, y]).astype(float)
-    near = np.abs(np.diff(points, axis=0)).sum(axis=1) == 1
-    width = max(0.5, 14 / max(grid))
-    for wanted, colour, thickness in ((False, WORSE, 0.45 * width), (True, BETTER, width)):
-        pairs = np.flatnonzero(near == wanted)
-        if len(pairs):
-            vertices = np.stack([points[pairs], points[pairs + 1]], axis=1).reshape(-1, 2)
-            path = Curve(vertices, [Curve.MOVETO, Curve.LINETO] * len(pairs))
-            axes.add_patch(
-                PathPatch(path, fill=False, edgecolor=colour, linewidth=min(thickness, 1.8), capstyle="round")
-            )
-    axes.plot(*points[0], "o", color=BETTER, markersize=4.5)
-    axes.set_xlim(-0.7, grid[1] - 0.3)
-    axes.set_ylim(grid[0] - 0.3, -0.7)
-    axes.set_aspect("equal", anchor="W")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
-
-
-def _first_frame(order: scan.ScanOrder) -> np.ndarray:
-    """Return the tokens of frame 0 in the order of their visit."""
-    tokens = np.asarray(order.order)
-    size = order.grid[-2] * order.grid[-1]
-    return tokens[tokens < size]
+def _first_frame(order: scan.ScanOrder) -> scan.ScanOrder:
+    """Return the order in which the tokens of frame 0 are visited; an image's order as it is."""
+    height, width = order.grid[-2:]
+    tokens = order.order[order.order < height * width]
+    return scan.ScanOrder(tokens, order.curve, order.variant, (height, width), order.seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from typing import Annotated, Any, Literal, Self, cast
@@ -13,6 +12,7 @@ from zigbench.spec import registry
 from zigbench.spec.base import NOT_IDENTITY, canonical_json, is_marked
 from zigbench.spec.errors import Fault, SpecError
 from zigbench.spec.faults import read
+from zigbench.spec.files import short_sha256
 from zigbench.spec.geometry import Geometry
 from zigbench.spec.network import NetworkSpec
 from zigbench.spec.overrides import merge, nest
@@ -175,7 +175,7 @@ def spec_id(resolved: Mapping[str, Any]) -> str:
 
 
 def _hash(model: type[RunSpec], resolved: Mapping[str, Any]) -> str:
-    return hashlib.sha256(canonical_json(_identity(model, resolved)).encode()).hexdigest()[:16]
+    return short_sha256(canonical_json(_identity(model, resolved)))
 
 
 def _identity(model: type[BaseModel], resolved: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Every registered scan curve: its picture, what it claims, its parameters and its figures."""
+"""Every registered scan curve: its picture, its claim, its parameters and its statistics."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ DRAWN, DRAWN_CLIP = (8, 8), (2, 4, 4)
 
 
 def images() -> str:
-    """A table of figures on 32×32, then a section for each curve of images."""
+    """Return a table of statistics on 32×32, then a section for each curve of images."""
     rows = scan.compare(scan.names(2), IMAGE)
     return _figures(rows) + "\n" + "\n".join(_section(row["curve"], 2, DRAWN) for row in rows) + _from_file()
 
 
 def clips() -> str:
-    """A table of figures on 4×8×8, then a section for each curve of clips."""
+    """Return a table of statistics on 4×8×8, then a section for each curve of clips."""
     rows = scan.compare(scan.names(3), CLIP)
     return _figures(rows) + "\n" + "\n".join(_section(row["curve"], 3, DRAWN_CLIP) for row in rows)
 
@@ -53,30 +53,30 @@ def _figures(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _section(name: str, dimensions: int, grid: tuple[int, ...]) -> str:
-    found = lookup(name, dimensions)[0]
+    curve = lookup(name, dimensions)[0]
     sides = "×".join(map(str, grid))
     picture = svg(scan.make_order(name, grid), title=f"{name} on {sides}")
-    claim = "at least as continuous as a row sweep on every grid" if found.space_filling else "none"
-    facts = [("claims", claim), ("variants", _variants(found)), ("parameters", _parameters(found))]
-    listed = "\n".join(f"- {key}: {value}" for key, value in facts)
+    claim = "at least as continuous as a row sweep on every grid" if curve.space_filling else "none"
+    facts = [("claims", claim), ("variants", _variants(curve)), ("parameters", _parameters(curve))]
+    items = "\n".join(f"- {key}: {value}" for key, value in facts)
     return (
         f"{'#' * 3} {name}{' (clips)' if dimensions == 3 else ''}\n\n"
-        f'<div class="curve {"clip" if dimensions == 3 else "image"}">{picture}</div>\n\n{summary(found)}\n\n{listed}\n'
+        f'<div class="curve {"clip" if dimensions == 3 else "image"}">{picture}</div>\n\n{summary(curve)}\n\n{items}\n'
     )
 
 
-def _variants(found: Curve) -> str:
-    if found.seeded:
+def _variants(curve: Curve) -> str:
+    if curve.seeded:
         return "each a draw of its own, from the seed and the variant"
-    return "built one by one" if found.own_variants else "the eight symmetries"
+    return "built one by one" if curve.own_variants else "the eight symmetries"
 
 
-def _parameters(found: Curve) -> str:
-    known = [code(f"{key}={str(value).lower()}") for key, value in found.parameters.items() if value is not ...]
+def _parameters(curve: Curve) -> str:
+    known = [code(f"{key}={str(value).lower()}") for key, value in curve.parameters.items() if value is not ...]
     return ", ".join(known) or NONE
 
 
 def _from_file() -> str:
-    found = registry.curves.get("file")
-    needed = ", ".join(code(key) for key in found.parameters)
-    return f"\n### file\n\n{summary(found)}\n\n- claims: what the file says\n- parameters: {needed}\n"
+    curve = registry.curves.get("file")
+    needed = ", ".join(code(key) for key in curve.parameters)
+    return f"\n### file\n\n{summary(curve)}\n\n- claims: none, or that of the file\n- parameters: {needed}\n"

@@ -1,54 +1,35 @@
-"""Pictures that zigbench made: scan curves drawn now, and the figures of the measured reports that are kept."""
+"""Pictures that zigbench draws: scan curves, drawn now, and the summary of the measured suites."""
 
 from __future__ import annotations
 
-import json
 import os
+import re
 from pathlib import Path
 
-from generate.words import code
 from zigbench import scan
 from zigbench.scan.render import svg
-from zigbench.spec import registry
 
 ROOT = Path(__file__).resolve().parents[2]
-MEASURED = ROOT / "reports/measured"
-SHOWN = ("zigzag", "hilbert", "hilbert-released", "spiral", "peano", "z-order")
-LARGEST = 600_000
-"""Bytes of a figure above which the page only names it."""
+CURVES = ("zigzag", "hilbert", "hilbert-released", "spiral", "peano", "z-order")
 
 
 def curves() -> str:
-    """Some curves on 16×16, side by side."""
-    pictures = {name: svg(scan.make_order(name, (16, 16)), title=f"{name} on 16×16") for name in SHOWN}
+    """Return some curves on 16×16, side by side."""
+    pictures = {name: svg(scan.make_order(name, (16, 16)), title=f"{name} on 16×16") for name in CURVES}
     figures = (f"<figure>{picture}<figcaption>{name}</figcaption></figure>" for name, picture in pictures.items())
     return f'<div class="curves">{"".join(figures)}</div>\n'
 
 
-def measured(folder: Path = MEASURED, page: Path = ROOT / "docs") -> str:
-    """A section for each report under ``folder``, its figures linked from a page that lies in the folder ``page``."""
-    reports = sorted(path.parent for path in folder.glob("*/figures"))
-    if not reports:
-        return "No measured report is kept with this version of the code.\n"
-    return "\n".join(_report(report, page) for report in reports)
+def measured(summary: Path = ROOT / "reports/README.md", page: Path = ROOT / "docs") -> str:
+    """Return the sections of the summary that ``make reports`` writes: question, answer and one figure a suite.
 
-
-def _report(report: Path, page: Path) -> str:
-    known = report.name in registry.suites.names()
-    parts = [f"### {report.name}"]
-    if known:
-        suite = registry.suites.get(report.name)
-        parts += [f"*{suite.question}*", *suite.notes]
-    if commands := _commands(report / "cells.json"):
-        parts.append("Made by " + ", then ".join(code(command) for command in commands) + ".")
-    figures = sorted((report / "figures").glob("*.svg"), key=lambda path: (path.stem != "effects", path.stem))
-    for path in figures:
-        where = Path(os.path.relpath(path, page)).as_posix()
-        name = path.stem.replace("_", " ")
-        text = f"![{name} of {report.name}]({where})" if path.stat().st_size <= LARGEST else f"{name}: {code(where)}"
-        parts.append(text)
-    return "\n\n".join(parts) + "\n"
-
-
-def _commands(cells: Path) -> list[str]:
-    return list(json.loads(cells.read_text(encoding="utf-8"))) if cells.is_file() else []
+    Args:
+        summary: the file to read; its figures are linked, not copied.
+        page: folder of the page that the sections go into.
+    """
+    if not summary.is_file():
+        return "No summary has been written with this version of the code; `make reports` writes it.\n"
+    _, _, sections = summary.read_text(encoding="utf-8").partition("\n## ")
+    folder = Path(os.path.relpath(summary.parent, page)).as_posix()
+    text = re.sub(r"^## ", "### ", f"## {sections}", flags=re.MULTILINE)
+    return re.sub(r"\]\((?=figures/)", f"]({folder}/", text)

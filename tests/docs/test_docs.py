@@ -186,20 +186,16 @@ def test_every_key_and_option_has_a_meaning(built):
                 assert len(cells[heads.index("meaning")]) > 3, f"{page}: {cells}"
 
 
-def test_a_kept_report_is_shown_with_its_command_and_figures(tmp_path, monkeypatch):
+def test_the_summary_of_the_suites_is_shown_with_its_figures(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS))
     from generate import gallery
 
-    assert "No measured report" in gallery.measured(tmp_path / "none", tmp_path)
-    figures = tmp_path / "measured/quickstart/figures"
-    figures.mkdir(parents=True)
-    for name in ("curves", "effects"):
-        (figures / f"{name}.svg").write_text("<svg/>")
-    (figures.parent / "cells.json").write_text('{"zigbench run quickstart": {}}')
-    text = gallery.measured(tmp_path / "measured", tmp_path / "docs")
-    assert "`zigbench run quickstart`" in text
-    shown = re.findall(r"\]\((.*?)\)", text)
-    assert shown == [f"../measured/quickstart/figures/{name}.svg" for name in ("effects", "curves")]
+    summary = tmp_path / "reports/README.md"
+    assert "`make reports`" in gallery.measured(summary, tmp_path / "docs")
+    summary.parent.mkdir()
+    summary.write_text("# Reports\n\nOpening.\n\n## one\n\n*Q?*\n\n![x](figures/one.png)\n\n## two\n\n*R?*\n")
+    text = gallery.measured(summary, tmp_path / "docs")
+    assert text == "### one\n\n*Q?*\n\n![x](../reports/figures/one.png)\n\n### two\n\n*R?*\n"
 
 
 def test_every_part_read_from_the_code_stands_on_one_page(monkeypatch):

@@ -1,4 +1,4 @@
-"""A scan order: the permutation in which a network visits the tokens of a grid, checked when it is made."""
+"""A scan order: the permutation in which a network visits the tokens of a grid, checked when it is created."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Grid = tuple[int, ...]
 
 
 def check_grid(grid: Any) -> Grid:
-    """``grid`` as a tuple of Python ints: (height, width) or (frames, height, width), each at least 1.
+    """Return ``grid`` as a tuple of Python ints: (height, width) or (frames, height, width), each at least 1.
 
     Raises:
         ValueError: another number of sides, or a side that is not a positive integer.
@@ -34,22 +34,22 @@ def check_grid(grid: Any) -> Grid:
 
 
 def grid_text(grid: Grid) -> str:
-    """``(4, 16, 16)`` as ``"4x16x16"``."""
+    """Return ``(4, 16, 16)`` as ``"4x16x16"``."""
     return "x".join(str(side) for side in grid)
 
 
 def frozen(values: IntArray) -> IntArray:
-    """A copy that nobody can make writeable again: its memory belongs to an immutable bytes object."""
+    """Return a copy that can't be made writeable again: its memory belongs to an immutable bytes object."""
     return np.frombuffer(np.ascontiguousarray(values, dtype=np.int64).tobytes(), dtype=np.int64)
 
 
-def inverse_permutation(values: npt.ArrayLike, length: int, what: str) -> tuple[IntArray, IntArray]:
-    """``(order, rank)`` with ``rank[order] == arange(length)``, both int64 of shape (length,).
+def inverse_permutation(values: npt.ArrayLike, length: int, name: str) -> tuple[IntArray, IntArray]:
+    """Return ``(order, rank)`` with ``rank[order] == arange(length)``, both int64 of shape (length,).
 
     Args:
         values: the order: ``values[k]`` is the natural (row-major) index of the token visited at step k.
         length: number of tokens, L.
-        what: what is being checked, the first words of the error.
+        name: of what is checked, the first words of the error.
 
     Raises:
         ValueError: not one-dimensional, not integer, not of the length, or not a permutation of 0 … L − 1; then
@@ -57,14 +57,14 @@ def inverse_permutation(values: npt.ArrayLike, length: int, what: str) -> tuple[
     """
     order = np.asarray(values)
     if order.ndim != 1:
-        raise ValueError(f"{what}: the order has shape {order.shape}; expected one dimension of {length} tokens")
+        raise ValueError(f"{name}: the order has shape {order.shape}; expected one dimension of {length} tokens")
     if order.dtype.kind not in "iu":
-        raise ValueError(f"{what}: the order holds {order.dtype} values; expected integers")
+        raise ValueError(f"{name}: the order holds {order.dtype} values; expected integers")
     if len(order) != length:
-        raise ValueError(f"{what}: the order has {len(order)} steps; the grid has {length} tokens")
+        raise ValueError(f"{name}: the order has {len(order)} steps; the grid has {length} tokens")
     if order.min() < 0 or order.max() >= length:
         step = int(np.argmax((order < 0) | (order >= length)))
-        raise ValueError(f"{what}: order[{step}] = {order[step]} is outside 0 … {length - 1}")
+        raise ValueError(f"{name}: order[{step}] = {order[step]} is outside 0 … {length - 1}")
     order = order.astype(np.int64, copy=False)
     steps = np.arange(length, dtype=np.int64)
     rank = np.empty(length, dtype=np.int64)
@@ -75,7 +75,7 @@ def inverse_permutation(values: npt.ArrayLike, length: int, what: str) -> tuple[
         step = int(np.argmax(rank[order] != steps))
         token = int(order[step])
         raise ValueError(
-            f"{what}: order[{step}] = {token} repeats the token of step {rank[token]}; "
+            f"{name}: order[{step}] = {token} repeats the token of step {rank[token]}; "
             f"an order visits each of the {length} tokens once"
         )
     return order, rank
@@ -107,8 +107,8 @@ class ScanOrder:
 
     def __post_init__(self) -> None:
         grid = check_grid(self.grid)
-        what = f"curve {self.curve!r}, variant {self.variant}, grid {grid_text(grid)}"
-        order, rank = inverse_permutation(self.order, math.prod(grid), what)
+        name = f"curve {self.curve!r}, variant {self.variant}, grid {grid_text(grid)}"
+        order, rank = inverse_permutation(self.order, math.prod(grid), name)
         object.__setattr__(self, "grid", grid)
         object.__setattr__(self, "order", frozen(order))
         object.__setattr__(self, "rank", frozen(rank))
@@ -134,15 +134,15 @@ class ScanOrder:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the order (little-endian int64), in hex: equal exactly when the two walks are."""
+        """SHA-256 of the order (little-endian int64), in hex: equal exactly when the two orders are."""
         return sha256(self.order.astype("<i8").tobytes())
 
     def coordinates(self) -> IntArray:
-        """Grid position of each step, shape (L, 2) as (y, x) or (L, 3) as (t, y, x)."""
+        """Return the grid position of each step, shape (L, 2) as (y, x) or (L, 3) as (t, y, x)."""
         return np.stack(np.unravel_index(self.order, self.grid), axis=1).astype(np.int64, copy=False)
 
     def jumps(self) -> IntArray:
-        """Manhattan length of each step, shape (L − 1,)."""
+        """Return the Manhattan length of each step, shape (L − 1,)."""
         columns = np.unravel_index(self.order, self.grid)
         # Axis by axis: summing two or three numbers a row is several times slower.
         lengths: IntArray = np.zeros(len(self.order) - 1, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""From a curve's name to checked orders: one at a time, cached by value in bounded memory, or one for each layer."""
+"""Orders by a curve's name: checked, cached by value in bounded memory, one at a time or one for each layer."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ Schemes = int | Sequence[int] | Callable[[int], int]
 
 
 class ContinuityWarning(UserWarning):
-    """A curve that claims to be space-filling jumps more often than sweep does."""
+    """Warning of a curve that claims to be space-filling and jumps more often than sweep does."""
 
 
 class _Cache:
-    """Least recently used orders, bounded in bytes; safe to share between threads."""
+    """A cache of the orders used last, bounded in bytes; safe to share between threads."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.size = 0
-        self._held: OrderedDict[tuple[object, ...], ScanOrder] = OrderedDict()
+        self._orders: OrderedDict[tuple[object, ...], ScanOrder] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: tuple[object, ...]) -> ScanOrder | None:
         with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-            return self._held.get(key)
+            if key in self._orders:
+                self._orders.move_to_end(key)
+            return self._orders.get(key)
 
     def put(self, key: tuple[object, ...], order: ScanOrder) -> None:
         with self._lock:
-            if key in self._held:
+            if key in self._orders:
                 return
-            self._held[key] = order
+            self._orders[key] = order
             self.size += order.order.nbytes + order.rank.nbytes
             while self.size > self.limit:
-                _, oldest = self._held.popitem(last=False)
+                _, oldest = self._orders.popitem(last=False)
                 self.size -= oldest.order.nbytes + oldest.rank.nbytes
 
     def clear(self) -> None:
         with self._lock:
-            self._held.clear()
+            self._orders.clear()
             self.size = 0
 
 
@@ -57,7 +57,7 @@ _cache = _Cache(CACHE_BYTES)
 
 
 def make_order(curve: str, grid: Grid, variant: int = 0, *, seed: int = 0) -> ScanOrder:
-    """The visiting order of ``curve`` on ``grid``, checked, immutable, cached by value.
+    """Return the visiting order of ``curve`` on ``grid``: checked, immutable, cached by value.
 
     Args:
         curve: a registered name, with parameters in brackets where it takes any ("blocked[inner=hilbert,size=8]").
@@ -76,17 +76,17 @@ def make_order(curve: str, grid: Grid, variant: int = 0, *, seed: int = 0) -> Sc
     check_variant(variant)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed = {seed!r}: expected an integer of at least 0")
-    found, name, arguments = registry.lookup(curve, len(sides))
-    used_seed = int(seed) if found.seeded else 0
-    key = (found, name, sides, int(variant), used_seed)
-    kept = _cache.get(key)
-    if kept is not None:
-        return kept
-    values = found.build(name, sides, int(variant), used_seed, arguments)
+    rule, name, arguments = registry.lookup(curve, len(sides))
+    used_seed = int(seed) if rule.seeded else 0
+    key = (rule, name, sides, int(variant), used_seed)
+    cached = _cache.get(key)
+    if cached is not None:
+        return cached
+    values = rule.build(name, sides, int(variant), used_seed, arguments)
     order = ScanOrder(values, curve=name, variant=int(variant), grid=sides, seed=used_seed)
-    if found.space_filling:
+    if rule.space_filling:
         warn_if_discontinuous(order)
-    if found.cached:
+    if rule.cached:
         _cache.put(key, order)
     return order
 
@@ -107,12 +107,12 @@ def warn_if_discontinuous(order: ScanOrder) -> None:
 
 
 def clear_cache() -> None:
-    """Forget every kept order."""
+    """Empty the cache of orders."""
     _cache.clear()
 
 
 def layer_variants(schemes: Schemes, depth: int) -> tuple[int, ...]:
-    """Which variant each of ``depth`` layers uses.
+    """Return the variant that each of ``depth`` layers uses.
 
     Args:
         schemes: a count n, 1 … 8 (layer i uses variant i % n); or a list of variants (layer i uses the list's
@@ -130,29 +130,29 @@ def layer_variants(schemes: Schemes, depth: int) -> tuple[int, ...]:
         if isinstance(schemes, bool) or not 1 <= schemes <= VARIANTS:
             raise ValueError(f"schemes = {schemes!r}: expected 1 to {VARIANTS}, a list of variants, or a rule")
         return tuple(layer % int(schemes) for layer in range(depth))
-    listed = [check_variant(variant) for variant in schemes]
-    if not 1 <= len(listed) <= depth:
-        raise ValueError(f"schemes lists {len(listed)} variants for {depth} layers; expected 1 to {depth}")
-    return tuple(listed[layer % len(listed)] for layer in range(depth))
+    variants = [check_variant(variant) for variant in schemes]
+    if not 1 <= len(variants) <= depth:
+        raise ValueError(f"schemes lists {len(variants)} variants for {depth} layers; expected 1 to {depth}")
+    return tuple(variants[layer % len(variants)] for layer in range(depth))
 
 
 def layer_orders(curve: str, schemes: Schemes, depth: int, grid: Grid, *, seed: int = 0) -> tuple[ScanOrder, ...]:
-    """One order a layer, shape (depth,): the assignment of :func:`layer_variants` over :func:`make_order`.
+    """Return one order a layer, ``depth`` in all: :func:`make_order` of each of :func:`layer_variants`.
 
     Layers that use the same variant share one object.
 
     Raises:
-        ValueError: as those two do.
+        ValueError: as those two raise.
     """
-    made = {v: make_order(curve, grid, v, seed=seed) for v in dict.fromkeys(layer_variants(schemes, depth))}
-    return tuple(made[v] for v in layer_variants(schemes, depth))
+    orders = {v: make_order(curve, grid, v, seed=seed) for v in dict.fromkeys(layer_variants(schemes, depth))}
+    return tuple(orders[v] for v in layer_variants(schemes, depth))
 
 
 def label(curve: str, schemes: int) -> str:
-    """The field's label of a curve and a scheme count: "zigzag-8", "sweep-1", "raster-8".
+    """Return the field's label of a curve and a scheme count: "zigzag-8", "sweep-1", "raster-8".
 
     Row-major scans have two names. One scheme is the published ``sweep-1``; n symmetries of it, one a layer, are
-    ``raster-n``. ``sweep-2`` is kept for what was published under it, a bidirectional mixer over one order.
+    ``raster-n``. ``sweep-2`` is reserved: published under it is a bidirectional mixer over one order.
 
     Raises:
         ValueError: schemes outside 1 … 8.
@@ -164,7 +164,7 @@ def label(curve: str, schemes: int) -> str:
 
 
 def parse_label(text: str) -> tuple[str, int]:
-    """A label's curve and scheme count: "hilbert-released-8" → ("hilbert-released", 8).
+    """Return a label's curve and scheme count: "hilbert-released-8" → ("hilbert-released", 8).
 
     Raises:
         ValueError: no count at the end, a count outside 1 … 8, or "sweep-n" with n > 1, which names no curve.

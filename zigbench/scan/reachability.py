@@ -1,8 +1,8 @@
-"""After how many layers has every token reached every token? Exact, for a stack of forward scans.
+"""The number of layers after which every token has reached every token: exact, for a stack of forward scans.
 
 A forward scan lets a token influence itself and every token visited later. If R is the set of tokens that x has
 reached, the next layer turns it into everything from R's earliest member on: a suffix of that layer's order. So
-after any layer, what x has reached is given by one number, the step m at which its suffix begins, and
+after any layer, the tokens that x has reached are given by one number, the step m at which its suffix begins, and
 
     m' = min over j ≥ m of rank'[order[j]],
 
@@ -21,7 +21,7 @@ from zigbench.scan.order import ScanOrder
 
 @dataclass(frozen=True)
 class Reach:
-    """How information spreads through a stack of layers that repeat a cycle of orders.
+    """The spread of information through a stack of layers that repeat a cycle of orders.
 
     Attributes:
         layers: number of layers after which every token has reached every token; None where that never happens.
@@ -36,7 +36,10 @@ class Reach:
 
 
 def reach(cycle: Sequence[ScanOrder]) -> Reach:
-    """Spread of information when layer i scans forward in ``cycle[i % len(cycle)]``.
+    """Return the spread of information when layer i scans forward in ``cycle[i % len(cycle)]``.
+
+    Args:
+        cycle: orders on one grid.
 
     Raises:
         ValueError: no orders, or orders on different grids.
@@ -64,5 +67,5 @@ def reach(cycle: Sequence[ScanOrder]) -> Reach:
         suffix_minimum = np.minimum.accumulate(ranks[::-1])[::-1]
         start = suffix_minimum[start]
         layer += 1
-    # Token y at step k is reached by every x whose suffix begins at or before k: blind are the earlier steps.
+    # Token y at step k is reached by every x with a suffix that begins at or before k: blind are the earlier steps.
     return Reach(layers=None, share=tuple(shares[:-unchanged]), blind=int(start.max()))

@@ -1,10 +1,10 @@
-"""Curves by name: what a curve is, the decorator that adds one, and names with parameters.
+"""Curves by name: the type of a curve, the decorator that adds one, and names with parameters.
 
 A curve is a function from a grid to an order. In two dimensions it takes (h, w), in three (t, h, w), and returns
 the L row-major token indices in the order of the visit; the eight symmetries are applied around it. Three keyword
 arguments are understood:
 
-- ``rng``: the curve draws from this numpy generator, made from the seed and the variant;
+- ``rng``: the curve draws from this numpy generator, a function of the seed and the variant;
 - ``variant``: the curve builds each variant itself, on the true grid, and no symmetry is applied;
 - any other: a parameter, written after the name in brackets: ``blocked[inner=hilbert,size=8]``.
 """
@@ -31,7 +31,7 @@ Value = str | int | float | bool
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A rule from a grid to an order, with what it claims and which parameters it takes. Callable as the rule.
+    """A rule from a grid to an order, with its claim and its parameters. Callable as the rule.
 
     Attributes:
         rule: the function (h, w) or (t, h, w) → L row-major indices.
@@ -40,7 +40,7 @@ class Curve:
         seeded: takes ``rng``.
         own_variants: takes ``variant``.
         parameters: name → default, in the order of the signature; a default of ``...`` has to be given.
-        cached: orders may be kept; False for a rule that reads something that can change.
+        cached: orders may be cached; False for a rule that reads something that can change.
     """
 
     rule: Rule
@@ -59,7 +59,7 @@ class Curve:
         return lookup(text, self.dimensions)[1]
 
     def build(self, name: str, grid: Grid, variant: int, seed: int, arguments: Mapping[str, Value]) -> IntArray:
-        """Variant ``variant`` on ``grid``, shape (L,); ``name`` is for messages.
+        """Return variant ``variant`` on ``grid``, shape (L,); ``name`` is for messages.
 
         Raises:
             ValueError: the rule returns no permutation; the first offending step is named. (A rule that builds its
@@ -71,14 +71,14 @@ class Curve:
         if self.own_variants:
             return np.asarray(self.rule(*grid, variant=variant, **extra))
         base = symmetries.base_grid(grid, variant)
-        # Checked before it is mirrored, so that a fault is named in the words and indices of the rule.
-        what = f"curve {name!r} built on {grid_text(base)}"
-        order, _ = inverse_permutation(self.rule(*base, **extra), math.prod(base), what)
+        # Checked before it is mirrored, so that a fault is named by the indices of the rule.
+        built = f"curve {name!r} built on {grid_text(base)}"
+        order, _ = inverse_permutation(self.rule(*base, **extra), math.prod(base), built)
         return symmetries.apply(order, grid, variant)
 
 
 def curve(name: str, *, space_filling: bool = False, cached: bool = True) -> Callable[[Rule], Curve]:
-    """A decorator that makes a scan curve of a function and registers it under ``name``.
+    """Return a decorator that registers a function as a scan curve under ``name``.
 
     >>> @curve("columns")
     ... def columns(h: int, w: int):
@@ -86,34 +86,38 @@ def curve(name: str, *, space_filling: bool = False, cached: bool = True) -> Cal
 
     Args:
         name: letters, digits, hyphens; what suites and the command line call it.
-        space_filling: claim that the curve is at least as continuous as sweep; checked on every grid it is made for.
-        cached: keep orders for reuse; False for a rule that reads something that can change.
+        space_filling: claim that the curve is at least as continuous as sweep; checked on every grid.
+        cached: cache orders; False for a rule that reads something that can change.
 
     Raises:
         ValueError: the name is taken or malformed, or the function's signature is not a curve's.
     """
 
     def add(rule: Rule) -> Curve:
-        made = from_function(rule, space_filling=space_filling, cached=cached)
+        result = from_function(rule, space_filling=space_filling, cached=cached)
         check_name(name)
-        home = registry.curves if made.dimensions == 2 else registry.volumes
-        home.register(name)(made)
-        return made
+        home = registry.curves if result.dimensions == 2 else registry.volumes
+        home.register(name)(result)
+        return result
 
     return add
 
 
 def check_name(name: str) -> None:
-    """Raises ValueError unless ``name`` is letters, digits and inner hyphens, and does not end in a number."""
-    words = name.split("-")
-    if not all(word.isalnum() for word in words):
+    """Refuse a name other than letters, digits and inner hyphens, or one that ends in a number.
+
+    Raises:
+        ValueError: names what is expected.
+    """
+    parts = name.split("-")
+    if not all(part.isalnum() for part in parts):
         raise ValueError(f"curve name {name!r}: expected letters, digits and hyphens between them")
-    if words[-1].isdigit() and len(words) > 1:
+    if parts[-1].isdigit() and len(parts) > 1:
         raise ValueError(f"curve name {name!r} ends in a number, which a label such as zigzag-8 reads as schemes")
 
 
 def from_function(rule: Rule, *, space_filling: bool = False, cached: bool = True) -> Curve:
-    """A Curve of a plain function, its dimensions and parameters read from the signature.
+    """Return the Curve of a plain function, its dimensions and parameters read from the signature.
 
     Raises:
         ValueError: it does not take (h, w) or (t, h, w), or takes ``*args`` or ``**kwargs``.
@@ -132,7 +136,7 @@ def from_function(rule: Rule, *, space_filling: bool = False, cached: bool = Tru
             f"curve {rule!r} takes {sides} positional arguments; expected (h, w) or (t, h, w), parameters after *"
         )
     seeded, own_variants = "rng" in keywords, "variant" in keywords
-    made = Curve(
+    curve = Curve(
         rule=rule,
         dimensions=sides,
         space_filling=space_filling,
@@ -141,14 +145,14 @@ def from_function(rule: Rule, *, space_filling: bool = False, cached: bool = Tru
         parameters={k: v for k, v in keywords.items() if k not in ("rng", "variant")},
         cached=cached,
     )
-    # The registry says where two curves of one name come from; these are the function's own words for it.
-    for word in ("__module__", "__qualname__", "__name__", "__doc__"):
-        object.__setattr__(made, word, getattr(rule, word, None))
-    return made
+    # The registry says where two curves of one name come from; these are the function's own attributes.
+    for attribute in ("__module__", "__qualname__", "__name__", "__doc__"):
+        object.__setattr__(curve, attribute, getattr(rule, attribute, None))
+    return curve
 
 
 def lookup(text: str, dimensions: int) -> tuple[Curve, str, dict[str, Value]]:
-    """The curve that ``text`` names, its canonical name, and its arguments with the defaults filled in.
+    """Return the curve that ``text`` names, its canonical name, and its arguments, defaults included.
 
     The canonical name lists only what differs from the defaults, in the order of the signature, so that two
     spellings of one curve are one curve.
@@ -157,21 +161,21 @@ def lookup(text: str, dimensions: int) -> tuple[Curve, str, dict[str, Value]]:
         ValueError: no such curve in that many dimensions, or a parameter it does not have or can't read.
     """
     name, given = parse(text)
-    found = _find(name, dimensions)
+    rule = _find(name, dimensions)
     arguments: dict[str, Value] = {}
     for key, value in given.items():
-        if key not in found.parameters:
-            near = registry.nearest(key, list(found.parameters))
+        if key not in rule.parameters:
+            near = registry.nearest(key, list(rule.parameters))
             hint = f"; did you mean {near!r}?" if near else ""
-            known = ", ".join(found.parameters) or "none"
+            known = ", ".join(rule.parameters) or "none"
             raise ValueError(f"curve {name!r} has no parameter {key!r}{hint} (parameters: {known})")
-        arguments[key] = _read(name, key, value, found.parameters[key])
-    missing = [k for k, default in found.parameters.items() if default is ... and k not in arguments]
+        arguments[key] = _read(name, key, value, rule.parameters[key])
+    missing = [k for k, default in rule.parameters.items() if default is ... and k not in arguments]
     if missing:
         raise ValueError(f"curve {name!r} needs {missing[0]}: write {name}[{missing[0]}=…]")
-    full = {key: arguments.get(key, default) for key, default in found.parameters.items()}
-    changed = [f"{k}={_write(v)}" for k, v in full.items() if v != found.parameters[k]]
-    return found, f"{name}[{','.join(changed)}]" if changed else name, full
+    full = {key: arguments.get(key, default) for key, default in rule.parameters.items()}
+    changed = [f"{k}={_write(v)}" for k, v in full.items() if v != rule.parameters[k]]
+    return rule, f"{name}[{','.join(changed)}]" if changed else name, full
 
 
 def _find(name: str, dimensions: int) -> Curve:
@@ -203,7 +207,9 @@ registry.curves.adapt = registry.volumes.adapt = _as_curve
 
 
 def parse(text: str) -> tuple[str, dict[str, str]]:
-    """``"blocked[inner=hilbert,size=8]"`` as ``("blocked", {"inner": "hilbert", "size": "8"})``; brackets may nest.
+    """Return ``"blocked[inner=hilbert,size=8]"`` as ``("blocked", {"inner": "hilbert", "size": "8"})``.
+
+    Brackets may nest.
 
     Raises:
         ValueError: unbalanced brackets, or an item that is not key=value.
@@ -231,10 +237,10 @@ def parse(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _read(name: str, key: str, value: str, default: Any) -> Value:
-    words = {"true": True, "false": False}
+    truth = {"true": True, "false": False}
     try:
         if isinstance(default, bool):
-            return words[value.lower()]
+            return truth[value.lower()]
         return type(default)(value) if isinstance(default, int | float) else value
     except (KeyError, ValueError):
         kind = "true or false" if isinstance(default, bool) else f"a number such as {default}"
@@ -246,7 +252,7 @@ def _write(value: Value) -> str:
 
 
 def names(dimensions: int = 2) -> list[str]:
-    """Names of all curves of 2 or 3 dimensions, sorted, those of installed packages included; imports no plug-in.
+    """Return the names of all curves of 2 or 3 dimensions, sorted; those of installed packages are not imported.
 
     Each is complete as it stands; ``file``, which means nothing without a path, is left out.
     """
@@ -257,5 +263,5 @@ def names(dimensions: int = 2) -> list[str]:
 
 
 def canonical(text: str, dimensions: int = 2) -> str:
-    """The one spelling of a curve's name: defaults left out, parameters in the signature's order."""
+    """Return the canonical spelling of a curve's name: defaults left out, parameters in the signature's order."""
     return lookup(text, dimensions)[1]

@@ -1,4 +1,4 @@
-"""Figures of merit of a scan order: how far its steps go, and how far apart it sets what lies together.
+"""Statistics of a scan order: the length of its steps, and the steps between tokens that lie together.
 
 Distances on the grid are Manhattan distances; a *neighbour* is at distance 1. A grid of one token has no steps: it
 counts as continuous and closed, and its distances are 0.
@@ -39,7 +39,7 @@ UNITS = {
 
 
 def statistics(order: ScanOrder) -> dict[str, float]:
-    """The named figures of one order.
+    """Return the named statistics of one order.
 
     Returns:
         - ``continuity``: share of steps that go to a neighbour;
@@ -54,23 +54,23 @@ def statistics(order: ScanOrder) -> dict[str, float]:
     length = order.jumps()
     closing = int(np.abs(places[-1] - places[0]).sum())
     gaps = neighbour_gaps(order)
-    few = len(length) == 0
+    single = len(length) == 0
     names = ("vertical", "horizontal") if len(order.grid) == 2 else ("temporal", "vertical", "horizontal")
     along = {
-        name: 0.0 if few else float(np.mean((length > 0) & (steps[:, axis] == length)))
+        name: 0.0 if single else float(np.mean((length > 0) & (steps[:, axis] == length)))
         for axis, name in enumerate(names)
     }
     near = locality(order, range(1, min(NEAR, len(order) - 1) + 1))[1]
     return {
-        "continuity": 1.0 if few else float(np.mean(length == 1)),
-        "mean_jump": 0.0 if few else float(length.mean()),
-        "p95_jump": 0.0 if few else float(np.percentile(length, 95)),
-        "max_jump": 0.0 if few else float(length.max()),
+        "continuity": 1.0 if single else float(np.mean(length == 1)),
+        "mean_jump": 0.0 if single else float(length.mean()),
+        "p95_jump": 0.0 if single else float(np.percentile(length, 95)),
+        "max_jump": 0.0 if single else float(length.max()),
         "horizontal": along["horizontal"],
         "vertical": along["vertical"],
         **({"temporal": along["temporal"]} if "temporal" in along else {}),
         "closing_jump": float(closing),
-        "closed": float(few or closing == 1),
+        "closed": float(single or closing == 1),
         "near_distance": float(near.mean()) if len(near) else 0.0,
         "neighbour_gap": float(gaps.mean()) if len(gaps) else 0.0,
         "max_neighbour_gap": float(gaps.max()) if len(gaps) else 0.0,
@@ -78,14 +78,14 @@ def statistics(order: ScanOrder) -> dict[str, float]:
 
 
 def neighbour_gaps(order: ScanOrder) -> IntArray:
-    """Steps between the two tokens of every pair of grid neighbours, shape (pairs,)."""
+    """Return the steps between the two tokens of every pair of grid neighbours, shape (pairs,)."""
     rank = order.rank.reshape(order.grid)
     pairs = [np.abs(np.diff(rank, axis=axis)).reshape(-1) for axis in range(rank.ndim)]
     return np.concatenate(pairs)
 
 
 def locality(order: ScanOrder, lags: Sequence[int] | None = None) -> tuple[IntArray, FloatArray]:
-    """Mean grid distance of tokens k steps apart.
+    """Return the mean grid distance of tokens k steps apart.
 
     Args:
         order: L tokens.

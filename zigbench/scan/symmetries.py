@@ -21,7 +21,14 @@ VARIANTS = 8
 
 @dataclass(frozen=True)
 class Symmetry:
-    """One symmetry of a grid: transposed first, then mirrored."""
+    """One symmetry of a grid: transposed first, then mirrored.
+
+    Attributes:
+        transposed: rows and columns are exchanged.
+        right: mirrored left-right.
+        bottom: mirrored top-bottom.
+        backward: the frames of a clip run backwards.
+    """
 
     transposed: bool
     right: bool
@@ -38,14 +45,22 @@ class Symmetry:
 
 
 def check_variant(variant: object) -> int:
-    """``variant`` as an int. Raises ValueError unless it is an integer from 0 to 7."""
+    """Return ``variant`` as an int.
+
+    Raises:
+        ValueError: not an integer from 0 to 7.
+    """
     if isinstance(variant, bool) or not isinstance(variant, int | np.integer) or not 0 <= variant < VARIANTS:
         raise ValueError(f"variant = {variant!r}: expected an integer from 0 to {VARIANTS - 1}")
     return int(variant)
 
 
 def symmetry(variant: int) -> Symmetry:
-    """The symmetry of a variant, 0 … 7. Raises ValueError outside."""
+    """Return the symmetry of a variant, 0 … 7.
+
+    Raises:
+        ValueError: a variant outside 0 … 7.
+    """
     bits = check_variant(variant)
     return Symmetry(
         transposed=bool(bits & 1),
@@ -56,12 +71,12 @@ def symmetry(variant: int) -> Symmetry:
 
 
 def base_grid(grid: Grid, variant: int) -> Grid:
-    """The grid a curve must be built on for its ``variant`` to lie on ``grid``: transposed where the variant is."""
+    """Return the grid to build a curve on so that its ``variant`` lies on ``grid``: transposed where the variant is."""
     return (*grid[:-2], grid[-1], grid[-2]) if symmetry(variant).transposed else grid
 
 
 def apply(order: IntArray, grid: Grid, variant: int) -> IntArray:
-    """The ``variant`` of an order, on ``grid``.
+    """Return the ``variant`` of an order, on ``grid``.
 
     Args:
         order: shape (L,), row-major indices on ``base_grid(grid, variant)``.
@@ -71,19 +86,19 @@ def apply(order: IntArray, grid: Grid, variant: int) -> IntArray:
     Returns:
         shape (L,), row-major indices on ``grid``.
     """
-    how = symmetry(variant)
+    chosen = symmetry(variant)
     height, width = grid[-2:]
-    backward = how.backward and len(grid) == 3
-    if not (how.transposed or how.right or how.bottom or backward):
+    backward = chosen.backward and len(grid) == 3
+    if not (chosen.transposed or chosen.right or chosen.bottom or backward):
         return order
-    # A table on the base grid: where each of its tokens lies on ``grid``. One gather then maps the whole order.
+    # A table on the base grid: the place of each of its tokens on ``grid``. One gather then maps the whole order.
     table: IntArray = np.arange(math.prod(grid), dtype=np.int64).reshape(-1, height, width)
     if backward:
         table = table[::-1]
-    if how.bottom:
+    if chosen.bottom:
         table = table[:, ::-1]
-    if how.right:
+    if chosen.right:
         table = table[:, :, ::-1]
-    if how.transposed:
+    if chosen.transposed:
         table = table.transpose(0, 2, 1)
     return table.reshape(-1)[order]

@@ -1,4 +1,4 @@
-"""Where a training whose loss or gradient is not finite went wrong, as the name of a layer."""
+"""Divergence of a training: the error, and the layer where a loss or gradient stops being finite."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class _FiniteWatch:
 
 
 def _of_layer(layer: str) -> Origin:
-    return Origin(layer, f"layer {layer or 'the network itself'} is the first whose values are not finite")
+    return Origin(layer, f"layer {layer or 'the network itself'} is the first with values that are not finite")
 
 
 def _finite(value: Any) -> bool:

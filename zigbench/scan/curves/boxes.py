@@ -19,12 +19,12 @@ import numpy.typing as npt
 
 Shape = tuple[int, int, int]
 Path = npt.NDArray[np.int32]
-# A part of a box: where its walk starts, which axes of the box its own three axes run along, and their signs.
+# A part of a box: its shape, the start of its walk, the axes of the box along its own three, and their signs.
 Part = tuple[Shape, tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]
 
 
 def feasible(shape: Shape) -> bool:
-    """Whether a walk from (0, 0, 0) to (a − 1, 0, 0) through every cell can exist."""
+    """Return whether a walk from (0, 0, 0) to (a − 1, 0, 0) through every cell can exist."""
     a, b, c = shape
     if a == 1:
         return b * c == 1
@@ -32,7 +32,7 @@ def feasible(shape: Shape) -> bool:
 
 
 def walk(shape: Shape, known: dict[Shape, Path] | None = None) -> Path:
-    """The cells of a feasible box in the order of the visit, shape (a·b·c, 3).
+    """Return the cells of a feasible box in the order of the visit, shape (a·b·c, 3).
 
     Args:
         shape: sides (a, b, c), each at least 1, feasible.
@@ -74,7 +74,7 @@ def _parts(shape: Shape) -> list[Part]:
 
 
 def _swapped(parts: list[Part]) -> list[Part]:
-    """The same cut with the names of the second and third axis exchanged."""
+    """Return the same cut with the names of the second and third axis exchanged."""
     other = (0, 2, 1)
     return [
         (shape, (start[0], start[2], start[1]), (other[axes[0]], other[axes[1]], other[axes[2]]), signs)
@@ -83,7 +83,7 @@ def _swapped(parts: list[Part]) -> list[Part]:
 
 
 def _even_half(side: int) -> int:
-    """Half of a side, made even where the side is longer than 2."""
+    """Return half of a side, rounded to an even number where the side is longer than 2."""
     half = side // 2
     return half + half % 2 if side > 2 else half
 

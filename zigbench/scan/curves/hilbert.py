@@ -1,4 +1,4 @@
-"""The Hilbert curve on any rectangle, and the order the ZigMa release walks under that name.
+"""The Hilbert curve on any rectangle, and the order that the ZigMa release visits under that name.
 
 Continuous on every rectangle. By the colours of a chessboard a continuous walk from the top-left to the top-right
 corner exists only where w is even or both sides are odd; the curve ends there whenever it can. Where w is odd and
@@ -24,10 +24,10 @@ def hilbert(h: int, w: int) -> IntArray:
 
 
 def rectangle(h: int, w: int) -> Path:
-    """Hilbert walk of an h × w rectangle from (0, 0) along its width, shape (hw, 2) as (y, x)."""
+    """Return the Hilbert walk of an h × w rectangle from (0, 0) along its width, shape (hw, 2) as (y, x)."""
     known: dict[Shape, Path] = {}
     pieces: list[Path] = []
-    # Even blocks to the right, until what is left can be walked corner to corner or is walked down its side.
+    # Even blocks to the right, until the rest can be walked corner to corner or down its side.
     rest = w
     while rest > 1 and not feasible((rest, h, 1)) and (rest == w or 2 * rest > 3 * h):
         block = rest // 2 + rest // 2 % 2

@@ -5,7 +5,7 @@ Three formats, by the file's ending. ``.json``: an object with ``grid`` ([h, w] 
 derived); ``"space_filling": true`` claims continuity and is checked. ``.txt``: whitespace-separated integers.
 ``.npy``: one integer array. The last two hold an order for whatever grid has as many tokens.
 
-A name says where the file is, not what it holds. ``sha256`` pins the content as well: the first digits of the
+A name gives the place of the file, not its content. ``sha256`` pins the content as well: the first digits of the
 file's SHA-256 (at least 8) become part of the curve's name, and a file that has changed since is refused.
 """
 
@@ -41,7 +41,7 @@ def file_volume(t: int, h: int, w: int, *, path: str, sha256: str = "", variant:
 
 
 def read(path: Path, grid: Grid, variant: int, sha256: str = "") -> IntArray:
-    """Variant ``variant`` of the order in ``path``, on ``grid``.
+    """Return variant ``variant`` of the order in ``path``, on ``grid``.
 
     Raises:
         ValueError: the file is missing or malformed, has another SHA-256, is for another grid, lacks the variant,
@@ -51,23 +51,23 @@ def read(path: Path, grid: Grid, variant: int, sha256: str = "") -> IntArray:
         data = path.read_bytes()
     except OSError as error:
         raise ValueError(f"the order file {path} can't be read: {error.strerror}") from error
-    found = files.sha256(data)
-    if sha256 and (len(sha256) < 8 or not found.startswith(sha256.lower())):
-        raise ValueError(f"the order file {path} has SHA-256 {found[:16]}…; sha256={sha256} was asked for")
+    digest = files.sha256(data)
+    if sha256 and (len(sha256) < 8 or not digest.startswith(sha256.lower())):
+        raise ValueError(f"the order file {path} has SHA-256 {digest[:16]}…; the curve's name says sha256={sha256}")
     try:
         content = _parsed(data, path.suffix)
     except ValueError as error:
         raise ValueError(f"the order file {path} can't be read: {error}") from error
     if content.grid is not None and content.grid != grid:
         raise ValueError(f"{path} holds an order for grid {grid_text(content.grid)}, not {grid_text(grid)}")
-    what = f"{path}, variant {variant}, grid {grid_text(grid)}"
+    name = f"{path}, variant {variant}, grid {grid_text(grid)}"
     length = math.prod(grid)
     if content.one:
-        order = _derived(inverse_permutation(content.orders[0], length, what)[0], grid, variant, path)
+        order = _derived(inverse_permutation(content.orders[0], length, name)[0], grid, variant, path)
     elif variant < len(content.orders):
-        order = inverse_permutation(content.orders[variant], length, what)[0]
+        order = inverse_permutation(content.orders[variant], length, name)[0]
     else:
-        raise ValueError(f"{path} lists {len(content.orders)} variants; variant {variant} was asked for")
+        raise ValueError(f"{path} lists {len(content.orders)} variants; variant {variant} is not among them")
     if content.space_filling:
         warn_if_discontinuous(ScanOrder(order, curve=str(path), variant=variant, grid=grid))
     return order
@@ -85,7 +85,7 @@ def _derived(order: IntArray, grid: Grid, variant: int, path: Path) -> IntArray:
 
 @dataclass(frozen=True)
 class _Content:
-    """What a file holds: ``one`` order to derive the variants from, or one for each variant."""
+    """The content of a file: ``one`` order to derive the variants from, or one for each variant."""
 
     orders: list[npt.NDArray[Any]]
     one: bool = True
@@ -104,8 +104,8 @@ def _parsed(data: bytes, ending: str) -> _Content:
     if not isinstance(content, dict) or "grid" not in content or ("order" in content) == ("orders" in content):
         raise ValueError('expected an object with "grid" and one of "order" and "orders"')
     one = "order" in content
-    listed = [content["order"]] if one else content["orders"]
-    if not isinstance(listed, list) or not listed or not all(isinstance(order, list) for order in listed):
+    lists = [content["order"]] if one else content["orders"]
+    if not isinstance(lists, list) or not lists or not all(isinstance(order, list) for order in lists):
         raise ValueError('"order" is a list of token indices, "orders" a list of such lists')
-    arrays = [np.asarray(order) for order in listed]
+    arrays = [np.asarray(order) for order in lists]
     return _Content(arrays, one, check_grid(content["grid"]), bool(content.get("space_filling", False)))

@@ -34,7 +34,7 @@ def peano(h: int, w: int) -> IntArray:
 
 
 def _crossing(h: int, w: int, known: dict[tuple[int, int], Path]) -> Path:
-    """Cells from (0, 0) to (h − 1, w − 1), shape (hw, 2) as (y, x); not both sides even."""
+    """Return the cells from (0, 0) to (h − 1, w − 1), shape (hw, 2) as (y, x); not both sides even."""
     if (h, w) not in known:
         rows = _thirds(h, odd=h % 2 == 1) if h >= 3 and 2 * h > w else [h]
         columns = _thirds(w, odd=w % 2 == 1) if w >= 3 and 2 * w > h else [w]
@@ -53,7 +53,7 @@ def _line(h: int, w: int) -> Path:
 
 
 def _thirds(side: int, *, odd: bool) -> list[int]:
-    """Three parts of a side of at least 3, the outer two alike; all odd where asked (the side is odd then)."""
+    """Return three parts of a side of at least 3, the outer two alike; with ``odd`` all are odd (the side is, then)."""
     outer = (side + 1) // 3
     if odd and outer % 2 == 0:
         # The nearest odd number to a third of the side.
@@ -62,7 +62,7 @@ def _thirds(side: int, *, odd: bool) -> list[int]:
 
 
 def _serpentine(rows: list[int], columns: list[int], known: dict[tuple[int, int], Path]) -> Path:
-    """Rows of blocks in alternating direction; within a row, blocks are crossed downwards and upwards in turn."""
+    """Return rows of blocks in alternating direction; within a row, blocks are crossed down and up in turn."""
     pieces = []
     top = 0
     for row, height in enumerate(rows):

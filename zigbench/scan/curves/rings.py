@@ -33,7 +33,7 @@ def _by_rings(h: int, w: int, *, alternate: bool) -> IntArray:
 
 
 def _clockwise(block: IntArray) -> IntArray:
-    """The border of a block of tokens, clockwise from its top-left corner."""
+    """Return the border of a block of tokens, clockwise from its top-left corner."""
     if min(block.shape) == 1:
         return block.reshape(-1)
     return np.concatenate([block[0], block[1:, -1], block[-1, -2::-1], block[-2:0:-1, 0]])

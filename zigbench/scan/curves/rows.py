@@ -1,4 +1,4 @@
-"""Row by row: sweep, which starts every row at the same side, and zigzag, which turns round at each row's end."""
+"""Row by row: sweep, which starts every row at the same side, and zigzag, which turns at each row's end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def sweep(h: int, w: int) -> IntArray:
 
 @curve("raster", space_filling=True)
 def raster(h: int, w: int) -> IntArray:
-    """The same walk as sweep; the name it goes by when a network uses several of its symmetries (raster-8)."""
+    """The same order as sweep, under the name that several of its symmetries have in a network (raster-8)."""
     return np.arange(h * w, dtype=np.int64)
 
 

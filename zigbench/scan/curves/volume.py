@@ -22,7 +22,7 @@ def sweep(t: int, h: int, w: int) -> IntArray:
 
 @curve("raster", space_filling=True)
 def raster(t: int, h: int, w: int) -> IntArray:
-    """The same walk as sweep, under the name of several symmetries."""
+    """The same order as sweep, under the name that several of its symmetries have in a network."""
     return np.arange(t * h * w, dtype=np.int64)
 
 

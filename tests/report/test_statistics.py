@@ -225,3 +225,46 @@ def test_power_law_is_the_regression_of_logarithms(y: list[float]) -> None:
 def test_power_law_needs_two_sizes() -> None:
     with pytest.raises(ValueError, match="two different sizes"):
         statistics.power_law([64, 64], [1.0, 2.0])
+
+
+def test_sign_flips_are_counted_exactly() -> None:
+    # All of one sign: the observed choice and its mirror image out of 2^n.
+    for n in range(1, 11):
+        assert statistics.sign_flip_p([1.0 + k for k in range(n)]) == 2 ** (1 - n)
+    # Sums of ±1 ± 2: |3| twice of four.
+    assert statistics.sign_flip_p([1.0, 2.0]) == 0.5
+    assert statistics.sign_flip_p([1.0, -1.0]) == 1.0
+    assert math.isnan(statistics.sign_flip_p([]))
+    assert math.isnan(statistics.sign_flip_p([1.0] * 11))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(finite, min_size=3, max_size=10), st.floats(1e-3, 1e3))
+def test_equivalence_is_the_interval_of_90_percent_inside_the_margin(differences: list[float], margin: float) -> None:
+    if np.ptp(differences) < 1e-6:
+        return
+    interval = stats.ttest_1samp(differences, 0.0).confidence_interval(0.9)
+    inside = -margin < interval.low and interval.high < margin
+    p = statistics.equivalence_p(differences, margin)
+    if abs(p - 0.05) > 1e-6:
+        assert (p < 0.05) == inside
+
+
+def test_equivalence_needs_a_positive_margin() -> None:
+    with pytest.raises(ValueError, match="a margin of equality is positive; it is 0"):
+        statistics.equivalence_p([1.0, 2.0], 0.0)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 10])
+def test_the_detectable_effect_is_found_with_probability_80_percent(n: int) -> None:
+    differences = np.random.default_rng(n).standard_normal(n)
+    effect = statistics.detectable_effect(differences)
+    shift = effect / (differences.std(ddof=1) / math.sqrt(n))
+    critical = stats.t.ppf(0.975, n - 1)
+    assert stats.nct.sf(critical, n - 1, shift) == pytest.approx(0.8, abs=1e-6)
+
+
+def test_the_detectable_effect_of_many_pairs_is_the_normal_one() -> None:
+    differences = np.random.default_rng(0).standard_normal(10_000)
+    normal = (stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) * differences.std(ddof=1) / 100
+    assert statistics.detectable_effect(differences) == pytest.approx(normal, rel=1e-3)

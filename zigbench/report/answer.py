@@ -12,7 +12,7 @@ from zigbench.report.formatting import STATUSES, Sentence
 from zigbench.report.results import SEED, Results
 from zigbench.report.speed.answer import speed_answer
 from zigbench.report.speed.series import swept_size
-from zigbench.report.statistics import Effect, effects
+from zigbench.report.statistics import ALPHA, Effect, effects, equivalence_p
 from zigbench.suite import Contrast
 
 
@@ -81,6 +81,10 @@ def _effect(contrast: Contrast, effect: Effect, metric: str, results: Results) -
     pairs = formatting.count(estimate.n, f"paired {block}")
     if not effect.separated:
         shift = f"{formatting.signed(estimate.mean, places)} ± {estimate.half:.{places}f}"
+        if contrast.margin is not None and (p := equivalence_p(effect.differences, contrast.margin)) < ALPHA:
+            equal = f"equal within ±{contrast.margin:g} (p {formatting.p_value(p)}, two one-sided tests, {pairs})"
+            opening = f"{contrast.same}: {contrast.says}" if contrast.same else subject
+            return Sentence((f"{opening} changes {name} by ", shift, f": {equal}."), False)
         bounds = f"95 % interval {formatting.interval(estimate)}, {pairs}"
         # The interval is of this difference alone; Holm's correction is for all that are tested beside it.
         corrected = "" if estimate.low <= 0 <= estimate.high else " after correction for all tests"

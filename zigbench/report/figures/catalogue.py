@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Collection
+from pathlib import Path
 
-# Importing a module registers its figures, standard ones in the order in which a page shows them.
-from zigbench.report.figures import effects, fields, images, training, trends  # noqa: F401
 from zigbench.report.figures.registry import FIGURES, FigureRequest, NoFigureError
 from zigbench.report.results import Results
 from zigbench.report.speed import figures as speed_figures  # noqa: F401
+
+# Every module of this folder registers its figures as it is imported; a page shows the standard ones in this order.
+for _module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+    importlib.import_module(f"zigbench.report.figures.{_module.name}")
 
 
 def requests(results: Results) -> tuple[dict[str, FigureRequest], tuple[str, ...]]:

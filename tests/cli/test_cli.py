@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from zigbench.cli.render import doing_now
+from zigbench.cli.render import progress_line
 from zigbench.evaluation.protocol import Protocol, write_protocols
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
@@ -247,10 +247,10 @@ def test_help_says_what_a_command_does(command, tmp_path):
 
 def test_a_run_says_how_far_it_is_how_fast_and_for_how_long(tmp_path, monkeypatch):
     folder = RunFolder(tmp_path)
-    assert doing_now(folder) == "starting"
+    assert progress_line(folder) == "starting"
     clock = iter((100.0, 110.0))
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     progress = Progress(folder.progress)
     progress("training", 50, 200, size=16, loss=0.7, rate=0.01)
     progress("training", 100, 200, size=16, loss=0.41234, rate=0.005)
-    assert doing_now(folder) == "training 100/200, loss 0.412, rate 0.005, 80 images/s, about 20 s left"
+    assert progress_line(folder) == "training 100/200, loss 0.412, rate 0.005, 80 images/s, about 20 s left"

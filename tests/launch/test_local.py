@@ -155,7 +155,7 @@ def test_a_launcher_that_is_stopped_goes_on_where_it_was(tmp_path, tiny, untouch
     first.send_signal(signal_)
     _, errors = first.communicate(timeout=60)
     assert first.returncode == (-signal.SIGKILL if signal_ is signal.SIGKILL else 130)
-    assert signal_ is signal.SIGKILL or "the same command goes on from here" in errors
+    assert signal_ is signal.SIGKILL or "the same command resumes from here" in errors
     wait_until(lambda: not Path(f"/proc/{worker}").exists())
     assert not (folder / "record.json").exists()
     assert not list(folder.glob("*.tmp*"))

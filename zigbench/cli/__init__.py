@@ -1,4 +1,4 @@
-"""The command ``zigbench``: argument parsing only; every command calls functions of the rooms below."""
+"""The command ``zigbench``: parsing of arguments; every command calls functions of the other packages."""
 
 from __future__ import annotations
 
@@ -35,35 +35,35 @@ def options(
 
 
 def main() -> None:
-    """Entry point: one clear line and an exit code for what went wrong (2: what was asked; 1: what happened)."""
+    """Run the command; an error is one line and an exit code (2: in the arguments; 1: on this machine)."""
     warnings.formatwarning = _warning
     try:
         code = app(standalone_mode=False)
-        if code == INTERRUPTED:  # The parser's own answer to an interrupt is this code, without a word.
+        if code == INTERRUPTED:  # The parser returns this code on an interrupt, and prints nothing.
             raise KeyboardInterrupt
         sys.exit(code)
     except (KeyboardInterrupt, typer.Abort):
-        err.print("\ninterrupted: nothing is half-written; the same command goes on from here")
-        _leave(INTERRUPTED)
+        err.print("\ninterrupted: nothing is half-written; the same command resumes from here")
+        _exit(INTERRUPTED)
     except SpecError as error:
         err.print(str(error), markup=False)
-        _leave(2)
+        _exit(2)
     except ValueError as error:
         err.print(f"zigbench: {error}", markup=False)
-        _leave(2)
+        _exit(2)
     except MachineError as error:
         err.print(f"zigbench: {error}", markup=False)
-        _leave(1)
+        _exit(1)
     except OSError as error:
         err.print(f"zigbench: {error.strerror or error}: {error.filename or ''}", markup=False)
-        _leave(1)
+        _exit(1)
     except Exception as error:
-        # The parser's own usage errors know how to show themselves and which code they mean.
+        # The parser's own usage errors print themselves and carry their code.
         show = getattr(error, "show", None)
         if show is None:
             raise
         show()
-        _leave(error.exit_code)  # type: ignore[attr-defined]
+        _exit(error.exit_code)  # type: ignore[attr-defined]
 
 
 _usual_warning = warnings.formatwarning
@@ -72,12 +72,12 @@ _usual_warning = warnings.formatwarning
 def _warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
-    """One of this project's own says something of what was asked: the line of code that it came from does not."""
+    """Return a warning as text: one of this project's own without its line of code, which does not help the user."""
     if category.__module__.startswith("zigbench."):
         return f"zigbench: {message}\n"
     return _usual_warning(message, category, filename, lineno, line)
 
 
-def _leave(code: int) -> None:
+def _exit(code: int) -> None:
     sys.stdout.flush()
     sys.exit(code)

@@ -33,7 +33,7 @@ def prepare(
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Processes that encode.")] = 1,
 ) -> None:
-    """Encode pictures into latents, once, for the runs to read. Interrupted, the same command goes on."""
+    """Encode pictures into latents, once, for the runs to read. After an interrupt the same command resumes."""
     from rich.progress import Progress
 
     from zigbench.data.latents.autoencoder import VAE

@@ -1,8 +1,10 @@
-"""What this machine offers and what zigbench makes of it: versions, devices, kernels, plug-ins."""
+"""A diagnosis of the installation: versions, devices, kernels, plug-ins."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Group
 from rich.text import Text
@@ -12,9 +14,9 @@ from zigbench.records.record import environment
 from zigbench.spec import registry
 
 
-def report() -> Group:
-    """Tables of versions and devices, of every kernel with why it is used or not, and of broken plug-ins."""
-    import torch
+def diagnose() -> Group:
+    """Return tables of versions and devices, of kernels with the reason why each is used or not, and of faults."""
+    import torch  # Here alone: no other command that is always imported needs it.
 
     here = environment()
     machine = here["machine"]
@@ -27,13 +29,12 @@ def report() -> Group:
     else:
         built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "a CPU build"
         rows.append(("gpu", f"none that PyTorch can use (this PyTorch is {built}); runs compute on the CPU"))
-    parts: list[object] = [plain_table(("what", "version"), rows)]
-    broken = {f"{known.kind} {name}": fault for known in REGISTRIES for name, fault in _broken(known)}
-    for name in registry.diagnostics.names():
-        if f"{registry.diagnostics.kind} {name}" not in broken:
-            parts += [Text(), plain_table((name, "state", "why"), registry.diagnostics.get(name)())]
-    if broken:
-        parts += [Text(), plain_table(("broken plug-in", "what is wrong"), broken.items())]
+    parts: list[object] = [plain_table(("part", "version"), rows)]
+    for name, diagnostic in _sound(registry.diagnostics):
+        parts += [Text(), plain_table((name, "state", "reason"), diagnostic())]
+    faults = [fault for known in REGISTRIES for fault in _faults(known)]
+    if faults:
+        parts += [Text(), plain_table(("broken plug-in", "fault"), faults)]
     return Group(*parts)  # type: ignore[arg-type]
 
 
@@ -43,9 +44,23 @@ REGISTRIES = (
 )  # fmt: skip
 
 
-def _broken(known: registry.Registry[object]) -> Iterator[tuple[str, str]]:
-    for name in known.names():
+def _sound(known: registry.Registry[Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the plug-ins of one kind that can be imported, by name."""
+    with contextlib.suppress(ValueError):
+        for name in known.names():
+            with contextlib.suppress(ValueError):
+                yield name, known.get(name)
+
+
+def _faults(known: registry.Registry[Any]) -> Iterator[tuple[str, str]]:
+    """Yield the faults of one kind of plug-ins: of the kind as a whole, or of each plug-in."""
+    try:
+        names = known.names()
+    except ValueError as error:
+        yield f"every {known.kind}", str(error)
+        return
+    for name in names:
         try:
             known.get(name)
         except ValueError as error:
-            yield name, str(error)
+            yield f"{known.kind} {name}", str(error)

@@ -1,4 +1,4 @@
-"""Runs as they go: a table of a suite that stays up to date, and the log of one run."""
+"""The states of runs as a table that can stay up to date, and the log of one run."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from zigbench.records.folder import RunFiles, RunFolder, State
 from zigbench.records.sources import Sources
 
 INTERVAL = 2.0
-"""Seconds between two looks."""
+"""Seconds between two updates."""
 
 ROWS = 40
-"""Rows beyond which a table shows only the runs that there is something to say of."""
+"""Rows beyond which a table shows only the runs that have a remark."""
 
-OPEN: tuple[State, ...] = ("submitted", "pending", "foreign", "running")
-SILENT: tuple[State, ...] = ("ok", "missing", "submitted", "pending", "foreign")
+UNFINISHED: tuple[State, ...] = ("submitted", "pending", "foreign", "running")
+WITHOUT_REMARK: tuple[State, ...] = ("ok", "missing", "submitted", "pending", "foreign")
 
 
 def suite_status(items: Sequence[Item], *, room: int | None = None) -> tuple[RenderableType, bool]:
-    """A suite's runs as a table, and whether one of them may still change.
+    """Return a suite's runs as a table, and whether one of them may still change.
 
     Args:
         items: the runs.
-        room: lines that there are; None for as many as it takes.
+        room: lines of the terminal; None without a limit.
     """
-    said = [f"{describe(items)}.", *_remarks(items)]
-    # The header, the line between, and the one that the cursor is left on.
-    rows = ROWS if room is None else max(0, min(ROWS, room - len(said) - 3))
+    lines = [f"{describe(items)}.", *_remarks(items)]
+    # Three lines for the header, the empty one below the table, and the cursor.
+    rows = ROWS if room is None else max(0, min(ROWS, room - len(lines) - 3))
     shown = list(items)
     if len(shown) > rows:
-        shown = [item for item in shown if item.state not in SILENT][:rows]
+        shown = [item for item in shown if item.state not in WITHOUT_REMARK][:rows]
     parts: list[RenderableType] = [state_table(shown, one_line=room is not None), Text()] if shown else []
-    return Group(*parts, *map(Text, said)), any(item.state in OPEN for item in items)
+    return Group(*parts, *map(Text, lines)), any(item.state in UNFINISHED for item in items)
 
 
 def _remarks(items: Sequence[Item]) -> Iterator[str]:
-    """What a reader of the counts must know."""
+    """Yield sentences that explain the counts."""
     if any(item.state == "foreign" for item in items):
-        yield "foreign: another user's or cluster's job; `--retry foreign` does it here."
+        yield "foreign: the job of another user or cluster; `--retry foreign` runs it here."
     done = [
         record
         for root in {item.folder.path.parent for item in items}
@@ -60,36 +60,36 @@ def _remarks(items: Sequence[Item]) -> Iterator[str]:
 
 
 def total_status(roots: Path | Sequence[Path]) -> tuple[RenderableType, bool]:
-    """All runs of a results folder by state, and whether one of them may still change."""
+    """Return the number of runs in each state as a table, and whether one of them may still change."""
     sources = Sources.of(roots)
     folders = [RunFolder(path.parent) for root in sources.folders for path in sorted(root.glob("*/spec.json"))]
     known = {folder.id for folder in folders}
-    found = Counter(states(folders))
-    found.update(record.status for run, record in sources.packed().items() if run not in known)
-    rows = [(state, str(count)) for state, count in found.most_common()]
-    return plain_table(("state", "runs"), rows), any(found[state] for state in OPEN)
+    counts = Counter(states(folders))
+    counts.update(record.status for run, record in sources.packed().items() if run not in known)
+    rows = [(state, str(count)) for state, count in counts.most_common()]
+    return plain_table(("state", "runs"), rows), any(counts[state] for state in UNFINISHED)
 
 
 def show(look: Callable[[], tuple[RenderableType, bool]], console: Console, watch: bool) -> None:
-    """Print what a look gives, once or until nothing can change any more."""
-    picture, changing = look()
+    """Print the table that ``look`` returns, once, or updated until no run can change any more."""
+    table, changing = look()
     if not watch:
-        console.print(picture)
+        console.print(table)
         return
-    with Live(picture, console=console, auto_refresh=False) as live:
+    with Live(table, console=console, auto_refresh=False) as live:
         while changing:
             time.sleep(INTERVAL)
-            picture, changing = look()
-            live.update(picture, refresh=True)
+            table, changing = look()
+            live.update(table, refresh=True)
 
 
 def log_lines(run: RunFiles, *, follow: bool) -> Iterator[str]:
-    """What a run has printed, then what it has logged; with ``follow`` what comes, until its record is there.
+    """Yield the lines of a run's output and log; with ``follow`` also those to come, until its record is written.
 
-    Of a run that never came to print anything, what its last job printed before it.
+    For a run without any output these are the lines that its last job printed before it.
     """
     if not isinstance(run, RunFolder):
-        yield from map(_said, (run.read("log.jsonl") or b"").decode().splitlines())
+        yield from map(_log_line, (run.read("log.jsonl") or b"").decode().splitlines())
         return
     folder = run
     ends = dict.fromkeys((folder.output, folder.log), 0)
@@ -97,7 +97,7 @@ def log_lines(run: RunFiles, *, follow: bool) -> Iterator[str]:
         finished = folder.record.exists()
         for path in ends:
             whole, ends[path] = _new_lines(path, ends[path])
-            yield from (_said(line) if path == folder.log else line for line in whole)
+            yield from (_log_line(line) if path == folder.log else line for line in whole)
         if not follow or finished:
             log = last_log(folder)
             if log and log.exists() and not any(ends.values()):
@@ -107,7 +107,7 @@ def log_lines(run: RunFiles, *, follow: bool) -> Iterator[str]:
 
 
 def _new_lines(path: Path, start: int) -> tuple[list[str], int]:
-    """Whole lines of a file after byte ``start``, and where they end; a file that was cut back is read from its end."""
+    """Return the whole lines of a file after byte ``start``, and their end; a file that was cut: from its end."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
@@ -119,8 +119,8 @@ def _new_lines(path: Path, start: int) -> tuple[list[str], int]:
     return whole.decode(errors="replace").splitlines(), min(start, size) + len(whole)
 
 
-def _said(line: str) -> str:
-    """A line of the log in words: "step 120  loss 0.41  lr 0.005"."""
+def _log_line(line: str) -> str:
+    """Return a line of the log as text: "step 120  loss 0.41  lr 0.005"."""
     try:
         figures = json.loads(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the commands share: the application, its two consoles, and the options that several of them take."""
+"""The application, its two consoles, and the options that several commands share."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from zigbench.records.pack import is_pack
 app = typer.Typer(
     name="zigbench",
     help="Benchmark and ablation suite for scan orders in state-space diffusion backbones.\n\n"
-    "A suite asks one question. `zigbench run SUITE` trains and measures what it still lacks on this machine and "
-    "writes a page that answers it; done runs are never done again. Start with `zigbench run quickstart` "
+    "A suite asks one question. `zigbench run SUITE` trains and measures its missing runs on this machine and "
+    "writes a page with the answer; a finished run is never done again. Start with `zigbench run quickstart` "
     "(3 minutes on two CPU cores, no download).",
     no_args_is_help=True,
     add_completion=False,
@@ -43,7 +43,7 @@ Only = Annotated[
 Retry = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="STATE", help="Run again what is `failed`, `oom`, `diverged`, `timeout`, `damaged` or `foreign`."
+        metavar="STATE", help="Retry runs that are `failed`, `oom`, `diverged`, `timeout`, `damaged` or `foreign`."
     ),
 ]
 Results = Annotated[

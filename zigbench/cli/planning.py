@@ -1,4 +1,4 @@
-"""From what was typed to a plan, and from a plan to its page."""
+"""The plan that a command line describes, and the page of a suite."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
+from zigbench import launch
 from zigbench.cli.options import RUNS
-
-if TYPE_CHECKING:
-    from zigbench.launch import Plan
-    from zigbench.records.sources import Sources
-    from zigbench.suite import Cell, Suite
+from zigbench.launch import Plan
+from zigbench.records.sources import Sources
+from zigbench.spec import registry
+from zigbench.spec.overrides import parse_assignment
+from zigbench.suite import Cell, Suite, expand, load
 
 
 def make_plan(
@@ -26,10 +26,11 @@ def make_plan(
     retry: Sequence[str] | None,
     results: Sequence[Path],
 ) -> tuple[Suite, Plan]:
-    from zigbench import launch
-    from zigbench.spec.overrides import parse_assignment
-    from zigbench.suite import expand, load
+    """Return a suite and the plan of its runs; the arguments are the options of the commands.
 
+    Raises:
+        ValueError: an unknown suite, profile or key, or a choice that no run matches.
+    """
     suite = load(name).profile(profile)
     cells = list(expand(suite, dict(map(parse_assignment, set_ or ())), only or ()))
     if not cells:
@@ -37,26 +38,23 @@ def make_plan(
     return suite, launch.plan(cells, results, retry or ())
 
 
-def command(asked: typer.Context, verb: str, *flags: str) -> str:
-    """The command line that does ``verb`` with the runs that the present command was asked about, for a shell."""
-    assert asked.parent is not None
-    given = asked.params
+def command(context: typer.Context, verb: str, *flags: str) -> str:
+    """Return the command line, for a shell, that does ``verb`` with the runs of the present command."""
+    assert context.parent is not None
+    given = context.params
     options = {
         "--profile": [given["profile"]] if given["profile"] else (),
         "--only": given["only"] or (),
         "--set": given["set_"] or (),
         "--results": [] if given["results"] == RUNS else list(map(str, given["results"])),
     }
-    plugins = [word for plugin in asked.parent.params["plugin"] or () for word in ("--plugin", plugin)]
+    plugins = [word for plugin in context.parent.params["plugin"] or () for word in ("--plugin", plugin)]
     words = [word for option, values in options.items() for value in values for word in (option, value)]
     return shlex.join(["zigbench", *plugins, verb, given["suite"], *words, *flags])
 
 
 def recorded_suites(sources: Sources) -> tuple[list[tuple[Suite, list[Cell]]], list[str]]:
     """Return the registered suites and profiles with a record, with their cells, and a sentence on each broken one."""
-    from zigbench.spec import registry
-    from zigbench.suite import expand, load
-
     known: list[tuple[Suite, list[Cell]]] = []
     broken = []
     for name in registry.suites.names():
@@ -74,7 +72,8 @@ def recorded_suites(sources: Sources) -> tuple[list[tuple[Suite, list[Cell]]], l
 def write_report(
     suite: Suite, cells: list[Cell], results: Sequence[Path], reports: Path, run_pages: bool = False
 ) -> Path:
-    from zigbench.report import write
+    """Write a suite's page and return its path."""
+    from zigbench.report import write  # pandas
 
-    typed = shlex.join(["zigbench", *sys.argv[1:]])
-    return write(suite, cells, root=results, out=reports / suite.name, command=typed, run_pages=run_pages)
+    line = shlex.join(["zigbench", *sys.argv[1:]])
+    return write(suite, cells, root=results, out=reports / suite.name, command=line, run_pages=run_pages)

@@ -1,4 +1,4 @@
-"""Commands about what is installed: list, check, doctor."""
+"""Commands about the installation: list, check, doctor."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from zigbench.cli.doctor import diagnose
 from zigbench.cli.options import app, out
+from zigbench.cli.render import plain_table
 from zigbench.spec import registry
+from zigbench.suite import load
 
 
 class Kind(StrEnum):
-    """What `zigbench list` can list."""
+    """A kind of plug-ins that `zigbench list` lists."""
 
     suites = "suites"
     backbones = "backbones"
@@ -23,24 +26,20 @@ class Kind(StrEnum):
 
 
 @app.command("list")
-def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.suites) -> None:
-    """List what is installed: suites, backbones, curves, data sets, metrics."""
-    from zigbench.cli.render import plain_table
-
+def list_(kind: Annotated[Kind, typer.Argument(help="The kind of plug-ins.")] = Kind.suites) -> None:
+    """List the installed suites, backbones, curves, data sets or metrics."""
     known: registry.Registry[Any] = getattr(registry, kind.value)
     rows = []
     for name in known.names():
         try:
             rows.append((name, _describe(kind, name, known)))
-        except ValueError as error:  # A broken plug-in is shown as one; the others are not its business.
+        except ValueError as error:  # A broken plug-in is one line; the others are listed all the same.
             rows.append((name, f"BROKEN: {error}"))
     out.print(plain_table((kind.value.removesuffix("s"), "what it is"), rows))
 
 
 def _describe(kind: Kind, name: str, known: registry.Registry[Any]) -> str:
     if kind is Kind.suites:
-        from zigbench.suite import load
-
         return load(name).question
     plugin = known.get(name)
     lines = (getattr(plugin, "description", None) or plugin.__doc__ or "").strip().splitlines()
@@ -49,8 +48,8 @@ def _describe(kind: Kind, name: str, known: registry.Registry[Any]) -> str:
 
 @app.command()
 def check(name: Annotated[str, typer.Argument(metavar="BACKBONE", help="A registered backbone.")]) -> None:
-    """Hold a backbone against the public contract: shapes, gradients, conditioning, determinism, any grid."""
-    from zigbench.check import check as run_check
+    """Test a backbone against the public contract: shapes, gradients, conditioning, determinism, any grid."""
+    from zigbench.check import check as run_check  # torch
 
     results = run_check(name)
     for result in results:
@@ -65,7 +64,5 @@ def check(name: Annotated[str, typer.Argument(metavar="BACKBONE", help="A regist
 
 @app.command()
 def doctor() -> None:
-    """Show versions, devices and kernels: what is used and, where something is not, why."""
-    from zigbench.cli.doctor import report as diagnose
-
+    """Show versions, devices and kernels: which are used and, for the others, why not."""
     out.print(diagnose())

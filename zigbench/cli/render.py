@@ -1,4 +1,4 @@
-"""What the command line shows: tables of names and states, and a live picture of runs at work."""
+"""Tables of names and states for the terminal, and a live view of a launch."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.text import Text
 
 from zigbench.launch import Event, Item, Job, Plan
 from zigbench.records.folder import RunFolder
+from zigbench.records.record import DamagedRecordError, Record
 
 STYLES = {
     "ok": "green", "running": "cyan", "missing": "dim", "submitted": "yellow", "pending": "blue",
@@ -25,7 +26,7 @@ STYLES = {
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words: "8 s", "2 min 05 s", "3 h 20 min"."""
+    """Return seconds in words: "8 s", "2 min 05 s", "3 h 20 min"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -35,7 +36,7 @@ def duration(seconds: float) -> str:
 
 
 def plain_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A table without lines; text is shown as it is, markup not interpreted."""
+    """Return a table without lines; text is shown as it is, without markup."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column)
@@ -45,35 +46,39 @@ def plain_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
 
 
 def state_table(items: Sequence[Item], title: str = "", *, one_line: bool = False) -> Table:
-    """Runs with their labels, state and, while one works, what it is doing; ``one_line`` cuts what would take more."""
+    """Return a table of runs with labels, state, and a remark: the progress, the job or the error.
+
+    Args:
+        items: the runs.
+        title: of the table.
+        one_line: cut each row to one line of the terminal.
+    """
     axes = list(items[0].cell.labels) if items else []
     table = Table(box=None, pad_edge=False, header_style="bold", title=title or None, title_justify="left")
     for column in (*axes, "run", "state"):
         table.add_column(column, no_wrap=one_line)
     table.add_column("")
     for item in items:
-        doing = ""
+        remark = ""
         if item.state == "running":
-            doing = doing_now(item.folder)
+            remark = progress_line(item.folder)
         elif item.state == "foreign":
-            doing = str(Job.read(item.folder) or "")
+            remark = str(Job.read(item.folder) or "")
         elif item.state not in ("ok", "missing", "submitted", "pending"):
-            doing = reason(item)
+            remark = reason(item)
         style = STYLES.get(item.state, "")
         labels = (Text(item.cell.labels[axis]) for axis in axes)
         table.add_row(
             *labels,
             item.folder.id,
             Text(item.state, style=style),
-            Text(doing, style="dim", no_wrap=one_line, overflow="ellipsis"),
+            Text(remark, style="dim", no_wrap=one_line, overflow="ellipsis"),
         )
     return table
 
 
 def reason(item: Item) -> str:
-    """Why a run has no result, in a line."""
-    from zigbench.records.record import DamagedRecordError, Record
-
+    """Return the reason why a run has no result, in one line."""
     try:
         record = Record.read(item.folder.record)
     except DamagedRecordError as error:
@@ -84,49 +89,49 @@ def reason(item: Item) -> str:
     return f"{record.error.kind}: {first}" if first else record.error.kind
 
 
-def doing_now(folder: RunFolder) -> str:
-    """What a run says it is doing: "training 120/200, loss 0.412, rate 0.01, 450 images/s, about 3 s left"."""
-    said = folder.read_progress()
-    if not said:
+def progress_line(folder: RunFolder) -> str:
+    """Return a run's progress: "training 120/200, loss 0.412, rate 0.01, 450 images/s, about 3 s left"."""
+    progress = folder.read_progress()
+    if not progress:
         return "starting"
-    text = f"{said.get('phase', '')} {said.get('done', 0)}/{said.get('total', 0)}"
-    if isinstance(said.get("loss"), float):
-        text += f", loss {said['loss']:.3f}"
-    if isinstance(said.get("rate"), float):
-        text += f", rate {said['rate']:.2g}"
-    if isinstance(said.get("images_per_second"), int | float):
-        text += f", {said['images_per_second']:.3g} images/s"
-    if isinstance(said.get("left"), int | float):
-        text += f", about {duration(said['left'])} left"
+    text = f"{progress.get('phase', '')} {progress.get('done', 0)}/{progress.get('total', 0)}"
+    if isinstance(progress.get("loss"), float):
+        text += f", loss {progress['loss']:.3f}"
+    if isinstance(progress.get("rate"), float):
+        text += f", rate {progress['rate']:.2g}"
+    if isinstance(progress.get("images_per_second"), int | float):
+        text += f", {progress['images_per_second']:.3g} images/s"
+    if isinstance(progress.get("left"), int | float):
+        text += f", about {duration(progress['left'])} left"
     return text
 
 
 def show_run(plan: Plan, events: Iterable[Event], console: Console) -> dict[str, str]:
-    """Follow a launch to its end; returns the status of each run that finished.
+    """Show a launch until its end and return the status of each run that finished.
 
-    On a terminal a live picture, otherwise a line for each run done.
+    On a terminal this is a live view, otherwise a line for each finished run.
     """
-    picture = _Picture(plan)
+    view = _LaunchView(plan)
     statuses: dict[str, str] = {}
-    live = Live(picture, console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+    live = Live(view, console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
     with live or nullcontext():
         for event in events:
-            picture.take(event)
+            view.take(event)
             if event.kind == "lost":
-                console.print(f"[yellow]{picture.name(event.run)}: {escape(event.error)}; resuming it[/]")
+                console.print(f"[yellow]{view.name(event.run)}: {escape(event.error)}; resuming it[/]")
             if event.kind == "finished":
                 statuses[event.run] = event.status
                 if event.status != "ok" or live is None:
                     style = STYLES.get(event.status, "")
-                    line = f"{picture.done}/{picture.total} [{style}]{event.status}[/] {picture.name(event.run)}"
+                    line = f"{view.done}/{view.total} [{style}]{event.status}[/] {view.name(event.run)}"
                     line += f" in {duration(event.seconds)}" if event.seconds else ""
-                    line += f", about {duration(picture.left())} left" if picture.done < picture.total else ""
+                    line += f", about {duration(view.left())} left" if view.done < view.total else ""
                     console.print(line + (f": {escape(event.error)}" if event.error else ""), highlight=False)
     return statuses
 
 
-class _Picture:
-    """The state of a launch, drawn anew whenever the terminal asks for it."""
+class _LaunchView:
+    """A live view of a launch, drawn anew at each refresh of the terminal."""
 
     def __init__(self, plan: Plan) -> None:
         self.items = {item.folder.id: item for item in plan.todo}
@@ -147,17 +152,17 @@ class _Picture:
             self.done += event.kind == "finished"
 
     def left(self) -> float:
-        """Seconds to go, from the work done so far: finished runs and the finished parts of running ones."""
+        """Return the seconds to go, from the work done so far: finished runs and finished parts of running ones."""
         parts = self.done + sum(self._share(run) for run in self.running)
         spent = time.monotonic() - self.begun
         return spent * (self.total - parts) / parts if parts else float("nan")
 
     def _share(self, run: str) -> float:
-        said = self.items[run].folder.read_progress()
-        if not said.get("total"):
+        progress = self.items[run].folder.read_progress()
+        if not progress.get("total"):
             return 0.0
-        # Training is nearly all of a run; while it evaluates it counts as all but done.
-        return 0.85 * said["done"] / said["total"] if said.get("phase") == "training" else 0.9
+        # Training takes nearly all of a run's time, so a run that evaluates counts as almost finished.
+        return 0.85 * progress["done"] / progress["total"] if progress.get("phase") == "training" else 0.9
 
     def __rich__(self) -> Group:
         left = self.left()
@@ -167,12 +172,12 @@ class _Picture:
         table = Table.grid(padding=(0, 2))
         for run in self.running:
             bar = ProgressBar(total=1.0, completed=self._share(run), width=24)
-            table.add_row(self.name(run), bar, Text(doing_now(self.items[run].folder), style="dim"))
+            table.add_row(self.name(run), bar, Text(progress_line(self.items[run].folder), style="dim"))
         return Group(head, table)
 
 
 def classes_table(plan: Plan) -> Table:
-    """What a launch would submit: an array for each class of resources."""
+    """Return a table of the arrays that a launch would submit: one for each class of resources."""
     rows = [
         (
             str(len(items)),
@@ -188,7 +193,7 @@ def classes_table(plan: Plan) -> Table:
 
 
 def relative(path: Path) -> str:
-    """A path as short as it can be said from here."""
+    """Return a path relative to the working directory where it lies in it."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:

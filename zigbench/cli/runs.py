@@ -26,11 +26,16 @@ from zigbench.cli.options import (
     writable,
 )
 from zigbench.cli.planning import command, make_plan, write_report
+from zigbench.cli.render import classes_table, relative, show_run, state_table
+from zigbench.launch import describe, launch_local
+
+NO_RESULT = ("failed", "oom", "diverged", "timeout", "damaged", "error")
+"""States of runs that ended without a result."""
 
 
 @app.command()
 def plan(
-    asked: typer.Context,
+    context: typer.Context,
     suite: SuiteName,
     profile: Profile = None,
     only: Only = None,
@@ -39,10 +44,8 @@ def plan(
     results: Results = RUNS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
-    """Show what a suite asks for and what of it is already recorded."""
-    from zigbench.cli.render import classes_table, state_table
-    from zigbench.data.config import missing
-    from zigbench.launch import describe
+    """Show the runs of a suite and their states."""
+    from zigbench.data.config import missing  # numpy
 
     chosen, planned = make_plan(suite, profile, only, set_, retry, results)
     if as_json:
@@ -50,18 +53,18 @@ def plan(
         return
     out.print(f"[bold]{chosen.name}[/] asks: {chosen.question}\n")
     out.print(state_table(planned.items))
-    todo = command(asked, "run", *retries(retry or ()))
+    todo = command(context, "run", *retries(retry or ()))
     out.print(f"\n{describe(planned.items)}; `{todo}` would run {len(planned.todo)}.", markup=False)
     if planned.todo:
         out.print(classes_table(planned))
-    for lack in dict.fromkeys(missing(item.cell.spec.data.config) for item in planned.todo):
-        if lack:
-            out.print(f"\n{lack}", markup=False)
+    for sentence in dict.fromkeys(missing(item.cell.spec.data.config) for item in planned.todo):
+        if sentence:
+            out.print(f"\n{sentence}", markup=False)
 
 
 @app.command()
 def run(
-    asked: typer.Context,
+    context: typer.Context,
     suite: SuiteName,
     profile: Profile = None,
     only: Only = None,
@@ -73,10 +76,7 @@ def run(
     results: Results = RUNS,
     reports: Reports = REPORTS,
 ) -> None:
-    """Run what a suite still lacks on this machine, then write its report."""
-    from zigbench.cli.render import relative, show_run
-    from zigbench.launch import describe, launch_local
-
+    """Do a suite's missing runs on this machine, then write its report."""
     folder = writable(results)
     chosen, planned = make_plan(suite, profile, only, set_, retry, results)
     out.print(f"[bold]{chosen.name}[/] asks: {chosen.question}")
@@ -85,29 +85,26 @@ def run(
         out.print(f"{describe(planned.items)}; running {len(planned.todo)} on this machine.")
         statuses = show_run(planned, launch_local(planned, None, folder, workers=workers), out)
     else:
-        out.print(f"{describe(planned.items)}; nothing left to do.")
+        out.print(f"{describe(planned.items)}; nothing is left to do.")
     page = write_report(chosen, [item.cell for item in planned.items], results, reports)
     out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
     others = sum(item.state in ("running", "pending", "foreign") for item in planned.items)
-    elsewhere = others + list(statuses.values()).count("busy")
-    if elsewhere:
-        follow = command(asked, "status", "--watch")
-        out.print(f"{elsewhere} runs are another process's or wait for theirs; `{follow}` follows them.", markup=False)
+    others += list(statuses.values()).count("busy")
+    if others:
+        follow = command(context, "status", "--watch")
+        out.print(f"{others} runs are done by other processes or wait for them; `{follow}` follows them.", markup=False)
     ended = {item.folder.id: statuses.get(item.folder.id, item.state) for item in planned.items}
-    # What does not fit is a result where memory is what is asked for.
+    # A network that does not fit into memory is a result of a run that measures memory.
     timed = {item.folder.id for item in planned.items if item.cell.spec.task == "efficiency"}
-    bad = [state for run, state in ended.items() if state in BAD and not (state == "oom" and run in timed)]
+    bad = [state for run, state in ended.items() if state in NO_RESULT and not (state == "oom" and run in timed)]
     if bad:
         states = sorted(set(bad) - {"error"}) or ["failed"]
-        again = escape(command(asked, "run", *retries(states)))
+        again = escape(command(context, "run", *retries(states)))
         err.print(f"[red]{len(bad)} runs have no result[/]; see the report, and `{again}`.")
         raise typer.Exit(1)
 
 
 def retries(states: Sequence[str]) -> Iterator[str]:
-    """The words that ask for runs in these states again."""
+    """Yield the options that retry runs in these states."""
     for state in states:
         yield from ("--retry", state)
-
-
-BAD = ("failed", "oom", "diverged", "timeout", "damaged", "error")

@@ -8,10 +8,18 @@ from typing import Annotated
 import typer
 
 from zigbench.cli.options import RUNS, Results, Set, app, out, writable
+from zigbench.cli.render import show_run
+from zigbench.launch import launch_local, plan
+from zigbench.records.folder import RunFolder
+from zigbench.records.record import Record
+from zigbench.spec import Resources
+from zigbench.spec.overrides import nest, parse_assignment
+from zigbench.suite import Cell
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id.")]
 Release = Annotated[
-    str, typer.Option(metavar="NAME", help="Whose file it is: `zigma`, `dit`, `sit`, `u-vit`, `dis`, `vim`.")
+    str,
+    typer.Option(metavar="NAME", help="The file's release: `zigma`, `dit`, `sit`, `u-vit`, `dis`, `vim`."),
 ]
 
 
@@ -26,12 +34,10 @@ def import_(
 ) -> None:
     """Bring in a released checkpoint as a run that can be evaluated like one trained here.
 
-    `--set` gives what the file does not tell (`backbone.config.size=XL`, `scan.curve=hilbert-released`,
+    `--set` gives what the file does not hold (`backbone.config.size=XL`, `scan.curve=hilbert-released`,
     `data.config.resolution=512`) and how it is evaluated (`evaluation.samples=5000`).
     """
-    from zigbench.records.folder import RunFolder
-    from zigbench.runs.weights import import_release
-    from zigbench.spec.overrides import nest, parse_assignment
+    from zigbench.runs.weights import import_release  # torch
 
     root = writable(results)
     settings = nest(dict(map(parse_assignment, set_ or ())))
@@ -40,15 +46,15 @@ def import_(
     config |= settings.pop("scan", {})
     if "position" in settings:
         config["position"] = settings.pop("position")
-    told = {"name": data, "config": settings.pop("data", {}).get("config", {})}
-    spec, found = import_release(file, release, told, patch, config, root.parent)
+    source = {"name": data, "config": settings.pop("data", {}).get("config", {})}
+    spec, released = import_release(file, release, source, patch, config, root.parent)
     spec = spec.override({f"{part}.{key}": v for part, tree in settings.items() for key, v in tree.items()})
     folder = RunFolder.of(spec, root)
     folder.submit(spec)
-    if found.missing:
+    if released.missing:
         out.print(
-            f"{len(found.missing)} of the network's parameters are not in the release and stay as initialised: "
-            f"{', '.join(found.missing)}"
+            f"{len(released.missing)} of the network's parameters are not in the release and stay as initialised: "
+            f"{', '.join(released.missing)}"
         )
     out.print(f"imported as run [bold]{folder.id}[/]; `zigbench evaluate {folder.id}` measures it")
 
@@ -56,23 +62,16 @@ def import_(
 @app.command()
 def evaluate(run: Run, set_: Set = None, results: Results = RUNS) -> None:
     """Measure the weights of a trained or imported run, with other settings where `--set` gives them."""
-    from zigbench.cli.render import show_run
-    from zigbench.launch import launch_local, plan
-    from zigbench.records.folder import RunFolder
-    from zigbench.records.record import Record
-    from zigbench.runs.weights import evaluation_of
-    from zigbench.spec import Resources
-    from zigbench.spec.overrides import parse_assignment
-    from zigbench.suite import Cell
+    from zigbench.runs.weights import evaluation_of  # torch
 
     root = writable(results)
     spec = evaluation_of(RunFolder(root / run), root.parent).override(dict(map(parse_assignment, set_ or ())))
-    wanted = plan([Cell({"run": run}, spec)], root)
-    show_run(wanted, launch_local(wanted, Resources(), root), out)
+    planned = plan([Cell({"run": run}, spec)], root)
+    show_run(planned, launch_local(planned, Resources(), root), out)
     record = Record.read(RunFolder.of(spec, root).record)
-    for measured in record.measurements:
-        value = "none" if measured.value is None else f"{measured.value:.6g}"
-        out.print(f"{measured.name:28}{value} {measured.unit}".rstrip(), markup=False)
+    for measurement in record.measurements:
+        value = "none" if measurement.value is None else f"{measurement.value:.6g}"
+        out.print(f"{measurement.name:28}{value} {measurement.unit}".rstrip(), markup=False)
     out.print(f"recorded as run [bold]{record.id}[/]: {record.status}")
     if record.status != "ok":
         raise typer.Exit(1)
@@ -86,8 +85,7 @@ def export(
     results: Results = RUNS,
 ) -> None:
     """Write a run's averaged weights under the names that a release published."""
-    from zigbench.records.folder import RunFolder
-    from zigbench.runs.weights import export_run
+    from zigbench.runs.weights import export_run  # torch
 
     root = writable(results)
     export_run(RunFolder(root / run), release, file, root.parent)

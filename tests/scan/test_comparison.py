@@ -55,9 +55,9 @@ def test_localities_are_long_rows() -> None:
     rows = scan.localities(["hilbert", "zigzag"], (4, 6))
     for name in ("hilbert", "zigzag"):
         lags, distances = scan.locality(scan.make_order(name, (4, 6)))
-        mine = [row for row in rows if row["curve"] == name]
-        assert [row["lag"] for row in mine] == lags.tolist()
-        assert [row["distance"] for row in mine] == distances.tolist()
+        own = [row for row in rows if row["curve"] == name]
+        assert [row["lag"] for row in own] == lags.tolist()
+        assert [row["distance"] for row in own] == distances.tolist()
 
 
 def test_clips_compare_too() -> None:

@@ -72,8 +72,8 @@ def test_on_powers_of_two_it_is_hilberts_own(levels: int) -> None:
     side = 1 << levels
     expected = [y * side + x for x, y in classical_hilbert(levels)]
     # Two enantiomers exist: starting along the row or along the column. Levels of one parity match each.
-    found = [scan.make_order("hilbert", (side, side), v).order.tolist() for v in (0, 1)]
-    assert expected in found
+    orders = [scan.make_order("hilbert", (side, side), v).order.tolist() for v in (0, 1)]
+    assert expected in orders
 
 
 @pytest.mark.parametrize("variant", range(8))
@@ -94,8 +94,8 @@ def test_the_released_table_turns_the_transposed_ranks_quarter_by_quarter(side: 
     for k in range(8):
         turned = np.rot90(table, k // 2)
         expected = turned.T if k % 2 else turned
-        found = scan.make_order("hilbert-released[numbering=release]", (side, side), k)
-        assert found.order.tolist() == expected.flatten().tolist()
+        order = scan.make_order("hilbert-released[numbering=release]", (side, side), k)
+        assert order.order.tolist() == expected.flatten().tolist()
 
 
 def test_both_numberings_of_the_released_hilbert_hold_the_same_orders() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zigbench import scan
-from zigbench.scan import orders as making
+from zigbench.scan import orders as scan_orders
 
 
 def test_orders_are_cached_by_value() -> None:
@@ -28,7 +28,7 @@ def test_orders_are_cached_by_value() -> None:
 def test_the_cache_is_bounded_and_forgets_the_oldest() -> None:
     order = scan.make_order("sweep", (4, 4))
     size = order.order.nbytes + order.rank.nbytes
-    cache = making._Cache(limit=3 * size)
+    cache = scan_orders._Cache(limit=3 * size)
     for key in range(3):
         cache.put((key,), order)
     assert cache.get((0,)) is order
@@ -88,7 +88,7 @@ def test_random_layers_follow_the_seed() -> None:
         (8, 0, "depth = 0"),
     ],
 )
-def test_impossible_assignments_are_refused(schemes: making.Schemes, depth: int, words: str) -> None:
+def test_impossible_assignments_are_refused(schemes: scan_orders.Schemes, depth: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         scan.layer_orders("zigzag", schemes, depth, (4, 4))
 
@@ -116,5 +116,5 @@ def test_labels_without_a_count_are_refused(text: str) -> None:
 def test_importing_the_room_imports_no_heavy_package() -> None:
     heavy = "matplotlib", "pandas", "torch", "scipy"
     code = f"import sys, zigbench.scan, zigbench.scan.gallery; print([m for m in {heavy} if m in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -26,13 +26,13 @@ def by_sets(cycle: list[scan.ScanOrder], depth: int) -> list[np.ndarray]:
 @settings(max_examples=300)
 def test_reach_of_any_orders(values: list[list[int]]) -> None:
     cycle = [scan.ScanOrder(np.array(v), curve="any", variant=0, grid=(2, 3)) for v in values]
-    found = scan.reach(cycle)
+    result = scan.reach(cycle)
     layers = by_sets(cycle, 60)
     complete = [k + 1 for k, reached in enumerate(layers) if reached.all()]
-    assert found.layers == (complete[0] if complete else None)
-    assert list(found.share) == pytest.approx([reached.mean() for reached in layers[: len(found.share)]])
-    assert found.share[-1] == pytest.approx(layers[-1].mean())
-    assert found.blind == (~layers[-1].all(axis=0)).sum()
+    assert result.layers == (complete[0] if complete else None)
+    assert list(result.share) == pytest.approx([reached.mean() for reached in layers[: len(result.share)]])
+    assert result.share[-1] == pytest.approx(layers[-1].mean())
+    assert result.blind == (~layers[-1].all(axis=0)).sum()
 
 
 @given(st.sampled_from(scan.names()), st.integers(1, 6), st.integers(1, 6), st.integers(1, 8))

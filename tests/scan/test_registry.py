@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from zigbench import scan
-from zigbench.scan import registry as catalog
+from zigbench.scan.registry import Rule, parse
 from zigbench.spec import registry
 
 
@@ -53,7 +53,7 @@ def test_a_curve_that_repeats_a_token_is_refused_at_that_step(variant: int) -> N
     ],
 )
 @pytest.mark.parametrize("variant", [0, 7])
-def test_what_a_rule_may_not_return(returned: list[object], words: str, variant: int) -> None:
+def test_returned_values_that_are_no_order_are_refused(returned: list[object], words: str, variant: int) -> None:
     @scan.curve("faulty")
     def faulty(h: int, w: int) -> list[object]:
         return returned
@@ -95,8 +95,8 @@ def test_built_in_claims_hold(name: str) -> None:
     scan.clear_cache()
     with warnings.catch_warnings():
         warnings.simplefilter("error", scan.ContinuityWarning)
-        made = [scan.make_order(name, grid, v) for grid in ((1, 1), (5, 8), (8, 5), (7, 9)) for v in range(8)]
-    assert len(made) == 32
+        orders = [scan.make_order(name, grid, v) for grid in ((1, 1), (5, 8), (8, 5), (7, 9)) for v in range(8)]
+    assert len(orders) == 32
 
 
 @pytest.mark.usefixtures("own_curves")
@@ -145,7 +145,7 @@ def test_misspelt_names_and_parameters(text: str, words: str) -> None:
 
 def test_nested_parameters_are_read_to_their_depth() -> None:
     name = "blocked[inner=blocked[inner=hilbert,size=2],size=4]"
-    assert catalog.parse(name) == ("blocked", {"inner": "blocked[inner=hilbert,size=2]", "size": "4"})
+    assert parse(name) == ("blocked", {"inner": "blocked[inner=hilbert,size=2]", "size": "4"})
     assert len(scan.make_order(name, (9, 7))) == 63
 
 
@@ -156,7 +156,7 @@ def test_names_that_can_not_be_written_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("rule", [lambda h: range(h), lambda *sides: range(3), lambda a, b, c, d: range(a)])
-def test_functions_that_are_no_curves_are_refused(rule: catalog.Rule) -> None:
+def test_functions_that_are_no_curves_are_refused(rule: Rule) -> None:
     with pytest.raises(ValueError, match="curve <function"):
         scan.curve("mine")(rule)
 

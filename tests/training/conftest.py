@@ -61,7 +61,7 @@ def small_split(count: int = 50) -> TensorSplit:
 
 
 def poisoned_at(step: int) -> TensorSplit:
-    """A split with one sample, first met at ``step`` of seed 0 and batch 8, whose square overflows (in a norm)."""
+    """A split with one sample, first used at ``step`` of seed 0 and batch 8, that overflows when it is squared."""
     split = small_split()
     split.x[int(step_indices(0, step, 8, len(split))[3])] = 3e38
     return split

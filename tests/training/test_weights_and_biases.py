@@ -1,4 +1,4 @@
-"""What Weights & Biases gets, told by its own reader of what it wrote; nothing leaves the machine."""
+"""The figures that Weights & Biases gets, read by its own reader; nothing leaves the machine."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def run(root: Path, base: dict[str, object], *options: str) -> Path:
 def lives(folder: Path) -> list[list[dict[str, Any]]]:
     """The records that each life of a run left, in the order of the lives."""
     files = sorted(folder.glob("wandb/offline-run-*/*.wandb"), key=lambda path: path.stat().st_mtime_ns)
-    told = []
+    records = []
     for file in files:
         command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        told.append([json.loads(line) for line in done.stdout.splitlines()])
-    return told
+        records.append([json.loads(line) for line in done.stdout.splitlines()])
+    return records
 
 
 def only(records: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -126,9 +126,9 @@ def test_a_service_that_is_lost_is_reported_once_and_the_training_goes_on(tmp_pa
     with caplog.at_level(logging.WARNING):
         trained = train(tmp_path / "run", sinks=("wandb",), on_step=lose)
     assert trained.step == 20
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "zigbench.training.logging"]
+    (message,) = [record.getMessage() for record in caplog.records if record.name == "zigbench.training.logging"]
     # A connection is lost, reset or broken, as the moment has it.
-    assert re.match(r"the sink wandb failed and is used no more \(\w+: .+\)", told)
+    assert re.match(r"the sink wandb failed and is used no more \(\w+: .+\)", message)
     assert same(trained.model, train(tmp_path / "alone").model)
     assert len(logged(tmp_path / "run")) == 20
 

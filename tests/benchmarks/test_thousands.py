@@ -24,8 +24,9 @@ from zigbench.launch.slurm import submit
 from zigbench.launch.slurm_status import read_queue
 from zigbench.records import collect
 from zigbench.records.cache import FILE
+from zigbench.records.environment import environment
 from zigbench.records.folder import RunFolder
-from zigbench.records.record import Measurement, Record, environment
+from zigbench.records.record import Measurement, Record
 from zigbench.runs.process import RunOptions
 from zigbench.spec import Resources
 from zigbench.suite import Suite, expand, grid

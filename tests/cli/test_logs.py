@@ -9,8 +9,9 @@ from rich.console import Console
 
 from zigbench.cli.logs import suite_status
 from zigbench.launch import Item, plan
+from zigbench.records.environment import environment
 from zigbench.records.folder import RunFolder
-from zigbench.records.record import Record, environment
+from zigbench.records.record import Record
 from zigbench.spec import RunSpec
 from zigbench.suite import Cell
 

@@ -184,7 +184,7 @@ def test_a_run_that_another_holds_is_left_to_it(tmp_path, tiny):
     wanted = cells(tiny, {"seed": 0}, {"seed": 1})
     folder = RunFolder.of(wanted[0].spec, root)
     folder.submit(wanted[0].spec)
-    with folder.claim():
+    with folder.lock():
         assert [item.state for item in plan(wanted, root).items] == ["running", "missing"]
         statuses = {e.run: e.status for e in launch(wanted, root) if e.kind == "finished"}
     assert statuses == {wanted[1].spec.id: "ok"}

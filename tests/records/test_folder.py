@@ -31,7 +31,7 @@ def test_state_follows_the_files(tmp_path, tiny):
     run.submit(spec)
     assert run.state() == "submitted"
     assert run.read_spec() == spec
-    with run.claim():
+    with run.lock():
         assert run.state() == "running"
     assert run.state() == "submitted"
     Record(id=run.id, status="diverged", spec=spec.resolved()).write(run.record)
@@ -41,9 +41,9 @@ def test_state_follows_the_files(tmp_path, tiny):
 
 
 def test_one_holder_at_a_time(submitted):
-    with submitted.claim():
+    with submitted.lock():
         assert submitted.holder()["pid"] == os.getpid()
-        with pytest.raises(BusyError, match=str(os.getpid())), submitted.claim():
+        with pytest.raises(BusyError, match=str(os.getpid())), submitted.lock():
             pass
     assert submitted.holder() is None
     assert not list(submitted.path.glob("claim.*"))
@@ -53,7 +53,7 @@ def test_of_many_contenders_one_wins(submitted):
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom zigbench.records.folder import BusyError, RunFolder\n"
         "run = RunFolder(Path(sys.argv[1]))\nsys.stdin.readline()\n"
-        "try:\n    with run.claim():\n        print('won', flush=True)\n        sys.stdin.readline()\n"
+        "try:\n    with run.lock():\n        print('won', flush=True)\n        sys.stdin.readline()\n"
         "except BusyError:\n    print('lost', flush=True)\n    sys.stdin.readline()\n"
     )
     contenders = [
@@ -71,12 +71,12 @@ def test_of_many_contenders_one_wins(submitted):
 def test_the_claim_of_a_dead_process_is_overtaken(submitted):
     code = (
         "import os, sys\nfrom pathlib import Path\nfrom zigbench.records.folder import RunFolder\n"
-        "with RunFolder(Path(sys.argv[1])).claim():\n    os.kill(os.getpid(), 9)\n"
+        "with RunFolder(Path(sys.argv[1])).lock():\n    os.kill(os.getpid(), 9)\n"
     )
     subprocess.run([sys.executable, "-c", code, submitted.path], check=False)
     assert list(submitted.path.glob("claim.*"))
     assert submitted.state() == "submitted"
-    with submitted.claim():
+    with submitted.lock():
         assert submitted.state() == "running"
     assert not list(submitted.path.glob("claim.*"))
 
@@ -84,11 +84,11 @@ def test_the_claim_of_a_dead_process_is_overtaken(submitted):
 def test_another_hosts_claim_lives_by_its_sign_of_life(submitted):
     claim = submitted.path / "claim.0"
     claim.write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": "0", "job": None}))
-    with pytest.raises(BusyError, match="elsewhere"), submitted.claim():
+    with pytest.raises(BusyError, match="elsewhere"), submitted.lock():
         pass
-    silent = time.time() - folder_module.SILENCE - 1
+    silent = time.time() - folder_module.STALE_AFTER - 1
     os.utime(claim, (silent, silent))
-    with submitted.claim():
+    with submitted.lock():
         assert submitted.holder()["host"] != "elsewhere"
 
 

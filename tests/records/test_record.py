@@ -10,14 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.records.record import (
-    DamagedRecordError,
-    Failure,
-    Measurement,
-    Record,
-    code_of,
-    environment,
-)
+from zigbench.records.environment import code_of, environment
+from zigbench.records.record import DamagedRecordError, Failure, Measurement, Record
 from zigbench.spec import spec_id
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from zigbench.records.environment import environment
 from zigbench.records.folder import RunFolder
-from zigbench.records.record import Failure, Measurement, Record, Status, environment
+from zigbench.records.record import Failure, Measurement, Record, Status
 from zigbench.suite import Axis, Cell, Contrast, Suite, expand, grid
 
 # Arm → true mean loss. sweep-1 and hilbert-released-8 lie far above; hilbert-8 is level with zigzag-8.

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from zigbench.records.environment import environment
 from zigbench.records.folder import RunFolder
-from zigbench.records.record import Failure, Measurement, Record, environment
+from zigbench.records.record import Failure, Measurement, Record
 from zigbench.suite import Axis, Cell, Suite, expand, grid
 
 SIDES = (8, 16, 32, 64)

@@ -54,7 +54,7 @@ def test_runs_forked_for_a_gpu_inherit_what_tritons_kernels_are_found_by(folder)
 
 def test_work_that_hangs_is_ended_and_recorded(folder):
     def hang(run: RunFolder) -> dict[str, str]:
-        with run.claim():
+        with run.lock():
             time.sleep(600)
         return {"status": "ok"}
 

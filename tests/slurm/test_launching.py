@@ -130,7 +130,7 @@ def test_a_thousand_runs_are_one_array(slurm, tmp_path, tiny):
 def test_a_snapshot_is_what_runs(slurm, tmp_path):
     taken = slurm_launch.snapshot(tmp_path / "snapshots")
     assert slurm_launch.snapshot(tmp_path / "snapshots") == taken
-    code = "import json, zigbench; from zigbench.records.record import environment; "
+    code = "import json, zigbench; from zigbench.records.environment import environment; "
     code += "print(json.dumps([zigbench.__file__, environment()['code']]))"
     script = "\n".join([*slurm_launch.setup_lines(taken), f"{sys.executable} -c {json.dumps(code)}"])
     checkout = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.text import Text
 
 from zigbench.cli.render import plain_table
-from zigbench.records.record import environment
+from zigbench.records.environment import environment
 from zigbench.spec import registry
 
 

@@ -1,4 +1,4 @@
-"""Commands about packs, in which recorded runs are kept and sent: pack, merge, unpack."""
+"""Commands about packs, in which recorded runs are stored and sent: pack, merge, unpack."""
 
 from __future__ import annotations
 
@@ -87,12 +87,12 @@ def unpack(
 ) -> None:
     """Make run folders of a pack again, byte for byte as they were recorded. Runs that are there already stay."""
 
-    found, root = Pack(place), writable(results)
-    written, left = packing.unpack(found, root)
+    source, root = Pack(place), writable(results)
+    written, left = packing.unpack(source, root)
     out.print(f"{len(written)} runs of {place} are in {root}")
     for sentence in left:
         err.print(f"[yellow]left out:[/] {escape(sentence)}")
-    _name([*found.records()[1], *found.damaged()])
+    _name([*source.records()[1], *source.damaged()])
     if left:
         raise typer.Exit(1)
 

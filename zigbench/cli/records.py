@@ -27,16 +27,16 @@ def collect(
     from zigbench.records.collect import joined, scan
     from zigbench.report import benchmarks
 
-    found = scan(results)
-    table = found.frame()
+    collected = scan(results)
+    table = collected.frame()
     for folder in _benchmarks(results):
         table = joined(table, benchmarks.frame(folder))
     if csv:
         table.to_csv(csv, index=False)
-    out.print(f"{len(found.records)} records, {len(table)} rows" + (f" written to {csv}" if csv else ""))
-    for damaged in found.damaged:
+    out.print(f"{len(collected.records)} records, {len(table)} rows" + (f" written to {csv}" if csv else ""))
+    for damaged in collected.damaged:
         err.print(f"[red]damaged:[/] {escape(damaged.reason)}")
-    if found.damaged:
+    if collected.damaged:
         raise typer.Exit(1)
 
 
@@ -178,9 +178,9 @@ def compare(
     common = differences(*runs)
     if not common:
         out.print("no metric in common")
-    for metric, found in common.items():
-        out.print(f"[bold]{metric}[/]: " + ("the same protocol" if not found else ""))
-        for line in found:
+    for metric, lines in common.items():
+        out.print(f"[bold]{metric}[/]: " + ("the same protocol" if not lines else ""))
+        for line in lines:
             out.print(f"  {line}", markup=False)
     for name, run in zip((a, b), runs, strict=True):
         if alone := {protocol.metric for protocol in read_protocols(run).values()} - common.keys():

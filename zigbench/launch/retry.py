@@ -13,7 +13,7 @@ from typing import Any
 from zigbench.launch import slurm_status
 from zigbench.preemption import EXIT_REQUEUE, SIGNALS
 from zigbench.records.folder import RunFolder, tail
-from zigbench.records.record import Failure, Record, Status, environment
+from zigbench.records.record import Record, Status
 from zigbench.runs.process import Options, RunOptions
 
 KINDS: dict[Status, str] = {"oom": "OutOfMemory", "timeout": "TimeLimit", "failed": "JobDied"}
@@ -70,16 +70,12 @@ def should_retry(folder: RunFolder, end: JobEnd) -> bool:
     if before is None or before["checkpoint"] != step:
         return True
     where = f"at step {step}" if step else "before the first checkpoint"
-    Record(
-        id=folder.id,
-        status=end.status,
-        spec=folder.read_spec().resolved(),
-        environment=environment(),
-        error=Failure(
-            kind=KINDS[end.status],
-            message=f"two jobs in a row ended {where}: {before['how']}, then {end.reason}",
-            log_tail=folder.log_tail() or (tail(end.log) if end.log else ""),
-        ),
+    Record.failed(
+        folder.read_spec(),
+        end.status,
+        kind=KINDS[end.status],
+        message=f"two jobs in a row ended {where}: {before['how']}, then {end.reason}",
+        log_tail=folder.log_tail() or (tail(end.log) if end.log else ""),
     ).write(folder.record)
     return False
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from zigbench.launch.clusters import Cluster
 from zigbench.launch.slurm_status import job_log
-from zigbench.records.record import SNAPSHOT, digest_of, environment
+from zigbench.records.environment import SNAPSHOT, digest_of, environment
 from zigbench.runs.process import RunOptions, command
 from zigbench.spec import Resources
 

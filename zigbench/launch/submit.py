@@ -18,9 +18,9 @@ from zigbench.launch.clusters import Cluster
 from zigbench.launch.jobs import Job, current_user, states
 from zigbench.launch.local import run_submitted
 from zigbench.launch.plan import Item, Plan
+from zigbench.records.environment import environment
 from zigbench.records.folder import RunFolder
-from zigbench.records.lock import SILENCE, BusyError, RunLock
-from zigbench.records.record import environment
+from zigbench.records.lock import STALE_AFTER, BusyError, RunLock
 from zigbench.runs.process import Options, RunOptions, command
 from zigbench.spec import Resources
 from zigbench.spec.errors import MachineError
@@ -154,7 +154,7 @@ def run_background(options: BackgroundOptions) -> None:
     folder = options.folder
     order = json.loads((folder / ORDER).read_text())
     root = Path(order["root"])
-    with RunLock(folder, what="this launch").held():
+    with RunLock(folder, subject="this launch").hold():
         # The process that started this one waits for a line; then its pipe is let go.
         os.write(1, b"ready\n")
         os.dup2(2, 1)
@@ -223,10 +223,10 @@ def _alone(root: Path) -> Iterator[None]:
         BusyError: another launch does not end.
     """
     root.mkdir(parents=True, exist_ok=True)
-    lock = RunLock(root, stem=".launch", what=str(root))
-    deadline = time.monotonic() + 3 * SILENCE
+    lock = RunLock(root, stem=".launch", subject=str(root))
+    deadline = time.monotonic() + 3 * STALE_AFTER
     while True:
-        turn = lock.held()
+        turn = lock.hold()
         try:
             turn.__enter__()
             break

@@ -1,1 +1,1 @@
-"""What a run leaves behind: its folder, its lock, its record, and all records as one frame."""
+"""Runs on disk: folder, lock and record of a run, packs of many, and all records as one frame."""

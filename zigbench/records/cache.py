@@ -1,4 +1,4 @@
-"""The records of a results folder, each read and checked once: what has not changed since comes from a cache.
+"""A cache of the records in a folder of runs: each file is read and checked once, and again when it changes.
 
 The cache (``.records.parquet`` in the results folder) is derived and disposable: it holds the text of every sound
 record beside the times and the size that its file had. Deleting it, or copying runs in from another machine, costs
@@ -21,7 +21,7 @@ from zigbench.spec.files import write_atomically
 FILE = ".records.parquet"
 
 WORTH = 200
-"""Records from which on the cache is faster than the files."""
+"""Number of records from which on the cache is faster than the files."""
 
 Stamp = tuple[int, int, int]
 
@@ -34,10 +34,10 @@ class _Row:
 
 
 def read(root: Path, only: Iterable[str] | None = None) -> tuple[list[tuple[RunFolder, Record]], list[Damaged]]:
-    """The sound records under ``root``, each with its folder, by id; and the damaged ones.
+    """Return the sound records under ``root``, each with its folder, by id; and the damaged ones.
 
     Args:
-        root: results folder; one that does not exist holds nothing.
+        root: folder of runs; one that does not exist holds nothing.
         only: ids to read; None reads all.
     """
     if only is None:
@@ -68,25 +68,25 @@ def read(root: Path, only: Iterable[str] | None = None) -> tuple[list[tuple[RunF
             records.append((folder, record))
             cached[name] = _Row(stamp, record.status, text)
     if changed and len(cached) >= WORTH:
-        with contextlib.suppress(OSError):  # Somebody else's results folder can be read all the same.
+        with contextlib.suppress(OSError):  # A folder that can't be written can be read all the same.
             _store(root, cached)
     return records, damaged
 
 
 def statuses(root: Path) -> dict[str, tuple[Stamp, str]]:
-    """What the cache knows of each run's status, with the stamp that the record's file had."""
+    """Return the cached status of each run, with the stamp that the record's file had."""
     return {
         name: (row.stamp, row.status) for name, row in _load(root, ["run", "mtime", "ctime", "size", "status"]).items()
     }
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """What changes whenever a file does; None where there is none."""
+    """Return times and size of a file, which change when it does; None where there is none."""
     try:
-        found = path.stat()
+        facts = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size
+    return facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size
 
 
 def _load(root: Path, columns: list[str]) -> dict[str, _Row]:

@@ -1,4 +1,4 @@
-"""Records made into one long table: a row per measurement, columns for spec and environment by their dotted paths."""
+"""Records as one long table: a row per measurement, columns for spec and environment by their dotted paths."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zigbench.records.environment import machine_name
 from zigbench.records.folder import RunFiles
-from zigbench.records.record import Damaged, Measurement, Record, machine_name
+from zigbench.records.record import Damaged, Measurement, Record
 from zigbench.records.sources import Sources
 from zigbench.spec.overrides import flatten
 
@@ -28,7 +29,7 @@ FLOATS = dict.fromkeys(("value", "low", "high"), "float64")
 
 @dataclass(frozen=True)
 class Collected:
-    """All that was read of some sources: the sound records, each with its run's files, and what is damaged.
+    """The records of some sources: the sound records, each with its run's files, and what is damaged.
 
     A run has several records where two machines (or one twice) measured it: they follow each other.
     """
@@ -37,7 +38,7 @@ class Collected:
     damaged: tuple[Damaged, ...]
 
     def frame(self) -> pd.DataFrame:
-        """The long frame of the sound records; see :func:`frame`."""
+        """Return the long frame of the sound records; see :func:`frame`."""
         import numpy as np
         import pandas as pd
 
@@ -58,7 +59,7 @@ class Collected:
         return table[[*COLUMNS, *(name for name in facts if name not in COLUMNS)]].astype(FLOATS)
 
 
-def scan(root: Path | str | Sequence[Path | str] = RUNS, only: Iterable[str] | None = None) -> Collected:
+def scan(root: Sources | Path | str | Sequence[Path | str] = RUNS, only: Iterable[str] | None = None) -> Collected:
     """Read every record; a damaged one is listed, never dropped in silence.
 
     Args:
@@ -87,7 +88,7 @@ def frame(root: Path | str | Sequence[Path | str] = RUNS) -> pd.DataFrame:
 
 
 def joined(records: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
-    """Rows of two frames in one; what is a column of one alone is empty in the other's rows."""
+    """Return the rows of two frames in one; a column of one alone is empty in the other's rows."""
     import pandas as pd
 
     if others.empty or records.empty:
@@ -110,7 +111,7 @@ def wide(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _facts(files: RunFiles, record: Record, repeat: int) -> dict[str, Any]:
-    """What all rows of a run share."""
+    """Return the values that all rows of a run share."""
     return {
         "run": record.id,
         "status": record.status,
@@ -125,7 +126,7 @@ def _facts(files: RunFiles, record: Record, repeat: int) -> dict[str, Any]:
 
 
 def _figure(measurement: Measurement | None) -> tuple[Any, ...]:
-    """A row's values of :data:`FIGURE`."""
+    """Return a row's values of :data:`FIGURE`."""
     if measurement is None:
         return (None,) * len(FIGURE)
     m = measurement
@@ -134,6 +135,6 @@ def _figure(measurement: Measurement | None) -> tuple[Any, ...]:
 
 
 def _columns(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A column for each key; lists become tuples, which can be grouped by."""
+    """Return a column for each key; lists become tuples, which can be grouped by."""
     flat = flatten(tree, prefix)
     return {key: tuple(value) if isinstance(value, list) else value for key, value in flat.items()}

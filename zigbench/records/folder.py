@@ -1,8 +1,8 @@
-"""A run's folder: where its files lie, what state they say it is in, and who may work on it.
+"""A run's folder: its files, the state that they imply, and the lock of the process at work on it.
 
 State is read off the files: no folder = missing; ``spec.json`` = submitted; ``record.json`` = finished. A run is
-worked on by whoever holds its newest claim (see :mod:`zigbench.records.lock`). ``job.json`` says which job was asked
-to do it; whether that job still waits in a queue is the launching room's to find out.
+running while a process holds its lock (see :mod:`zigbench.records.lock`). ``job.json`` names the job that was
+submitted for it; whether that job still waits in a queue is asked in :mod:`zigbench.launch`.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from zigbench.records.lock import SILENCE, BusyError, RunLock
+from zigbench.records.lock import STALE_AFTER, BusyError, RunLock
 from zigbench.records.record import DamagedRecordError, Record
 from zigbench.spec import RunSpec, spec_id
 from zigbench.spec.files import write_atomically
 
-__all__ = ["SILENCE", "BusyError", "RunFiles", "RunFolder", "State"]
+__all__ = ["STALE_AFTER", "BusyError", "RunFiles", "RunFolder", "State"]
 
 State = Literal[
     "missing", "submitted", "pending", "foreign", "running", "ok", "failed", "oom", "diverged", "timeout", "damaged"
 ]  # fmt: skip
-"""What is known of a run. "submitted": begun, and nobody works on it; "pending": its job waits in a queue; "foreign":
+"""State of a run. "submitted": begun, and no process works on it; "pending": its job waits in a queue; "foreign":
 its job is another user's or of another cluster, and what became of it can't be asked from here."""
 
 
 FILES = ("record.json", "spec.json", "protocols.json", "log.jsonl", "telemetry.jsonl", "samples.npy")
-"""What is read of a finished run, beside the ``<inspection>.npz`` that ``zigbench inspect`` leaves."""
+"""Files that are read of a finished run, beside the ``<inspection>.npz`` that ``zigbench inspect`` writes."""
 
 
 class RunFiles(Protocol):
@@ -61,13 +61,13 @@ def spec_text(resolved: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one run, ``<root>/<id>``."""
+    """The folder of a run, ``<root>/<id>``."""
 
     path: Path
 
     @classmethod
     def of(cls, spec: RunSpec, root: Path) -> RunFolder:
-        """The folder of ``spec`` under ``root``; makes nothing."""
+        """Return the folder of ``spec`` under ``root``, which need not exist."""
         return cls(root / spec.id)
 
     @property
@@ -84,27 +84,27 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """A line of JSON per logged step: step, loss, learning rate, gradient norm."""
+        """Lines of JSON, one per logged step: step, loss, learning rate, gradient norm."""
         return self.path / "log.jsonl"
 
     @property
     def progress(self) -> Path:
-        """What the run is doing now, for whoever watches; overwritten, disposable."""
+        """The run's present phase and step, for `zigbench status`; overwritten, disposable."""
         return self.path / "progress.json"
 
     @property
     def output(self) -> Path:
-        """What the run's process printed."""
+        """The text that the run's process printed."""
         return self.path / "output.txt"
 
     @property
     def job(self) -> Path:
-        """Which job was asked to do the run; there while one may be queued or at work."""
+        """The job that was submitted for the run; there while it may be queued or running."""
         return self.path / "job.json"
 
     @property
     def job_ends(self) -> Path:
-        """A line of JSON for each job that died under the run: when, how, at which checkpoint."""
+        """Lines of JSON, one per job that ended without a record: when, how, at which checkpoint."""
         return self.path / "deaths.jsonl"
 
     def names(self) -> tuple[str, ...]:
@@ -134,20 +134,20 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if not self.spec.exists():
-            # Losing it with the machine costs nothing: whoever asked asks again.
+            # Losing it with the machine costs nothing: the suite writes it again.
             write_atomically(self.spec, spec_text(spec.resolved()).encode(), durable=False)
 
     def forget(self) -> None:
-        """Remove the record, for a run that is to be tried again; it goes on from its checkpoint."""
+        """Remove the record of a run that is to be tried again; it resumes from its checkpoint."""
         for path in (self.job, self.job_ends, self.record):
             path.unlink(missing_ok=True)
 
     def checkpoint(self) -> int:
-        """Step of the newest checkpoint; 0 where there is none."""
+        """Return the step of the newest checkpoint; 0 where there is none."""
         return max((int(p.name) for p in self.path.glob("checkpoints/*") if p.name.isdigit()), default=0)
 
     def read_spec(self) -> RunSpec:
-        """The spec that was submitted.
+        """Return the spec that was submitted.
 
         Raises:
             ValueError: the file is damaged, or its spec is not the one that the folder is named after.
@@ -161,7 +161,7 @@ class RunFolder:
         return RunSpec.parse(raw)
 
     def state(self) -> State:
-        """What the files say; "damaged" is a record that can't be trusted."""
+        """Return the state that the files imply; "damaged" is a record that can't be trusted."""
         if self.record.exists():
             try:
                 return Record.read(self.record).status
@@ -172,63 +172,63 @@ class RunFolder:
         return "running" if self.holder() else "submitted"
 
     def read_progress(self) -> dict[str, Any]:
-        """The run's last word on what it is doing; empty where it has not spoken."""
+        """Return the run's present phase and step; empty where it has written none."""
         return _read_object(self.progress)
 
     def read_job(self) -> dict[str, Any]:
-        """The job that was asked to do the run (cluster, site, user, job, code); empty where there is none."""
+        """Return the job that was submitted for the run (cluster, site, user, job, code); empty where there is none."""
         return _read_object(self.job)
 
     def log_tail(self, lines: int = 20) -> str:
-        """The end of what the run's process printed."""
+        """Return the last lines that the run's process printed."""
         return tail(self.output, lines)
 
     def holder(self) -> dict[str, Any] | None:
-        """Who works on the run now (host, pid, job), or None."""
-        return self._claims.holder()
+        """Return the process that works on the run now (host, pid, job), or None."""
+        return self._lock.holder()
 
-    def claim(self) -> AbstractContextManager[None]:
-        """Hold the run while the block runs, giving signs of life.
+    def lock(self) -> AbstractContextManager[None]:
+        """Return a context that holds the run's lock, giving signs of life.
 
         Raises:
-            BusyError: somebody else holds it.
+            BusyError: another process holds it.
         """
-        return self._claims.held()
+        return self._lock.hold()
 
     @property
-    def _claims(self) -> RunLock:
-        return RunLock(self.path, what=f"run {self.id}")
+    def _lock(self) -> RunLock:
+        return RunLock(self.path, subject=f"run {self.id}")
 
 
 def tail(path: Path, lines: int = 20) -> str:
-    """The last lines of a text; "" of one that is not there."""
+    """Return the last lines of a text file; "" where there is none."""
     if not path.exists():
         return ""
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
 
 
 def is_run(root: Path, name: str) -> bool:
-    """Whether ``name`` is the id of a run under ``root``, or the beginning of one."""
+    """Return whether ``name`` is the id of a run under ``root``, or the beginning of one."""
     return bool(name) and set(name) <= set("0123456789abcdef") and any(root.glob(f"{name}*/spec.json"))
 
 
 def find(root: Path, name: str) -> RunFolder:
-    """The run under ``root`` whose id begins with ``name``.
+    """Return the run under ``root`` with an id that begins with ``name``.
 
     Raises:
         ValueError: there is none, or more than one.
     """
-    found = sorted(path.parent for path in root.glob(f"{name}*/spec.json")) if is_run(root, name) else []
-    if len(found) != 1:
-        what = f"{len(found)} runs" if found else "no run"
-        raise ValueError(f"{what} under {root} with an id that begins with {name!r}; `zigbench plan SUITE` lists ids")
-    return RunFolder(found[0])
+    folders = sorted(path.parent for path in root.glob(f"{name}*/spec.json")) if is_run(root, name) else []
+    if len(folders) != 1:
+        count = f"{len(folders)} runs" if folders else "no run"
+        raise ValueError(f"{count} under {root} with an id that begins with {name!r}; `zigbench plan SUITE` lists ids")
+    return RunFolder(folders[0])
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file that may be absent, or being replaced."""
+    """Return the JSON object in a file that may be absent, or being replaced."""
     try:
-        found = json.loads(path.read_text())
+        body = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return body if isinstance(body, dict) else {}

@@ -1,8 +1,8 @@
-"""Who may work in a folder that several machines share.
+"""A lock on a folder that several machines share.
 
-Claims are numbered files, made by hard link so that exactly one of any number of contenders makes claim n + 1; a
-claim whose holder no longer gives a sign of life is overtaken by the next number, never deleted under somebody's
-feet.
+A lock is a numbered file, made by hard link so that exactly one of any number of contenders makes number n + 1. A
+lock whose holder no longer gives a sign of life is stale: the next number overtakes it. It is never deleted by
+another, since its holder may only have been slow.
 """
 
 from __future__ import annotations
@@ -22,63 +22,63 @@ from zigbench.spec import canonical_json
 from zigbench.spec.errors import MachineError
 
 HEARTBEAT = 5.0
-"""Seconds between two signs of life of a claim's holder."""
+"""Seconds between two signs of life of a lock's holder."""
 
-SILENCE = 60.0
-"""Seconds without a sign of life after which a claim's holder counts as gone."""
+STALE_AFTER = 60.0
+"""Seconds without a sign of life after which a lock is stale."""
 
 
 class BusyError(MachineError):
-    """Somebody else is at work here; the message says who."""
+    """Another process holds the lock; the message names it."""
 
 
 @dataclass(frozen=True)
 class RunLock:
-    """The claims ``<stem>.0``, ``<stem>.1``, … in a folder; the newest one counts.
+    """A lock on a folder: the files ``<stem>.0``, ``<stem>.1``, …, of which the newest counts.
 
     Args:
-        folder: where they lie; it exists when one is made.
-        stem: what they are for.
-        what: the thing that is claimed, for messages ("run 12ab").
+        folder: folder that is locked; it exists when the lock is taken.
+        stem: beginning of the files' names.
+        subject: thing that is locked, for messages ("run 12ab").
     """
 
     folder: Path
     stem: str = "claim"
-    what: str = "this"
+    subject: str = "this"
 
     def holder(self) -> dict[str, Any] | None:
-        """Who holds the folder now (host, pid, job), or None."""
+        """Return the process that holds the lock now (host, pid, job), or None."""
         newest = self._newest()
         if newest is None:
             return None
-        path, who = newest
-        return who if self._alive(path, who) else None
+        path, holder = newest
+        return holder if self._alive(path, holder) else None
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the folder while the block runs, giving signs of life.
+    def hold(self) -> Iterator[None]:
+        """Hold the lock while the block runs, giving signs of life.
 
         Raises:
-            BusyError: somebody else holds it.
+            BusyError: another process holds it.
         """
-        mine = self._take()
+        lock = self._take()
         stop = threading.Event()
 
         def beat() -> None:
             while not stop.wait(HEARTBEAT):
                 with contextlib.suppress(FileNotFoundError):
-                    os.utime(mine)
+                    os.utime(lock)
 
-        thread = threading.Thread(target=beat, name="claim", daemon=True)
+        thread = threading.Thread(target=beat, name="lock", daemon=True)
         thread.start()
         try:
             yield
         finally:
             stop.set()
             thread.join()
-            # Older claims are dead ones; now that the work is done or given up, none is needed.
+            # Older locks are stale ones; now that the work is done or given up, none is needed.
             for number, path in self._all():
-                if number <= _number(mine):
+                if number <= _number(lock):
                     path.unlink(missing_ok=True)
 
     def _all(self) -> list[tuple[int, Path]]:
@@ -89,39 +89,39 @@ class RunLock:
             try:
                 return path, json.loads(path.read_text())
             except FileNotFoundError:
-                continue  # Let go between the listing and the reading.
+                continue  # Released between the listing and the reading.
         return None
 
     def _take(self) -> Path:
         newest = self._newest()
         number = 0
         if newest is not None:
-            path, who = newest
-            if self._alive(path, who) and not _earlier_life(who):
-                raise BusyError(f"{self.what} is being worked on by process {who['pid']} on {who['host']}")
+            path, holder = newest
+            if self._alive(path, holder) and not _before_requeueing(holder):
+                raise BusyError(f"{self.subject} is being worked on by process {holder['pid']} on {holder['host']}")
             number = _number(path) + 1
-        mine = self.folder / f"{self.stem}.{number}"
+        lock = self.folder / f"{self.stem}.{number}"
         handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=f".{self.stem}.")
         try:
             with os.fdopen(handle, "w") as file:
-                file.write(canonical_json(_me()))
-            os.link(temporary, mine)
+                file.write(canonical_json(_this_process()))
+            os.link(temporary, lock)
         except FileExistsError:
-            raise BusyError(f"{self.what} was claimed by another process at this moment") from None
+            raise BusyError(f"{self.subject} was locked by another process at this moment") from None
         finally:
             Path(temporary).unlink()
-        return mine
+        return lock
 
-    def _alive(self, path: Path, who: dict[str, Any]) -> bool:
-        if who["host"] == socket.gethostname() and started(who["pid"]) != who["started"]:
+    def _alive(self, path: Path, holder: dict[str, Any]) -> bool:
+        if holder["host"] == socket.gethostname() and started(holder["pid"]) != holder["started"]:
             return False
         try:
-            return self._now() - path.stat().st_mtime < SILENCE
+            return self._now() - path.stat().st_mtime < STALE_AFTER
         except FileNotFoundError:
             return False
 
     def _now(self) -> float:
-        """The file system's own clock: a shared one may differ from this host's."""
+        """Return the file system's own time: a shared one may differ from this host's."""
         handle, name = tempfile.mkstemp(dir=self.folder, prefix=".clock.")
         try:
             return os.fstat(handle).st_mtime
@@ -130,7 +130,7 @@ class RunLock:
             Path(name).unlink()
 
 
-def _me() -> dict[str, Any]:
+def _this_process() -> dict[str, Any]:
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),
@@ -140,14 +140,15 @@ def _me() -> dict[str, Any]:
     }
 
 
-def _earlier_life(who: dict[str, Any]) -> bool:
-    """Whether a claim was made by this very job before it was requeued; the scheduler has ended that life."""
-    me = _me()
-    return me["job"] is not None and who["job"] == me["job"] and who.get("restart") != me["restart"]
+def _before_requeueing(holder: dict[str, Any]) -> bool:
+    """Return whether the holder is this very job before it was requeued, which the scheduler has ended since."""
+    process = _this_process()
+    same_job = process["job"] is not None and holder["job"] == process["job"]
+    return same_job and holder.get("restart") != process["restart"]
 
 
 def started(pid: int) -> str | None:
-    """When a process of this host began, in the kernel's ticks since boot; None when there is none.
+    """Return when a process of this host began, in the kernel's ticks since boot; None when there is none.
 
     With it a recycled pid is not mistaken for the process that had it before.
     """

@@ -50,7 +50,7 @@ LARGEST_ARRAY = 2**28
 """Bytes of one array in a member beyond which it is refused."""
 
 UNREADABLE = (OSError, KeyError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What reading a damaged zip can raise."""
+"""Exceptions that reading a damaged zip can raise."""
 
 ID = re.compile(r"[0-9a-f]{16}")
 _BEGINNING = re.compile(r'\{"schema_version":\d+,"id":"([0-9a-f]{16})"')
@@ -120,8 +120,8 @@ class Pack:
                 raise ValueError(f"{path} can't be read as a zip: {error}") from None
             self._prefix = self._folder_in_zip(self._zip)
         self.manifest = self._object(MANIFEST)
-        if (found := self.manifest.get("format", FORMAT)) != FORMAT:
-            raise ValueError(f"{path} is a pack of format {found!r}; this zigbench reads {FORMAT}")
+        if (version := self.manifest.get("format", FORMAT)) != FORMAT:
+            raise ValueError(f"{path} is a pack of format {version!r}; this zigbench reads {FORMAT}")
         if self.manifest and not _intact(self.manifest):
             self._faults[MANIFEST] = "does not match its checksum: damaged or edited"
             self.manifest = {}
@@ -146,8 +146,8 @@ class Pack:
     @cached_property
     def suites(self) -> dict[str, Any]:
         """Suites and labels: ``{"suites": {name: definition}, "runs": {id: {suite: labels}}}``."""
-        found = self._object(SUITES)
-        parts = {part: value if isinstance(value := found.get(part), dict) else {} for part in ("suites", "runs")}
+        body = self._object(SUITES)
+        parts = {part: value if isinstance(value := body.get(part), dict) else {} for part in ("suites", "runs")}
         return {**parts, "runs": {run: labels for run, labels in parts["runs"].items() if isinstance(labels, dict)}}
 
     def damaged(self) -> tuple[Damaged, ...]:
@@ -207,7 +207,7 @@ class Pack:
 
     @cached_property
     def _lines(self) -> dict[str, list[str]]:
-        """The lines of the records by id, in their order."""
+        """Lines of the records by id, in their order."""
         lines: dict[str, list[str]] = {}
         content = (self._content(RECORDS, checked=False) or b"").decode(errors="replace")
         for number, line in enumerate(content.split("\n"), 1):
@@ -224,8 +224,8 @@ class Pack:
 
     @cached_property
     def _originals(self) -> dict[str, dict[str, str | None]]:
-        found = self._object(ORIGINALS) if self._has(ORIGINALS) else {}
-        return {key: files for key, files in found.items() if isinstance(files, dict)}
+        originals = self._object(ORIGINALS) if self._has(ORIGINALS) else {}
+        return {key: files for key, files in originals.items() if isinstance(files, dict)}
 
     @cached_property
     def _protocols(self) -> dict[str, Any]:
@@ -253,18 +253,18 @@ class Pack:
 
     @cached_property
     def _arrays(self) -> dict[str, zipfile.ZipFile]:
-        """The members that hold arrays, those of them that can be read."""
-        found = {}
+        """Members that hold arrays, where they can be read."""
+        archives = {}
         for name in (SAMPLES, INSPECTIONS):
             if self._has(name) and self._sound(name):
                 try:
-                    found[name] = zipfile.ZipFile(self._open(name))
+                    archives[name] = zipfile.ZipFile(self._open(name))
                 except UNREADABLE as error:
                     self._faults[name] = f"can't be read ({error}): damaged"
-        return found
+        return archives
 
     def _array(self, member: str, key: str) -> bytes | None:
-        """The content of one ``.npy`` in a member; None where there is none that is what it claims to be."""
+        """Return the content of one ``.npy`` in a member; None where there is none that is what it claims to be."""
         arrays = self._arrays.get(member)
         try:
             if arrays is None or (info := arrays.getinfo(f"{key}.npy")).file_size > LARGEST_ARRAY:
@@ -282,13 +282,13 @@ class Pack:
     @cached_property
     def _inspections(self) -> dict[str, dict[str, list[str]]]:
         """Names of the arrays of each inspection of each run."""
-        found: dict[str, dict[str, list[str]]] = {}
+        inspections: dict[str, dict[str, list[str]]] = {}
         for path in self._arrays[INSPECTIONS].namelist() if INSPECTIONS in self._arrays else ():
             key, _, rest = path.removesuffix(".npy").partition("/")
             inspection, _, array = rest.partition("/")
             if _INSPECTION.fullmatch(inspection) and _INSPECTION.fullmatch(array):
-                found.setdefault(key, {}).setdefault(inspection, []).append(array)
-        return found
+                inspections.setdefault(key, {}).setdefault(inspection, []).append(array)
+        return inspections
 
     def _inspection(self, run: PackedRun, inspection: str) -> bytes | None:
         arrays = self._inspections.get(run.key, {}).get(inspection, ())
@@ -303,22 +303,22 @@ class Pack:
         return sink.getvalue()
 
     def _object(self, name: str) -> dict[str, Any]:
-        """The JSON object in a member; empty, and the member a fault, where there is none."""
+        """Return the JSON object in a member; empty, and the member a fault, where there is none."""
         content = self._content(name)
         if content is None:
             return {}
         try:
-            found = json.loads(content)
+            body = json.loads(content)
         except (ValueError, RecursionError) as error:
             self._faults[name] = f"can't be read ({error}): damaged"
             return {}
-        if not isinstance(found, dict):
-            self._faults[name] = f"holds {type(found).__name__}, not an object: damaged"
+        if not isinstance(body, dict):
+            self._faults[name] = f"holds {type(body).__name__}, not an object: damaged"
             return {}
-        return found
+        return body
 
     def _content(self, name: str, *, checked: bool = True) -> bytes | None:
-        """The content of a member; None where it is missing or damaged.
+        """Return the content of a member; None where it is missing or damaged.
 
         Args:
             checked: leave out a member whose SHA-256 is wrong; records have checksums of their own.
@@ -337,7 +337,7 @@ class Pack:
         return content
 
     def _sound(self, name: str) -> bool:
-        """Whether a member is there and as the manifest describes it; notes why not."""
+        """Return whether a member is there and as the manifest describes it; note why not."""
         if name not in self._checked:
             self._checked.add(name)
             if fault := self._fault(name):
@@ -381,7 +381,7 @@ class Pack:
 
     @staticmethod
     def _folder_in_zip(archive: zipfile.ZipFile) -> str:
-        """The folder of the pack in a zip that was made by hand, with its slash; "" for one that is the pack itself."""
+        """Return the pack's folder in a zip that was packed by hand, with its slash; "" where the zip is the pack."""
         manifests = [name for name in archive.namelist() if name.rpartition("/")[2] in (MANIFEST, RECORDS)]
         folders = {name.rpartition("/")[0] for name in manifests if name.count("/") <= 1}
         if len(folders) != 1:
@@ -428,7 +428,7 @@ def _id_of(line: str) -> str | None:
 
 
 def _is_array(content: bytes) -> bool:
-    """Whether the content of a ``.npy`` has exactly the bytes of the array that its header claims, without pickle."""
+    """Return whether a ``.npy`` needs no pickle and has exactly the bytes of the array that its header claims."""
     import numpy as np
 
     file = io.BytesIO(content)

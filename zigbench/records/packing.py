@@ -16,6 +16,7 @@ from typing import Any
 
 from zigbench import __version__
 from zigbench.records import curves
+from zigbench.records.environment import machine_name
 from zigbench.records.folder import RunFiles, RunFolder
 from zigbench.records.pack import (
     CURVES,
@@ -33,7 +34,7 @@ from zigbench.records.pack import (
     is_pack,
     text_of,
 )
-from zigbench.records.record import Record, checksum, machine_name
+from zigbench.records.record import Record, checksum
 from zigbench.spec.files import file_sha256, write_atomically
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -42,7 +43,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Labels:
-    """The suites of runs, and the runs' labels in them: what ``suites.json`` holds.
+    """The suites of runs, and the runs' labels in them, as in ``suites.json``.
 
     Args:
         suites: JSON values of each suite's definition, by its name.
@@ -129,7 +130,7 @@ def unpack(pack: Pack, results: Path) -> tuple[list[RunFolder], list[str]]:
 
 
 def _keyed(runs: Sequence[tuple[RunFiles, Record]]) -> Iterator[tuple[str, RunFiles, Record]]:
-    """Each run that differs from those before it under the name that the pack's members have for it, by id."""
+    """Return each run that differs from those before it under the name that the pack's members have for it, by id."""
     different: dict[str, list[Record]] = {}
     for files, record in sorted(runs, key=lambda run: run[1].id):
         earlier = different.setdefault(record.id, [])
@@ -184,7 +185,7 @@ def _manifest(runs: Sequence[tuple[str, RunFiles, Record]], folder: Path, author
         "records": len(records),
         "newest": max(days).isoformat() if days else None,
         "machines": dict(Counter(machine_name(record.environment) for record in records).most_common()),
-        "versions": {name: sorted(found) for name, found in sorted(versions.items())},
+        "versions": {name: sorted(values) for name, values in sorted(versions.items())},
         "members": {
             name: {"bytes": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)} for name in members
         },
@@ -192,7 +193,7 @@ def _manifest(runs: Sequence[tuple[str, RunFiles, Record]], folder: Path, author
 
 
 def _inspections(key: str, files: RunFiles) -> Iterator[tuple[str, bytes | None]]:
-    """The arrays of a run's inspections under their names in the pack."""
+    """Return the arrays of a run's inspections under their names in the pack."""
     for name in files.names():
         content = files.read(name) if name.endswith(".npz") else None
         if content is not None:

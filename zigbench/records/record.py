@@ -1,4 +1,4 @@
-"""What a run leaves behind: measurements with units, the environment they were made in, or the way it failed.
+"""The record of a run: measurements with units, the environment they were made in, or the way it failed.
 
 ``record.json`` is written last and atomically, so a run folder with one is finished and one without is not. Its
 bytes are a function of the spec and the environment alone: wall-clock figures of a training run live beside it in
@@ -7,34 +7,21 @@ bytes are a function of the spec and the environment alone: wall-clock figures o
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
 import json
-import os
-import platform
-import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from zigbench.spec import Spec, canonical_json, spec_id
-from zigbench.spec.files import sha256, short_sha256, write_atomically
+from zigbench.records.environment import environment
+from zigbench.spec import RunSpec, Spec, canonical_json, spec_id
+from zigbench.spec.files import short_sha256, write_atomically
 
 SCHEMA_VERSION = 1
 
-SNAPSHOT = "snapshot.json"
-"""Says in a copy of the code which commit it is a copy of."""
-
 Status = Literal["ok", "failed", "oom", "diverged", "timeout"]
-
-PACKAGES = (
-    "torch", "numpy", "numba", "triton", "mamba-ssm", "causal-conv1d", "timm", "torch-fidelity",
-    "scikit-learn", "scipy", "torchdiffeq",
-)  # fmt: skip
 
 
 class DamagedRecordError(ValueError):
@@ -83,7 +70,7 @@ class Measurement(Spec):
 
 
 class Failure(Spec):
-    """Why a run has no result: the exception's type and message, its traceback, the end of its log."""
+    """The reason why a run has no result: the exception's type and message, its traceback, the end of its log."""
 
     kind: str
     message: str
@@ -92,7 +79,7 @@ class Failure(Spec):
 
 
 class Record(Spec):
-    """Everything known of a finished run. ``spec`` is the resolved spec as JSON values; ``id`` is its hash."""
+    """The record of a finished run. ``spec`` is the resolved spec as JSON values; ``id`` is its hash."""
 
     schema_version: int = SCHEMA_VERSION
     id: str
@@ -102,8 +89,22 @@ class Record(Spec):
     environment: dict[str, Any] = Field(default_factory=dict)
     error: Failure | None = None
 
+    @classmethod
+    def failed(cls, spec: RunSpec, status: Status, *, kind: str, message: str, log_tail: str = "") -> Record:
+        """Return the record of a run that another process saw end without a result, with that process's environment.
+
+        Args:
+            spec: spec of the run.
+            status: way in which it ended.
+            kind: short name of the reason ("TimeLimit").
+            message: sentence for the user.
+            log_tail: last lines that the run's process printed.
+        """
+        error = Failure(kind=kind, message=message, log_tail=log_tail)
+        return cls(id=spec.id, status=status, spec=spec.resolved(), environment=environment(), error=error)
+
     def to_json(self) -> str:
-        """Indented JSON with a checksum over the rest, so that an edit or a torn copy is noticed."""
+        """Return indented JSON with a checksum over the rest, which reveals an edit or a torn copy."""
         body = self.model_dump(mode="json")
         return json.dumps({**body, "checksum": checksum(body)}, indent=1, ensure_ascii=False) + "\n"
 
@@ -125,10 +126,10 @@ class Record(Spec):
             raise DamagedRecordError(f"{where}: schema version {version!r}; this zigbench reads {SCHEMA_VERSION}")
         claimed = body.pop("checksum", None)
         try:
-            found = checksum(body)
+            actual = checksum(body)
         except (ValueError, RecursionError) as error:  # NaN, Infinity, half of a surrogate pair: none is ever written.
             raise DamagedRecordError(f"{where}: holds what no record can hold ({error}): edited") from None
-        if claimed != found:
+        if claimed != actual:
             raise DamagedRecordError(f"{where}: the checksum does not match its contents: truncated or edited")
         try:
             record = cls.model_validate(body)
@@ -142,7 +143,7 @@ class Record(Spec):
 
     @classmethod
     def trusted(cls, body: Mapping[str, Any]) -> Record:
-        """A record from the JSON values of one that was read and found sound before; nothing is checked again."""
+        """Return a record from the JSON values of one that was read and checked before; nothing is checked again."""
         measurements = tuple(
             Measurement.model_construct(
                 **{
@@ -154,8 +155,8 @@ class Record(Spec):
             for figure in body["measurements"]
         )
         error = None if body["error"] is None else Failure.model_construct(**body["error"])
-        kept = {name: body[name] for name in cls.model_fields}
-        return cls.model_construct(**{**kept, "measurements": measurements, "error": error})
+        fields = {name: body[name] for name in cls.model_fields}
+        return cls.model_construct(**{**fields, "measurements": measurements, "error": error})
 
     @classmethod
     def read(cls, path: Path) -> Record:
@@ -164,7 +165,7 @@ class Record(Spec):
 
     @staticmethod
     def read_text(path: Path) -> str:
-        """The text of a record's file, unchecked; raises as :meth:`read`."""
+        """Return the text of a record's file, unchecked; raises as :meth:`read`."""
         try:
             return path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
@@ -182,93 +183,3 @@ def checksum(body: Mapping[str, Any]) -> str:
         ValueError: a value that no JSON has (NaN).
     """
     return short_sha256(canonical_json(body))
-
-
-def environment(**extra: Any) -> dict[str, Any]:
-    """Where a measurement is made: versions, code, machine. ``extra`` adds what the caller knows (device, kernels)."""
-    from zigbench import __version__
-
-    return {
-        "zigbench": __version__,
-        "python": platform.python_version(),
-        "packages": dict(_versions()),
-        "code": dict(_code()),
-        "machine": dict(_machine()),
-        **extra,
-    }
-
-
-def machine_name(environment: Mapping[str, Any]) -> str:
-    """Return what a record's machine is called: its GPU, or its processor and cores."""
-    machine = environment.get("machine", {})
-    cpu = f"{machine.get('cpu', 'unknown machine')} · {machine.get('cores', '?')} cores"
-    device = environment.get("device", "cpu")
-    return cpu if device == "cpu" else str(device)
-
-
-@lru_cache(maxsize=1)
-def _versions() -> tuple[tuple[str, str], ...]:
-    found = []
-    for name in PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found.append((name, importlib.metadata.version(name)))
-    return tuple(found)
-
-
-@lru_cache(maxsize=1)
-def _code() -> tuple[tuple[str, Any], ...]:
-    root = Path(__file__).resolve().parents[2]
-    if (root / SNAPSHOT).exists():
-        return tuple(json.loads((root / SNAPSHOT).read_text()).items())
-    return tuple(code_of(root).items())
-
-
-def code_of(root: Path) -> dict[str, Any]:
-    """Which code lies in a checkout: its commit, whether its sources differ from that, and a digest of those that do.
-
-    Two checkouts with equal answers hold equal code. Outside of a checkout commit and "dirty" are None.
-    """
-    sources = [name for name in ("zigbench", "backbones", "suites", "pyproject.toml") if (root / name).exists()]
-
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True
-            )
-        except (OSError, subprocess.SubprocessError):
-            return None
-        return done.stdout.strip()
-
-    commit = git("rev-parse", "HEAD")
-    # Relative names: the repository's top may lie above.
-    changed = git("diff", "HEAD", "--name-only", "-z", "--relative", "--no-renames", "--", *sources)
-    added = git("ls-files", "-z", "--others", "--exclude-standard", "--", *sources)
-    if commit is None or changed is None or added is None:
-        return {"commit": commit, "dirty": None}
-    names = sorted(filter(None, f"{changed}\0{added}".split("\0")))
-    return {"commit": commit, "dirty": bool(names), **({"changes": digest_of(root, names)} if names else {})}
-
-
-def digest_of(root: Path, names: Iterable[str]) -> str:
-    """16 digits that stand for the names and contents of files under ``root``, absent ones included."""
-    parts: list[str | bytes] = []
-    for name in names:
-        content = (root / name).read_bytes() if (root / name).is_file() else b""
-        parts += [f"{name}\0", bytes.fromhex(sha256(content))]
-    return short_sha256(*parts)
-
-
-@lru_cache(maxsize=1)
-def _machine() -> tuple[tuple[str, Any], ...]:
-    cpu = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                cpu = line.split(":", 1)[1].strip()
-                break
-    return (
-        ("system", platform.system()),
-        ("architecture", platform.machine()),
-        ("cpu", cpu),
-        ("cores", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
-    )

@@ -1,4 +1,4 @@
-"""Where records are read from: folders of runs, packs, zips of packs, or several of them read as one."""
+"""Sources of records: folders of runs, packs, zips of packs, or several of them read as one."""
 
 from __future__ import annotations
 
@@ -28,12 +28,17 @@ class Sources:
     packs: tuple[Pack, ...]
 
     @classmethod
-    def of(cls, roots: Path | str | Sequence[Path | str]) -> Sources:
-        """Open what lies at ``roots``: each a folder of runs, a pack, a zip of one, or a folder that holds packs.
+    def of(cls, roots: Sources | Path | str | Sequence[Path | str]) -> Sources:
+        """Open sources of records, where they are not open already.
+
+        Args:
+            roots: one place or several: each a folder of runs, a pack, a zip of one, or a folder that holds packs.
 
         Raises:
             ValueError: a file that is no zip of a pack, or a pack of a later format.
         """
+        if isinstance(roots, Sources):
+            return roots
         paths = [Path(roots)] if isinstance(roots, Path | str) else [Path(root) for root in roots]
         for path in paths:
             if path.is_file() and not is_pack(path):
@@ -56,12 +61,12 @@ class Sources:
         parts += [pack.records(only) for pack in self.packs]
         if len(parts) == 1:
             return list(parts[0][0]), parts[0][1]
-        found: dict[str, list[tuple[RunFiles, Record]]] = {}
+        by_run: dict[str, list[tuple[RunFiles, Record]]] = {}
         for run, record in (item for records, _ in parts for item in records):
-            same = found.setdefault(record.id, [])
+            same = by_run.setdefault(record.id, [])
             if all(record != other for _, other in same):
                 same.append((run, record))
-        return [item for identity in sorted(found) for item in found[identity]], [d for _, bad in parts for d in bad]
+        return [item for run in sorted(by_run) for item in by_run[run]], [item for _, bad in parts for item in bad]
 
     def damaged(self) -> list[Damaged]:
         """Check every member of every pack, and return those that are damaged, edited or missing."""
@@ -87,22 +92,23 @@ class Sources:
         return RunFolder(root / identity)
 
     def find(self, name: str) -> RunFiles:
-        """Return the run whose id begins with ``name``; one that lies in a folder before one that is packed.
+        """Return the run with an id that begins with ``name``; a run in a folder comes before a packed one.
 
         Raises:
             ValueError: there is none, or more than one.
         """
-        if bool(name) and set(name) <= set("0123456789abcdef"):
-            found: dict[str, RunFiles] = {run.id: run for pack in self.packs for run in pack.beginning(name)}
+        runs: dict[str, RunFiles] = {}
+        if name and set(name) <= set("0123456789abcdef"):
+            runs |= {run.id: run for pack in self.packs for run in pack.beginning(name)}
             for root in self.folders:
-                found |= {path.parent.name: RunFolder(path.parent) for path in root.glob(f"{name}*/spec.json")}
-            if len(found) == 1:
-                return next(iter(found.values()))
-            what = f"{len(found)} runs" if found else "no run"
-        else:
-            what = "no run"
+                runs |= {path.parent.name: RunFolder(path.parent) for path in root.glob(f"{name}*/spec.json")}
+        if len(runs) == 1:
+            return next(iter(runs.values()))
+        count = f"{len(runs)} runs" if runs else "no run"
         places = ", ".join(map(str, (*self.folders, *(pack.path for pack in self.packs))))
-        raise ValueError(f"{what} under {places} with an id that begins with {name!r}; `zigbench plan SUITE` lists ids")
+        raise ValueError(
+            f"{count} under {places} with an id that begins with {name!r}; `zigbench plan SUITE` lists ids"
+        )
 
 
 def _packs(path: Path, depth: int) -> Iterator[Path]:

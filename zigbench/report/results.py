@@ -159,7 +159,7 @@ def join(suite: Suite, cells: Sequence[Cell], root: Path | Sequence[Path]) -> Re
     Of a run that was recorded more than once the first record counts; the others are in the frame.
     """
     sources = Sources.of(root)
-    collected = collect.scan(root, only=[cell.spec.id for cell in cells])
+    collected = collect.scan(sources, only=[cell.spec.id for cell in cells])
     recorded = {record.id: (files, record) for files, record in reversed(collected.records)}
     damaged = {item.run: item.reason for item in collected.damaged}
     runs = []

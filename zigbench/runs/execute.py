@@ -22,8 +22,9 @@ from zigbench.efficiency.limits import matmul
 from zigbench.evaluation.learning_curve import LearningCurve
 from zigbench.interpolant import Interpolant
 from zigbench.preemption import Preempted, never
+from zigbench.records.environment import environment
 from zigbench.records.folder import RunFolder
-from zigbench.records.record import Failure, Measurement, Record, Status, environment
+from zigbench.records.record import Failure, Measurement, Record, Status
 from zigbench.runs.weights import load_network
 from zigbench.spec import EfficiencyRun, EvaluationRun, RunSpec, TrainingRun
 from zigbench.spec.registry import load_object
@@ -138,7 +139,7 @@ def execute(
     """
     spec = folder.read_spec()
     device = torch.device(device or _where(spec))
-    with folder.claim():
+    with folder.lock():
         if folder.record.exists():
             return Record.read(folder.record)
         measurements: tuple[Measurement, ...] = ()

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable
 
 from zigbench.records.folder import RunFolder
-from zigbench.records.record import Failure, Record, environment
+from zigbench.records.record import Record
 from zigbench.runs.process import describe_exit
 
 Answer = dict[str, str]
@@ -73,20 +73,14 @@ class ForkedRunner:
     def _record_timeout(self, folder: RunFolder) -> Answer:
         phase = folder.read_progress().get("phase")
         during = f" while {phase}" if phase else ""
-        failure = Failure(
-            kind="TimeLimit", message=f"took longer than {self.limit:g} s{during}", log_tail=folder.log_tail()
-        )
-        with folder.claim():
+        message = f"took longer than {self.limit:g} s{during}"
+        with folder.lock():
             if not folder.record.exists():
-                Record(
-                    id=folder.id,
-                    status="timeout",
-                    spec=folder.read_spec().resolved(),
-                    environment=environment(),
-                    error=failure,
+                Record.failed(
+                    folder.read_spec(), "timeout", kind="TimeLimit", message=message, log_tail=folder.log_tail()
                 ).write(folder.record)
             folder.progress.unlink(missing_ok=True)
-        return {"status": Record.read(folder.record).status, "error": failure.message}
+        return {"status": Record.read(folder.record).status, "error": message}
 
 
 def _work(folder: RunFolder, work: Callable[[RunFolder], Answer], writing: int) -> None:

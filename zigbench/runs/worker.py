@@ -24,7 +24,7 @@ from queue import SimpleQueue
 from zigbench import host_memory
 from zigbench.preemption import EXIT_REQUEUE, Preempted, PreemptionSignal
 from zigbench.records.folder import RunFolder
-from zigbench.records.lock import HEARTBEAT, SILENCE, BusyError
+from zigbench.records.lock import HEARTBEAT, STALE_AFTER, BusyError
 from zigbench.runs.isolation import ForkedRunner
 from zigbench.runs.local_ranks import local_ranks
 from zigbench.runs.process import RunOptions, WorkerOptions, read_options
@@ -122,7 +122,7 @@ def _stop_with_input() -> None:
 
 def _when_free(execute: Callable[[], object], preempted: PreemptionSignal) -> None:
     """Execute once no lock on the run is alive; a lock that stays alive is another process's, which does the run."""
-    deadline = time.monotonic() + SILENCE + 2 * HEARTBEAT
+    deadline = time.monotonic() + STALE_AFTER + 2 * HEARTBEAT
     while True:
         try:
             execute()

@@ -1,0 +1,113 @@
+"""The environment of a measurement: versions, code and machine."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from zigbench import __version__
+from zigbench.spec.files import sha256, short_sha256
+
+SNAPSHOT = "snapshot.json"
+"""File in a copy of the code that names the commit it was copied from."""
+
+PACKAGES = (
+    "torch", "numpy", "numba", "triton", "mamba-ssm", "causal-conv1d", "timm", "torch-fidelity",
+    "scikit-learn", "scipy", "torchdiffeq",
+)  # fmt: skip
+
+
+def environment(**extra: Any) -> dict[str, Any]:
+    """Return versions, code and machine of this process; ``extra`` is added to them (device, kernels)."""
+    return {
+        "zigbench": __version__,
+        "python": platform.python_version(),
+        "packages": dict(_versions()),
+        "code": dict(_code()),
+        "machine": dict(_machine()),
+        **extra,
+    }
+
+
+def machine_name(environment: Mapping[str, Any]) -> str:
+    """Return what a record's machine is called: its GPU, or its processor and cores."""
+    machine = environment.get("machine", {})
+    cpu = f"{machine.get('cpu', 'unknown machine')} · {machine.get('cores', '?')} cores"
+    device = environment.get("device", "cpu")
+    return cpu if device == "cpu" else str(device)
+
+
+@lru_cache(maxsize=1)
+def _versions() -> tuple[tuple[str, str], ...]:
+    versions = []
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions.append((name, importlib.metadata.version(name)))
+    return tuple(versions)
+
+
+@lru_cache(maxsize=1)
+def _code() -> tuple[tuple[str, Any], ...]:
+    root = Path(__file__).resolve().parents[2]
+    if (root / SNAPSHOT).exists():
+        return tuple(json.loads((root / SNAPSHOT).read_text()).items())
+    return tuple(code_of(root).items())
+
+
+def code_of(root: Path) -> dict[str, Any]:
+    """Return the code of a checkout: its commit, whether its sources differ from that, and a digest of those that do.
+
+    Two checkouts for which this is equal hold equal code. Outside of a checkout commit and "dirty" are None.
+    """
+    sources = [name for name in ("zigbench", "backbones", "suites", "pyproject.toml") if (root / name).exists()]
+
+    def git(*arguments: str) -> str | None:
+        try:
+            process = subprocess.run(
+                ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return process.stdout.strip()
+
+    commit = git("rev-parse", "HEAD")
+    # Relative names: the repository's top may lie above.
+    changed = git("diff", "HEAD", "--name-only", "-z", "--relative", "--no-renames", "--", *sources)
+    added = git("ls-files", "-z", "--others", "--exclude-standard", "--", *sources)
+    if commit is None or changed is None or added is None:
+        return {"commit": commit, "dirty": None}
+    names = sorted(filter(None, f"{changed}\0{added}".split("\0")))
+    return {"commit": commit, "dirty": bool(names), **({"changes": digest_of(root, names)} if names else {})}
+
+
+def digest_of(root: Path, names: Iterable[str]) -> str:
+    """Return 16 digits that stand for the names and contents of files under ``root``, absent ones included."""
+    parts: list[str | bytes] = []
+    for name in names:
+        content = (root / name).read_bytes() if (root / name).is_file() else b""
+        parts += [f"{name}\0", bytes.fromhex(sha256(content))]
+    return short_sha256(*parts)
+
+
+@lru_cache(maxsize=1)
+def _machine() -> tuple[tuple[str, Any], ...]:
+    cpu = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                cpu = line.split(":", 1)[1].strip()
+                break
+    return (
+        ("system", platform.system()),
+        ("architecture", platform.machine()),
+        ("cpu", cpu),
+        ("cores", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+    )

@@ -16,7 +16,7 @@ from zigbench.records import collect
 from zigbench.report import formatting, provenance, published, run_page, tables
 from zigbench.report import table as table_files
 from zigbench.report.answer import answer, completeness
-from zigbench.report.figures import Picture, catalogue, draw_all
+from zigbench.report.figures import Picture, catalogue, start_drawing
 from zigbench.report.figures.images import SampleRow, animation, sample_rows, samples_by_arm
 from zigbench.report.formatting import Sentence
 from zigbench.report.index import Summary, write_page
@@ -138,6 +138,14 @@ def write(
     sentences = answer(results)
     tally = completeness(results)
 
+    # Figures: other processes draw them while the tables are made.
+    requests, undrawn = catalogue.requests(results)
+    drawing = start_drawing(requests, out / "figures", f"{tally}.")
+    samples, _ = samples_by_arm(results)
+    moving = animation(samples) if samples else None
+    if moving is not None:
+        write_atomically(out / "figures" / "samples.webp", moving)
+
     # Tables.
     protocols = published.protocol_table(results, published_figures)
     of_results = _with_note(_result_tables(results, compared), tally)
@@ -149,15 +157,6 @@ def write(
     for table in (protocols, *of_results, *of_speed, *equality, environment, runs):
         if table is not None:
             table_files.write(table, out / "tables")
-
-    # Figures.
-    requests, undrawn = catalogue.requests(results)
-    pictures = draw_all(requests, out / "figures", f"{tally}.")
-    lead, further = _order_figures(results, pictures)
-    samples, _ = samples_by_arm(results)
-    moving = animation(samples) if samples else None
-    if moving is not None:
-        write_atomically(out / "figures" / "samples.webp", moving)
 
     # Provenance: what is not used or not comparable, and where everything was measured.
     problems = [f"Not used: {run.cell.name}. {run.reason}." for run in results.runs if run.status == "damaged"]
@@ -171,6 +170,8 @@ def write(
     _write_frame(results.frame, out)
 
     # The page, through its template.
+    pictures = drawing()
+    lead, further = _order_figures(results, pictures)
     content = SuitePage(
         suite=suite,
         has_index=(out.parent / "index.html").exists(),

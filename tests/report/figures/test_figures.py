@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -116,13 +117,13 @@ def test_scan_orders_draw_every_step_once() -> None:
     assert near + jumps == 63
 
 
-def test_svg_for_a_page_has_own_ids_words_and_variables() -> None:
+def test_svg_for_a_page_has_own_ids_words_and_variables(tmp_path: Path) -> None:
     hostile = '<b>"&x</b>'
     drawn = [
         trends.scatter([Point(hostile, 1, estimate(1)), Point("b", 2, estimate(2))], "X", "fid", name)
         for name in ("one", "two")
     ]
-    texts = [figures.inline_svg(d) for d in drawn]
+    texts = [figures.inline_svg(d, figures.save(d, tmp_path)) for d in drawn]
     trees = [ElementTree.fromstring(text) for text in texts]
     ids = [element.get("id") for tree in trees for element in tree.iter() if element.get("id")]
     assert len(ids) == len(set(ids))
@@ -136,22 +137,24 @@ def test_svg_for_a_page_has_own_ids_words_and_variables() -> None:
 
 def test_saved_files_open(tmp_path: Path) -> None:
     drawn = trends.scatter([Point("a", 1, estimate(1)), Point("b", 2, estimate(2))], "X", "fid", "f")
-    for path in figures.save(drawn, tmp_path):
-        assert path.stat().st_size > 1000
+    figures.save(drawn, tmp_path)
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".pdf", ".png", ".svg"]
+    assert all(path.stat().st_size > 1000 for path in tmp_path.iterdir())
     assert Image.open(tmp_path / "f.png").width > 800
     assert (tmp_path / "f.pdf").read_bytes().startswith(b"%PDF")
     ElementTree.parse(tmp_path / "f.svg")
 
 
-def test_figures_leave_matplotlibs_state_alone() -> None:
+def test_figures_leave_matplotlibs_state_alone(tmp_path: Path) -> None:
     code = (
-        "import sys, matplotlib; before = matplotlib.rcParams.copy()\n"
+        "import pathlib, sys, matplotlib; before = matplotlib.rcParams.copy()\n"
         "from zigbench.report import figures\n"
         "from zigbench.report.figures import trends\nfrom zigbench.report.statistics import Estimate\n"
-        "d = trends.scatter([trends.Point('a', 1, Estimate(1, 0, 2, 3))], 'X', 'fid', 'f'); figures.inline_svg(d)\n"
+        "d = trends.scatter([trends.Point('a', 1, Estimate(1, 0, 2, 3))], 'X', 'fid', 'f')\n"
+        "figures.save(d, pathlib.Path(sys.argv[1]))\n"
         "assert 'matplotlib.pyplot' not in sys.modules\nassert matplotlib.rcParams.copy() == before\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
@@ -202,7 +205,8 @@ def test_figures_drawn_in_parallel_are_those_drawn_one_by_one(tmp_path: Path) ->
     pictures = figures.draw_all(requests, tmp_path, "2 of 2 runs.")
     assert list(pictures) == list(requests)
     for name, request in requests.items():
-        assert pictures[name].svg == figures.inline_svg(request.draw())
+        drawing = request.draw()
+        assert pictures[name].svg == figures.inline_svg(drawing, figures.save(replace(drawing, name="alone"), tmp_path))
         assert pictures[name].caption.endswith("2 of 2 runs.")
         assert {path.suffix for path in tmp_path.glob(f"{name}.*")} == {".svg", ".png", ".pdf"}
         assert "2 of 2 runs." in (tmp_path / f"{name}.svg").read_text()

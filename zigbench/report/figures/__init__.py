@@ -17,6 +17,7 @@ from zigbench.report.figures.registry import (
     figure,
     first_metric,
     request,
+    start_drawing,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "inline_svg",
     "request",
     "save",
+    "start_drawing",
 ]

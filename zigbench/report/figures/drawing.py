@@ -36,7 +36,7 @@ VARIABLES = {
     **{colour: f"--series-{i}" for i, colour in enumerate(SERIES)},
 }  # fmt: skip
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9, "text.color": INK,
     "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.linewidth": 0.7, "axes.spines.top": False,
     "axes.spines.right": False, "axes.titlesize": 9, "axes.titlelocation": "left", "axes.labelsize": 9,
@@ -44,8 +44,8 @@ _STYLE: dict[str, Any] = {
     "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
     "xtick.labelsize": 8.5, "ytick.labelsize": 8.5, "xtick.major.width": 0.7, "ytick.major.width": 0.7,
     "grid.color": RULE, "grid.linewidth": 0.6, "lines.linewidth": 1.5, "axes.unicode_minus": True,
-    "axes.axisbelow": True, "svg.hashsalt": "zigbench", "svg.image_inline": True, "pdf.fonttype": 42,
-    "text.parse_math": False,
+    "axes.axisbelow": True, "svg.hashsalt": "zigbench", "svg.image_inline": True, "svg.fonttype": "none",
+    "pdf.fonttype": 42, "text.parse_math": False,
 }  # fmt: skip
 
 
@@ -71,12 +71,11 @@ class Drawing:
 
 
 @contextmanager
-def style(**extra: Any) -> Iterator[None]:
+def style() -> Iterator[None]:
     """Apply the house style for as long as the block lasts."""
     import matplotlib as mpl
 
-    settings: Any = {**_STYLE, **extra}
-    with mpl.rc_context(settings):
+    with mpl.rc_context(_STYLE):
         yield
 
 
@@ -153,38 +152,35 @@ def end_labels(axes: Axes, labels: Mapping[str, tuple[float, str]], size: float 
         )  # fmt: skip
 
 
-def save(drawing: Drawing, folder: Path) -> tuple[Path, ...]:
-    """Write ``<name>.svg``, ``.png`` (200 dpi) and ``.pdf`` into ``folder``; equal figures give equal bytes.
+def save(drawing: Drawing, folder: Path) -> str:
+    """Write ``<name>.svg``, ``.png`` (200 dpi) and ``.pdf`` into ``folder``, and return the SVG.
 
-    Each carries its title and caption within, since files travel alone.
+    Each carries its title and caption within, since files travel alone. Equal figures give equal bytes.
     """
-    paths = []
+    figure, title, caption = drawing.figure, drawing.title, drawing.caption
     # Computed once: left to savefig, every format would draw the figure twice.
-    extent = drawing.figure.get_tightbbox().padded(0.05)
-    title, caption = drawing.title, drawing.caption
-    about: dict[str, dict[str, Any]] = {
-        "svg": {"Title": title, "Description": caption, "Date": None},
-        "pdf": {"Title": title, "Subject": caption, "CreationDate": None},
-        "png": {"Title": title, "Description": caption},
-    }
-    for suffix, metadata in about.items():
-        path = folder / f"{drawing.name}.{suffix}"
-        with style():
-            drawing.figure.savefig(path, dpi=200, metadata=metadata, bbox_inches=extent, facecolor="white")
-        paths.append(path)
-    return tuple(paths)
+    extent = figure.get_tightbbox().padded(0.05)
+    buffer = io.StringIO()
+    with style():
+        about = {"Title": title, "Description": caption, "Date": None}
+        figure.savefig(buffer, format="svg", metadata=about, bbox_inches=extent, transparent=True)
+        stem = folder / drawing.name
+        about = {"Title": title, "Description": caption}
+        figure.savefig(f"{stem}.png", dpi=200, metadata=about, bbox_inches=extent, facecolor="white")
+        about = {"Title": title, "Subject": caption, "CreationDate": None}
+        figure.savefig(f"{stem}.pdf", dpi=200, metadata=about, bbox_inches=extent, facecolor="white")
+    svg = buffer.getvalue()
+    white = re.sub(r"(<svg [^>]*>)", r'\1<rect width="100%" height="100%" fill="white"/>', svg, count=1)
+    Path(f"{stem}.svg").write_text(white, encoding="utf-8")
+    return svg
 
 
-def inline_svg(drawing: Drawing) -> str:
-    """Return the figure as an ``<svg>`` element for a page: its colours are the page's variables, its text is text.
+def inline_svg(drawing: Drawing, svg: str) -> str:
+    """Return the SVG of a drawing as an element for a page: its colours are the page's variables.
 
     It carries the text alternative, its ids can't clash with another figure's, and hover texts are ``<title>``s.
     """
-    buffer = io.StringIO()
-    with style(**{"svg.fonttype": "none"}):
-        extent = drawing.figure.get_tightbbox().padded(0.04)
-        drawing.figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches=extent, transparent=True)
-    text = buffer.getvalue()
+    text = svg
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.S)
     text = re.sub(r'\bid="([^"]*)"', rf'id="{drawing.name}-\1"', text)

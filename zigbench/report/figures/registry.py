@@ -10,9 +10,9 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import repeat
+from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -123,33 +123,50 @@ class Picture:
     svg: str
 
 
-def draw_all(requests: Mapping[str, FigureRequest], folder: Path, note: str = "") -> dict[str, Picture]:
-    """Draw every request, write its files into ``folder``, and return the pictures by name.
+Pictures = dict[str, Picture]
+
+
+def start_drawing(requests: Mapping[str, FigureRequest], folder: Path, note: str = "") -> Callable[[], Pictures]:
+    """Begin to draw every request, and return a function that waits for the pictures and returns them by name.
 
     Figures are drawn in forked processes, one a core; matplotlib's settings are global, so threads can't share them.
 
     Args:
         requests: by name.
-        folder: of the files; it exists.
-        note: a sentence at the end of each caption, such as how many runs the figures stand on.
+        folder: of the figures' files; it exists.
+        note: a sentence at the end of each caption, such as how many runs the figures rest on.
 
     Raises:
-        OSError: ``folder`` can't be written.
+        OSError: ``folder`` can't be written; raised on waiting.
     """
-    jobs = (requests.values(), repeat(folder), repeat(note))
     workers = min(len(requests), len(os.sched_getaffinity(0))) if sys.platform == "linux" else 1
     if workers < 2:
-        return dict(zip(requests, map(_draw, *jobs), strict=False))
+        return partial(_draw_all, requests, folder, note)
     import matplotlib.backends.backend_agg
     import matplotlib.backends.backend_pdf
     import matplotlib.backends.backend_svg  # noqa: F401  Imported before the fork, once for all workers.
 
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
-        return dict(zip(requests, pool.map(_draw, *jobs), strict=False))
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"))
+    futures = {name: pool.submit(_draw, wanted, folder, note) for name, wanted in requests.items()}
+    pool.shutdown(wait=False)
+    return partial(_wait, futures)
+
+
+def draw_all(requests: Mapping[str, FigureRequest], folder: Path, note: str = "") -> Pictures:
+    """Draw every request as :func:`start_drawing` does, and return the pictures by name."""
+    return start_drawing(requests, folder, note)()
+
+
+def _draw_all(requests: Mapping[str, FigureRequest], folder: Path, note: str) -> Pictures:
+    return {name: _draw(wanted, folder, note) for name, wanted in requests.items()}
+
+
+def _wait(futures: Mapping[str, Future[Picture]]) -> Pictures:
+    return {name: future.result() for name, future in futures.items()}
 
 
 def _draw(wanted: FigureRequest, folder: Path, note: str) -> Picture:
     drawing = wanted.draw()
     drawing = replace(drawing, caption=f"{drawing.caption} {note}".strip())
-    save(drawing, folder)
-    return Picture(drawing.name, drawing.title, drawing.caption, drawing.alternative, inline_svg(drawing))
+    svg = inline_svg(drawing, save(drawing, folder))
+    return Picture(drawing.name, drawing.title, drawing.caption, drawing.alternative, svg)

@@ -30,7 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, root: Path, cells: list[Cell]
     """A report of all kinds of content, the index over it, and run pages."""
     suite = synthetic.suite(figures=("continuity", "schemes"))
     folder = tmp_path_factory.mktemp("site")
-    report.write(suite, cells, root=root, out=folder / "squares", command="zigbench report squares")
+    report.write(suite, cells, root=root, out=folder / "squares", command="zigbench report squares", run_pages=True)
     empty = synthetic.suite(name="empty", question="Is anything here?", contrasts=())
     report.write(empty, [], root=root, out=folder / "empty", command="zigbench report empty")
     speed = synthetic_speed.suite()

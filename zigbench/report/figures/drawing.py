@@ -182,7 +182,7 @@ def inline_svg(drawing: Drawing, svg: str) -> str:
     """
     text = svg
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.S)
+    text = re.sub(r"<metadata>.*?</metadata>|<title>.*?</title>|<!--.*?-->", "", text, flags=re.S)
     text = re.sub(r'\bid="([^"]*)"', rf'id="{drawing.name}-\1"', text)
     text = re.sub(r"url\(#", f"url(#{drawing.name}-", text)
     text = text.replace('href="#', f'href="#{drawing.name}-')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from zigbench.evaluation.extractors.features import features_of
+from zigbench.evaluation.extractors.features import extract_features
 from zigbench.evaluation.extractors.random_features import RandomFeatures
 from zigbench.evaluation.metrics.frechet import frechet_distance
 from zigbench.evaluation.metrics.kid import kernel_distance, subset_size
@@ -27,11 +27,11 @@ class Noise:
 
 def test_random_features_of_5000_images(benchmark) -> None:
     extractor = RandomFeatures()
-    reference = Reference.of(features_of(extractor, Noise(0, 5_000), ["features"])["features"])
+    reference = Reference.of(extract_features(extractor, Noise(0, 5_000), ["features"])["features"])
     samples = Noise(1, 5_000)
 
     def evaluate() -> tuple[float, float]:
-        features = features_of(extractor, samples, ["features"])["features"]
+        features = extract_features(extractor, samples, ["features"])["features"]
         size = subset_size(len(features), len(reference.features))
         return frechet_distance(features, reference), kernel_distance(features, reference.features, size=size)[0]
 

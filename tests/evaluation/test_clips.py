@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from zigbench.evaluation import load_extractor, read_protocols
-from zigbench.evaluation.extractors.features import features_of
-from zigbench.evaluation.extractors.random_clips import RandomClipFeatures
-from zigbench.evaluation.generation import Plan, Samples, generate
-from zigbench.evaluation.images import Real
+from zigbench.evaluation import read_protocols
+from zigbench.evaluation.extractors.catalogue import load_extractor
+from zigbench.evaluation.extractors.features import extract_features
+from zigbench.evaluation.extractors.random_features import RandomClipFeatures
+from zigbench.evaluation.generation import Samples, SamplingPlan, generate
+from zigbench.evaluation.images import RealImages
 from zigbench.evaluation.metrics.frechet import frechet_distance
-from zigbench.evaluation.metrics.intervals import interval
+from zigbench.evaluation.metrics.intervals import bootstrap_interval
 from zigbench.evaluation.references import Reference
 from zigbench.interpolant import Interpolant
 from zigbench.records.folder import RunFolder
@@ -65,7 +66,7 @@ class Still(torch.nn.Module):
 def test_planted_clips_come_back_whole_and_in_order(tmp_path: Path) -> None:
     """From the network through blocks, shards, files and pieces to the features, and for the real ones alike."""
     count = 43
-    plan = Plan(0, count, 4, (FRAMES, 1, 4, 4), None, SamplerSpec(steps=1))
+    plan = SamplingPlan(0, count, 4, (FRAMES, 1, 4, 4), None, SamplerSpec(steps=1))
     first: dict[float, int] = {}
 
     def decode(x: Tensor) -> Tensor:
@@ -74,19 +75,19 @@ def test_planted_clips_come_back_whole_and_in_order(tmp_path: Path) -> None:
 
     generate(Still(), Interpolant(), plan, tmp_path, decode=decode)
     samples = Samples.gather(tmp_path, plan)
-    real = Real(Split("planted", planted(range(count)), None))
+    real = RealImages(Split("planted", planted(range(count)), None))
     for clips in (samples, real):
         assert clips.images(0, 3).shape == (3, FRAMES, 1, 4, 4)
         for batch in (1, 7, 128):
-            whole = features_of(MeanOfFrames(), clips, ["features"], batch=batch)["features"]
+            whole = extract_features(MeanOfFrames(), clips, ["features"], batch=batch)["features"]
             assert torch.equal(whole, expected(count))
-            frames = features_of(MeanOfFrame(), clips, ["features"], batch=batch)["features"]
+            frames = extract_features(MeanOfFrame(), clips, ["features"], batch=batch)["features"]
             assert torch.equal(frames.reshape(count, FRAMES), expected(count))
 
 
 def test_resamples_draw_whole_clips() -> None:
     drawn = []
-    interval(0.0, lambda rows: drawn.append(rows) or [0.0, 0.0], 6 * FRAMES, 2, together=FRAMES)
+    bootstrap_interval(0.0, lambda rows: drawn.append(rows) or [0.0, 0.0], 6 * FRAMES, 2, rows_per_sample=FRAMES)
     rows = drawn[0].reshape(2, 6, FRAMES)
     assert torch.equal(rows % FRAMES, torch.arange(FRAMES).expand(2, 6, FRAMES))
     assert torch.equal(rows // FRAMES, rows[..., :1] // FRAMES * torch.ones(FRAMES, dtype=torch.int64))
@@ -97,8 +98,8 @@ def test_repeated_frames_do_not_narrow_the_interval() -> None:
     values = torch.randn(40, generator=torch.Generator().manual_seed(0)).double()
     frames = values.repeat_interleave(FRAMES)
     of = lambda x: lambda rows: x[rows].mean(1).tolist()  # noqa: E731
-    alone = interval(0.0, of(values), 40, 200)
-    assert interval(0.0, of(frames), 40 * FRAMES, 200, together=FRAMES) == pytest.approx(alone)
+    alone = bootstrap_interval(0.0, of(values), 40, 200)
+    assert bootstrap_interval(0.0, of(frames), 40 * FRAMES, 200, rows_per_sample=FRAMES) == pytest.approx(alone)
 
 
 def clips(seed: int, count: int = 24, channels: int = 3) -> Tensor:
@@ -116,15 +117,15 @@ def test_random_3d_features_of_any_length_and_size_with_one_hash(tmp_path: Path)
     grey = clips(0, 3, channels=1)
     assert torch.equal(a.extract(grey)["features"], b.extract(grey.expand(-1, -1, 3, -1, -1))["features"])
     with pytest.raises(ValueError, match="'random-3d' reads clips"):
-        features_of(a, Images(images(0, 4)), ["features"])
+        extract_features(a, Images(images(0, 4)), ["features"])
 
 
 def test_random_3d_features_do_not_depend_on_batches_but_on_the_order_of_frames() -> None:
     some, extractor = clips(2), RandomClipFeatures()
-    whole, pieces = (features_of(extractor, Images(some), ["features"], batch=b)["features"] for b in (24, 5))
+    whole, pieces = (extract_features(extractor, Images(some), ["features"], batch=b)["features"] for b in (24, 5))
     torch.testing.assert_close(whole, pieces)
     mixed = some[:, [2, 0, 4, 1, 3]]
-    other = features_of(extractor, Images(mixed), ["features"])["features"]
+    other = extract_features(extractor, Images(mixed), ["features"])["features"]
     assert ((other - whole).abs().amax(1) > 1e-3).all()
 
 
@@ -132,14 +133,14 @@ def test_the_distance_of_clips_is_zero_to_themselves_symmetric_and_sees_mixed_cl
     extractor = RandomClipFeatures()
     some = clips(0, 200)
     mixed = some.reshape(40, FRAMES, FRAMES, 3, 16, 16).transpose(1, 2).reshape(some.shape)
-    x, y, m = (features_of(extractor, Images(s), ["features"])["features"] for s in (some, clips(3, 200), mixed))
+    x, y, m = (extract_features(extractor, Images(s), ["features"])["features"] for s in (some, clips(3, 200), mixed))
     there, back = frechet_distance(x, Reference.of(y)), frechet_distance(y, Reference.of(x))
     assert frechet_distance(x, Reference.of(x)) == pytest.approx(0, abs=1e-4)
     assert there == pytest.approx(back, rel=1e-4)
     assert there > 0.01
     smooth = some[:, :1].expand(-1, FRAMES, -1, -1, -1)
     broken = smooth.reshape(40, FRAMES, FRAMES, 3, 16, 16).transpose(1, 2).reshape(some.shape)
-    s, b = (features_of(extractor, Images(c), ["features"])["features"] for c in (smooth, broken))
+    s, b = (extract_features(extractor, Images(c), ["features"])["features"] for c in (smooth, broken))
     assert frechet_distance(b, Reference.of(s)) > 0.01
     assert frechet_distance(m, Reference.of(x)) < frechet_distance(b, Reference.of(s))
 
@@ -151,7 +152,7 @@ def test_the_distance_of_gaussian_clips_is_the_closed_form() -> None:
     grey = 128 + generator.standard_normal((count, FRAMES)) * scale
     other = 118 + generator.standard_normal((count, FRAMES)) * scale[::-1]
     x, y = (
-        features_of(MeanOfFrames(), Images(torch.from_numpy(g)[:, :, None, None, None]), ["features"])["features"]
+        extract_features(MeanOfFrames(), Images(torch.from_numpy(g)[:, :, None, None, None]), ["features"])["features"]
         for g in (grey, other)
     )
     closed = FRAMES * 10.0**2 + ((scale - scale[::-1]) ** 2).sum()

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zigbench.evaluation import generation
-from zigbench.evaluation.generation import BrokenSamplesError, Plan, Samples, balanced_labels, generate
+from zigbench.evaluation.generation import BrokenSamplesError, Samples, SamplingPlan, balanced_labels, generate
 from zigbench.interpolant import Interpolant
 from zigbench.spec import SamplerSpec
 
@@ -22,12 +22,12 @@ def small_shards(monkeypatch) -> None:
     monkeypatch.setattr(generation, "SHARD", 8)
 
 
-def plan(**changes) -> Plan:
+def plan(**changes) -> SamplingPlan:
     facts = {"seed": 1, "count": 30, "batch": 4, "shape": (1, 8, 8), "classes": 10, "sampler": SamplerSpec(steps=2)}
-    return Plan(**{**facts, **changes})
+    return SamplingPlan(**{**facts, **changes})
 
 
-def made(network, wanted: Plan, folder: Path, world: int = 1) -> np.ndarray:
+def made(network, wanted: SamplingPlan, folder: Path, world: int = 1) -> np.ndarray:
     for rank in reversed(range(world)):
         generate(network, Interpolant(), wanted, folder, rank=rank, world=world)
     return Samples.gather(folder, wanted).images(0, wanted.count).numpy()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from zigbench.data.pixels import from_uint8, to_uint8
-from zigbench.evaluation.images import Real, pieces
+from zigbench.evaluation.images import RealImages, image_batches
 
 
 def test_every_level_survives_the_round_trip() -> None:
@@ -31,10 +31,10 @@ def test_a_broken_sample_does_not_pass_as_an_image(value: float) -> None:
 
 def test_real_images_come_in_order_and_once(digits) -> None:
     split = digits.split("held-out")
-    real = Real(split)
-    assert torch.equal(torch.cat(list(pieces(real, 37))), to_uint8(split.batch(range(len(split))).x))
+    real = RealImages(split)
+    assert torch.equal(torch.cat(list(image_batches(real, 37))), to_uint8(split.batch(range(len(split))).x))
 
 
 def test_latents_are_decoded_first(digits) -> None:
     split = digits.split("held-out")
-    assert torch.equal(Real(split, lambda x: -x).images(0, 5), to_uint8(-split.batch(range(5)).x))
+    assert torch.equal(RealImages(split, lambda x: -x).images(0, 5), to_uint8(-split.batch(range(5)).x))

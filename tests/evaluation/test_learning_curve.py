@@ -6,8 +6,8 @@ import copy
 
 import pytest
 
-from zigbench.evaluation import evaluate
 from zigbench.evaluation.learning_curve import LearningCurve
+from zigbench.evaluation.measure import evaluate
 from zigbench.interpolant import Interpolant
 from zigbench.records.collect import frame, wide
 from zigbench.records.folder import RunFolder

@@ -9,18 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from zigbench.evaluation import (
-    Reference,
-    Samples,
-    difference,
-    evaluate,
-    load_extractor,
-    prepare,
-    read_protocols,
-)
-from zigbench.evaluation.extractors.features import features_of
-from zigbench.evaluation.images import Real
+from zigbench.evaluation import difference, read_protocols
+from zigbench.evaluation.extractors.catalogue import load_extractor
+from zigbench.evaluation.extractors.features import extract_features
+from zigbench.evaluation.generation import Samples
+from zigbench.evaluation.images import RealImages
+from zigbench.evaluation.measure import evaluate, prepare
 from zigbench.evaluation.metrics.frechet import frechet_distance
+from zigbench.evaluation.references import Reference
 from zigbench.interpolant import Interpolant
 
 DIGITS = ("held_out_loss", "held_out_loss_token_0", "frechet_digits", "kid_digits", "recognised")
@@ -110,7 +106,7 @@ class Latents:
         return Originals(self.split(split))
 
 
-class Originals(Real):
+class Originals(RealImages):
     """What the digits are decoded to, but for the lowest bit."""
 
     treatment, content_hash = "original pictures", "0" * 64
@@ -151,8 +147,8 @@ def test_latents_are_compared_with_their_original_pictures_unless_told_otherwise
         (found,) = evaluate(network, Interpolant(), data, spec, folder=tmp_path, cache=cache)
         values[reference], protocols[reference] = found.value, read_protocols(tmp_path)[found.protocol]
     extractor = load_extractor("random", cache)
-    samples = features_of(extractor, Samples.read(tmp_path / "samples"), ["features"])["features"]
-    pixels = features_of(extractor, data.originals("train"), ["features"])["features"]
+    samples = extract_features(extractor, Samples.read(tmp_path / "samples"), ["features"])["features"]
+    pixels = extract_features(extractor, data.originals("train"), ["features"])["features"]
     assert values["train"] == pytest.approx(frechet_distance(samples, Reference.of(pixels)), rel=1e-9)
     assert values["train"] != values["train-decoded"]
     assert protocols["train"].reference_split == "train, original pictures"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from zigbench.evaluation import evaluate
+from zigbench.evaluation.measure import evaluate
 from zigbench.interpolant import Interpolant
 
 MEMBER = """
@@ -18,7 +18,7 @@ from pathlib import Path
 import torch, torch.distributed as dist
 sys.path.insert(0, sys.argv[1])
 from conftest import Digits, DigitsConfig, PixelNetwork
-from zigbench.evaluation import evaluate
+from zigbench.evaluation.measure import evaluate
 from zigbench.interpolant import Interpolant
 from zigbench.spec import RunSpec
 

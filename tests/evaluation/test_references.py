@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from zigbench.evaluation.extractors.random_features import RandomFeatures
-from zigbench.evaluation.images import Real, ReferenceImages
+from zigbench.evaluation.images import RealImages
 from zigbench.evaluation.metrics.frechet import frechet_distance
-from zigbench.evaluation.references import KEPT, Reference, reference_of, shared_reference
+from zigbench.evaluation.references import MAX_FEATURES, Reference, ReferenceImages, compute_reference, read_reference
 
 from .conftest import Split
 
@@ -29,7 +29,7 @@ class Counting(RandomFeatures):
 def found(name: str = "a", shift: float = 0.0, which: str = "train") -> ReferenceImages:
     x = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 0.9 - 0.5 + shift
     split = Split(name, x, None)
-    return ReferenceImages(Real(split), name, which, split.content_hash)
+    return ReferenceImages(RealImages(split), name, which, split.content_hash)
 
 
 def features(count: int = 30, width: int = 4) -> torch.Tensor:
@@ -38,20 +38,20 @@ def features(count: int = 30, width: int = 4) -> torch.Tensor:
 
 def test_statistics_are_computed_once_for_equal_contents(tmp_path: Path) -> None:
     extractor = Counting()
-    first = reference_of(found("a"), extractor, "features", tmp_path)
-    renamed = reference_of(found("b", which="held-out"), extractor, "features", tmp_path)
+    first = compute_reference(found("a"), extractor, "features", tmp_path)
+    renamed = compute_reference(found("b", which="held-out"), extractor, "features", tmp_path)
     assert extractor.seen == 40
     assert np.array_equal(first.mu, renamed.mu)
     assert (renamed.name, renamed.split) == ("b", "held-out")
-    reference_of(found("a", shift=0.1), extractor, "features", tmp_path)
+    compute_reference(found("a", shift=0.1), extractor, "features", tmp_path)
     assert extractor.seen == 80
 
 
 def test_another_extractor_is_another_entry(tmp_path: Path) -> None:
     one, other = Counting(), Counting()
     other.sha256 = "0" * 64
-    reference_of(found(), one, "features", tmp_path)
-    reference_of(found(), other, "features", tmp_path)
+    compute_reference(found(), one, "features", tmp_path)
+    compute_reference(found(), other, "features", tmp_path)
     assert (one.seen, other.seen) == (40, 40)
 
 
@@ -68,13 +68,13 @@ def test_a_file_keeps_everything(tmp_path: Path) -> None:
 
 
 def test_only_so_many_rows_are_kept_and_all_count() -> None:
-    many = torch.arange(2.0 * KEPT + 1)[:, None]
+    many = torch.arange(2.0 * MAX_FEATURES + 1)[:, None]
     reference = Reference.of(many)
-    assert reference.count == 2 * KEPT + 1
-    assert len(reference.features) == KEPT
+    assert reference.count == 2 * MAX_FEATURES + 1
+    assert len(reference.features) == MAX_FEATURES
     assert reference.features[0] == 0
-    assert reference.features[-1] == 2 * KEPT
-    assert reference.mu[0] == KEPT
+    assert reference.features[-1] == 2 * MAX_FEATURES
+    assert reference.mu[0] == MAX_FEATURES
 
 
 def test_statistics_in_adms_form_are_read(tmp_path: Path) -> None:
@@ -92,14 +92,14 @@ def test_statistics_in_adms_form_are_read(tmp_path: Path) -> None:
 
 def test_pickles_are_not_opened(tmp_path: Path) -> None:
     np.savez(tmp_path / "evil.npz", mu=np.array([{"code": 1}], dtype=object), sigma=np.eye(1))
-    with pytest.raises(ValueError, match=r"evil\.npz can't be read.*without pickles"):
+    with pytest.raises(ValueError, match=r"evil\.npz is not a readable .*without pickles"):
         Reference.read(tmp_path / "evil.npz")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short"])
 def test_damaged_files_are_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "r.npz").write_bytes(content)
-    with pytest.raises(ValueError, match=r"r\.npz can't be read"):
+    with pytest.raises(ValueError, match=r"r\.npz is not a readable file"):
         Reference.read(tmp_path / "r.npz")
 
 
@@ -112,7 +112,7 @@ def test_a_file_without_the_wanted_statistics_says_what_it_has(tmp_path: Path) -
 def test_another_extractors_file_is_refused(tmp_path: Path) -> None:
     Reference.of(features(), extractor=("dinov2", "features", "00", "")).save(tmp_path / "r.npz")
     with pytest.raises(ValueError, match="holds statistics of dinov2"):
-        shared_reference(tmp_path / "r.npz", RandomFeatures(), "features")
+        read_reference(tmp_path / "r.npz", RandomFeatures(), "features")
 
 
 def test_a_single_image_has_no_covariance() -> None:

@@ -1,38 +1,22 @@
-"""Quality of a trained network: what is measured, under which protocol, and with which figures.
+"""The evaluation of a trained network: metrics, their protocols, and what they are computed from.
 
-Importing this package does not import torch: the catalogue of metrics and the protocols are read while planning and
-comparing. What needs torch is loaded when it is first asked for.
+This package imports no torch: descriptions of metrics and protocols are read while planning and reporting. The rest is
+imported from its modules, such as :func:`zigbench.evaluation.measure.evaluate`.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import warnings
+from typing import Any
 
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.protocol import Protocol, compare, difference, read_protocols
 
-if TYPE_CHECKING:
-    from zigbench.evaluation.extractors.catalogue import load_extractor
-    from zigbench.evaluation.generation import Samples, generate
-    from zigbench.evaluation.measure import evaluate, prepare
-    from zigbench.evaluation.references import Reference
+__all__ = ["Metric", "Protocol", "compare", "difference", "read_protocols"]
 
-__all__ = [
-    "Metric",
-    "Protocol",
-    "Reference",
-    "Samples",
-    "compare",
-    "difference",
-    "evaluate",
-    "generate",
-    "load_extractor",
-    "prepare",
-    "read_protocols",
-]
-
-_HOMES = {
+# Importable from here until version 0.2; a line goes with the version after.
+_MOVED = {
     "Reference": "references",
     "Samples": "generation",
     "evaluate": "measure",
@@ -43,6 +27,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MOVED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    home = f"{__name__}.{_MOVED[name]}"
+    warnings.warn(f"import {name} from {home}; the old place goes with the next version", FutureWarning, stacklevel=2)
+    return getattr(importlib.import_module(home), name)

@@ -1,4 +1,4 @@
-"""What a metric finds at hand: the run's samples, features, references and held-out errors, each made once."""
+"""The context of a run's metrics: samples, features, reference statistics and held-out errors, each computed once."""
 
 from __future__ import annotations
 
@@ -12,39 +12,46 @@ from torch import Tensor
 
 from zigbench.data.pixels import QUANTISATION
 from zigbench.evaluation.extractors.catalogue import load_extractor
-from zigbench.evaluation.extractors.features import Extractor, features_of, reads_clips, tensors_sha256
-from zigbench.evaluation.generation import Plan, Samples, generate
-from zigbench.evaluation.images import reference_images
+from zigbench.evaluation.extractors.features import Extractor, extract_features, reads_clips, tensors_sha256
+from zigbench.evaluation.generation import Samples, SamplingPlan, generate
 from zigbench.evaluation.metrics.catalogue import Metric
-from zigbench.evaluation.metrics.held_out import HeldOutErrors, held_out_errors
+from zigbench.evaluation.metrics.intervals import bootstrap_interval
 from zigbench.evaluation.protocol import Protocol
-from zigbench.evaluation.references import Reference, reference_of, shared_reference
+from zigbench.evaluation.references import Reference, compute_reference, read_reference, reference_images
+from zigbench.evaluation.triples import HeldOutErrors, held_out_errors
 from zigbench.interpolant import Interpolant
 from zigbench.spec import RunSpec, registry
 
 
 def process() -> tuple[int, int]:
-    """Rank of this process and their number: (0, 1) outside a process group."""
+    """Return the rank of this process and the number of processes; (0, 1) outside a process group."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
 
 
 class EvaluationContext:
-    """One trained network and everything its metrics share.
+    """One network and everything that its metrics share; the first argument of every metric.
+
+    For example, in a metric of one's own::
+
+        def measure(context, metric):
+            features = context.features(metric)
+            protocol = context.protocol(metric, estimator="mean feature")
+            return (Measurement(name=metric.name, value=float(features.mean()), protocol=protocol.hash),)
 
     Args:
         model: the network with its averaged weights, in evaluation mode, on ``device``.
         interpolant: the meaning of its output.
-        data: the data set's loader. Where the data are latents it has ``decode`` (latents to images in [-1, 1]),
-            ``decoder``, which says in words what decodes, and ``originals``, the pictures of a split.
-        spec: the run.
+        data: the data set's loader. If the data are latents it has ``decode`` (latents to images in [-1, 1]),
+            ``decoder`` (the name of what decodes) and ``originals`` (the pictures of a split).
+        spec: the run's spec.
         folder: the run's folder, for samples.
-        cache: folder shared by runs, for weights and statistics.
-        device: where to compute.
+        cache: the folder that runs share, for weights and statistics.
+        device: the device to compute on.
         on_progress: called with the pieces of work done and their total.
         weights: files of weights to use in place of the published ones, by the extractor's name.
-        step: the step of the training that the weights are of; None for those of the finished network.
+        step: the training step of the weights; None for those of the finished network.
     """
 
     def __init__(
@@ -82,7 +89,7 @@ class EvaluationContext:
 
     @property
     def decode(self) -> Any:
-        """Latents to images in [-1, 1], where the data are latents; otherwise None."""
+        """Map from latents to images in [-1, 1]; None if the data are images."""
         return getattr(self.data, "decode", None)
 
     @property
@@ -92,13 +99,13 @@ class EvaluationContext:
 
     @property
     def work(self) -> int:
-        """Triples and samples that the metrics and the preview take: the total of the progress."""
+        """Number of triples and samples that the metrics and the preview need: the total of the progress."""
         held_out = any(metric.extractor is None for metric in self.metrics)
         return held_out * self.spec.evaluation.held_out + self.sample_count
 
     @property
     def sample_count(self) -> int:
-        """Samples to generate: those the metrics take, or the preview's alone where no metric takes any."""
+        """Number of samples to draw: those of the metrics, or of the preview alone if no metric needs any."""
         wanted = self.spec.evaluation
         if any(metric.extractor is not None for metric in self.metrics):
             return wanted.samples
@@ -114,27 +121,27 @@ class EvaluationContext:
         self, model: Any, interpolant: Interpolant, *, on_batch: Callable[[int], None] | None = None
     ) -> HeldOutErrors:
         """Return the errors of any model on the run's held-out triples; arguments as :func:`held_out_errors`."""
-        wanted = self.spec.evaluation
+        settings = self.spec.evaluation
         return held_out_errors(
             model,
             interpolant,
             self.held_out,
-            count=wanted.held_out,
-            triples=wanted.triples,
+            count=settings.held_out,
+            triples=settings.triples,
             patch=self.spec.backbone.patch,
-            batch=wanted.batch,
+            batch=settings.batch,
             device=self.device,
             on_batch=on_batch,
         )
 
     def samples(self) -> Samples:
-        """The run's generated samples, made now unless they lie in its folder.
+        """Return the run's samples, drawn unless they lie in its folder.
 
-        In a process group every process must ask for them: each makes its share and waits for the others.
+        In a process group every process must call it: each draws its share and waits for the others.
         """
         if self._samples is None:
             geometry = self.spec.geometry
-            plan = Plan(
+            plan = SamplingPlan(
                 seed=self.spec.seed,
                 count=self.sample_count,
                 batch=min(self.spec.evaluation.batch, self.sample_count),
@@ -165,7 +172,7 @@ class EvaluationContext:
         return self._samples
 
     def extractor(self, name: str) -> Extractor:
-        """The feature extractor called ``name``, on the context's device."""
+        """Return the feature extractor called ``name``, on the context's device."""
         if name not in self._extractors:
             self._extractors[name] = load_extractor(
                 name, self.cache, data=self.data, weights=self.weights.get(name), device=self.device
@@ -173,24 +180,24 @@ class EvaluationContext:
         return self._extractors[name]
 
     def features(self, metric: Metric) -> Tensor:
-        """Features of the samples that a metric reads, float32 (N, D); all metrics of one extractor share a pass."""
+        """Return a metric's features of the samples, float32 (N, D); the metrics of one extractor share a pass."""
         assert metric.extractor is not None
         assert metric.feature is not None
         if metric.feature not in self._features.get(metric.extractor, {}):
             wanted = {m.feature for m in (*self.metrics, metric) if m.extractor == metric.extractor}
             names = sorted(name for name in wanted if name is not None)
             extractor = self.extractor(metric.extractor)
-            self._features[metric.extractor] = features_of(extractor, self.samples(), names)
+            self._features[metric.extractor] = extract_features(extractor, self.samples(), names)
         return self._features[metric.extractor][metric.feature]
 
-    def together(self, metric: Metric) -> int:
-        """Rows of a metric's features that one sample gives: the frames of a clip, where they are read one by one."""
+    def rows_per_sample(self, metric: Metric) -> int:
+        """Return the number of rows of a metric's features per sample: a clip's frames if they are read one by one."""
         assert metric.extractor is not None
         frames = self.spec.geometry.frames
         return 1 if frames is None or reads_clips(self.extractor(metric.extractor)) else frames
 
     def reference(self, metric: Metric) -> Reference:
-        """Statistics of the reference images in a metric's features."""
+        """Return the statistics of the reference images in a metric's features."""
         assert metric.extractor is not None
         assert metric.feature is not None
         key = (metric.extractor, metric.feature)
@@ -198,26 +205,46 @@ class EvaluationContext:
             extractor = self.extractor(metric.extractor)
             which = self.spec.evaluation.reference
             if which.endswith(".npz"):
-                self._references[key] = shared_reference(Path(which), extractor, metric.feature)
+                self._references[key] = read_reference(Path(which), extractor, metric.feature)
             else:
-                found = reference_images(self.data, which)
-                self._references[key] = reference_of(found, extractor, metric.feature, self.cache)
+                images = reference_images(self.data, which)
+                self._references[key] = compute_reference(images, extractor, metric.feature, self.cache)
         return self._references[key]
 
-    def protocol(self, metric: Metric, estimator: str, against: Reference | None = None, **facts: Any) -> Protocol:
-        """The conditions of a metric in this run, kept for the run's folder.
+    def interval(
+        self, metric: Metric, value: float, resample: Callable[[Tensor], Sequence[float]]
+    ) -> tuple[float, float] | None:
+        """Return the 95 % interval of a figure of the samples' features; see :func:`bootstrap_interval`.
 
         Args:
-            metric: which.
-            estimator: how features or errors become the number, with its settings.
-            against: what the samples were compared with.
+            metric: the metric.
+            value: the figure.
+            resample: the figure of each resample, given their rows (resamples, N).
+        """
+        return bootstrap_interval(
+            value,
+            resample,
+            len(self.features(metric)),
+            self.spec.evaluation.bootstrap,
+            self.rows_per_sample(metric),
+        )
+
+    def protocol(
+        self, metric: Metric, estimator: str, compared_with: Reference | None = None, **facts: Any
+    ) -> Protocol:
+        """Return the protocol of a metric in this run, and note it for the run's folder.
+
+        Args:
+            metric: the metric.
+            estimator: the computation of the number from features or errors, with its settings.
+            compared_with: the statistics that the samples were compared with.
             facts: further fields of :class:`Protocol`.
         """
         facts.setdefault("precision", str(next(self.model.parameters()).dtype).removeprefix("torch."))
         if metric.extractor is not None:
             extractor = self.extractor(metric.extractor)
             count = self.sample_count
-            frames = self.together(metric)
+            frames = self.rows_per_sample(metric)
             each = f"; each of the {frames} frames of a clip by itself" if frames > 1 else ""
             facts |= {
                 "extractor": extractor.name,
@@ -234,12 +261,12 @@ class EvaluationContext:
                 "decoder": self._decoder(),
                 "image_range": QUANTISATION,
             }
-        if against is not None:
+        if compared_with is not None:
             facts |= {
-                "reference": against.name,
-                "reference_split": against.split,
-                "reference_count": against.count,
-                "reference_hash": against.content_hash,
+                "reference": compared_with.name,
+                "reference_split": compared_with.split,
+                "reference_count": compared_with.count,
+                "reference_hash": compared_with.content_hash,
             }
         protocol = Protocol(metric=metric.name, estimator=estimator, **facts)
         self.protocols[protocol.hash] = protocol

@@ -1,9 +1,9 @@
-"""Samples of a trained network, made in any number of pieces by any number of processes, and always the same.
+"""Samples of a trained network: drawn in any number of pieces by any number of processes, and always the same.
 
-Noise and label of sample i are functions of (seed, i). Samples are made in blocks of ``batch``, aligned to multiples
-of it and always full, so that which process makes a block, or how many there are, changes no bit; another batch size
-changes the rounding of sums inside the network and nothing else. Blocks are written as shards of uint8 with a hash
-beside them, and a shard that is there and whole is not made again.
+Noise and label of sample i are functions of (seed, i). Samples are drawn in blocks of ``batch``, aligned to multiples
+of it and always full, so that neither the number of processes nor the process that draws a block changes any bit;
+another batch size changes the rounding of sums inside the network and nothing else. Blocks are written as shards of
+uint8 with hashes, and a shard that is whole is not drawn again.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ INDEX = "index.json"
 
 
 class BrokenSamplesError(ValueError):
-    """Samples that are missing, cut short or not those asked for; the message says which."""
+    """Samples that are missing, truncated or of another plan; the message names them."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is to be generated.
+class SamplingPlan:
+    """The samples to be drawn.
 
     Args:
         seed: the run's seed.
         count: number of samples.
-        batch: samples in a block.
-        shape: of one sample as the network sees it, (C, H, W) or (T, C, H, W).
+        batch: number of samples in a block.
+        shape: shape of one sample as the network sees it, (C, H, W) or (T, C, H, W).
         classes: number of classes; None without labels. Sample i has label i mod classes.
         sampler: solver, steps, guidance.
-        identity: what else the samples depend on (the network's weights, the decoder): shards made under another
-            identity are made again.
+        identity: anything else that the samples depend on (the network's weights, the decoder); shards of another
+            identity are drawn again.
     """
 
     seed: int
@@ -61,16 +61,17 @@ class Plan:
 
     @property
     def shard(self) -> int:
-        """Samples in one shard: whole blocks."""
+        """Number of samples in one shard: whole blocks."""
         return self.batch * max(1, SHARD // self.batch)
 
     @property
     def shards(self) -> int:
+        """Number of shards."""
         return -(-self.count // self.shard)
 
     @property
     def key(self) -> str:
-        """Hash of everything that one sample depends on."""
+        """Hash of everything that a sample depends on."""
         facts = (
             self.seed,
             self.batch,
@@ -82,7 +83,7 @@ class Plan:
         return short_sha256(repr(facts))
 
     def span(self, shard: int) -> range:
-        """Indices of the samples of one shard."""
+        """Return the indices of the samples of one shard."""
         return range(shard * self.shard, min((shard + 1) * self.shard, self.count))
 
 
@@ -92,25 +93,25 @@ def balanced_labels(indices: Sequence[int], classes: int) -> Tensor:
 
 
 @torch.no_grad()
-def make_block(
+def draw_block(
     model: Any,
     interpolant: Any,
-    plan: Plan,
+    plan: SamplingPlan,
     first: int,
     *,
     contexts: Callable[[Sequence[int]], Tensor] | None = None,
     decode: Callable[[Tensor], Tensor] | None = None,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Samples ``first`` to ``first + batch`` (exclusive) as uint8 on the CPU.
+    """Draw samples ``first`` to ``first + batch`` (exclusive), uint8 on the CPU.
 
     Args:
         model, interpolant: the network and the meaning of its output.
-        plan: what is generated.
+        plan: the samples.
         first: a multiple of the batch.
-        contexts: texts' embeddings of the samples with the given indices; None without text.
-        decode: latents to images in [-1, 1]; None where the network makes images.
-        device: where the network is.
+        contexts: the map from samples' indices to their texts' embeddings; None without text.
+        decode: the map from latents to images in [-1, 1]; None if the network draws images.
+        device: the network's device.
     """
     assert first % plan.batch == 0
     indices = range(first, first + plan.batch)
@@ -131,7 +132,7 @@ def make_block(
 def generate(
     model: Any,
     interpolant: Any,
-    plan: Plan,
+    plan: SamplingPlan,
     folder: Path,
     *,
     rank: int = 0,
@@ -139,15 +140,15 @@ def generate(
     on_batch: Callable[[int], None] | None = None,
     **how: Any,
 ) -> None:
-    """Make this process's share of the shards: those whose number is ``rank`` modulo ``world``.
+    """Draw this process's share of the shards: those whose number is ``rank`` modulo ``world``.
 
     Args:
         model, interpolant: the network and the meaning of its output.
-        plan: what is generated; the same in every process.
-        folder: where the shards go; made where missing.
-        rank, world: which of how many processes this is.
-        on_batch: called with the number of samples just made, or found made.
-        how: ``contexts``, ``decode`` and ``device`` of :func:`make_block`.
+        plan: the samples; the same in every process.
+        folder: the folder of the shards, created if need be.
+        rank, world: this process's rank and the number of processes.
+        on_batch: called with the number of samples of each block that was drawn, or shard that existed.
+        how: ``contexts``, ``decode`` and ``device`` of :func:`draw_block`.
     """
     if not 0 <= rank < world:
         raise ValueError(f"rank {rank} of {world} processes: ranks run from 0 to {world - 1}")
@@ -160,8 +161,8 @@ def generate(
             continue
         blocks = []
         for first in range(span.start, span.stop, plan.batch):
-            # The last block is made whole, its surplus dropped: the network always sees the same batch size.
-            block = make_block(model, interpolant, plan, first, **how)[: span.stop - first]
+            # The last block is drawn whole and its surplus dropped: the network always sees the same batch size.
+            block = draw_block(model, interpolant, plan, first, **how)[: span.stop - first]
             blocks.append(block.numpy())
             if on_batch is not None:
                 on_batch(len(block))
@@ -171,12 +172,17 @@ def generate(
 
 @dataclass(frozen=True)
 class Samples:
-    """Generated samples on disk, whole and in order; an image set.
+    """The generated samples of a run on disk, whole and in order; an image set.
+
+    For example, the first ten of a finished run::
+
+        samples = Samples.read(folder / "samples")
+        images = samples.images(0, 10)
 
     Attributes:
-        folder: where the shards are.
+        folder: the folder of the shards.
         count: number of samples.
-        shard: samples in each shard but the last.
+        shard: number of samples in each shard but the last.
         classes: number of classes; sample i has label i mod classes. None without labels.
     """
 
@@ -186,18 +192,18 @@ class Samples:
     classes: int | None
 
     @classmethod
-    def gather(cls, folder: Path, plan: Plan) -> Samples:
-        """Check that every shard of the plan is there and whole, and write the index.
+    def gather(cls, folder: Path, plan: SamplingPlan) -> Samples:
+        """Check that every shard of the plan is whole, and write the index.
 
         Raises:
-            BrokenSamplesError: names the shards that are missing, cut short or altered.
+            BrokenSamplesError: names the shards that are missing, truncated or altered.
         """
         store = ShardStore(folder)
         broken = [_name(shard) for shard in range(plan.shards) if not _is_whole(store, plan, shard)]
         if broken:
             some = ", ".join(broken[:5]) + (", …" if len(broken) > 5 else "")
             raise BrokenSamplesError(
-                f"{folder}: {len(broken)} of {plan.shards} shards are missing, damaged or of other weights: {some}"
+                f"{folder}: {len(broken)} of {plan.shards} shards are missing, damaged or of another plan: {some}"
             )
         index = {
             "count": plan.count,
@@ -211,18 +217,18 @@ class Samples:
 
     @classmethod
     def read(cls, folder: Path) -> Samples:
-        """Open samples that were gathered before.
+        """Open the samples of a run.
 
         Raises:
-            BrokenSamplesError: there is no index, or the shards do not hold the samples it counts.
+            BrokenSamplesError: there is no index, or the shards have another number of samples.
         """
         try:
             index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-            held = sum(len(np.load(folder / name, mmap_mode="r", allow_pickle=False)) for name in index["files"])
+            total = sum(len(np.load(folder / name, mmap_mode="r", allow_pickle=False)) for name in index["files"])
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise BrokenSamplesError(f"{folder}: not a folder of gathered samples ({error})") from None
-        if held != index["count"]:
-            raise BrokenSamplesError(f"{folder}: the index counts {index['count']} samples, the shards hold {held}")
+        if total != index["count"]:
+            raise BrokenSamplesError(f"{folder}: the index counts {index['count']} samples, the shards hold {total}")
         return cls(folder, index["count"], index["shard"], index["classes"])
 
     def __len__(self) -> int:
@@ -234,11 +240,12 @@ class Samples:
         return None if self.classes is None else balanced_labels(range(self.count), self.classes)
 
     def images(self, start: int, stop: int) -> Tensor:
-        """Samples ``start`` to ``stop`` (exclusive), uint8 (n, C, H, W) or (n, T, C, H, W)."""
+        """Return samples ``start`` to ``stop`` (exclusive), uint8 (n, C, H, W) or (n, T, C, H, W)."""
+        store = ShardStore(self.folder)
         parts = []
         for shard in range(start // self.shard, -(-stop // self.shard)):
             first = shard * self.shard
-            array = ShardStore(self.folder).load(_name(shard))
+            array = store.load(_name(shard))
             parts.append(np.array(array[max(start - first, 0) : stop - first]))
         return torch.from_numpy(np.concatenate(parts))
 
@@ -254,7 +261,7 @@ def _name(shard: int) -> str:
     return f"shard-{shard:05d}"
 
 
-def _is_whole(store: ShardStore, plan: Plan, shard: int) -> bool:
-    span = plan.span(shard)
-    facts = store.read(_name(shard), plan.key)
-    return facts is not None and (facts["first"], facts["count"]) == (span.start, len(span))
+def _is_whole(store: ShardStore, plan: SamplingPlan, shard: int) -> bool:
+    """Return whether a shard exists, undamaged, with all of its samples of this plan."""
+    facts, span = store.read(_name(shard), plan.key), plan.span(shard)
+    return facts is not None and (facts.get("first"), facts.get("count")) == (span.start, len(span))

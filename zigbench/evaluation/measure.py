@@ -1,4 +1,4 @@
-"""Measure a trained network: every metric its spec names, over one set of samples."""
+"""The evaluation of a trained network: every metric of its spec, over one set of samples."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from zigbench.evaluation.context import EvaluationContext, process
 from zigbench.evaluation.extractors.catalogue import load_extractor
 from zigbench.evaluation.generation import save_array
-from zigbench.evaluation.images import reference_images
 from zigbench.evaluation.protocol import write_protocols
+from zigbench.evaluation.references import reference_images
 from zigbench.interpolant import Interpolant
 from zigbench.records.record import Measurement
 from zigbench.spec import RunSpec, registry
@@ -23,19 +23,19 @@ PREVIEW = "samples.npy"
 
 
 def prepare(data: Any, spec: RunSpec, *, cache: Path, weights: Mapping[str, Path] | None = None) -> None:
-    """Find the weights of every extractor that the spec's metrics read, or make them, and what decodes latents.
+    """Load, download or train what the spec's metrics need: extractors, the decoder of latents, reference images.
 
-    Call it before a training, which should not end in a download that fails. Arguments as :func:`evaluate`.
+    It is called before a training, which should not end in a download that fails. Arguments as :func:`evaluate`.
 
     Raises:
-        MissingWeightsError: weights that are not here and not to be had; says which, from where, where to put them.
-        ValueError: the autoencoder that decodes latents is not here, or is another one; the reference images are not.
+        MissingWeightsError: weights are not on this machine and cannot be downloaded.
+        ValueError: the autoencoder of latents or the reference images are missing, or are others than expected.
     """
     given = weights or {}
     metrics = (registry.metrics.get(name) for name in spec.evaluation.metrics)
     extractors = sorted({metric.extractor for metric in metrics if metric.extractor is not None})
     if extractors and hasattr(data, "decode"):
-        assert data.decoder  # Latents can name their decoder once they have found and loaded it.
+        assert data.decoder  # Latents know their decoder's name once it is loaded.
     if extractors and not spec.evaluation.reference.endswith(".npz"):
         reference_images(data, spec.evaluation.reference)
     for name in extractors:
@@ -54,32 +54,36 @@ def evaluate(
     on_progress: Callable[[int, int], None] | None = None,
     weights: Mapping[str, Path] | None = None,
 ) -> tuple[Measurement, ...]:
-    """Compute the metrics in ``spec.evaluation.metrics``, sampling once for all of them.
+    """Measure the metrics in ``spec.evaluation.metrics``, with one set of samples for all of them.
 
-    Leaves in ``folder``: ``samples/`` (shards of uint8 with an index), ``samples.npy`` (the first
+    For example, for given weights::
+
+        measurements = evaluate(network, Interpolant(), data, spec, folder=Path("run"), cache=Path("cache"))
+
+    It leaves in ``folder``: ``samples/`` (shards of uint8 with an index), ``samples.npy`` (the first
     ``evaluation.preview`` samples, uint8 (N, C, H, W)) and ``protocols.json`` (the conditions of each figure, by
     hash). Sample i comes from the same noise in every run of equal seed.
 
-    In a process group every process calls it: each makes its share of the samples, and rank 0 alone computes and
+    In a process group every process calls it: each draws its share of the samples, and rank 0 alone computes and
     writes the figures. The samples are the same for any number of processes.
 
     Args:
         model: the network with its averaged weights, on ``device``; its mode is restored.
         interpolant: path, and meaning of the network's output.
         data: the data set's loader, with splits "train" and "held-out".
-        spec: the run.
+        spec: the run's spec.
         folder: the run's folder.
-        cache: folder shared by runs, for weights of extractors and statistics of references.
-        device: where to compute.
+        cache: the folder that runs share, for weights of extractors and statistics of references.
+        device: the device to compute on.
         on_progress: called with the pieces of work done and their total.
         weights: files of weights to use in place of the published ones, by the extractor's name.
 
     Returns:
-        The figures; none on ranks above 0.
+        The measurements; none on ranks above 0.
 
     Raises:
-        ValueError: a metric that can't be had on these data; weights that are missing; a sample that is not finite.
-        OSError: the folder or the cache can't be written.
+        ValueError: a metric is impossible on these data, weights are missing, or a sample is not finite.
+        OSError: the folder or the cache is not writable.
     """
     if not spec.evaluation.metrics:
         return ()

@@ -1,4 +1,4 @@
-"""Under which conditions a number was measured: a value with a hash, so that unlike numbers can be told apart."""
+"""The conditions under which a number was measured, with a hash: numbers of unequal hashes are not comparable."""
 
 from __future__ import annotations
 
@@ -15,32 +15,39 @@ FILE = "protocols.json"
 
 
 class Protocol(Spec):
-    """The conditions of one metric of one run. What does not bear on the metric is None.
+    """The conditions of one metric of one run. A condition that the metric does not depend on is None.
 
     A key that a later version adds is declared with :func:`zigbench.spec.later_key`, so that what was measured before
     keeps its hash; of the keys below, which were there from the start, the hash holds the None too.
 
-    The run's seed is no part of it: runs that differ in their seed alone are measured alike. The indices of the
+    The run's seed is not part of it: runs that differ in their seed alone are measured alike. The indices of the
     samples are, since sample i of a run is a function of its seed and of i.
+
+    For example, the reason why two numbers are not comparable::
+
+        difference(Protocol(metric="fid", estimator="exact", samples=5_000), other)
 
     Args:
         metric: name of the metric.
-        estimator: how features become the number, with the settings that bear on it.
-        extractor: network whose features are compared.
-        feature: which of its features.
+        estimator: computation of the number from features or errors, with its settings.
+        extractor: name of the network whose features are compared.
+        feature: name of the feature.
         weights: SHA-256 of the extractor's weights.
-        preparation: how images of 0 to 255 become the extractor's input: channels, resizing filter, scaling.
-        reference: name of the reference images, their split, their number, the hash of their contents.
+        preparation: preparation of images of 0 to 255 for the extractor: channels, resizing filter, scaling.
+        reference: name of the reference images.
+        reference_split: their split.
+        reference_count: their number.
+        reference_hash: hash of their content.
         samples: number of generated samples.
         indices: first and last index of the samples.
-        labels: how the samples' labels or texts are chosen.
-        solver, steps, guidance: of the sampler.
-        sampler_options: its other settings, where there are any.
-        decoder: what maps the network's output to pixels; None where it makes pixels itself.
-        image_range: the network's range of pixels, and how it is brought to 0 to 255.
-        precision: of the network's arithmetic.
-        network: which weights are measured.
-        triples: how the images of the held-out triples are chosen.
+        labels: choice of the samples' labels or texts.
+        solver, steps, guidance: solver, number of steps and guidance scale of the sampler.
+        sampler_options: other settings of the sampler, if there are any.
+        decoder: name of the map from the network's output to pixels; None if its output is pixels.
+        image_range: the network's range of pixels, and its quantisation to 0 to 255.
+        precision: precision of the network's arithmetic.
+        network: the measured weights.
+        triples: choice of the images of the held-out triples.
     """
 
     metric: str
@@ -68,7 +75,7 @@ class Protocol(Spec):
 
     @property
     def hash(self) -> str:
-        """Sixteen hexadecimal digits of the SHA-256 of the protocol as sorted JSON."""
+        """First sixteen hexadecimal digits of the SHA-256 of the protocol as sorted JSON."""
         return short_sha256(canonical_json(self.model_dump(mode="json")))
 
 
@@ -99,12 +106,12 @@ _WORDS = {
 
 
 def difference(a: Protocol, b: Protocol) -> tuple[str, ...]:
-    """What differs between two protocols, a sentence each; empty where the numbers may stand in one column."""
+    """Return a sentence for each difference of two protocols; none if the numbers are comparable."""
     sentences = []
     for key, words in _WORDS.items():
         left, right = getattr(a, key), getattr(b, key)
         if left != right:
-            sentences.append(f"{words} differs: {_said(left)} against {_said(right)}")
+            sentences.append(f"{words} differs: {_shown(left)} against {_shown(right)}")
     return tuple(sentences)
 
 
@@ -118,7 +125,7 @@ def compare(a: Path | RunFiles, b: Path | RunFiles) -> dict[str, tuple[str, ...]
     return {name: difference(left[name], right[name]) for name in sorted(left.keys() & right.keys())}
 
 
-def _said(value: object) -> str:
+def _shown(value: object) -> str:
     if value is None:
         return "none"
     if isinstance(value, tuple):

@@ -1,4 +1,7 @@
-"""Statistics of reference images in one extractor's features: computed once, kept by content, shared as one file."""
+"""The images that samples are compared with, and their statistics in one extractor's features.
+
+Statistics are computed once, cached by the images' content, and can be shared as one file.
+"""
 
 from __future__ import annotations
 
@@ -14,28 +17,34 @@ import torch
 from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics
 
-from zigbench.evaluation.extractors.features import Extractor, features_of
-from zigbench.evaluation.images import ReferenceImages
+from zigbench.evaluation.extractors.features import Extractor, extract_features
+from zigbench.evaluation.images import ImageSet, RealImages
 from zigbench.spec.files import short_sha256, write_atomically
 
-KEPT = 10_000
-"""Rows of features kept beside mean and covariance, for the metrics that compare samples with samples."""
+MAX_FEATURES = 10_000
+"""Rows of features stored beside mean and covariance, for the metrics that compare samples with samples."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Reference images as one extractor sees them.
+    """The statistics of reference images in one extractor's features.
+
+    For example, statistics to share::
+
+        reference = Reference.of(features, name="digits", split="train")
+        reference.save(Path("digits.npz"))
 
     Attributes:
         mu: mean feature, float64 (D,).
         sigma: covariance, float64 (D, D), with divisor count − 1.
-        count: number of images.
-        features: at most :data:`KEPT` of the images' features, evenly spaced, float32 (n, D); None where the
-            statistics came without.
-        name: of the reference set.
-        split: of the reference set.
-        content_hash: of the images, or of the file the statistics were read from.
-        extractor: name, feature and weights' SHA-256 of the extractor; empty where the file does not say.
+        count: number of images; None if the file does not say.
+        features: at most :data:`MAX_FEATURES` of the images' features, evenly spaced, float32 (n, D); None if the file
+            has none.
+        name: name of the reference set.
+        split: split of the reference set.
+        content_hash: hash of the images, or of the file that the statistics were read from.
+        extractor: name, feature, SHA-256 of the weights and preparation of the extractor; empty if the file does not
+            say.
     """
 
     mu: np.ndarray
@@ -49,19 +58,19 @@ class Reference:
 
     @classmethod
     def of(cls, features: Tensor, **facts: Any) -> Reference:
-        """Statistics of features (N, D); ``facts`` are the remaining attributes.
+        """Compute the statistics of features (N, D); ``facts`` are the remaining attributes.
 
         Raises:
             ValueError: fewer than two images, which have no covariance.
         """
         if len(features) < 2:
             raise ValueError(f"{len(features)} reference images; a covariance takes at least 2")
-        found = fid_features_to_statistics(features.double())
-        rows = torch.linspace(0, len(features) - 1, min(KEPT, len(features))).round().long()
-        return cls(found["mu"], np.atleast_2d(found["sigma"]), len(features), features[rows], **facts)
+        statistics = fid_features_to_statistics(features.double())
+        rows = torch.linspace(0, len(features) - 1, min(MAX_FEATURES, len(features))).round().long()
+        return cls(statistics["mu"], np.atleast_2d(statistics["sigma"]), len(features), features[rows], **facts)
 
     def save(self, path: Path) -> None:
-        """Write one .npz file that needs no pickle to read; whole or not at all."""
+        """Write one .npz file without pickles, atomically."""
         header = {
             "count": self.count,
             "name": self.name,
@@ -79,13 +88,13 @@ class Reference:
 
     @classmethod
     def read(cls, path: Path, feature: str = "pool") -> Reference:
-        """Read what :meth:`save` wrote, or the statistics in the form of ADM's evaluation.
+        """Read a file of :meth:`save`, or statistics in the format of ADM's evaluation.
 
         The latter hold ``mu`` and ``sigma`` of FID's features and ``mu_s`` and ``sigma_s`` of sFID's.
 
         Args:
             path: an .npz file.
-            feature: which feature the statistics are wanted for.
+            feature: the name of the feature.
 
         Raises:
             ValueError: no such file, one that is damaged or needs pickles, or one without these statistics.
@@ -94,7 +103,7 @@ class Reference:
             with np.load(path, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files if name != "arr_0"}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path} can't be read as a file of statistics (.npz without pickles): {error}") from None
+            raise ValueError(f"{path} is not a readable file of statistics (.npz without pickles): {error}") from None
         if "header" in arrays:
             header = json.loads(arrays["header"].tobytes())
             header["extractor"] = tuple(header["extractor"])
@@ -103,53 +112,97 @@ class Reference:
         suffix = "_s" if feature == "spatial" else ""
         mu, sigma = arrays.get(f"mu{suffix}"), arrays.get(f"sigma{suffix}")
         if mu is None or sigma is None or mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
-            held = ", ".join(arrays) or "nothing"
-            raise ValueError(f"{path} holds no mean and covariance for the feature {feature!r}: it has {held}")
+            names = ", ".join(arrays) or "nothing"
+            raise ValueError(f"{path} holds no mean and covariance of the feature {feature!r}: it has {names}")
         digest = short_sha256(path.read_bytes())
         return cls(mu.astype(np.float64), sigma.astype(np.float64), None, None, path.name, "", digest)
 
 
+@dataclass(frozen=True)
+class ReferenceImages:
+    """The images that samples are compared with.
+
+    Attributes:
+        images: the images.
+        name: name of the data set.
+        treatment: the split and its treatment, such as "train, latents decoded".
+        content_hash: hash of the images, or of the latents if they are decoded.
+        decoder: name of the decoder; None if nothing is decoded.
+    """
+
+    images: ImageSet
+    name: str
+    treatment: str
+    content_hash: str
+    decoder: str | None = None
+
+
+def reference_images(data: Any, reference: str) -> ReferenceImages:
+    """Return the images of a data set that a spec's ``evaluation.reference`` names.
+
+    Args:
+        data: the data set's loader. If the data are latents it has ``decode``, ``decoder`` and ``originals``.
+        reference: ``train`` or ``held-out`` for the split's own images, which for latents are the pictures they were
+            encoded from; with ``-decoded`` appended for the decoded latents.
+
+    Raises:
+        ValueError: the pictures of latents are missing, or data that are not latents are to be decoded.
+    """
+    split, decoded = reference.removesuffix("-decoded"), reference.endswith("-decoded")
+    part = data.split(split)
+    if not hasattr(data, "decode"):
+        if decoded:
+            raise ValueError(f"evaluation.reference is {reference!r}, but {part.name} is not made of latents: {split}")
+        return ReferenceImages(RealImages(part), part.name, split, part.content_hash)
+    if decoded:
+        real = RealImages(part, data.decode)
+        return ReferenceImages(real, part.name, f"{split}, latents decoded", part.content_hash, str(data.decoder))
+    originals = data.originals(split)
+    return ReferenceImages(originals, part.name, f"{split}, {originals.treatment}", originals.content_hash)
+
+
 def identity(extractor: Extractor, feature: str) -> tuple[str, ...]:
-    """What makes two sets of features comparable: extractor, feature, weights and preparation."""
+    """Return the facts that two comparable sets of features share: extractor, feature, weights and preparation."""
     return (extractor.name, feature, extractor.sha256, extractor.preparation)
 
 
-def reference_of(found: ReferenceImages, extractor: Extractor, feature: str, cache: Path) -> Reference:
-    """Statistics of reference images, from the cache or computed now.
+def compute_reference(images: ReferenceImages, extractor: Extractor, feature: str, cache: Path) -> Reference:
+    """Return the statistics of reference images, from the cache or computed.
 
-    The cache is keyed by the hash of the contents, by the decoder and by the extractor's hash, never by a name alone.
+    The cache's key has the hash of the images' content, the decoder and the extractor's hash, never a name alone.
 
     Args:
-        found: the images.
-        extractor, feature: what sees them.
-        cache: folder shared by runs.
+        images: the reference images.
+        extractor: the extractor.
+        feature: the name of its feature.
+        cache: the folder that runs share.
     """
-    facts = (found.content_hash, found.decoder, len(found.images), KEPT, *identity(extractor, feature))
+    facts = (images.content_hash, images.decoder, len(images.images), MAX_FEATURES, *identity(extractor, feature))
     key = short_sha256(repr(facts))
     path = cache / "statistics" / f"{extractor.name.replace(' ', '-')}-{feature}-{key}.npz"
     if path.exists():
-        return replace(Reference.read(path, feature), name=found.name, split=found.which)
+        return replace(Reference.read(path, feature), name=images.name, split=images.treatment)
     reference = Reference.of(
-        features_of(extractor, found.images, [feature])[feature],
-        name=found.name,
-        split=found.which,
-        content_hash=found.content_hash,
+        extract_features(extractor, images.images, [feature])[feature],
+        name=images.name,
+        split=images.treatment,
+        content_hash=images.content_hash,
         extractor=identity(extractor, feature),
     )
     reference.save(path)
     return reference
 
 
-def shared_reference(path: Path, extractor: Extractor, feature: str) -> Reference:
-    """Statistics from a file that somebody shares.
+def read_reference(path: Path, extractor: Extractor, feature: str) -> Reference:
+    """Read shared statistics of one feature from a file.
 
     Raises:
-        ValueError: the file was made by another extractor, or its dimension is another.
+        ValueError: the file is not readable, or was made with another extractor.
     """
     reference = Reference.read(path, feature)
     if reference.extractor and reference.extractor != identity(extractor, feature):
         raise ValueError(
-            f"{path} holds statistics of {' / '.join(reference.extractor)}; wanted are those of "
+            f"{path} holds statistics of {' / '.join(reference.extractor)}; this metric needs those of "
             f"{' / '.join(identity(extractor, feature))}"
         )
     return reference

@@ -16,9 +16,10 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from zigbench import efficiency, evaluation, training
+from zigbench import efficiency, training
 from zigbench.backbone import count_parameters, initialised
 from zigbench.efficiency.limits import matmul
+from zigbench.evaluation import measure as evaluation
 from zigbench.evaluation.learning_curve import LearningCurve
 from zigbench.interpolant import Interpolant
 from zigbench.preemption import Preempted, never

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from zigbench.evaluation.extractors.digit_classifier import DigitFeatures, single_threaded
-from zigbench.evaluation.images import Real
+from zigbench.evaluation.images import RealImages
 
 TRAIN = """
 import sys
@@ -37,14 +37,14 @@ def test_it_recognises_held_out_digits(trained) -> None:
 
 
 def test_features_and_logits_have_their_shapes(trained, digits) -> None:
-    found = trained.extract(Real(digits.split("held-out")).images(0, 7))
+    found = trained.extract(RealImages(digits.split("held-out")).images(0, 7))
     assert found["features"].shape == (7, 32)
     assert found["logits"].shape == (7, 10)
 
 
 def test_features_are_standardised_over_the_training_images(trained, digits) -> None:
     split = digits.split("train")
-    features = trained.extract(Real(split).images(0, len(split)))["features"]
+    features = trained.extract(RealImages(split).images(0, len(split)))["features"]
     torch.testing.assert_close(features.mean(0), torch.zeros(32), atol=1e-4, rtol=0)
     torch.testing.assert_close(features.std(0), torch.ones(32), atol=1e-4, rtol=0)
 

@@ -14,8 +14,8 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from zigbench.evaluation import load_extractor
-from zigbench.evaluation.extractors.features import features_of
+from zigbench.evaluation.extractors.catalogue import load_extractor
+from zigbench.evaluation.extractors.features import extract_features
 from zigbench.evaluation.extractors.random_features import RandomFeatures
 from zigbench.evaluation.metrics.frechet import frechet_distance
 from zigbench.evaluation.metrics.inception_score import inception_score
@@ -41,13 +41,13 @@ def test_random_features_of_any_size(height: int, width: int) -> None:
 
 def test_features_do_not_depend_on_batches() -> None:
     extractor, some = RandomFeatures(), Images(images(0, 50))
-    whole, pieces = (features_of(extractor, some, ["features"], batch=b)["features"] for b in (50, 7))
+    whole, pieces = (extract_features(extractor, some, ["features"], batch=b)["features"] for b in (50, 7))
     torch.testing.assert_close(whole, pieces)
 
 
 def test_clips_count_as_their_frames() -> None:
     clips = images(0, 12).reshape(3, 4, 3, 16, 16)
-    found = features_of(RandomFeatures(), Images(clips), ["features"])["features"]
+    found = extract_features(RandomFeatures(), Images(clips), ["features"])["features"]
     torch.testing.assert_close(found, RandomFeatures().extract(images(0, 12))["features"])
 
 
@@ -55,7 +55,7 @@ def test_unknown_names_features_and_channels_are_refused(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="did you mean 'inception'"):
         load_extractor("inceptoin", tmp_path)
     with pytest.raises(ValueError, match=r"provides no feature 'pool' \(it has: features\)"):
-        features_of(RandomFeatures(), Images(images(0, 2)), ["pool"])
+        extract_features(RandomFeatures(), Images(images(0, 2)), ["pool"])
     with pytest.raises(ValueError, match="4 channels"):
         RandomFeatures().extract(torch.zeros(1, 4, 8, 8, dtype=torch.uint8))
 
@@ -75,8 +75,8 @@ def test_inception_agrees_with_torch_fidelitys_own_command_line(inception_weight
     printed = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
     theirs = json.loads(printed[printed.index("{") :])
     extractor = load_extractor("inception", tmp_path, weights=inception_weights)
-    x = features_of(extractor, a, ["pool", "logits", "spatial"])
-    y = features_of(extractor, b, ["pool"])["pool"]
+    x = extract_features(extractor, a, ["pool", "logits", "spatial"])
+    y = extract_features(extractor, b, ["pool"])["pool"]
     assert x["spatial"].shape == (6, 2023)
     fid = frechet_distance(x["pool"], Reference.of(y))
     assert fid == pytest.approx(theirs["frechet_inception_distance"], rel=1e-3)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from zigbench.evaluation import load_extractor
 from zigbench.evaluation.extractors import i3d
+from zigbench.evaluation.extractors.catalogue import load_extractor
 from zigbench.evaluation.extractors.weights import MissingWeightsError
 
 from ..image_sets import images
@@ -138,7 +138,7 @@ def test_other_files_are_refused_with_what_they_lack(network, tmp_path) -> None:
     for name, content, said in (
         ("few.pt", few, "2 convolutions, 2 norms and 0 classifiers; I3D has 57, 57 and 1"),
         ("other.pt", other, r"convolution 0 has \(64, 3, 3, 3, 3\) where I3D has \(64, 3, 7, 7, 7\)"),
-        ("list.pt", [torch.zeros(2)], "no mapping of names to tensors"),
+        ("list.pt", [torch.zeros(2)], "not a mapping of names to tensors"),
     ):
         torch.save(content, tmp_path / name)
         with pytest.raises(ValueError, match=f"{name} does not hold the weights of I3D: .*{said}"):

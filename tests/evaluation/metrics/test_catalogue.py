@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from zigbench.evaluation import Metric, evaluate
+from zigbench.evaluation import Metric
 from zigbench.evaluation.extractors.catalogue import NAMES
+from zigbench.evaluation.measure import evaluate
 from zigbench.interpolant import Interpolant
 from zigbench.records.record import Measurement
 from zigbench.spec import registry

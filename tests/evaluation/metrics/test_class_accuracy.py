@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.evaluation.metrics.class_accuracy import wilson_interval
 from zigbench.evaluation.metrics.inception_score import inception_score
+from zigbench.evaluation.metrics.intervals import wilson_interval
 
 
 def test_certain_and_evenly_spread_classes_score_their_number() -> None:
@@ -24,7 +24,7 @@ def test_samples_that_tell_nothing_score_one() -> None:
 
 
 def test_fewer_samples_than_splits_are_refused() -> None:
-    with pytest.raises(ValueError, match="9 samples can't be split into 10"):
+    with pytest.raises(ValueError, match="9 samples cannot be split into 10"):
         inception_score(torch.zeros(9, 4))
 
 

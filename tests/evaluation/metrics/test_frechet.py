@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
-from zigbench.evaluation.extractors.features import features_of
+from zigbench.evaluation.extractors.features import extract_features
 from zigbench.evaluation.extractors.random_features import RandomFeatures
 from zigbench.evaluation.metrics.frechet import frechet_distance, resampled
 from zigbench.evaluation.references import Reference
@@ -92,7 +92,7 @@ def test_equal_to_torch_fidelitys_own_run_over_the_same_images() -> None:
         input1=Images(a), input2=Images(b), feature_extractor="zigbench-random", fid=True, cuda=False, cache=False,
         verbose=False, save_cpu_ram=True,
     )["frechet_inception_distance"]  # fmt: skip
-    x, y = (features_of(extractor, Images(s), ["features"])["features"] for s in (a, b))
+    x, y = (extract_features(extractor, Images(s), ["features"])["features"] for s in (a, b))
     assert frechet_distance(x, Reference.of(y)) == pytest.approx(theirs, rel=1e-4)
 
 

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from zigbench.evaluation import evaluate, read_protocols
-from zigbench.evaluation.metrics.held_out import SEED, bin_means, held_out_errors, image_of_triple, stratified_times
+from zigbench.evaluation import read_protocols
+from zigbench.evaluation.measure import evaluate
+from zigbench.evaluation.metrics.held_out import bin_means
+from zigbench.evaluation.triples import SEED, held_out_errors, image_of_triple, stratified_times
 from zigbench.interpolant import PATHS, PREDICTIONS, Interpolant
 from zigbench.interpolant.cutoff import SAMPLING
 from zigbench.sampling import starting_noise

@@ -10,7 +10,7 @@ import torch
 from zigbench.evaluation.metrics import frechet, kid
 from zigbench.evaluation.metrics import inception_score as score
 from zigbench.evaluation.metrics import precision_recall as manifold
-from zigbench.evaluation.metrics.intervals import interval, resampled_rows
+from zigbench.evaluation.metrics.intervals import bootstrap_interval, resampled_rows
 from zigbench.evaluation.references import Reference
 
 
@@ -21,13 +21,13 @@ def normal(seed: int, count: int, width: int = 4, shift: float = 0.0) -> torch.T
 def test_the_interval_of_a_mean_has_the_width_of_its_standard_error() -> None:
     values = normal(0, 400, 1)[:, 0]
     mean = float(values.mean())
-    low, high = interval(mean, lambda rows: values[rows].mean(1).tolist(), 400, 2_000)
+    low, high = bootstrap_interval(mean, lambda rows: values[rows].mean(1).tolist(), 400, 2_000)
     assert low < mean < high
     assert high - low == pytest.approx(2 * 1.96 * float(values.std()) / 20, rel=0.05)
 
 
 def test_no_resamples_no_interval_and_equal_calls_equal_rows() -> None:
-    assert interval(1.0, lambda rows: pytest.fail("nothing to compute"), 10, 0) is None
+    assert bootstrap_interval(1.0, lambda rows: pytest.fail("nothing to compute"), 10, 0) is None
     first = resampled_rows(10, 3)
     assert torch.equal(first, resampled_rows(10, 3))
     assert not torch.equal(first[0], first[1])
@@ -59,7 +59,7 @@ def test_every_metrics_interval_holds_it_and_narrows_with_the_samples() -> None:
         samples = normal(2, count, shift=0.7)
         row = {}
         for name, value, figures in every_figure(samples, references):
-            low, high = interval(value, figures, count, 60)
+            low, high = bootstrap_interval(value, figures, count, 60)
             assert low <= value <= high
             row[name] = high - low
         widths.append(row)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from zigbench.data.random import positions
 from zigbench.evaluation.metrics.catalogue import PREDICTORS
-from zigbench.evaluation.metrics.held_out import held_out_errors
 from zigbench.evaluation.metrics.linear_predictors import LinearPredictor, moments, reference_predictors
+from zigbench.evaluation.triples import held_out_errors
 from zigbench.interpolant import Interpolant
 from zigbench.spec import registry
 from zigbench.spec.registry import load_object

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from zigbench.evaluation import evaluate, load_extractor, prepare, read_protocols
-from zigbench.evaluation.extractors.features import features_of
+from zigbench.evaluation import read_protocols
+from zigbench.evaluation.extractors.catalogue import load_extractor
+from zigbench.evaluation.extractors.features import extract_features
+from zigbench.evaluation.measure import evaluate, prepare
 from zigbench.evaluation.references import Reference, identity
 from zigbench.interpolant import Interpolant
 
@@ -19,7 +21,7 @@ def test_published_metrics_against_a_shared_reference(
     network, digits, make_spec, inception_weights, tmp_path, cache
 ) -> None:
     extractor = load_extractor("inception", cache, weights=inception_weights)
-    features = features_of(extractor, Images(images(0, 10, channels=1)), ["pool"])["pool"]
+    features = extract_features(extractor, Images(images(0, 10, channels=1)), ["pool"])["pool"]
     Reference.of(features, name="ten", content_hash="ab", extractor=identity(extractor, "pool")).save(
         tmp_path / "ten.npz"
     )

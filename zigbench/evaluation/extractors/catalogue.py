@@ -1,19 +1,33 @@
-"""Feature extractors by name."""
+"""The feature extractors by name, each imported when it is loaded: timm and torchvision take seconds to import."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from zigbench.evaluation.extractors.features import Extractor
-from zigbench.spec.registry import nearest
+from zigbench.spec.registry import load_object, nearest
 
-NAMES = (
-    "digits", "random", "inception", "dinov2-small", "dinov2-base", "dinov2-large", "dinov2-giant",
-    "dinov2-large-released", "random-3d", "i3d", "i3d-released",
-)  # fmt: skip
+MODULES: Mapping[str, str] = {
+    "digits": "digit_classifier",
+    "random": "random_features",
+    "inception": "inception",
+    "dinov2-small": "dinov2",
+    "dinov2-base": "dinov2",
+    "dinov2-large": "dinov2",
+    "dinov2-giant": "dinov2",
+    "dinov2-large-released": "dinov2",
+    "random-3d": "random_features",
+    "i3d": "i3d",
+    "i3d-released": "i3d",
+}
+"""The module of this package whose ``load(name, cache, data, weights)`` returns the extractor."""
+
+NAMES = tuple(MODULES)
+"""Names of the feature extractors."""
 
 
 def load_extractor(
@@ -24,48 +38,26 @@ def load_extractor(
     weights: Path | None = None,
     device: torch.device | str = "cpu",
 ) -> Extractor:
-    """The feature extractor called ``name``, ready on ``device``.
+    """Load a feature extractor.
+
+    For example, the features of FID::
+
+        extractor = load_extractor("inception", Path("results/cache"))
+        pool = extract_features(extractor, images, ["pool"])["pool"]
 
     Args:
         name: one of :data:`NAMES`.
-        cache: folder shared by runs, for weights and the digit classifier.
-        data: the data set's loader; only ``digits`` needs it.
-        weights: a file of weights to use instead of the published ones.
-        device: where to compute. ``digits`` and the random ones take files of weights from nobody.
+        cache: the folder that runs share, for weights and the digit classifier.
+        data: the data set's loader, which only ``digits`` needs.
+        weights: a file of weights to use instead of the published ones; ``digits`` and the random ones have none.
+        device: the device to compute on.
 
     Raises:
-        ValueError: an unknown name; weights that are missing (:class:`MissingWeightsError`) or damaged.
+        ValueError: the name is unknown, or the weights are missing (:class:`MissingWeightsError`) or damaged.
     """
-    # Each extractor's library is imported by who asks for it: timm and torchvision take seconds.
-    if name == "digits":
-        from zigbench.evaluation.extractors.digit_classifier import DigitFeatures
-
-        if data is None:
-            raise ValueError("the digit classifier is trained on the data: give data=")
-        extractor: Any = DigitFeatures(data, cache)
-    elif name == "random":
-        from zigbench.evaluation.extractors.random_features import RandomFeatures
-
-        extractor = RandomFeatures()
-    elif name == "random-3d":
-        from zigbench.evaluation.extractors.random_clips import RandomClipFeatures
-
-        extractor = RandomClipFeatures()
-    elif name in ("i3d", "i3d-released"):
-        from zigbench.evaluation.extractors import i3d
-
-        extractor = i3d.load(cache, weights, released=name == "i3d-released")
-    elif name == "inception":
-        from zigbench.evaluation.extractors import inception
-
-        extractor = inception.load(cache, weights)
-    elif name in NAMES:
-        from zigbench.evaluation.extractors import dinov2
-
-        size = name.split("-")[1]
-        extractor = dinov2.load(size, cache, weights, released=name.endswith("-released"))
-    else:
+    if name not in MODULES:
         near = nearest(name, NAMES)
         hint = f"; did you mean {near!r}?" if near else ""
         raise ValueError(f"unknown feature extractor {name!r}{hint} (known: {', '.join(NAMES)})")
+    extractor: Any = load_object(f"{__package__}.{MODULES[name]}:load")(name, cache, data, weights)
     return extractor.to(device).eval().requires_grad_(False)

@@ -1,7 +1,7 @@
-"""A small classifier of handwritten digits, trained once from the data themselves and then kept.
+"""A small classifier of handwritten digits, trained once from the data themselves and then cached.
 
-Its features stand in for Inception's where images are digits of 8×8: a distance in them is named after it, never
-FID. It is trained by a fixed recipe with its own seed on one thread, and its weights' SHA-256 stands in the protocol.
+Its features replace Inception's where images are digits of 8×8: a distance in them is named after it, never FID. It is
+trained by a fixed recipe with its own seed on one thread, and the SHA-256 of its weights is part of the protocol.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from zigbench.data.pixels import from_uint8
-from zigbench.evaluation.images import Real
+from zigbench.evaluation.images import RealImages
 from zigbench.spec import canonical_json
 from zigbench.spec.files import sha256, short_sha256, write_atomically
 from zigbench.spec.rng import derive_seed
@@ -27,7 +27,7 @@ from zigbench.spec.rng import derive_seed
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the classifier is made. A change of the network or of the training raises ``version``."""
+    """The recipe of the classifier's training. A change of the network or of the training raises ``version``."""
 
     version: int = 1
     seed: int = 0
@@ -45,7 +45,7 @@ class DigitClassifier(nn.Module):
     """Two convolutions and two linear layers for grey images of 8×8.
 
     ``forward`` maps uint8 (B, 1, 8, 8) to ``features`` (B, 32), the output of the last hidden layer before its
-    non-linearity, standardised over the training images so that KID's kernel meets numbers about 1, and ``logits``
+    non-linearity, standardised over the training images so that KID's kernel gets numbers of about 1, and ``logits``
     (B, 10).
     """
 
@@ -67,6 +67,7 @@ class DigitClassifier(nn.Module):
         self.register_buffer("scale", torch.ones(features))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Return ``features`` (B, 32) and ``logits`` (B, 10) of uint8 (B, 1, 8, 8)."""
         hidden = self.body(from_uint8(images))
         return {"features": (hidden - self.centre) / self.scale, "logits": self.head(hidden)}
 
@@ -74,14 +75,14 @@ class DigitClassifier(nn.Module):
 class DigitFeatures(nn.Module):
     """The classifier for ``data`` as a feature extractor, from the cache or trained now.
 
-    Two processes that train it at once reach the same weights; the file is moved into place whole.
+    Two processes that train it at once reach the same weights; the file is written atomically.
 
     Args:
         data: a loader whose splits hold (1, 8, 8) images with labels of 0 to 9.
-        cache: folder shared by runs.
+        cache: the folder that runs share.
 
     Attributes:
-        accuracy: share of the held-out digits that it recognises.
+        accuracy: share of the held-out digits that it classifies correctly.
 
     Raises:
         ValueError: the data are not 8×8 grey images with labels, or the cached file is damaged.
@@ -112,13 +113,13 @@ class DigitFeatures(nn.Module):
         try:
             self.network.load_state_dict(load_tensors(content), assign=True)
         except (SafetensorError, RuntimeError) as error:
-            raise ValueError(f"{path} is damaged ({error}); delete it, and it will be made again") from error
+            raise ValueError(f"{path} is damaged ({error}); delete it, and it will be trained again") from error
         self.sha256 = sha256(content)
         with single_threaded():
             self.accuracy = accuracy(self.network, data.split("held-out"))
 
     def extract(self, images: Tensor) -> dict[str, Tensor]:
-        """``features`` and ``logits`` of uint8 (B, 1, 8, 8)."""
+        """Return ``features`` and ``logits`` of uint8 (B, 1, 8, 8)."""
         return self.network(images.to(next(self.parameters()).device))
 
 
@@ -139,9 +140,9 @@ def _key(train: Any) -> str:
 
 
 def fit(train: Any, recipe: Recipe = RECIPE) -> DigitClassifier:
-    """Train the classifier on one split; the outcome is a function of the images and the recipe."""
+    """Train the classifier on one split; the result is a function of the images and the recipe."""
     labels = train.batch(range(len(train))).label
-    images = Real(train).images(0, len(train))
+    images = RealImages(train).images(0, len(train))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(recipe.seed, "classifier initialisation"))
         model = DigitClassifier(recipe.features)
@@ -166,7 +167,18 @@ def fit(train: Any, recipe: Recipe = RECIPE) -> DigitClassifier:
 
 
 def accuracy(model: DigitClassifier, split: Any) -> float:
-    """Share of a split's images that the classifier gives their label."""
+    """Return the share of a split's images that the classifier gives their label."""
     with torch.no_grad():
-        answers = model(Real(split).images(0, len(split)))["logits"].argmax(1)
+        answers = model(RealImages(split).images(0, len(split)))["logits"].argmax(1)
     return float((answers == split.batch(range(len(split))).label).double().mean())
+
+
+def load(name: str, cache: Path, data: Any, given: Path | None) -> DigitFeatures:
+    """Return the extractor for ``data``, which is trained on them and read from no other file.
+
+    Raises:
+        ValueError: there are no data, or they are not labelled digits of 8×8.
+    """
+    if data is None:
+        raise ValueError("the digit classifier is trained on the data: give data=")
+    return DigitFeatures(data, cache)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from zigbench.evaluation.extractors.features import three_channels
-from zigbench.evaluation.extractors.weights import FoundWeights, Weights, find
+from zigbench.evaluation.extractors.weights import Weights, WeightsFile, find_weights
 
 SIZES = {"small": 384, "base": 768, "large": 1024, "giant": 1536}
 """Width of the features of each size."""
@@ -22,7 +23,7 @@ _RESIZED = f"grey repeated to 3 channels; bicubic with antialiasing to {SIDE}×{
 
 
 def published(size: str) -> Weights:
-    """The published weights of one size."""
+    """Return the published weights of one size."""
     model = f"vit_{size}_patch14_dinov2.lvd142m"
     return Weights(
         file=f"{model}.safetensors", url=f"https://huggingface.co/timm/{model}/resolve/main/model.safetensors"
@@ -38,15 +39,15 @@ class DinoV2(nn.Module):
 
     Args:
         size: one of :data:`SIZES`.
-        weights: a file for timm's model.
-        released: reproduce the published figures' scaling.
+        weights: a file of weights for timm's model.
+        released: whether to reproduce the published figures' scaling.
     """
 
     provides = ("features",)
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, size: str, weights: FoundWeights, *, released: bool = False) -> None:
+    def __init__(self, size: str, weights: WeightsFile, *, released: bool = False) -> None:
         super().__init__()
         self.name = f"dinov2-{size}" + ("-released" if released else "")
         self.sha256 = weights.sha256
@@ -65,26 +66,27 @@ class DinoV2(nn.Module):
         self.register_buffer("deviation", torch.tensor(DEVIATION).reshape(1, 3, 1, 1))
 
     def prepare(self, images: Tensor) -> Tensor:
-        """The network's input for uint8 (B, C, H, W): float32 (B, 3, 224, 224)."""
+        """Return the network's input for uint8 (B, C, H, W): float32 (B, 3, 224, 224)."""
         x = three_channels(images.to(self.mean.device)).float()
         if x.shape[-2:] != (SIDE, SIDE):
             x = functional.interpolate(x, (SIDE, SIDE), mode="bicubic", antialias=True).round().clamp(0, 255)
         return (x / self.divisor - self.mean) / self.deviation
 
     def extract(self, images: Tensor) -> dict[str, Tensor]:
-        """``features`` of uint8 (B, C, H, W)."""
+        """Return ``features`` of uint8 (B, C, H, W), float32 (B, D)."""
         return {"features": self.network(self.prepare(images))}
 
 
-def load(size: str, cache: Path, given: Path | None = None, *, released: bool = False) -> DinoV2:
-    """The extractor with weights found as :func:`zigbench.evaluation.extractors.weights.find` does.
+def load(name: str, cache: Path, data: Any, given: Path | None) -> DinoV2:
+    """Return the extractor "dinov2-SIZE" or "dinov2-SIZE-released" with the weights of ``find_weights``.
 
     Raises:
-        MissingWeightsError: no weights here, and none to be had.
-        ValueError: a file that does not hold this model's weights.
+        MissingWeightsError: the weights are not on this machine and cannot be downloaded.
+        ValueError: the file does not hold this model's weights.
     """
-    found = find(published(size), cache, given)
+    size = name.split("-")[1]
+    file = find_weights(published(size), cache, given)
     try:
-        return DinoV2(size, found, released=released)
+        return DinoV2(size, file, released=name.endswith("-released"))
     except (RuntimeError, KeyError) as error:
-        raise ValueError(f"{found.path} does not hold the weights of DINOv2 {size}: {error}") from error
+        raise ValueError(f"{file.path} does not hold the weights of DINOv2 {size}: {error}") from error

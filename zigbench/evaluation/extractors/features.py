@@ -1,4 +1,4 @@
-"""Feature extractors: what they promise, and how a set of images goes through one."""
+"""The interface of a feature extractor, and the features of a set of images."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from zigbench.evaluation.images import ImageSet, pieces
+from zigbench.evaluation.images import ImageSet, image_batches
 from zigbench.spec.files import sha256
 
 
 @runtime_checkable
 class Extractor(Protocol):
-    """A network that turns pixels into features.
+    """A network that maps pixels to features.
 
-    One that reads whole clips, and not their frames by themselves, has an attribute ``clips`` that is true: its
+    An extractor that reads whole clips, not their frames one by one, has an attribute ``clips`` that is true; its
     ``extract`` takes uint8 (B, T, C, H, W).
 
     Attributes:
-        name: what it is called in protocols.
-        sha256: of its weights.
-        preparation: how pixels become its input, in words: channels, resizing filter, scaling.
+        name: its name in protocols.
+        sha256: SHA-256 of its weights.
+        preparation: description of how pixels become its input: channels, resizing filter, scaling.
         provides: names of its features.
     """
 
@@ -32,34 +32,33 @@ class Extractor(Protocol):
     provides: tuple[str, ...]
 
     def extract(self, images: Tensor) -> Mapping[str, Tensor]:
-        """Features of uint8 (B, C, H, W): for each name, float32 (B, D)."""
+        """Return the features of uint8 (B, C, H, W): for each name, float32 (B, D)."""
         ...
 
 
 @torch.no_grad()
-def features_of(
-    extractor: Extractor, images: ImageSet, wanted: Iterable[str], *, batch: int = 128
+def extract_features(
+    extractor: Extractor, images: ImageSet, names: Iterable[str], *, batch: int = 128
 ) -> dict[str, Tensor]:
-    """Features of all images, float32 (N, D) on the CPU, for each wanted name.
+    """Return the named features of all images, each float32 (N, D) on the CPU.
 
-    A clip counts as its frames, one after the other; for an extractor of clips it counts as one.
+    A clip gives a row for each of its frames; with an extractor of clips it gives one row.
 
     Raises:
-        ValueError: the extractor does not provide a wanted feature, a feature is not finite, or an extractor of clips
-            is given images.
+        ValueError: the extractor has no such feature, a feature is not finite, or an extractor of clips gets images.
     """
-    wanted = tuple(dict.fromkeys(wanted))
-    for name in wanted:
+    names = tuple(dict.fromkeys(names))
+    for name in names:
         if name not in extractor.provides:
             known = ", ".join(extractor.provides)
             raise ValueError(f"the extractor {extractor.name!r} provides no feature {name!r} (it has: {known})")
-    parts: dict[str, list[Tensor]] = {name: [] for name in wanted}
-    for piece in pieces(images, batch, whole=reads_clips(extractor)):
-        if reads_clips(extractor) and piece.ndim != 5:
+    parts: dict[str, list[Tensor]] = {name: [] for name in names}
+    for pixels in image_batches(images, batch, clips=reads_clips(extractor)):
+        if reads_clips(extractor) and pixels.ndim != 5:
             raise ValueError(f"the extractor {extractor.name!r} reads clips (N, T, C, H, W), not images")
-        found = extractor.extract(piece)
-        for name in wanted:
-            parts[name].append(found[name].float().cpu())
+        extracted = extractor.extract(pixels)
+        for name in names:
+            parts[name].append(extracted[name].float().cpu())
     features = {name: torch.cat(rows) for name, rows in parts.items()}
     for name, values in features.items():
         if not torch.isfinite(values).all():
@@ -68,15 +67,15 @@ def features_of(
 
 
 def reads_clips(extractor: Extractor) -> bool:
-    """Whether an extractor reads whole clips."""
+    """Return whether an extractor reads whole clips."""
     return bool(getattr(extractor, "clips", False))
 
 
 def three_channels(images: Tensor) -> Tensor:
-    """Grey images repeated to three channels; colour images as they are.
+    """Return grey images repeated to three channels, and colour images as they are.
 
     Raises:
-        ValueError: another number of channels.
+        ValueError: the images have another number of channels.
     """
     channels = images.shape[1]
     if channels == 1:
@@ -87,7 +86,7 @@ def three_channels(images: Tensor) -> Tensor:
 
 
 def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over the names and bytes of tensors, for weights that come from no file."""
+    """Return the SHA-256 over the names and bytes of tensors, for weights that are in no file."""
     parts: list[str | memoryview] = []
     for name in sorted(tensors):
         parts += [name, tensors[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data]

@@ -4,9 +4,9 @@ Carreira and Zisserman, "Quo vadis, action recognition?" (2017), trained on Kine
 "Towards accurate generative models of video" (2018), whose features are the 400 logits before the softmax, averaged
 over time. The weights are those of StyleGAN-V's port, which agrees with the network that FVD was published with.
 
-``fvd_released`` meets the published column: the code behind it gave I3D pixels of 0 to 255 where it was trained on
-[-1, 1]. Almost every pixel is then far outside of what the network knows, so those values are on a scale of their own
-and never compare with FVD.
+``fvd_released`` reproduces the published column, whose code gave I3D pixels of 0 to 255, though it was trained on
+[-1, 1]. Almost every pixel is then far outside the network's training range, so those values are on a scale of their
+own and not comparable with FVD.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from zigbench.evaluation.extractors.features import three_channels
-from zigbench.evaluation.extractors.weights import FoundWeights, Weights, find
+from zigbench.evaluation.extractors.weights import Weights, WeightsFile, find_weights
 
 WEIGHTS = Weights(
     file="i3d_torchscript.pt",
@@ -34,10 +35,10 @@ SIDE = 224
 CLASSES = 400
 
 FEWEST = 9
-"""Frames below which nothing is left for the last pooling, two steps long after three halvings."""
+"""Least number of frames: the last pooling is two steps long, after three halvings."""
 
 AT_ONCE = 8
-"""Clips that are held as activations at once."""
+"""Number of clips that are evaluated at once."""
 
 # Channels of the blocks: the 1×1×1 branch; the two 3×3×3 branches, each behind a 1×1×1; the 1×1×1 behind a pooling.
 BLOCKS = {
@@ -52,7 +53,7 @@ Triple = tuple[int, int, int]
 
 
 def same_padding(x: Tensor, kernel: Triple, stride: Triple) -> Tensor:
-    """``x`` (B, C, T, H, W) with zeros around it as TensorFlow's SAME puts them: the odd one behind."""
+    """Pad ``x`` (B, C, T, H, W) with zeros as TensorFlow's SAME does: an odd one goes behind."""
     pads: list[int] = []
     for size, k, s in zip(reversed(x.shape[2:]), reversed(kernel), reversed(stride), strict=True):
         total = max(k - (size % s or s), 0)
@@ -75,7 +76,7 @@ class Convolution(nn.Module):
 
 
 class Pooling(nn.Module):
-    """Maximum over a box, padded as the convolutions are; what comes in is never negative, so zeros change nothing."""
+    """Maximum over a box, padded as the convolutions are; its input is never negative, so zeros change nothing."""
 
     def __init__(self, kernel: Triple, stride: Triple) -> None:
         super().__init__()
@@ -133,14 +134,14 @@ class Network(nn.Module):
         return self.head(pooled).mean((2, 3, 4))
 
     def fill(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take the weights of another port of this network, whatever it calls its layers.
+        """Load the weights of another port of this network, whatever the names of its layers.
 
-        Ports agree on the layers' order and on the words at the end of the names, not on what stands before them: so
-        convolutions and norms are matched in the order of the mapping, and every shape is checked. A port whose norms
-        have no factor has factors of one. The classifier is the convolution with a bias, wherever the port lists it.
+        Ports agree on the layers' order and on the last part of the names, not on the rest: convolutions and norms are
+        therefore matched in the order of the mapping, and every shape is checked. A port whose norms have no factor has
+        factors of one. The classifier is the convolution with a bias, wherever the port lists it.
 
         Raises:
-            ValueError: not the weights of this network; says where they part.
+            ValueError: not the weights of this network; names the first difference.
         """
         groups: dict[str, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
@@ -150,15 +151,15 @@ class Network(nn.Module):
         convs = [g for g in groups.values() if "running_mean" not in g and "bias" not in g and "weight" in g]
         norms = [g for g in groups.values() if "running_mean" in g]
         heads = [g for g in groups.values() if "running_mean" not in g and "bias" in g and "weight" in g]
-        mine = [module for module in self.modules() if isinstance(module, Convolution)]
-        found = (len(convs), len(norms), len(heads))
-        if found != (len(mine), len(mine), 1):
+        layers = [module for module in self.modules() if isinstance(module, Convolution)]
+        counts = (len(convs), len(norms), len(heads))
+        if counts != (len(layers), len(layers), 1):
             raise ValueError(
-                f"it holds {found[0]} convolutions, {found[1]} norms and {found[2]} classifiers; "
-                f"I3D has {len(mine)}, {len(mine)} and 1"
+                f"it holds {counts[0]} convolutions, {counts[1]} norms and {counts[2]} classifiers; "
+                f"I3D has {len(layers)}, {len(layers)} and 1"
             )
         with torch.no_grad():
-            for number, (module, conv, norm) in enumerate(zip(mine, convs, norms, strict=True)):
+            for number, (module, conv, norm) in enumerate(zip(layers, convs, norms, strict=True)):
                 where = f"convolution {number}"
                 _copy(module.conv.weight, conv["weight"], where)
                 _copy(module.norm.weight, norm.get("weight", torch.ones(module.conv.out_channels)), where)
@@ -176,17 +177,17 @@ def _copy(to: Tensor, given: Tensor, where: str) -> None:
 
 
 class I3D(nn.Module):
-    """The extractor: ``logits`` (B, 400) of whole clips.
+    """The extractor of FVD: ``logits`` (B, 400) of whole clips.
 
     Args:
-        weights: the published TorchScript; or the weights of any PyTorch port of it, as a state dict.
-        released: reproduce the published figures' scaling.
+        weights: the published TorchScript, or the weights of any PyTorch port of it as a state dict.
+        released: whether to reproduce the published figures' scaling.
     """
 
     clips = True
     provides = ("logits",)
 
-    def __init__(self, weights: FoundWeights, *, released: bool = False) -> None:
+    def __init__(self, weights: WeightsFile, *, released: bool = False) -> None:
         super().__init__()
         self.released = released
         self.name = "i3d-released" if released else "i3d"
@@ -200,7 +201,7 @@ class I3D(nn.Module):
         self.network.eval().requires_grad_(False)
 
     def prepare(self, clips: Tensor) -> Tensor:
-        """The network's input for uint8 (B, T, C, H, W): float32 (B, 3, T, 224, 224)."""
+        """Return the network's input for uint8 (B, T, C, H, W): float32 (B, 3, T, 224, 224)."""
         frames = three_channels(clips.flatten(0, 1)).float()
         if frames.shape[-2:] != (SIDE, SIDE):
             frames = functional.interpolate(frames, (SIDE, SIDE), mode="bilinear", align_corners=False)
@@ -208,10 +209,10 @@ class I3D(nn.Module):
         return x.unflatten(0, clips.shape[:2]).transpose(1, 2)
 
     def extract(self, images: Tensor) -> dict[str, Tensor]:
-        """``logits`` of uint8 (B, T, C, H, W).
+        """Return ``logits`` of uint8 (B, T, C, H, W), float32 (B, 400).
 
         Raises:
-            ValueError: clips of fewer than 9 frames.
+            ValueError: the clips have fewer than 9 frames.
         """
         if images.shape[1] < FEWEST:
             raise ValueError(f"clips have {images.shape[1]} frames; I3D needs at least {FEWEST}")
@@ -221,47 +222,47 @@ class I3D(nn.Module):
 
 
 class Scripted(nn.Module):
-    """The published TorchScript, run as it is; its own scaling and resizing are switched off."""
+    """The published TorchScript, with its own scaling and resizing switched off."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # Newer PyTorch would rather have another format.
+            warnings.simplefilter("ignore", FutureWarning)  # Newer versions of PyTorch recommend another format.
             self.script = torch.jit.load(path, map_location="cpu").eval()
 
     def forward(self, x: Tensor) -> Tensor:
-        found: Tensor = self.script(x, rescale=False, resize=False, return_features=True)
-        return found
+        logits: Tensor = self.script(x, rescale=False, resize=False, return_features=True)
+        return logits
 
 
 def network_of(path: Path) -> nn.Module:
-    """The network in a file: a TorchScript is run as it is, plain tensors fill :class:`Network`.
+    """Load the network in a file: a TorchScript as it is, plain tensors into :class:`Network`.
 
-    No code in a file is run but TorchScript's own, which can't leave its interpreter.
+    No code in a file is run but TorchScript's own, which cannot leave its interpreter.
 
     Raises:
-        ValueError: a file of neither kind, a damaged one, or the weights of another network.
+        ValueError: the file is of neither kind or damaged, or has the weights of another network.
     """
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 if any(name.endswith("constants.pkl") for name in archive.namelist()):
                     return Scripted(path)
-        found = torch.load(path, weights_only=True, map_location="cpu")
+        tensors = torch.load(path, weights_only=True, map_location="cpu")
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise ValueError(f"neither TorchScript nor plain tensors ({str(error).splitlines()[0]})") from error
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise ValueError("it is no mapping of names to tensors")
+    if not isinstance(tensors, Mapping) or not all(isinstance(value, Tensor) for value in tensors.values()):
+        raise ValueError("it is not a mapping of names to tensors")
     network = Network()
-    network.fill(found)
+    network.fill(tensors)
     return network
 
 
-def load(cache: Path, given: Path | None = None, *, released: bool = False) -> I3D:
-    """The extractor with weights found as :func:`zigbench.evaluation.extractors.weights.find` does.
+def load(name: str, cache: Path, data: Any, given: Path | None) -> I3D:
+    """Return the extractor "i3d" or "i3d-released" with the weights of ``find_weights``.
 
     Raises:
-        MissingWeightsError: no weights here, and none to be had.
-        ValueError: a file that does not hold this network's weights.
+        MissingWeightsError: the weights are not on this machine and cannot be downloaded.
+        ValueError: the file does not hold this network's weights.
     """
-    return I3D(find(WEIGHTS, cache, given), released=released)
+    return I3D(find_weights(WEIGHTS, cache, given), released=name.endswith("-released"))

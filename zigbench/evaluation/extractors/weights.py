@@ -1,4 +1,4 @@
-"""Weights of feature extractors: from a given file, a cache or a download, and never without their SHA-256."""
+"""Weights of feature extractors: from a given file, a cache or a download, always with their SHA-256."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ OFFLINE = ("ZIGBENCH_OFFLINE", "HF_HUB_OFFLINE")
 """Environment variables that forbid downloads when set to 1."""
 
 FOLDER = "ZIGBENCH_WEIGHTS"
-"""Environment variable that names a folder of weights, looked into before the cache."""
+"""Environment variable that names a folder of weights, which is searched before the cache."""
 
 
 class MissingWeightsError(ValueError):
-    """Weights that are not here and could not be fetched; the message says which, from where, and where to put them."""
+    """Weights that are not on this machine and cannot be downloaded; the message has file, source and destination."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Weights:
 
     Args:
         file: its name in the cache.
-        url: where it is published.
-        prefix: how its SHA-256 begins, where the publisher says.
+        url: its address.
+        prefix: the beginning of its SHA-256, if the publisher states it.
     """
 
     file: str
@@ -39,29 +39,29 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class FoundWeights:
+class WeightsFile:
     """A file on this machine and the SHA-256 of its contents."""
 
     path: Path
     sha256: str
 
 
-def find(weights: Weights, cache: Path, given: Path | None = None) -> FoundWeights:
-    """The file of weights: the given one, else one in ``$ZIGBENCH_WEIGHTS``, else the cache's, else a download.
+def find_weights(weights: Weights, cache: Path, given: Path | None = None) -> WeightsFile:
+    """Return the file of weights: the given one, else one in ``$ZIGBENCH_WEIGHTS``, in the cache, or a download.
 
     Args:
-        weights: which.
-        cache: folder shared by runs; downloads go to its ``weights`` folder.
+        weights: the published file.
+        cache: the folder that runs share; downloads go to its ``weights`` folder.
         given: a file to use instead, whatever its hash.
 
     Raises:
-        MissingWeightsError: not here, and offline or not to be had.
-        ValueError: a published file whose hash is not the publisher's.
+        MissingWeightsError: the file is not on this machine, and downloads are off or fail.
+        ValueError: a published file has another hash than the publisher's.
     """
     if given is not None:
         if not given.is_file():
             raise MissingWeightsError(f"there is no file of weights {given}")
-        return FoundWeights(given, _sha256(given))
+        return WeightsFile(given, _sha256(given))
     home = cache / "weights" / weights.file
     places = [home]
     if os.environ.get(FOLDER):
@@ -87,14 +87,14 @@ def _missing(weights: Weights, home: Path, why: str) -> MissingWeightsError:
     )
 
 
-def _checked(weights: Weights, path: Path) -> FoundWeights:
+def _checked(weights: Weights, path: Path) -> WeightsFile:
     digest = _sha256(path)
     if weights.prefix is not None and not digest.startswith(weights.prefix):
         raise ValueError(
             f"{path} has SHA-256 {digest[:16]}…, but the published {weights.file} begins with {weights.prefix}: "
             f"it is damaged or another file; delete it, or fetch {weights.url} again"
         )
-    return FoundWeights(path, digest)
+    return WeightsFile(path, digest)
 
 
 def _sha256(path: Path) -> str:

@@ -8,27 +8,22 @@ all clips, each by itself.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 
-from zigbench.evaluation.metrics.intervals import interval
+from zigbench.evaluation.context import EvaluationContext
+from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.references import Reference
 from zigbench.records.record import Measurement
 
-if TYPE_CHECKING:
-    from zigbench.evaluation.context import EvaluationContext
-    from zigbench.evaluation.metrics.catalogue import Metric
-
 
 def frechet_distance(features: Tensor, reference: Reference) -> float:
-    """Distance between features (N, D) and the reference, by torch-fidelity's estimator in double precision.
+    """Return the distance between features (N, D) and the reference, by torch-fidelity's estimator in float64.
 
     Raises:
-        ValueError: fewer than two samples, or another dimension than the reference's.
+        ValueError: fewer than two samples, or not the reference's dimension.
     """
     _check(features, reference)
     statistics = fid_features_to_statistics(features.double())
@@ -38,7 +33,7 @@ def frechet_distance(features: Tensor, reference: Reference) -> float:
 
 
 def resampled(features: Tensor, reference: Reference, rows: Tensor, device: torch.device | str = "cpu") -> list[float]:
-    """The distance of each resample of the samples; ``rows`` is int64 (resamples, N).
+    """Return the distance of each resample of the samples; ``rows`` is int64 (resamples, N).
 
     tr (Σ₁ Σ₂)^½ = tr (R Σ₁ R)^½ with R = Σ₂^½, which is symmetric: one fast eigendecomposition for each.
     """
@@ -61,30 +56,25 @@ def resampled(features: Tensor, reference: Reference, rows: Tensor, device: torc
 
 
 def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
-    """The distance of the generated samples' features to the reference's."""
+    """Return the distance of the samples' features to the reference's."""
     features = context.features(metric)
     reference = context.reference(metric)
     protocol = context.protocol(
-        metric, estimator="Fréchet distance of fitted Gaussians, covariance over N − 1, float64", against=reference
+        metric,
+        estimator="Fréchet distance of fitted Gaussians, covariance over N − 1, float64",
+        compared_with=reference,
     )
     value = frechet_distance(features, reference)
-    around = interval(
-        value,
-        lambda rows: resampled(features, reference, rows, context.device),
-        len(features),
-        context.spec.evaluation.bootstrap,
-        context.together(metric),
-    )
-    short = len(features) <= features.shape[1]
+    singular = len(features) <= features.shape[1]
     return (
         Measurement(
             name=metric.name,
             value=value,
             higher_is_better=False,
-            interval=around,
+            interval=context.interval(metric, value, lambda rows: resampled(features, reference, rows, context.device)),
             protocol=protocol.hash,
             note=f"{len(features)} samples for {features.shape[1]} dimensions: the covariance is singular"
-            if short
+            if singular
             else "",
         ),
     )

@@ -5,36 +5,31 @@ Salimans et al., "Improved techniques for training GANs" (2016). It looks at no 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
 
-from zigbench.evaluation.metrics.intervals import interval
+from zigbench.evaluation.context import EvaluationContext
+from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.records.record import Measurement
-
-if TYPE_CHECKING:
-    from zigbench.evaluation.context import EvaluationContext
-    from zigbench.evaluation.metrics.catalogue import Metric
 
 SPLITS = 10
 
 
 def inception_score(logits: Tensor, splits: int = SPLITS) -> tuple[float, float]:
-    """Mean and standard deviation over ``splits`` parts of the logits (N, classes).
+    """Return mean and standard deviation over ``splits`` parts of the logits (N, classes).
 
     Raises:
-        ValueError: fewer samples than parts.
+        ValueError: there are fewer samples than parts.
     """
     if len(logits) < splits:
-        raise ValueError(f"{len(logits)} samples can't be split into {splits} parts; raise evaluation.samples")
-    found = isc_features_to_metric(logits, splits=splits)
-    return float(found[KEY_METRIC_ISC_MEAN]), float(found[KEY_METRIC_ISC_STD])
+        raise ValueError(f"{len(logits)} samples cannot be split into {splits} parts; raise evaluation.samples")
+    values = isc_features_to_metric(logits, splits=splits)
+    return float(values[KEY_METRIC_ISC_MEAN]), float(values[KEY_METRIC_ISC_STD])
 
 
 def resampled(logits: Tensor, rows: Tensor) -> list[float]:
-    """The score, without splits, of each resample of the samples; ``rows`` is int64 (resamples, N)."""
+    """Return the score, without splits, of each resample of the samples; ``rows`` is int64 (resamples, N)."""
     p = logits.double().softmax(1)
     negative_entropy = (p * logits.double().log_softmax(1)).sum(1)
 
@@ -46,14 +41,13 @@ def resampled(logits: Tensor, rows: Tensor) -> list[float]:
 
 
 def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
-    """The mean over splits, and the deviation under ``…_deviation``."""
+    """Return the mean over splits, and the deviation under ``…_deviation``."""
     logits = context.features(metric)
     mean, deviation = inception_score(logits)
-    resamples = context.spec.evaluation.bootstrap
-    around = interval(mean, lambda rows: resampled(logits, rows), len(logits), resamples, context.together(metric))
+    interval = context.interval(metric, mean, lambda rows: resampled(logits, rows))
     protocol = context.protocol(metric, estimator=f"mean over {SPLITS} splits, samples shuffled, float64")
     return (
-        Measurement(name=metric.name, value=mean, higher_is_better=True, interval=around, protocol=protocol.hash),
+        Measurement(name=metric.name, value=mean, higher_is_better=True, interval=interval, protocol=protocol.hash),
         Measurement(
             name=f"{metric.name}_deviation",
             value=deviation,

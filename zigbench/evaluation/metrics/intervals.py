@@ -1,8 +1,4 @@
-"""Intervals by resampling the generated samples; the reference images are held fixed.
-
-A resample repeats some samples, which biases most of these metrics: a covariance shrinks, a coverage falls. What is
-used is therefore the spread of the resampled figures about their own mean, laid about the figure itself.
-"""
+"""Intervals of one run's figures: by resampling its samples, and of a share in closed form."""
 
 from __future__ import annotations
 
@@ -13,32 +9,55 @@ import torch
 from torch import Tensor
 
 SEED = 2_024
+"""Seed of the resamples, the same at every call."""
+
 LEVEL = 0.95
+
+Z = 1.959964
+"""Two-sided 95 % quantile of the standard normal distribution."""
 
 
 def resampled_rows(count: int, resamples: int) -> Tensor:
-    """Rows of each resample of ``count`` samples, int64 (resamples, count); the same at every call."""
+    """Return the rows of each resample of ``count`` samples, int64 (resamples, count); the same at every call."""
     generator = np.random.Generator(np.random.Philox(key=SEED))
     return torch.from_numpy(generator.integers(0, count, (resamples, count)))
 
 
-def interval(
-    value: float, figures: Callable[[Tensor], Sequence[float]], count: int, resamples: int, together: int = 1
+def bootstrap_interval(
+    value: float,
+    resample: Callable[[Tensor], Sequence[float]],
+    count: int,
+    resamples: int,
+    rows_per_sample: int = 1,
 ) -> tuple[float, float] | None:
-    """95 % interval of a figure of ``count`` samples; None for no resamples.
+    """Return the 95 % interval of a figure of ``count`` rows of features; None for no resamples.
+
+    A resample repeats some samples, which biases most figures: a covariance shrinks, a coverage falls. The interval is
+    therefore the spread of the resampled figures about their own mean, centred on the figure itself. The reference
+    images are not resampled.
 
     Args:
         value: the figure.
-        figures: the figure, or one that varies like it, of each resample, given their rows (resamples, count).
-        count: rows of features.
-        resamples: how many.
-        together: neighbouring rows that are of one sample, and so drawn together: the frames of a clip.
+        resample: the figure, or one that varies like it, of each resample, given their rows (resamples, count).
+        count: number of rows of features.
+        resamples: number of resamples.
+        rows_per_sample: number of neighbouring rows that belong to one sample and are drawn together, such as a clip's
+            frames.
     """
     if not resamples:
         return None
-    rows = resampled_rows(count // together, resamples)
-    if together > 1:
-        rows = (rows[..., None] * together + torch.arange(together)).flatten(1)
-    draws = np.array(figures(rows))
+    rows = resampled_rows(count // rows_per_sample, resamples)
+    if rows_per_sample > 1:
+        rows = (rows[..., None] * rows_per_sample + torch.arange(rows_per_sample)).flatten(1)
+    draws = np.array(resample(rows))
     low, high = np.quantile(draws - draws.mean(), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return value + float(low), value + float(high)
+
+
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share; Wilson (1927). It stays within [0, 1] and holds for shares near the ends."""
+    share = successes / trials
+    scale = 1 + Z**2 / trials
+    centre = (share + Z**2 / (2 * trials)) / scale
+    half = Z / scale * (share * (1 - share) / trials + Z**2 / (4 * trials**2)) ** 0.5
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -6,57 +6,52 @@ number of samples.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
 
-from zigbench.evaluation.metrics.intervals import interval
+from zigbench.evaluation.context import EvaluationContext
+from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.records.record import Measurement
-
-if TYPE_CHECKING:
-    from zigbench.evaluation.context import EvaluationContext
-    from zigbench.evaluation.metrics.catalogue import Metric
 
 SUBSETS = 100
 SUBSET_SIZE = 1_000
 
 ROWS = 1_000
-"""Kernels are held for this many samples at once."""
+"""Rows of a kernel matrix that are computed at once."""
 
 
 def subset_size(samples: int, references: int) -> int:
-    """1,000 as usual; half of the smaller set where that holds fewer than 2,000, so that subsets still differ."""
+    """Return 1,000, or half of the smaller set if that has fewer than 2,000, so that subsets still differ."""
     return max(2, min(SUBSET_SIZE, samples // 2, references // 2))
 
 
 def kernel_distance(features: Tensor, reference: Tensor, *, subsets: int = SUBSETS, size: int) -> tuple[float, float]:
-    """Mean and standard deviation of the distance over random subsets.
+    """Return mean and standard deviation of the distance over random subsets.
 
     Args:
-        features: of the samples, (N, D).
-        reference: of the reference images, (M, D).
-        subsets: how many.
-        size: features in each, drawn without replacement from either set.
+        features: features of the samples, (N, D).
+        reference: features of the reference images, (M, D).
+        subsets: number of subsets.
+        size: number of features in each, drawn without replacement from either set.
 
     Raises:
-        ValueError: a subset larger than one of the sets.
+        ValueError: a subset is larger than one of the sets.
     """
     if size > min(len(features), len(reference)):
         raise ValueError(
             f"KID takes subsets of {size}, but there are {len(features)} samples and {len(reference)} references"
         )
-    found = kid_features_to_metric(
+    values = kid_features_to_metric(
         features.double(), reference.double(), kid_subsets=subsets, kid_subset_size=size, verbose=False
     )
-    return float(found[KEY_METRIC_KID_MEAN]), float(found[KEY_METRIC_KID_STD])
+    return float(values[KEY_METRIC_KID_MEAN]), float(values[KEY_METRIC_KID_STD])
 
 
 def resampled(features: Tensor, reference: Tensor, rows: Tensor) -> list[float]:
-    """The distance over all pairs, less the references' own part, of each resample; ``rows`` is int64 (resamples, N).
+    """Return the distance over all pairs of each resample, less the references' own part, equal for all resamples.
 
-    A sample is never paired with its own copy. What the references have among themselves is the same for all.
+    A sample is never paired with its own copy. ``rows`` is int64 (resamples, N).
     """
     x, y = features.double(), reference.double()
     width = x.shape[1]
@@ -74,31 +69,28 @@ def resampled(features: Tensor, reference: Tensor, rows: Tensor) -> list[float]:
 
 
 def estimator(size: int, known: int, count: int | None) -> str:
-    """The estimator in words; how many reference features it drew from is said where they are not all ``count``."""
+    """Return the estimator's description, with the number of reference features if they are not all ``count``."""
     drawn = "" if known == count else f", drawn from {known} references"
     return f"unbiased squared MMD, kernel (x·y/D + 1)³, {SUBSETS} subsets of {size}{drawn}, float64"
 
 
 def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
-    """The mean over subsets, and the deviation under ``…_deviation``."""
+    """Return the mean over subsets, and the deviation under ``…_deviation``."""
     features = context.features(metric)
     reference = context.reference(metric)
     if reference.features is None:
-        raise ValueError(f"{metric.name} compares features, and the reference {reference.name!r} holds statistics only")
+        raise ValueError(f"{metric.name} compares features, and the reference {reference.name!r} has statistics only")
     known = reference.features
     size = subset_size(len(features), len(known))
     mean, deviation = kernel_distance(features, known, size=size)
-    resamples = context.spec.evaluation.bootstrap
-    around = interval(
-        mean, lambda rows: resampled(features, known, rows), len(features), resamples, context.together(metric)
-    )
+    interval = context.interval(metric, mean, lambda rows: resampled(features, known, rows))
     protocol = context.protocol(
         metric,
         estimator=estimator(size, len(known), reference.count),
-        against=reference,
+        compared_with=reference,
     )
     return (
-        Measurement(name=metric.name, value=mean, higher_is_better=False, interval=around, protocol=protocol.hash),
+        Measurement(name=metric.name, value=mean, higher_is_better=False, interval=interval, protocol=protocol.hash),
         Measurement(
             name=f"{metric.name}_deviation",
             value=deviation,

@@ -21,6 +21,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "resources": spec.resources,
     "clusters": spec.clusters,
     "backbones": backbones.families,
+    "backbones-published": backbones.published,
+    "backbones-clips": backbones.clips,
     "curves": curves.images,
     "curves-3d": curves.clips,
     "data": data.sets,

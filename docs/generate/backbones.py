@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from support.published_parameters import CLIP, ROWS, WAYS, surpluses
+
 from generate.spec import COLUMNS, rows
 from generate.words import NONE, code, summary, table
 from zigbench.spec import BackboneConfig, Geometry, NetworkSpec, ScanSpec, registry
@@ -21,6 +23,26 @@ GEOMETRIES = {
 def families() -> str:
     """A section for each backbone."""
     return "\n".join(_section(name) for name in registry.backbones.names())
+
+
+def published() -> str:
+    """A row for each published network: its parameters as published and in closed form."""
+    rows = []
+    for row in ROWS:
+        figure = f"{row.published:,}" if row.rounded_to == 1 else f"{row.published / 1e6:.2f} M"
+        rows.append((row.label, code(row.family), figure, f"{row.counted:,}", "yes" if row.exact else "no"))
+    return table(("network", "family", "published:", "counted:", "agrees"), rows)
+
+
+def clips() -> str:
+    """A row for each way to scan or attend to clips: parameters, surplus, operations of one forward pass."""
+    rows = []
+    for way, (parameters, surplus) in surpluses().items():
+        family, config = WAYS[way]
+        cost = NetworkSpec.of(family, **config).cost(CLIP)
+        assert cost is not None
+        rows.append((way, code(family), f"{parameters:,}", f"{surplus:+,}", f"{cost.flops / 1e9:.1f}"))
+    return table(("way", "family", "parameters:", "surplus:", "GFLOPs:"), rows)
 
 
 def _section(name: str) -> str:

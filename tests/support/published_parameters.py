@@ -1,13 +1,10 @@
-"""Parameters beside the published ones, and those of the ways to scan clips: ``python -m backbones.table``."""
+"""Published networks with their parameters, and the ways to scan clips at equal parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from backbones.config import layers
 from backbones.config.vision_mamba import VisionMambaConfig
@@ -47,12 +44,12 @@ class Row:
 
     @property
     def exact(self) -> bool:
-        """Whether the two agree to the published figure's last place."""
+        """Agreement of the two to the published figure's last place."""
         return abs(self.counted - self.published) <= self.rounded_to // 2
 
 
 def vim_classifier(config: VisionMambaConfig, classes: int = 1000) -> int:
-    """Parameters of Vim as published: its blocks behind 16×16 patches of 224×224 RGB, class token and head.
+    """Return the parameters of Vim as published: its blocks behind 16×16 patches of 224×224 RGB, class token and head.
 
     What the diffusion backbone keeps of it is the blocks' mixers and norms.
     """
@@ -104,18 +101,6 @@ def _rows() -> Iterator[Row]:
 ROWS = tuple(_rows())
 
 
-def table() -> Table:
-    """All rows: published beside counted."""
-    shown = Table(title="Parameters: published beside counted")
-    for heading in ("network", "family", "published", "counted", "agrees"):
-        shown.add_column(heading, justify="right" if heading in ("published", "counted") else "left")
-    for row in ROWS:
-        published = f"{row.published:,}" if row.rounded_to == 1 else f"{row.published / 1e6:.2f} M"
-        agrees = "yes" if row.exact else "NO"
-        shown.add_row(row.label, row.family, published, f"{row.counted:,}", agrees)
-    return shown
-
-
 CLIP = replace(PATCH_2, frames=16, classes=101)
 WAYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "3D zigzag": ("zigma-video", {"pattern": "joint"}),
@@ -129,31 +114,13 @@ WAYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "attention, joint": ("dit-video", {"pattern": "joint"}),
     "attention, st": ("dit-video", {"pattern": "st"}),
 }
-"""On UCF101's latents: the first of each family is what its others are compared with."""
+"""Ways to scan or attend to UCF101's latents; the others of a family are compared with its first."""
 
 
 def surpluses() -> dict[str, tuple[int, int]]:
-    """Parameters of each way to scan or attend to clips at size B, and how many more than the first of its family."""
+    """Return each way's parameters at size B, and how many more than the first of its family it has."""
     counted = {way: NetworkSpec.of(family, **config).parameters(CLIP) or 0 for way, (family, config) in WAYS.items()}
     first: dict[str, int] = {}
     for way, (family, _) in WAYS.items():
         first.setdefault(family, counted[way])
     return {way: (counted[way], counted[way] - first[family]) for way, (family, _) in WAYS.items()}
-
-
-def clips() -> Table:
-    """The ways to scan clips: parameters, the surplus of a second direction, and operations of one forward pass."""
-    shown = Table(title="Clips of 16 latents of 32×32×4 in patches of 2×2, 101 classes, size B")
-    for heading in ("way", "family", "parameters", "surplus", "GFLOPs"):
-        shown.add_column(heading, justify="left" if heading in ("way", "family") else "right")
-    for way, (parameters, surplus) in surpluses().items():
-        family, config = WAYS[way]
-        cost = NetworkSpec.of(family, **config).cost(CLIP)
-        assert cost is not None
-        shown.add_row(way, family, f"{parameters:,}", f"{surplus:+,}" if surplus else "0", f"{cost.flops / 1e9:.1f}")
-    return shown
-
-
-if __name__ == "__main__":
-    Console().print(table())
-    Console().print(clips())

@@ -22,7 +22,7 @@ from backbones.ops.cpu.vector import (
     BYTES,
     LANES,
     LN_2,
-    any_below,
+    any_above,
     exp2_product,
     fill,
     fma,
@@ -83,6 +83,7 @@ def _prepare(p, start, stop, offset, batch, width, tile, rows, bias, least):
     half, order, z = p[HALF], p[ORDER], p[Z]
     size = 2 if half != 0 else 4
     floor = fill(np.float32(126.0)) / least
+    longest = fill(LOWEST) / least
     steep = 0
     for k in range(start, stop):
         row = visited(order, k)
@@ -106,7 +107,7 @@ def _prepare(p, start, stop, offset, batch, width, tile, rows, bias, least):
         store(at + _SLOPE, slope)  # of Δ against delta
         store_int(rows + 16 * (k - start), p[B] + batch * p[B + 1] + row * p[B + 2])
         store_int(rows + 16 * (k - start) + 8, p[C] + batch * p[C + 1] + row * p[C + 2])
-        steep |= any_below(dt * least, LOWEST)
+        steep |= any_above(dt, longest)
     return steep
 
 

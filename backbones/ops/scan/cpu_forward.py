@@ -12,7 +12,7 @@ from backbones.ops.cpu.vector import (
     EXP2_LOWEST,
     LANES,
     LOG2_E,
-    any_below,
+    any_above,
     decay,
     exp2_product,
     fill,
@@ -72,7 +72,7 @@ def step_size(raw, softplus, floor):
     """softplus(raw) where asked for; else raw, kept where exp(raw A) is finite."""
     if softplus != 0:
         e = decay(raw)
-        return positive(raw) + e * log1p_ratio(e)
+        return fma(e, log1p_ratio(e), positive(raw))
     return lower_bound(raw, floor)
 
 
@@ -82,7 +82,7 @@ def step_and_slope(raw, softplus, floor):
     one = fill(np.float32(1.0))
     if softplus != 0:
         e = decay(raw)
-        return positive(raw) + e * log1p_ratio(e), where_negative(raw, e, one) / (one + e)
+        return fma(e, log1p_ratio(e), positive(raw)), where_negative(raw, e, one) / (one + e)
     return lower_bound(raw, floor), one
 
 
@@ -146,6 +146,7 @@ def scan(arguments):
         skip = load_row(p[SKIP] + 4 * offset, width, 0) if p[SKIP] != 0 else zero
         least = fastest(rates, states)
         floor = fill(np.float32(126.0)) / least  # smallest Δ for which no state overflows within one step
+        longest = fill(LOWEST) / least  # largest Δ for which no factor has to be clamped
         u_base = p[U] + batch * p[U + 1] + offset * size
         d_base = p[DELTA] + batch * p[DELTA + 1] + offset * size
         z_base = z + batch * p[Z + 1] + offset * size
@@ -178,7 +179,7 @@ def scan(arguments):
             dx = dt * x
             y = skip * x
             used = rates
-            if any_below(dt * least, LOWEST):
+            if any_above(dt, longest):
                 used = bounded
                 for n in range(states):
                     store(bounded + n * BYTES, held(load(rates + n * BYTES), dt))

@@ -163,7 +163,7 @@ def test_a_launcher_that_is_stopped_goes_on_where_it_was(tmp_path, tiny, untouch
     assert second.returncode == 0, second.stderr
     assert text_of(folder / "record.json") == text_of(untouched.record)
     third = subprocess.run(command, capture_output=True, text=True)
-    assert "nothing left to do" in third.stdout
+    assert "nothing is left to do" in third.stdout
 
 
 def test_a_failure_is_a_record_and_takes_no_other_run_down(tmp_path, tiny):

@@ -43,8 +43,9 @@ OTHER = InstructionSet("other", 16)
 
 def _detect() -> InstructionSet:
     """Return the widest set that LLVM uses for numba's processor, read off sixteen integer additions."""
-    name = config.CPU_NAME or binding.get_host_cpu_name()
-    features = config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features()
+    name = getattr(config, "CPU_NAME", None) or binding.get_host_cpu_name()
+    chosen = getattr(config, "CPU_FEATURES", None)  # numba sets its variables as the module's attributes
+    features = chosen if chosen is not None else get_host_cpu_features()
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     target = binding.Target.from_default_triple()

@@ -1,8 +1,8 @@
-"""Argument checks of the two functions: a fault is named before any kernel sees a pointer.
+"""Argument checks of the two functions: a fault is reported before any kernel sees a pointer.
 
-Shapes, types and devices are compared on every call. Whether an order is a permutation is read off its
-values, once per tensor: validated orders are remembered by identity and version, so an order that is changed
-in place, or another tensor at the same address, is checked again.
+Shapes, types and devices are compared on every call. An order's values are read once per tensor, to check that it is a
+permutation: checked orders are remembered by identity and version, so an order that is changed in place, or another
+tensor at the same address, is checked again.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _checked: dict[int, tuple[weakref.ref[Tensor], int, int]] = {}
 
 
 def fault(name: str, value: object, expected: str) -> ValueError:
-    """The error all checks raise: which argument, what it is, what it should be."""
+    """Return the error that all checks raise: the argument, its value, and the allowed values."""
     if isinstance(value, Tensor):
         value = f"shape {tuple(value.shape)}, {value.dtype}, on {value.device}"
     return ValueError(f"{name}: {value}; expected {expected}")
 
 
 def tensor(name: str, value: object, shape: Sequence[int | str], like: Tensor) -> None:
-    """Refuse `value` unless it is a float tensor of `shape` (names stand for any size) on `like`'s device."""
+    """Raise ValueError unless `value` is a float tensor of `shape` (a name stands for any size) on `like`'s device."""
     wanted = "a floating-point tensor (" + ", ".join(map(str, shape)) + ")"
     if not isinstance(value, Tensor):
         raise fault(name, f"a {type(value).__name__}", wanted)
@@ -44,7 +44,7 @@ def tensor(name: str, value: object, shape: Sequence[int | str], like: Tensor) -
 
 
 def order_form(order: object, length: int, like: Tensor) -> None:
-    """Refuse an order whose shape, type or device is wrong; its values are for `order_values`."""
+    """Raise ValueError for an order of a wrong shape, type or device; `order_values` checks its values."""
     wanted = f"an int64 tensor ({length},), or (sequences, steps) with {length} entries, on {like.device}"
     if not isinstance(order, Tensor):
         raise fault("order", f"a {type(order).__name__}", wanted)
@@ -55,12 +55,12 @@ def order_form(order: object, length: int, like: Tensor) -> None:
 
 
 def sequences(order: Tensor | None) -> int:
-    """Sequences that a sample's rows are scanned in: one, or as many as the order has rows."""
+    """Return the number of sequences that a sample's rows are scanned in: one, or the number of the order's rows."""
     return 1 if order is None or order.dim() == 1 else order.shape[0]
 
 
 def order_values(order: Tensor | None) -> None:
-    """Refuse an order that is not a permutation of 0 … L-1; costs nothing for one seen before."""
+    """Raise ValueError for an order that is not a permutation of 0 … L-1; an order checked before costs nothing."""
     if order is None or order.is_meta:
         return
     key = id(order)
@@ -83,9 +83,9 @@ def order_values(order: Tensor | None) -> None:
 
 
 def negative(A: Tensor) -> None:
-    """Refuse an A with an entry that is not negative.
+    """Raise ValueError for an A with an entry that is not negative.
 
-    Off the CPU, reading values back stalls the device: there, one good A of each shape stands for all others.
+    On a GPU, reading values back stalls the device: there, only the first A of each shape is checked.
     """
     if A.is_meta:
         return
@@ -100,7 +100,7 @@ def negative(A: Tensor) -> None:
 
 
 def not_negative(A: Tensor, faults: int) -> ValueError:
-    """The error for an A of which `faults` entries are zero or above."""
+    """Return the error for an A of which `faults` entries are zero or above."""
     return ValueError(
         f"A, shape {tuple(A.shape)}: {faults} of {A.numel()} entries are not negative; every entry must be "
         "below 0, or the state grows without bound. Parametrise it as A = -exp(A_log)."
@@ -108,10 +108,10 @@ def not_negative(A: Tensor, faults: int) -> ValueError:
 
 
 def is_abstract(x: Tensor) -> bool:
-    """Whether x stands for a tensor without data: being traced, or on the meta device."""
+    """Return whether x stands for a tensor without data: being traced, or on the meta device."""
     return torch.compiler.is_compiling() or x.is_meta or isinstance(x, FakeTensor)
 
 
 def is_plain(x: Tensor) -> bool:
-    """Whether nothing watches or traces operations on x, so that a function may skip the dispatcher."""
+    """Return whether no tracer and no dispatch mode observes x, so that a function may skip the dispatcher."""
     return type(x) is Tensor and not is_abstract(x) and not is_in_torch_dispatch_mode()

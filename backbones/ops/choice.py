@@ -1,4 +1,4 @@
-"""Which backend runs: the named one, or the first that works on this machine, and why not the others.
+"""The choice of a backend: the named one, or the first that works on this machine, and the reasons against the others.
 
 A backend is two modules (they may be one) that offer `available() -> str | None`, and
 
@@ -8,7 +8,7 @@ A backend is two modules (they may be one) that offer `available() -> str | None
     conv_forward(x, weight, bias, activation, order) -> y
     conv_backward(dy, x, weight, bias, activation, order) -> (dx, dweight, dbias)
 
-The order is absent, (L,), or (sequences, steps) for sequences that are scanned each by itself.
+The order is absent, (L,), or (sequences, steps): each sequence is then scanned by itself.
 
 One that also offers `scan` and `conv`, differentiable by themselves, is called through them outside of a
 compiler. A backend that fails a small comparison with the reference on this machine is not used.
@@ -41,7 +41,7 @@ class _Backend:
     scan: str  # module
     conv: str  # module
     devices: tuple[str, ...]  # empty: any
-    distribution: str  # whose version is the backend's
+    distribution: str  # the package whose version is reported
 
 
 _BACKENDS = {
@@ -58,40 +58,40 @@ NAMES = ("auto", *_BACKENDS)
 
 @dataclass(frozen=True)
 class BackendStatus:
-    """One backend on one kind of device: whether `auto` takes it, and if not, why."""
+    """The state of one backend on one kind of device: chosen, usable, or unusable with the reason."""
 
     name: str
     device: str
     chosen: bool
     usable: bool
     version: str  # distribution and version; empty if not installed
-    reason: str  # in words, for people
+    reason: str  # a sentence for users
 
 
 def backends(device: torch.device | str | None = None) -> tuple[BackendStatus, ...]:
-    """Status of every backend for float32 tensors on `device` (default: the accelerator, else the CPU)."""
+    """Return the status of every backend for float32 tensors on `device` (default: the accelerator, else the CPU)."""
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return _statuses(_indexed(torch.device(device)), list(_BACKENDS))
 
 
 def tried(device: torch.device | str) -> tuple[BackendStatus, ...]:
-    """Status of the backends up to the one that `auto` takes on `device`, which is the last; no other is loaded."""
+    """Return the status of the backends up to the one that `auto` takes on `device`; later ones are not loaded."""
     device = _indexed(torch.device(device))
     names = list(_BACKENDS)
     return _statuses(device, names[: names.index(_first_usable(device)) + 1])
 
 
 def _indexed(device: torch.device) -> torch.device:
-    """The device by the name that its tensors give it, so that none is checked twice: "cuda" is "cuda:0"."""
+    """Return the device with its index ("cuda" is "cuda:0"), so that no device is checked twice."""
     if device.type == "cuda" and not torch.cuda.is_available():
-        return device  # Its backends say why they can't run there.
+        return device  # Its backends report why they cannot run there.
     return torch.empty(0, device=device).device
 
 
 def _statuses(device: torch.device, names: Sequence[str]) -> tuple[BackendStatus, ...]:
     chosen = _first_usable(device)
-    found = []
+    statuses = []
     for backend in map(_BACKENDS.__getitem__, names):
         fault = _fault(backend.name, device)
         if backend.name == chosen:
@@ -100,8 +100,8 @@ def _statuses(device: torch.device, names: Sequence[str]) -> tuple[BackendStatus
             reason = fault or f"works, but {chosen} comes first"
         version = _version(backend.distribution)
         status = BackendStatus(backend.name, device.type, backend.name == chosen, not fault, version, reason)
-        found.append(status)
-    return tuple(found)
+        statuses.append(status)
+    return tuple(statuses)
 
 
 def _version(distribution: str) -> str:
@@ -112,13 +112,13 @@ def _version(distribution: str) -> str:
 
 
 def _interpreted() -> bool:
-    """Whether Triton's interpreter stands in for a GPU, so that its kernels take CPU tensors."""
+    """Return whether Triton's interpreter stands in for a GPU, so that its kernels take CPU tensors."""
     return os.environ.get("TRITON_INTERPRET") == "1"
 
 
 @functools.cache
 def _fault(name: str, device: torch.device) -> str:
-    """Why `name` cannot run on `device`; empty if it can."""
+    """Return the reason why `name` cannot run on `device`; empty if it can."""
     backend = _BACKENDS[name]
     interpreted = name == "triton" and _interpreted() and device.type == "cpu"
     if backend.devices and device.type not in backend.devices and not interpreted:
@@ -126,7 +126,7 @@ def _fault(name: str, device: torch.device) -> str:
     for module in (backend.scan, backend.conv):
         try:
             fault = importlib.import_module(module).available()
-        # Kernels are compiled at import, and whatever stops that on this machine is the reason.
+        # Kernels are compiled at import, so any exception there is the reason why the backend cannot run.
         except Exception as error:
             fault = f"cannot be imported: {type(error).__name__}: {error}"
         if fault:
@@ -142,7 +142,7 @@ def _fault(name: str, device: torch.device) -> str:
 @functools.cache
 def _first_usable(device: torch.device) -> str:
     name = next(name for name in _BACKENDS if not _fault(name, device))
-    # Shapes alone are computed by nobody; of real tensors, only those on a CPU should end up there.
+    # A meta tensor needs no kernel. For real tensors, the reference is a normal choice only on a CPU.
     level = logging.INFO if name != "reference" or device.type in ("cpu", "meta") else logging.WARNING
     _log.log(level, "selective scan and causal convolution on %s: backend %s", device, name)
     return name
@@ -162,10 +162,10 @@ def _resolve(name: str, device: torch.device, dtype: torch.dtype) -> _Backend:
 
 
 def scan_backend(name: str, like: Tensor) -> ModuleType:
-    """The module whose scan runs for tensors such as `like`; ValueError if the named one cannot."""
+    """Return the module whose scan runs for tensors such as `like`; ValueError if the named one cannot."""
     return importlib.import_module(_resolve(name, like.device, like.dtype).scan)
 
 
 def conv_backend(name: str, like: Tensor) -> ModuleType:
-    """The module whose convolution runs for tensors such as `like`; ValueError if the named one cannot."""
+    """Return the module whose convolution runs for tensors such as `like`; ValueError if the named one cannot."""
     return importlib.import_module(_resolve(name, like.device, like.dtype).conv)

@@ -1,6 +1,6 @@
-"""The `mamba-ssm` backend: the vendor's CUDA kernels where they are installed, behind this room's interface.
+"""The `mamba-ssm` backend: the vendor's CUDA kernels, where they are installed, behind the interface of a backend.
 
-They want (batch, channels, L) and know no visiting order, so every call transposes, and permutes before and
+They take (batch, channels, L) and have no visiting order, so every call transposes, and permutes before and
 after. Their own autograd is used; under a compiler the backward pass recomputes.
 """
 
@@ -21,7 +21,7 @@ _WIDTHS = (2, 3, 4)  # what causal-conv1d was compiled for
 
 
 def available() -> str | None:
-    """None if both packages import, else what is missing."""
+    """Return None if both packages import, else the name of the missing one."""
     for package in ("mamba_ssm.ops.selective_scan_interface", "causal_conv1d"):
         try:
             importlib.import_module(package)
@@ -50,7 +50,7 @@ def scan(
     delta_softplus: bool,
     order: Tensor | None,
 ) -> Tensor:
-    """y (batch, L, channels) by `selective_scan_fn`, differentiable."""
+    """Return y (batch, L, channels) by `selective_scan_fn`, differentiable."""
     if u.numel() == 0:
         return u * delta
     kernel = importlib.import_module("mamba_ssm.ops.selective_scan_interface").selective_scan_fn
@@ -63,7 +63,7 @@ def scan(
 
 
 def conv(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None) -> Tensor:
-    """y (batch, L, channels) by `causal_conv1d_fn`, differentiable; ValueError for a width it lacks."""
+    """Return y (batch, L, channels) by `causal_conv1d_fn`, differentiable; ValueError for an unsupported width."""
     if weight.shape[1] not in _WIDTHS:
         raise ValueError(f"weight: width {weight.shape[1]}; backend 'mamba-ssm' has {_WIDTHS}; take backend='auto'")
     if x.numel() == 0:
@@ -74,11 +74,11 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None,
 
 
 def _recompute(function: Callable[..., Tensor], dy: Tensor, inputs: tuple[Any, ...]) -> list[Tensor | None]:
-    """Gradients of function(*inputs) by autograd.
+    """Return the gradients of function(*inputs) by autograd.
 
-    Within a custom op autograd is shut off for the thread that runs it, hence a thread of its own.
+    A custom op switches autograd off for its thread, so another thread does it.
     """
-    found: list[Tensor | None] = []
+    gradients: list[Tensor | None] = []
     failure: list[BaseException] = []
     stream = torch.cuda.current_stream(dy.device) if dy.is_cuda else None
 
@@ -88,7 +88,7 @@ def _recompute(function: Callable[..., Tensor], dy: Tensor, inputs: tuple[Any, .
                 leaves = [None if x is None else x.detach().requires_grad_() for x in inputs]
                 given = [x for x in leaves if x is not None]
                 grads = iter(torch.autograd.grad(function(*leaves), given, dy, materialize_grads=True))
-                found.extend(None if x is None else next(grads).contiguous() for x in leaves)
+                gradients.extend(None if x is None else next(grads).contiguous() for x in leaves)
         except BaseException as error:  # raised again below, in the caller's thread
             failure.append(error)
 
@@ -97,11 +97,11 @@ def _recompute(function: Callable[..., Tensor], dy: Tensor, inputs: tuple[Any, .
     thread.join()
     if failure:
         raise failure[0]
-    return found
+    return gradients
 
 
 def scan_state_shape(batch: int, length: int, channels: int, states: int, sequences: int = 1) -> tuple[int, ...]:
-    """Nothing is saved: the backward pass recomputes."""
+    """Return an empty shape: nothing is saved, the backward pass recomputes."""
     return (0,)
 
 
@@ -118,7 +118,7 @@ def scan_forward(
     order: Tensor | None,
     save: bool,
 ) -> tuple[Tensor, Tensor]:
-    """`scan` behind the interface that all backends share."""
+    """Run `scan` behind the interface that all backends share."""
     y = scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
     return y.contiguous(), u.new_empty((0,), dtype=torch.float32)
 
@@ -137,7 +137,7 @@ def scan_backward(
     order: Tensor | None,
     state: Tensor,
 ) -> tuple[Tensor | None, ...]:
-    """Gradients of (u, delta, A, B, C, D, z, delta_bias)."""
+    """Return the gradients of (u, delta, A, B, C, D, z, delta_bias)."""
     inputs = (u, delta, A, B, C, D, z, delta_bias)
     function: Callable[..., Tensor] = scan
     grads = _recompute(lambda *x: function(*x, delta_softplus, order), dy, inputs)
@@ -148,14 +148,14 @@ def scan_backward(
 def conv_forward(
     x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
 ) -> Tensor:
-    """`conv` behind the interface that all backends share."""
+    """Run `conv` behind the interface that all backends share."""
     return conv(x, weight, bias, activation, order).contiguous()
 
 
 def conv_backward(
     dy: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Gradients of (x, weight, bias); the last two in float32."""
+    """Return the gradients of (x, weight, bias); the last two in float32."""
     function: Callable[..., Tensor] = conv
     dx, dweight, dbias = _recompute(lambda *a: function(*a, activation, order), dy, (x, weight, bias))
     assert dx is not None

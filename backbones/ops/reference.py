@@ -1,4 +1,4 @@
-"""The `reference` backend: plain PyTorch on any device, in any float type; the oracle of all the others.
+"""The `reference` backend: plain PyTorch on any device, in any float type; all other backends are compared with it.
 
 Every operation is differentiable, any number of times and in forward mode too. The loop over steps takes
 its rows by `unbind`, whose gradient is one `stack`, so that the backward pass is linear in L; indexing inside
@@ -17,7 +17,7 @@ DIFFERENTIABLE = True  # `scan` and `conv` carry their own gradients
 
 
 def available() -> str | None:
-    """None: it runs wherever PyTorch does."""
+    """Return None: it runs on every machine with PyTorch."""
     return None
 
 
@@ -26,7 +26,7 @@ def _state_type(x: Tensor) -> torch.dtype:
 
 
 def visits(x: Tensor, order: Tensor | None) -> Tensor:
-    """(batch, L, …) to (batch · sequences, steps, …), the rows as they are visited."""
+    """Return the rows of x (batch, L, …) in visiting order, (batch · sequences, steps, …)."""
     if order is None:
         return x
     visited = x.index_select(1, order.flatten())
@@ -34,7 +34,7 @@ def visits(x: Tensor, order: Tensor | None) -> Tensor:
 
 
 def natural(y: Tensor, order: Tensor | None) -> Tensor:
-    """The opposite of :func:`visits`."""
+    """Return the rows of y (batch · sequences, steps, …) in natural order, (batch, L, …)."""
     if order is None:
         return y
     if order.dim() == 2:
@@ -54,7 +54,7 @@ def scan(
     delta_softplus: bool,
     order: Tensor | None,
 ) -> Tensor:
-    """y (batch, L, d_inner) by the recurrence itself, one step after another along the visiting order."""
+    """Return y (batch, L, d_inner) by the recurrence itself, one step after another along the visiting order."""
     out_type, kind = u.dtype, _state_type(u)
     u, delta, B, C = (x.to(kind) for x in (u, delta, B, C))
     A = A.to(kind)
@@ -79,7 +79,7 @@ def scan(
 
 
 def conv(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None) -> Tensor:
-    """Depthwise causal convolution along the visiting order: step k sees the `width` steps up to k."""
+    """Convolve x depthwise along the visiting order: step k sees the `width` steps up to k."""
     out_type, kind = x.dtype, _state_type(x)
     x, weight = visits(x.to(kind), order), weight.to(kind)
     length, width = x.shape[1], weight.shape[1]
@@ -96,7 +96,7 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None,
 
 
 def scan_state_shape(batch: int, length: int, channels: int, states: int, sequences: int = 1) -> tuple[int, ...]:
-    """Nothing is saved: the backward pass recomputes."""
+    """Return an empty shape: nothing is saved, the backward pass recomputes."""
     return (0,)
 
 
@@ -113,7 +113,7 @@ def scan_forward(
     order: Tensor | None,
     save: bool,
 ) -> tuple[Tensor, Tensor]:
-    """`scan` behind the interface that all backends share."""
+    """Run `scan` behind the interface that all backends share."""
     y = scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
     return y.contiguous(), u.new_empty((0,), dtype=torch.float32)
 
@@ -137,9 +137,9 @@ def scan_backward(
     order: Tensor | None,
     state: Tensor,
 ) -> tuple[Tensor | None, ...]:
-    """Gradients of (u, delta, A, B, C, D, z, delta_bias): one pass forwards, one back, all states kept.
+    """Return the gradients of (u, delta, A, B, C, D, z, delta_bias): one pass forwards, one back, all states in memory.
 
-    A custom op cannot call autograd within itself, hence the equations: see `cpu_scan_backward`.
+    A custom op cannot call autograd, so the equations are written out: see `backbones.ops.scan.cpu_backward`.
     """
     kind = _state_type(u)
     types = (u.dtype, delta.dtype, B.dtype)
@@ -195,14 +195,14 @@ def scan_backward(
 def conv_forward(
     x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
 ) -> Tensor:
-    """`conv` behind the interface that all backends share."""
+    """Run `conv` behind the interface that all backends share."""
     return conv(x, weight, bias, activation, order).contiguous()
 
 
 def conv_backward(
     dy: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Gradients of (x, weight, bias); the last two in float32."""
+    """Return the gradients of (x, weight, bias); the last two in float32."""
     out_type, kind = x.dtype, _state_type(x)
     g = dy.to(kind)
     if activation == "silu":

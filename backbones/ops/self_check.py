@@ -11,7 +11,7 @@ from torch import Tensor
 from backbones.ops import reference
 
 FAILED = "failed its self-check"
-"""How the reason begins why a backend that gave wrong results is not used."""
+"""The first words of the reason, for a backend that gave wrong results."""
 
 # Relative to the largest entry.
 _TOLERANCE = 1e-4  # float32 kernels stay below 1e-6
@@ -38,13 +38,13 @@ def _inputs(device: torch.device) -> tuple[list[Tensor], list[Tensor], Tensor, T
     return scan, conv, order, wave(*row, phase=10)
 
 
-def _worst(found: tuple[Tensor | None, ...], wanted: tuple[Tensor | None, ...]) -> float:
-    pairs = [(a, b) for a, b in zip(found, wanted, strict=True) if a is not None and b is not None]
+def _worst(results: tuple[Tensor | None, ...], wanted: tuple[Tensor | None, ...]) -> float:
+    pairs = [(a, b) for a, b in zip(results, wanted, strict=True) if a is not None and b is not None]
     return max(float((a.double() - b.double()).abs().max() / b.double().abs().max()) for a, b in pairs)
 
 
 def _compare(scan: ModuleType, conv: ModuleType, device: torch.device) -> str:
-    """One sequence and several, along the same rows."""
+    """Compare one sequence, several sequences along the same rows, and a long memory."""
     inputs, window, order, dy = _inputs(device)
     return (
         _compare_along(scan, conv, inputs, window, order.flatten(), dy)
@@ -77,7 +77,7 @@ def _compare_along(
 
 
 def _compare_memory(scan: ModuleType, device: torch.device) -> str:
-    """An impulse at the first step as every later one sees it, and the way back: both are powers in closed form.
+    """Compare the response to an impulse at the first step, and its gradient, with closed forms, which are powers.
 
     A state that decays slowly multiplies thousands of factors close to 1. An error that all of them share grows with
     their number, and a short comparison does not show it.
@@ -98,12 +98,12 @@ def _compare_memory(scan: ModuleType, device: torch.device) -> str:
     du = scan.scan_backward(dy, *inputs, state)[0]
     error = _worst((y[0].cpu(), du[0].cpu()), (ahead, back))
     if not error <= _LONG_TOLERANCE.get(device.type, _TOLERANCE):
-        return f"{FAILED}: over {_STEPS} steps, what a slow state remembers is off by {error:.1e} of the largest entry"
+        return f"{FAILED}: over {_STEPS} steps, the content of a slow state is off by {error:.1e} of the largest entry"
     return ""
 
 
 def run(scan: ModuleType, conv: ModuleType, device: torch.device) -> str:
-    """What is wrong with the backend on `device`, in words; empty if it agrees with the reference.
+    """Return the fault of the backend on `device`, as a sentence; empty if it agrees with the reference.
 
     The comparison runs in a thread of its own: the first use may fall inside a compiler's tracing, under
     autocast or inference mode, all of which belong to the calling thread.
@@ -114,7 +114,7 @@ def run(scan: ModuleType, conv: ModuleType, device: torch.device) -> str:
         try:
             with torch.no_grad():
                 fault[0] = _compare(scan, conv, device)
-        # Whatever a compiler or a driver raises means the same: the backend does not work here, and is named.
+        # Any error of a compiler or a driver means the same: the backend does not work here. The error is the reason.
         except Exception as error:
             fault[0] = f"{FAILED}: {type(error).__name__}: {error}"
 

@@ -13,20 +13,20 @@ from backbones.ops.cpu.compilation import kernel
 from backbones.ops.cpu.vector import BYTES, LANES, fill, fma, load, load_row, next_ticket, store, store_row
 from backbones.ops.scan.cpu_forward import fetch, sigmoid, visited
 
-# Places of the arguments in the int64 array a kernel is handed; tensors take three, as in cpu_scan.
+# Indices of the arguments in the int64 array that a kernel receives; a tensor takes three, as in `scan.cpu_forward`.
 (X, Y, DY, DX) = range(2, 14, 3)
 # LENGTH rows are visited in runs of STEPS, whose first step has none before it.
 (WEIGHT, BIAS, ORDER, LENGTH, CHANNELS, WIDTH, SILU, HALF, DWEIGHT, DBIAS, STEPS) = range(14, 25)
 ARGUMENTS = 25
 
 _AHEAD = 16  # rows between a prefetch and its use
-_BLOCK = 16  # steps whose gradients are held before dx is written
+_BLOCK = 16  # steps whose gradients are buffered before dx is written
 _ONE = np.float32(1.0)
 
 
 @numba.njit(nogil=True, forceinline=True)
 def _window(p, base, k, first, width, half, taps, lanes, bias):
-    """p_k of the docstring: the bias and up to `width` visited rows of a run that end with step k."""
+    """Return p_k of the docstring: the bias and up to `width` visited rows of a run that end with step k."""
     value = bias
     for i in range(max(0, width - 1 - (k - first)), width):
         row = visited(p[ORDER], k - width + 1 + i)
@@ -36,7 +36,7 @@ def _window(p, base, k, first, width, half, taps, lanes, bias):
 
 @kernel
 def conv(arguments):
-    """Tasks of the convolution until none is left; task = batch * groups + group of LANES channels."""
+    """Do tasks of the convolution until none is left; task = batch * groups + group of LANES channels."""
     p = numba.carray(arguments, (ARGUMENTS,), np.int64)
     length, channels, width, half, order = p[LENGTH], p[CHANNELS], p[WIDTH], p[HALF], p[ORDER]
     size = 2 if half != 0 else 4
@@ -69,7 +69,7 @@ def conv(arguments):
 
 @numba.njit(nogil=True, forceinline=True)
 def _slope(p, k, first, x_base, dy_base, taps, lanes, bias):
-    """G_k of the docstring."""
+    """Return G_k of the docstring."""
     half = p[HALF]
     g = load_row(dy_base + visited(p[ORDER], k) * p[DY + 2], lanes, half)
     if p[SILU] != 0:
@@ -81,13 +81,13 @@ def _slope(p, k, first, x_base, dy_base, taps, lanes, bias):
 
 @kernel
 def conv_gradient(arguments):
-    """Tasks of the gradient until none is left; dweight and dbias are float32 partial sums per batch entry."""
+    """Do tasks of the gradient until none is left; dweight and dbias are float32 partial sums per batch entry."""
     p = numba.carray(arguments, (ARGUMENTS,), np.int64)
     length, channels, width, half, order = p[LENGTH], p[CHANNELS], p[WIDTH], p[HALF], p[ORDER]
     size = 2 if half != 0 else 4
     groups = (channels + LANES - 1) // LANES
     scratch = np.empty((_BLOCK + width) * LANES + 16, np.float32)
-    held = (scratch.ctypes.data + 63) // 64 * 64  # G of the steps [done, done + _BLOCK + width - 1)
+    buffer = (scratch.ctypes.data + 63) // 64 * 64  # G of the steps [done, done + _BLOCK + width - 1)
     zero = fill(np.float32(0.0))
     tasks = p[1]
     task = next_ticket(p.ctypes.data)
@@ -120,15 +120,15 @@ def conv_gradient(arguments):
                         for i in range(max(0, width - 1 - (k - first)), width):
                             x = load_row(x_base + visited(order, k - width + 1 + i) * p[X + 2], lanes, half)
                             store(dtaps + i * BYTES, fma(g, x, load(dtaps + i * BYTES)))
-                    store(held + (k - done) * BYTES, g)
+                    store(buffer + (k - done) * BYTES, g)
                 known = stop + width - 1
                 for j in range(done, stop):
                     dx = zero
                     for i in range(width):
-                        dx = fma(load(taps + i * BYTES), load(held + (j - done + width - 1 - i) * BYTES), dx)
+                        dx = fma(load(taps + i * BYTES), load(buffer + (j - done + width - 1 - i) * BYTES), dx)
                     store_row(dx_base + visited(order, j) * p[DX + 2], dx, lanes, half)
                 for k in range(width - 1):  # the steps beyond this block come first in the next one
-                    store(held + k * BYTES, load(held + (stop - done + k) * BYTES))
+                    store(buffer + k * BYTES, load(buffer + (stop - done + k) * BYTES))
         store(p[DBIAS] + (batch * groups + group) * BYTES, dbias)
         task = next_ticket(p.ctypes.data)
-    scratch[0] = 0.0  # keeps the buffer alive up to here
+    scratch[0] = 0.0  # keeps the memory alive up to here

@@ -19,7 +19,7 @@ def causal_conv(
     order: Tensor | None = None,
     backend: str = "auto",
 ) -> Tensor:
-    """Depthwise causal convolution along a visiting order, with SiLU fused.
+    """Convolve x depthwise and causally along a visiting order, with SiLU fused.
 
         p_k = bias + Σ_{i < width} weight[:, i] x[order[k - width + 1 + i]],   y[order[k]] = silu(p_k)
 
@@ -120,9 +120,9 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _differentiate(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
     x, weight, bias, order = ctx.saved_tensors
     backward = _gradients if checks.is_plain(dy) else _conv_backward
-    found = backward(dy, x, weight, bias, ctx.activation, order, ctx.backend)
-    dbias = None if bias is None else found[2].to(bias.dtype)
-    return found[0], found[1].to(weight.dtype), dbias, None, None, None
+    dx, dweight, *rest = backward(dy, x, weight, bias, ctx.activation, order, ctx.backend)
+    dbias = None if bias is None else rest[0].to(bias.dtype)
+    return dx, dweight.to(weight.dtype), dbias, None, None, None
 
 
 _conv.register_autograd(_differentiate, setup_context=_remember)

@@ -18,11 +18,11 @@ from backbones.ops.scan.triton import available, on_device, row_strides, unit_st
 __all__ = ["available", "conv_backward", "conv_forward"]
 
 STEPS = 4
-SHORTEST = 32  # steps of a chunk: below this, the rows read twice at its edges would tell
+SHORTEST = 32  # steps of a chunk: below this, the rows read twice at its edges cost too much
 
 
 def split(batch: int, length: int, channels: int, schedulers: int) -> tuple[int, int]:
-    """(channels a program, steps a chunk) for so many warp schedulers: four warps each if there is work."""
+    """Return (channels a program, steps a chunk) for so many warp schedulers: four warps each if there is work."""
     width = 256
     while width > 32 and (
         width >= 2 * channels or batch * -(-channels // width) * (length // SHORTEST) < 4 * schedulers
@@ -33,7 +33,7 @@ def split(batch: int, length: int, channels: int, schedulers: int) -> tuple[int,
 
 
 def _grid(x: Tensor, sequences: int) -> tuple[int, int, int, int, int]:
-    """(steps of a sequence, blocks, chunk, chunks, block) of a launch over x."""
+    """Return (steps of a sequence, blocks, chunk, chunks, block) of a launch over x."""
     batch, length, channels = x.shape
     length //= sequences
     block, chunk = split(batch * sequences, length, channels, triton.warp_schedulers(x.device))
@@ -43,7 +43,7 @@ def _grid(x: Tensor, sequences: int) -> tuple[int, int, int, int, int]:
 def conv_forward(
     x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
 ) -> Tensor:
-    """y (batch, L, d_inner), contiguous, in x's type; x: any row stride; weight: (d_inner, width)."""
+    """Return y (batch, L, d_inner), contiguous, in x's type; x: any row stride; weight: (d_inner, width)."""
     from backbones.ops.conv.triton_kernels import forward
 
     batch, length, channels = x.shape
@@ -65,7 +65,7 @@ def conv_forward(
 def conv_backward(
     dy: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """(dx, dweight, dbias): dx in x's type, the others float32; dbias is None without a bias."""
+    """Return (dx, dweight, dbias): dx in x's type, the others float32; dbias is None without a bias."""
     from backbones.ops.conv.triton_kernels import backward
 
     batch, length, channels = x.shape
@@ -85,7 +85,7 @@ def conv_backward(
             sequences, steps, channels, blocks, chunk, chunks,
             **_flags(weight, bias, activation, order, block),
         )  # fmt: skip
-    # Summed up apart: outputs of a custom op may not share their memory.
+    # Two separate sums: outputs of a custom op may not share their memory.
     return dx, sums[:, :-1].sum(0).t().contiguous(), None if bias is None else sums[:, -1].sum(0)
 
 

@@ -14,7 +14,7 @@ from backbones.ops.gpu.functions import sample_and_step, sigmoid, visited
 
 @triton.jit
 def _row(x, order, x_l, step, start, end, c, channels, HAS_ORDER: tl.constexpr):
-    """x at `step` in float32, zero outside [start, end)."""
+    """Return x at `step` in float32, zero outside [start, end)."""
     known = (step >= start) & (step < end)
     row = visited(order, tl.maximum(step, 0), end, HAS_ORDER)
     return tl.load(x + row * x_l + c, mask=c < tl.where(known, channels, 0), other=0.0).to(tl.float32)
@@ -34,7 +34,7 @@ def forward(
     WIDTH: tl.constexpr, BLOCK: tl.constexpr, STEPS: tl.constexpr, SILU: tl.constexpr,
     HAS_BIAS: tl.constexpr, HAS_ORDER: tl.constexpr,
 ):  # fmt: skip
-    """y[order[k]] = silu(bias + Σ_i weight[:, i] x[order[k - WIDTH + 1 + i]]), zeros before a sequence's first step.
+    """Write y[order[k]] = silu(bias + Σ_i weight[:, i] x[order[k - WIDTH + 1 + i]]); steps before the first are zeros.
 
     Grid: batch × sequences × chunks × blocks.
     """
@@ -65,10 +65,10 @@ def forward(
             row = visited(order, start + t, end, HAS_ORDER)
             mask = c < tl.where(start + t < end, channels, 0)
             tl.store(y + row * channels + c, p.to(y.dtype.element_ty), mask=mask)
-        kept = ()
+        tail = ()
         for i in tl.static_range(WIDTH - 1):
-            kept += (window[STEPS + i],)
-        window = kept
+            tail += (window[STEPS + i],)
+        window = tail
 
 
 @triton.jit(do_not_specialize=["sequences", "length", "blocks", "chunk", "chunks"])
@@ -78,7 +78,7 @@ def backward(
     WIDTH: tl.constexpr, BLOCK: tl.constexpr, STEPS: tl.constexpr, SILU: tl.constexpr,
     HAS_BIAS: tl.constexpr, HAS_ORDER: tl.constexpr,
 ):  # fmt: skip
-    """dx of one chunk, and its parts of dweight and dbias: sums (batch × sequences × chunks, WIDTH + 1, channels).
+    """Write dx of one chunk, and its parts of dweight, dbias: sums (batch × sequences × chunks, WIDTH + 1, channels).
 
     With dp the gradient before the activation: dx_j = Σ_i weight_i dp_{j + WIDTH - 1 - i}, so the walk goes on
     WIDTH - 1 steps into the next chunk; dweight_i = Σ_k dp_k x_{k - WIDTH + 1 + i} over the chunk's own steps.
@@ -140,10 +140,10 @@ def backward(
             for i in tl.static_range(WIDTH, WIDTH + STEPS - 1 - t):
                 moved += (slopes[i],)
             slopes = moved
-        kept = ()
+        tail = ()
         for i in tl.static_range(WIDTH - 1):
-            kept += (window[STEPS + i],)
-        window = kept
+            tail += (window[STEPS + i],)
+        window = tail
     out = sums + part.to(tl.int64) * (WIDTH + 1) * channels + c
     for i in tl.static_range(WIDTH):
         tl.store(out + i * channels, totals[i], mask=c < channels)

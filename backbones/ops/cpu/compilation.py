@@ -1,7 +1,7 @@
-"""Kernels compiled by numba at first use and kept on disk, for as long as no source that they are made of changes.
+"""Kernels that numba compiles at first use and caches on disk, until one of their source files changes.
 
-numba itself looks at the file of a function alone, while most of a kernel is inlined from other modules: with one of
-these changed it would go on with the old machine code, or with half of it.
+numba's own cache checks only the file of the compiled function, while most of a kernel is inlined from other modules:
+when one of these changed, it would load outdated machine code.
 """
 
 from __future__ import annotations
@@ -17,31 +17,33 @@ from numba.core.ccallback import CFunc
 from zigbench.spec.files import sha256
 
 FILES = tuple(sorted([*Path(__file__).parent.glob("*.py"), *Path(__file__).parents[1].glob("*/cpu*.py")]))
-"""What kernels are inlined from, beside the file they stand in."""
+"""The source files of the functions that are inlined into kernels."""
 
 SOURCES = sha256(*(path.read_bytes() for path in FILES))
 
 
-class _Kept(FunctionCache):
+class _SourceKeyedCache(FunctionCache):
+    """A cache on disk whose entries are also keyed by the hash of all source files."""
+
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         return (*super()._index_key(sig, codegen), SOURCES)
 
 
 def kernel(function: Callable[[int], None]) -> CFunc:
-    """Compile a function that takes the address of its arguments, or load it; its own lies in ``address``."""
-    return _kept(CFunc(function, ((numba.types.voidptr,), numba.void), {}, {"nopython": True}), function)
+    """Compile a function that takes the address of its arguments, or load it; its entry point is ``address``."""
+    return _compile_cached(CFunc(function, ((numba.types.voidptr,), numba.void), {}, {"nopython": True}), function)
 
 
 def compiled(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     """Compile a function that Python calls, or load it; it runs without the interpreter's lock."""
 
     def decorated(function: Callable[..., Any]) -> Any:
-        return _kept(numba.njit(nogil=True)(function), function, signature)
+        return _compile_cached(numba.njit(nogil=True)(function), function, signature)
 
     return decorated
 
 
-def _kept(made: Any, function: Callable[..., Any], *signature: Any) -> Any:
-    made._cache = _Kept(function)
-    made.compile(*signature)
-    return made
+def _compile_cached(dispatcher: Any, function: Callable[..., Any], *signature: Any) -> Any:
+    dispatcher._cache = _SourceKeyedCache(function)
+    dispatcher.compile(*signature)
+    return dispatcher

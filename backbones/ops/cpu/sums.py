@@ -20,7 +20,7 @@ def _pick(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, lanes: Sequence[int])
 
 
 def _merge(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, run: int) -> ir.Value:
-    """Halve the partial sums of a and b and lay them side by side; `run` of them belong together."""
+    """Add the partial sums of a and b pairwise and concatenate the results; each sum has 2 × `run` partial ones."""
     starts = range(0, 16, 2 * run)
     low = [s + i for s in starts for i in range(run)]
     high = [s + run + i for s in starts for i in range(run)]

@@ -7,14 +7,14 @@ from torch import Tensor
 
 
 def stream(x: Tensor) -> Tensor:
-    """x as the kernels read it: float32 or bfloat16, channels side by side."""
+    """Return x as the kernels read it: float32 or bfloat16, channels side by side."""
     if x.dtype not in (torch.float32, torch.bfloat16):
         x = x.float()
     return x if x.stride(-1) == 1 or x.shape[-1] <= 1 else x.contiguous()
 
 
 def rows(x: Tensor | None) -> tuple[int, int, int]:
-    """Address, batch stride and row stride of a (batch, L, channels) tensor, in bytes."""
+    """Return the address, batch stride and row stride of a (batch, L, channels) tensor, in bytes."""
     if x is None:
         return 0, 0, 0
     size = x.element_size()

@@ -2,7 +2,7 @@
 
 A `vector` holds LANES float32 values. LLVM splits it into whatever registers the machine has, so that the
 kernels do not depend on what an auto-vectoriser recognises. Addresses are plain int64 byte addresses: the
-callers in `cpu.py` have checked every shape before one is formed.
+callers in `scan/cpu.py` have checked every shape before one is formed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from backbones.ops.cpu.target import AVX512, INSTRUCTION_SET
 LOG2_E = 1.4426950408889634
 LN_2 = 0.6931471805599453
 
-# exp2 is flushed to 2^-80 below: smaller factors cannot be told from zero beside any float32 input, while
+# exp2 is flushed to 2^-80 below: smaller factors vanish beside any float32 input, while
 # products with true subnormals cost a microcode assist each.
 EXP2_LOWEST = -80.0
 EXP2_HIGHEST = 126.0
@@ -35,7 +35,7 @@ BYTES = 4 * LANES
 
 
 def _fit(function: Callable[[np.ndarray], np.ndarray], low: float, high: float, degree: int) -> list[float]:
-    """Power-basis coefficients, lowest first, of the Chebyshev interpolant of `function` on [low, high]."""
+    """Return the power-basis coefficients, lowest first, of the Chebyshev interpolant of `function` on [low, high]."""
     chebyshev = np.polynomial.Chebyshev.interpolate(function, degree, domain=[low, high])
     return [float(c) for c in chebyshev.convert(kind=np.polynomial.Polynomial).coef]
 
@@ -95,7 +95,7 @@ def _call(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: Sequence
 
 
 def fma_of(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
-    """a b + c, rounded once where the processor has an instruction for it; else LLVM would call a function a lane."""
+    """Return a b + c, rounded once where the processor has an instruction for it; LLVM would else call a function."""
     return _call(builder, f"llvm.fmuladd.v{a.type.count}f32", a.type, [a, b, c])
 
 
@@ -107,9 +107,9 @@ def _polynomial(builder: ir.IRBuilder, x: ir.Value, coefficients: Sequence[float
 
 
 def _power(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """2^x by its nearest integer, whose bits are added to the exponent, and the polynomial of the rest.
+    """Return 2^x by its nearest integer, whose bits are added to the exponent, and the polynomial of the rest.
 
-    Additions, not multiply-adds, take x apart: processors without AVX-512 often have units of their own for them.
+    Additions, not multiply-adds, split x: processors without AVX-512 often have units of their own for them.
     """
     shifted = builder.fadd(x, _constant(_ROUND))
     fraction = builder.fsub(x, builder.fsub(shifted, _constant(_ROUND)))
@@ -134,32 +134,32 @@ def _exp2_product(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
     parts = []
     for start in range(0, LANES, 16):
         index, power, rest = (_register(builder, x, start) for x in (shifted, nearest, growth))
-        root = _looked_up(builder, builder.bitcast(index, ir.VectorType(I32, 16)))
-        parts.append(_scaled(builder, fma_of(builder, root, rest, root), power))
-    return _joined(builder, parts)
+        root = _look_up(builder, builder.bitcast(index, ir.VectorType(I32, 16)))
+        parts.append(_scale(builder, fma_of(builder, root, rest, root), power))
+    return _join(builder, parts)
 
 
-def _looked_up(builder: ir.IRBuilder, index: ir.Value) -> ir.Value:
-    """The entries of _TABLE at the lowest five bits of each lane, by AVX-512's permutation of two registers."""
+def _look_up(builder: ir.IRBuilder, index: ir.Value) -> ir.Value:
+    """Return the entries of _TABLE at the lowest five bits of each lane, by AVX-512's permutation of two registers."""
     register = ir.VectorType(F32, 16)
     halves = [ir.Constant(register, _TABLE[i : i + 16]) for i in (0, 16)]
     return _call(builder, "llvm.x86.avx512.vpermi2var.ps.512", register, [halves[0], index, halves[1]])
 
 
-def _scaled(builder: ir.IRBuilder, x: ir.Value, power: ir.Value) -> ir.Value:
-    """x 2^floor(power), by AVX-512's instruction for it."""
+def _scale(builder: ir.IRBuilder, x: ir.Value, power: ir.Value) -> ir.Value:
+    """Return x 2^floor(power), by AVX-512's instruction for it."""
     all_lanes, to_nearest = ir.Constant(_I16, -1), I32(4)
     arguments = [x, power, ir.Constant(x.type, ir.Undefined), all_lanes, to_nearest]
     return _call(builder, "llvm.x86.avx512.mask.scalef.ps.512", x.type, arguments)
 
 
 def _register(builder: ir.IRBuilder, x: ir.Value, start: int) -> ir.Value:
-    """Sixteen lanes of x."""
+    """Return sixteen lanes of x."""
     return builder.shuffle_vector(x, x, ir.Constant(ir.VectorType(I32, 16), list(range(start, start + 16))))
 
 
-def _joined(builder: ir.IRBuilder, parts: list[ir.Value]) -> ir.Value:
-    """One vector of the lanes of `parts`, a power of two of them."""
+def _join(builder: ir.IRBuilder, parts: list[ir.Value]) -> ir.Value:
+    """Join `parts`, a power of two of them, into one vector."""
     while len(parts) > 1:
         count = 2 * parts[0].type.count
         both = ir.Constant(ir.VectorType(I32, count), list(range(count)))
@@ -168,10 +168,10 @@ def _joined(builder: ir.IRBuilder, parts: list[ir.Value]) -> ir.Value:
 
 
 def _decay(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """exp(-|x|), at least 2^EXP2_LOWEST."""
+    """Return exp(-|x|), at least 2^EXP2_LOWEST."""
     magnitude = _call(builder, f"llvm.fabs.v{LANES}f32", x.type, [x])
-    most = _constant(-EXP2_LOWEST / LOG2_E)
-    magnitude = builder.select(builder.fcmp_ordered(">", magnitude, most), most, magnitude)  # a NaN passes
+    limit = _constant(-EXP2_LOWEST / LOG2_E)
+    magnitude = builder.select(builder.fcmp_ordered(">", magnitude, limit), limit, magnitude)  # a NaN passes
     return _exp2_product(builder, magnitude, _constant(-LOG2_E))
 
 
@@ -191,13 +191,13 @@ def _mask(builder: ir.IRBuilder, count: ir.Value) -> ir.Value:
 
 
 def _widen(builder: ir.IRBuilder, bits: ir.Value) -> ir.Value:
-    """bfloat16 bits to float32: they are the upper half of it."""
+    """Convert bfloat16 bits to float32: they are its upper half."""
     wide = builder.shl(builder.zext(bits, of(I32)), _constant(16, I32))
     return builder.bitcast(wide, of(F32))
 
 
 def _narrow(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
-    """float32 to bfloat16 bits, to nearest even; a NaN stays one."""
+    """Round float32 to bfloat16 bits, to nearest even; a NaN stays a NaN."""
     bits = builder.bitcast(value, of(I32))
     odd = builder.and_(builder.lshr(bits, _constant(16, I32)), _constant(1, I32))
     rounded = builder.lshr(builder.add(bits, builder.add(odd, _constant(0x7FFF, I32))), _constant(16, I32))
@@ -240,19 +240,19 @@ positive = _unary(
 
 @intrinsic
 def fma(typingctx: Any, a: types.Type, b: types.Type, c: types.Type) -> Any:
-    """a * b + c, rounded once where the processor can."""
+    """Return a * b + c, rounded once where the processor can."""
     return vector(vector, vector, vector), lambda context, builder, sig, args: fma_of(builder, *args)
 
 
 @intrinsic
 def exp2_product(typingctx: Any, a: types.Type, b: types.Type) -> Any:
-    """2^(a b) for -126 <= a b <= 126, relative error 1e-7; exactly 1 where a b is 0."""
+    """Return 2^(a b) for -126 <= a b <= 126, relative error 1e-7; exactly 1 where a b is 0."""
     return vector(vector, vector), lambda context, builder, sig, args: _exp2_product(builder, *args)
 
 
 @intrinsic
 def any_above(typingctx: Any, x: types.Type, bound: types.Type) -> Any:
-    """1 if a lane of x exceeds that of `bound`; else 0. A NaN does not exceed."""
+    """Return 1 if a lane of x exceeds that of `bound`; else 0. A NaN does not exceed."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
         bits = builder.bitcast(builder.fcmp_ordered(">", *args), ir.IntType(LANES))
@@ -263,7 +263,7 @@ def any_above(typingctx: Any, x: types.Type, bound: types.Type) -> Any:
 
 @intrinsic
 def where_negative(typingctx: Any, x: types.Type, a: types.Type, b: types.Type) -> Any:
-    """a where x < 0, else b."""
+    """Return a where x < 0, else b."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
         return builder.select(builder.fcmp_ordered("<", args[0], _constant(0.0)), args[1], args[2])
@@ -273,7 +273,7 @@ def where_negative(typingctx: Any, x: types.Type, a: types.Type, b: types.Type) 
 
 @intrinsic
 def lower_bound(typingctx: Any, x: types.Type, bound: types.Type) -> Any:
-    """max(x, bound); a NaN in x stays."""
+    """Return max(x, bound); a NaN in x stays."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
         return builder.select(builder.fcmp_ordered("<", *args), args[1], args[0])
@@ -283,7 +283,7 @@ def lower_bound(typingctx: Any, x: types.Type, bound: types.Type) -> Any:
 
 @intrinsic
 def fill(typingctx: Any, value: types.Type) -> Any:
-    """A vector whose lanes all hold `value`."""
+    """Return a vector whose lanes all hold `value`."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
         return _splat(builder, args[0])
@@ -293,7 +293,7 @@ def fill(typingctx: Any, value: types.Type) -> Any:
 
 @intrinsic
 def spread(typingctx: Any, address: types.Type) -> Any:
-    """A vector whose lanes all hold the float32 at `address`."""
+    """Return a vector whose lanes all hold the float32 at `address`."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
         return _splat(builder, builder.load(pointer_to(builder, args[0], F32), align=4))
@@ -303,7 +303,7 @@ def spread(typingctx: Any, address: types.Type) -> Any:
 
 @intrinsic
 def load(typingctx: Any, address: types.Type) -> Any:
-    """LANES float32 values at `address`."""
+    """Return LANES float32 values at `address`."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
         return builder.load(pointer_to(builder, args[0], of(F32)), align=4)
@@ -324,7 +324,7 @@ def store(typingctx: Any, address: types.Type, value: types.Type) -> Any:
 
 @intrinsic
 def load_row(typingctx: Any, address: types.Type, count: types.Type, half: types.Type) -> Any:
-    """The first `count` values at `address` as float32, zeros after them; bfloat16 if `half`."""
+    """Return the first `count` values at `address` as float32, zeros after them; bfloat16 if `half`."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
         address, count, half = args
@@ -405,7 +405,7 @@ store_int = _scalar_store(types.int64, _I64, 8)
 
 @intrinsic
 def prefetch(typingctx: Any, address: types.Type) -> Any:
-    """Ask for the cache line at `address`; any address is harmless."""
+    """Prefetch the cache line at `address`; any address is harmless."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
         pointer = pointer_to(builder, args[0], ir.IntType(8))
@@ -417,7 +417,7 @@ def prefetch(typingctx: Any, address: types.Type) -> Any:
 
 @intrinsic
 def next_ticket(typingctx: Any, address: types.Type) -> Any:
-    """The int64 at `address`, raised by one atomically."""
+    """Return the int64 at `address` and increment it, atomically."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, args: Sequence[ir.Value]) -> ir.Value:
         return builder.atomic_rmw("add", pointer_to(builder, args[0], _I64), _I64(1), "monotonic")

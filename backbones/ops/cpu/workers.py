@@ -1,8 +1,8 @@
 """Run one kernel on as many threads as PyTorch would use, on PyTorch's own pool of threads.
 
 A kernel takes tasks from a shared ticket until none is left, so any number of threads may call it at once.
-Where PyTorch brought an OpenMP runtime with GNU's entry point, its threads run the kernel: they are awake
-already, and the count is passed with the call, so no setting leaks. Elsewhere ordinary threads do; kernels
+Where PyTorch ships an OpenMP runtime with GNU's entry point, its threads run the kernel: they are awake
+already, and the count is passed with the call, so no setting leaks. Elsewhere ordinary threads run it; kernels
 do not hold the interpreter's lock. A forked child runs on one thread: no OpenMP pool survives a fork.
 """
 
@@ -32,7 +32,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _openmp() -> Any:
-    """GOMP_parallel(function, argument, threads, flags) of the OpenMP runtime in this process, if any."""
+    """Return ``GOMP_parallel(function, argument, threads, flags)`` of this process's OpenMP runtime, or None."""
     try:
         entry = ctypes.CDLL(None).GOMP_parallel
     except (AttributeError, OSError, TypeError):
@@ -48,7 +48,7 @@ _parallel = _openmp()
 def run(kernel: Any, arguments: list[int], tasks: int, work: int) -> None:
     """Call the compiled `kernel` on (0, tasks, *arguments); `work` is its number of element updates.
 
-    Which thread takes which task varies; every task writes its own outputs, so results do not.
+    The assignment of tasks to threads varies; every task writes its own outputs, so results do not.
     """
     packed = np.array([0, tasks, *arguments], dtype=np.int64)
     address = packed.ctypes.data

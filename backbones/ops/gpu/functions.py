@@ -31,30 +31,30 @@ if INTERPRETED:
 
     @triton.jit
     def exp2(x):
-        """2 to the power x."""
+        """Return 2 to the power x."""
         return tl.exp2(x)
 
     @triton.jit
     def divide(a, b):
-        """a / b."""
+        """Return a / b."""
         return a / b
 
 else:
 
     @triton.jit
     def exp2(x):
-        """2 to the power x in one instruction; `tl.exp2` spends three more on denormal results."""
+        """Return 2 to the power x in one instruction; `tl.exp2` spends three more on denormal results."""
         return libdevice.exp2(x)
 
     @triton.jit
     def divide(a, b):
-        """a / b in two instructions, two units in the last place; 0 where b exceeds 2^126."""
+        """Return a / b in two instructions, two units in the last place; 0 where b exceeds 2^126."""
         return libdevice.fast_dividef(a, b)
 
 
 @triton.jit
 def softplus(x):
-    """log(1 + exp(x)) without a logarithm, relative error below 2e-7 even where the result is tiny.
+    """Return log(1 + exp(x)) without a logarithm, relative error below 2e-7 even where the result is tiny.
 
     It is max(x, 0) + e P(e) with e = exp(-|x|) in (0, 1]; P interpolates log1p(e) / e at the ten Chebyshev
     nodes of [0, 1].
@@ -74,14 +74,14 @@ def softplus(x):
 
 @triton.jit
 def sigmoid(x):
-    """1 / (1 + exp(-x))."""
+    """Return 1 / (1 + exp(-x))."""
     e = exp2(x * -LOG2E)
     return divide(tl.full(e.shape, 1.0, tl.float32), 1.0 + e)
 
 
 @triton.jit
 def step_size(raw, HAS_BIAS: tl.constexpr, SOFTPLUS: tl.constexpr, bias):
-    """Δ in float32 from delta as given."""
+    """Return Δ in float32: softplus(raw + bias), each where it is switched on."""
     x = raw.to(tl.float32)
     if HAS_BIAS:
         x += bias
@@ -93,7 +93,7 @@ def step_size(raw, HAS_BIAS: tl.constexpr, SOFTPLUS: tl.constexpr, bias):
 
 @triton.jit
 def visited(order, step, end, HAS_ORDER: tl.constexpr):
-    """Row visited at `step`, int64; row 0 past the end, where callers mask."""
+    """Return the row visited at `step`, int64; row 0 past the end, where callers mask."""
     if HAS_ORDER:
         return tl.load(order + step, mask=step < end, other=0)
     else:
@@ -102,7 +102,7 @@ def visited(order, step, end, HAS_ORDER: tl.constexpr):
 
 @triton.jit
 def sample_and_step(sequence, sequences, length):
-    """Sample that a sequence belongs to, int64, and its first step among the sample's: each has `sequences`."""
+    """Return the sample (int64) of a sequence, and its first step in the sample, which has `sequences` of them."""
     return (sequence // sequences).to(tl.int64), sequence % sequences * length
 
 
@@ -110,13 +110,13 @@ def sample_and_step(sequence, sequences, length):
 def load_tiles(
     base, first, channels, opaque, N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr
 ):  # fmt: skip
-    """G tiles (NP, W) of a float32 matrix (N, channels), from channel `first` on; zeros outside of it."""
+    """Return G tiles (NP, W) of a float32 matrix (N, channels), from channel `first` on; zeros outside of it."""
     n = tl.arange(0, NP)
     tiles = ()
     for g in tl.static_range(G):
         c = first + g * W + tl.arange(0, W)
-        held = (n < N)[:, None] & (c < channels)[None, :]
-        tiles += (tl.load(base + (opaque + n[:, None] * channels + c[None, :]), mask=held, other=0.0),)
+        inside = (n < N)[:, None] & (c < channels)[None, :]
+        tiles += (tl.load(base + (opaque + n[:, None] * channels + c[None, :]), mask=inside, other=0.0),)
     return tiles
 
 
@@ -124,17 +124,17 @@ def load_tiles(
 def store_tiles(
     base, tiles, first, channels, opaque, N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr
 ):  # fmt: skip
-    """The opposite of `load_tiles`."""
+    """Write G tiles (NP, W) into a float32 matrix (N, channels), as `load_tiles` reads them."""
     n = tl.arange(0, NP)
     for g in tl.static_range(G):
         c = first + g * W + tl.arange(0, W)
-        held = (n < N)[:, None] & (c < channels)[None, :]
-        tl.store(base + (opaque + n[:, None] * channels + c[None, :]), tiles[g], mask=held)
+        inside = (n < N)[:, None] & (c < channels)[None, :]
+        tl.store(base + (opaque + n[:, None] * channels + c[None, :]), tiles[g], mask=inside)
 
 
 @triton.jit
 def load_rows(base, first, channels, G: tl.constexpr, W: tl.constexpr):
-    """G vectors (W,) of a vector (channels,) as float32, from channel `first` on; zeros outside of it."""
+    """Return G vectors (W,) of a vector (channels,) as float32, from channel `first` on; zeros outside of it."""
     rows = ()
     for g in tl.static_range(G):
         c = first + g * W + tl.arange(0, W)
@@ -144,7 +144,7 @@ def load_rows(base, first, channels, G: tl.constexpr, W: tl.constexpr):
 
 @triton.jit
 def zeros(NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr):
-    """G tiles (NP, W) of zeros."""
+    """Return G tiles (NP, W) of zeros."""
     tiles = ()
     for _ in tl.static_range(G):
         tiles += (tl.zeros((NP, W), tl.float32),)

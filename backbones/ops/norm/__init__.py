@@ -1,4 +1,4 @@
-"""Residual addition, RMSNorm, modulation and gate, fused where that pays.
+"""Residual addition, RMSNorm, modulation and gate, fused where that saves time.
 
 On a CPU without a compiler, float32 goes through the kernels of :mod:`backbones.ops.norm.cpu`. Everywhere else
 the same is written op by op: a compiler fuses it, and a GPU's own RMSNorm is one kernel already.
@@ -18,20 +18,20 @@ from torch.nn.functional import rms_norm
 from backbones.layers import modulation
 
 _TASKS = 16
-"""Runs of rows wanted of one call, so that a single sample too has work for every thread."""
+"""The least number of runs of rows in a call, so that a single sample too has work for every thread."""
 
 
 def add_norm_modulate(
     x: Tensor, residual: Tensor | None, weight: Tensor, shift: Tensor, scale: Tensor, eps: float, *, keep: bool
 ) -> tuple[Tensor, Tensor | None, Tensor]:
-    """total = x + residual, h = RMSNorm(total) · weight, m = h (1 + scale) + shift.
+    """Compute total = x + residual, h = RMSNorm(total) · weight, m = h (1 + scale) + shift.
 
     Args:
         x: (B, L, width).
         residual: the same shape, or None for zeros.
         weight: (width,).
         shift, scale: (B, width).
-        keep: whether h is wanted too.
+        keep: whether h is returned too.
 
     Returns:
         total, h (None unless ``keep``) and m. total is at least float32; h and m have the weight's type.
@@ -46,7 +46,7 @@ def add_norm_modulate(
 
 
 def gated(x: Tensor, gate: Tensor, branch: Tensor) -> Tensor:
-    """x + gate · branch, with x and branch (B, L, width) and gate (B, width)."""
+    """Return x + gate · branch, with x and branch (B, L, width) and gate (B, width)."""
     if _fusible(x, branch, gate) and torch.is_grad_enabled() and branch.requires_grad:
         return _Gated.apply(x, gate, branch)
     return modulation.gated(x, gate, branch)
@@ -143,7 +143,7 @@ def _dense(x: Tensor | None) -> Tensor | None:
 
 
 def _parts(x: Tensor) -> int:
-    """Runs of rows that one sample's tokens are cut into."""
+    """Return the number of runs that one sample's rows are cut into."""
     return max(1, min(x.shape[1], _TASKS // x.shape[0]))
 
 

@@ -6,7 +6,7 @@ widths of these networks each pass is bound by memory. With r = 1 / sqrt(mean x�
     total = x + residual,   h = total · r · weight,   m = h (1 + scale) + shift
     out = h + gate · branch
 
-A task is a run of rows of one sample. Sums over rows are kept a task, so results do not depend on the threads.
+A task is a run of rows of one sample. Each task has its own sums over rows, so results do not depend on the threads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from backbones.ops.cpu.compilation import kernel
 from backbones.ops.cpu.vector import next_ticket
 
-# Places in the int64 array a kernel is handed; the first is the ticket, the second the number of tasks.
+# Indices in the int64 array that a kernel receives; the first is the ticket, the second the number of tasks.
 (SAMPLES, PARTS, LENGTH, WIDTH, STRIDE, EPS) = range(2, 8)
 (X, RESIDUAL, TOTAL, H, M, RATE, WEIGHT, SHIFT, SCALE) = range(8, 17)
 (DTOTAL, DH, DM, DX, DWEIGHT, DSHIFT, DSCALE) = range(17, 24)
@@ -29,7 +29,7 @@ _ONE = np.float32(1.0)
 
 @numba.njit(nogil=True, fastmath=True, error_model="numpy")
 def _forward_row(x, residual, total, h, m, weight, shift, scale, eps):
-    """One row; empty arrays stand for what is absent. Returns its rate r."""
+    """Compute one row and return its rate r; an empty array stands for an absent tensor."""
     width = len(x)
     square = np.float32(0.0)
     if len(residual):
@@ -55,7 +55,7 @@ def _forward_row(x, residual, total, h, m, weight, shift, scale, eps):
 
 @numba.njit(nogil=True, fastmath=True, error_model="numpy")
 def _backward_row(total, rate, weight, scale, dtotal, dh, dm, dx, sum_h, sum_m, sum_shift):
-    """One row of the gradient; adds h's and m's share of the weight's, and the shift's, to the running sums."""
+    """Compute one row of the gradient, and add its part of the gradients of weight, shift and scale to the sums."""
     width = len(total)
     dot = np.float32(0.0)
     if len(dh):
@@ -86,7 +86,7 @@ def _backward_row(total, rate, weight, scale, dtotal, dh, dm, dx, sum_h, sum_m, 
 
 @numba.njit(nogil=True, fastmath=True, error_model="numpy")
 def _gate_row(grad, branch, gate, dbranch, sum_gate):
-    """One row of the gated sum's gradient."""
+    """Compute one row of the gated sum's gradient."""
     for i in range(len(grad)):
         dbranch[i] = grad[i] * gate[i]
         sum_gate[i] += grad[i] * branch[i]
@@ -94,7 +94,7 @@ def _gate_row(grad, branch, gate, dbranch, sum_gate):
 
 @numba.njit(nogil=True, inline="always")
 def _row(address, row, width):
-    """``width`` float32 at row ``row`` of a dense matrix; nothing where there is no matrix."""
+    """Return row ``row`` of a dense float32 matrix of ``width`` columns; an empty array where there is no matrix."""
     if address == 0:
         return numba.carray(_pointer(address), (0,), np.float32)
     return numba.carray(_pointer(address + row * width * 4), (width,), np.float32)
@@ -102,7 +102,7 @@ def _row(address, row, width):
 
 @numba.extending.intrinsic
 def _pointer(typingctx, address):
-    """A pointer to float32 at an address."""
+    """Return a pointer to float32 at an address."""
 
     def emit(context, builder, signature, arguments):
         return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
@@ -120,7 +120,7 @@ def _rows_of(p, task):
 
 @kernel
 def forward(arguments):
-    """total, h, m and the rates of every row."""
+    """Write total, h, m and the rates of every row."""
     p = numba.carray(arguments, (ARGUMENTS,), np.int64)
     width = p[WIDTH]
     eps = _row(p[EPS], 0, 1)[0]
@@ -148,7 +148,7 @@ def forward(arguments):
 
 @kernel
 def backward(arguments):
-    """dx of every row, and each task's sums for weight, shift and scale."""
+    """Write dx of every row, and each task's sums for weight, shift and scale."""
     p = numba.carray(arguments, (ARGUMENTS,), np.int64)
     width = p[WIDTH]
     weight = _row(p[WEIGHT], 0, width)
@@ -184,7 +184,7 @@ def backward(arguments):
 
 @kernel
 def gate_backward(arguments):
-    """The branch's gradient in every row, and each task's sum for the gate."""
+    """Write the branch's gradient in every row, and each task's sum for the gate."""
     p = numba.carray(arguments, (ARGUMENTS,), np.int64)
     width = p[WIDTH]
     task = next_ticket(p.ctypes.data)

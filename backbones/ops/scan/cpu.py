@@ -23,17 +23,17 @@ from backbones.ops.scan import cpu_backward, cpu_forward
 from backbones.ops.scan.cpu_backward import STATES_STEP
 from backbones.ops.scan.cpu_forward import CHECKPOINT
 
-CHECKS_RATES = True  # a positive A is found while A is packed
-_PARTS = 16  # tasks wanted of a backward pass; each of a batch entry's has its own sums for dB and dC
+CHECKS_RATES = True  # packing A finds its positive entries
+_PARTS = 16  # desired tasks of a backward pass; each task has its own sums for dB and dC
 
 
 def available() -> str | None:
-    """None: the imports above are all it needs."""
+    """Return None: the imports above are all it needs."""
     return None
 
 
 def scan_state_shape(batch: int, length: int, channels: int, states: int, sequences: int = 1) -> tuple[int, ...]:
-    """Shape of the saved states: one per CHECKPOINT steps of a sequence, LANES channels side by side."""
+    """Return the shape of the saved states: one per CHECKPOINT steps of a sequence, LANES channels side by side."""
     tiles = sequences * -(-(length // sequences) // CHECKPOINT)
     return (batch, -(-channels // LANES), tiles, _padded(states), LANES)
 
@@ -43,12 +43,12 @@ def _zeros(like: Tensor, *shape: int) -> Tensor:
 
 
 def _padded(states: int) -> int:
-    """States the kernels work on: rounded up with A = B = C = 0, which add nothing."""
+    """Return the number of states in the kernels: rounded up, with A = B = C = 0 for the added ones."""
     return -(-states // STATES_STEP) * STATES_STEP
 
 
 def _pack(A: Tensor) -> Tensor:
-    """A log2(e), (groups, padded states, LANES); ValueError unless every entry of A is negative."""
+    """Return A log2(e), (groups, padded states, LANES); ValueError unless every entry of A is negative."""
     A = A.float()
     channels, states = A.shape
     rates = A.new_empty((-(-channels // LANES), _padded(states), LANES))
@@ -60,7 +60,7 @@ def _pack(A: Tensor) -> Tensor:
 
 
 def _coefficients(x: Tensor) -> Tensor:
-    """B or C, (batch, L, padded states), as float32."""
+    """Return B or C, (batch, L, padded states), as float32."""
     spare = _padded(x.shape[-1]) - x.shape[-1]
     return stream(pad(x.float(), (0, spare)) if spare else x.float())
 
@@ -128,7 +128,7 @@ def scan_forward(
     order: Tensor | None,
     save: bool,
 ) -> tuple[Tensor, Tensor]:
-    """y (batch, L, channels) and the saved states, empty unless `save`. Inputs are already checked."""
+    """Return y (batch, L, channels) and the saved states, empty unless `save`. Inputs are already checked."""
     call = _Call(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
     y = torch.empty_like(u, dtype=call.u.dtype, memory_format=torch.contiguous_format)
     shape: tuple[int, ...] = (0,)
@@ -154,11 +154,11 @@ def scan_backward(
     order: Tensor | None,
     state: Tensor,
 ) -> tuple[Tensor | None, ...]:
-    """Gradients of (u, delta, A, B, C, D, z, delta_bias) from dy and the saved states."""
+    """Return the gradients of (u, delta, A, B, C, D, z, delta_bias) from dy and the saved states."""
     call = _Call(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
     dy = stream(dy)
-    most = max(1, min(call.groups, _PARTS // max(1, call.batch)))
-    each = -(-call.groups // most)  # the largest part sets the time: no more of them than that one's size asks for
+    wanted = max(1, min(call.groups, _PARTS // max(1, call.batch)))
+    each = -(-call.groups // wanted)  # the largest part sets the time, so all parts are filled up to its size
     parts = -(-call.groups // each)
     du = torch.empty_like(u, dtype=call.u.dtype, memory_format=torch.contiguous_format)
     ddelta = torch.empty_like(u, dtype=call.u.dtype, memory_format=torch.contiguous_format)
@@ -207,7 +207,7 @@ def _conv_arguments(
 
 
 def _taps(weight: Tensor) -> Tensor:
-    """(channels, width) as (groups, width, LANES), zeros past the last channel."""
+    """Return (channels, width) as (groups, width, LANES), zeros past the last channel."""
     channels, width = weight.shape
     groups = -(-channels // LANES)
     padded = weight.new_zeros((groups * LANES, width), dtype=torch.float32)
@@ -218,7 +218,7 @@ def _taps(weight: Tensor) -> Tensor:
 def conv_forward(
     x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
 ) -> Tensor:
-    """y (batch, L, channels). Inputs are already checked."""
+    """Return y (batch, L, channels). Inputs are already checked."""
     source, taps, bias = stream(x), _taps(weight), flat(bias)
     order = None if order is None else order.contiguous()
     y = torch.empty_like(x, dtype=source.dtype, memory_format=torch.contiguous_format)
@@ -231,7 +231,7 @@ def conv_forward(
 def conv_backward(
     dy: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, order: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Gradients of (x, weight, bias); the last two in float32."""
+    """Return the gradients of (x, weight, bias); the last two in float32."""
     source, slope, taps, offset = stream(x), stream(dy), _taps(weight), flat(bias)
     order = None if order is None else order.contiguous()
     groups, width, _ = taps.shape

@@ -55,9 +55,9 @@ from backbones.ops.scan.cpu_forward import (
     C,
     U,
     Z,
+    clamped_rate,
     fastest,
     fetch,
-    held,
     sigmoid,
     step_and_slope,
     visited,
@@ -70,7 +70,7 @@ from backbones.ops.scan.cpu_forward import (
 BACKWARD_ARGUMENTS = FORWARD_ARGUMENTS + 19
 
 STATES_STEP = 4  # states whose sums are taken together; their number is a multiple of it
-# Rows kept for every step of a tile, side by side.
+# Offsets of the rows that a tile stores for each of its steps.
 (_DT, _FLOW, _DY, _READ, _ALONG_RATE, _ALONG_B, _SLOPE, _OPENING) = range(0, 8 * BYTES, BYTES)
 _STEP = 8 * BYTES
 _PAIR = 2 * BYTES  # e of a step and h before it; of one step more than the tile has
@@ -79,7 +79,7 @@ _LN_2 = np.float32(LN_2)
 
 @numba.njit(nogil=True, forceinline=True)
 def _prepare(p, start, stop, offset, batch, width, tile, rows, bias, least):
-    """Fill the tile's rows and the addresses of its B and C; whether a factor of it has to be `held`."""
+    """Fill the tile's rows and the addresses of its B and C; return whether a rate has to be clamped."""
     half, order, z = p[HALF], p[ORDER], p[Z]
     size = 2 if half != 0 else 4
     floor = fill(np.float32(126.0)) / least
@@ -112,8 +112,8 @@ def _prepare(p, start, stop, offset, batch, width, tile, rows, bias, least):
 
 
 @numba.njit(nogil=True, forceinline=True)
-def _ask(p, k, offset, batch, width, part):
-    """Ask for the rows that step k needs."""
+def _prefetch_step(p, k, offset, batch, width, part):
+    """Prefetch the rows that step k needs."""
     if k < 0:
         return
     row, size, z = visited(p[ORDER], k), 2 if p[HALF] != 0 else 4, p[Z]
@@ -139,7 +139,7 @@ def _recompute(steps, n, tile, history, rows, rate, h, steep):
     for k in range(steps):
         at, slot = tile + k * _STEP, history + k * _PAIR
         dt = load(at + _DT)
-        e = exp2_product(dt, held(rate, dt) if steep else rate)
+        e = exp2_product(dt, clamped_rate(rate, dt) if steep else rate)
         h = fma(e, h, load(at + _FLOW) * spread(load_int(rows + 16 * k) + 4 * n))
         store(slot, e)
         store(slot + _PAIR + BYTES, h)
@@ -147,9 +147,9 @@ def _recompute(steps, n, tile, history, rows, rate, h, steep):
 
 @numba.njit(nogil=True, forceinline=True)
 def _sweep(steps, n, states, tile, history, rows, partial, rate, g, drate, gated):
-    """Walk back over the tile's steps for state n; the gradients that reach the state before it, and its rate.
+    """Walk back over the tile's steps for state n; return the gradients of the state before the tile, and of its rate.
 
-    Σ_n C h is summed up only where there is a gate, whose gradient takes it.
+    Σ_n C h is summed only where there is a gate, whose gradient needs it.
     """
     for k in range(steps - 1, -1, -1):
         at, slot = tile + k * _STEP, history + k * _PAIR
@@ -212,7 +212,7 @@ def _finish(p, start, stop, offset, batch, width, tile, skip, dbias, dskip):
 
 @kernel
 def scan_gradient(arguments):
-    """Tasks until none is left; task = batch * parts + part. A part is a fixed run of channel groups."""
+    """Do tasks until none is left; task = batch * parts + part. A part is a fixed run of channel groups."""
     p = numba.carray(arguments, (BACKWARD_ARGUMENTS,), np.int64)
     channels, states, parts, steps = p[CHANNELS], p[STATES], p[PARTS], p[STEPS]
     groups = (channels + LANES - 1) // LANES
@@ -255,10 +255,10 @@ def scan_gradient(arguments):
                 steep = _prepare(p, start, stop, offset, batch, width, tile, rows, bias, least)
                 for n in range(states):
                     i, rate = n * BYTES, load(rates + n * BYTES)
-                    # The tile before, a little with every state: all at once the core would wait for the memory.
+                    # Prefetch the tile before, a part with every state: all at once would stall the core.
                     fetch(saved + i - states * BYTES, BYTES)
                     for k in range(n * CHECKPOINT // states, (n + 1) * CHECKPOINT // states):
-                        _ask(p, start - CHECKPOINT + k, offset, batch, width, part)
+                        _prefetch_step(p, start - CHECKPOINT + k, offset, batch, width, part)
                     _recompute(stop - start, n, tile, history, rows, rate, load(saved + i), steep)
                     g, d = load(carry + i), load(drate + i)
                     g, d = _sweep(stop - start, n, states, tile, history, rows, partial, rate, g, d, p[Z] != 0)

@@ -35,9 +35,9 @@ from backbones.ops.cpu.vector import (
 
 CHECKPOINT = 16  # steps between two saved states
 
-# Where each argument of a kernel lies in the int64 array it is handed. Every tensor (batch, L, channels)
+# Indices of a kernel's arguments in the int64 array that it receives. Every tensor (batch, L, channels)
 # takes three places: address, bytes from one batch entry to the next, bytes from one row to the next.
-# The first two places are the workers': the next task, and how many there are.
+# The first two places belong to the workers: the next task, and the number of tasks.
 (U, DELTA, Z, B, C, Y) = range(2, 20, 3)
 # LENGTH rows are visited in runs of STEPS, each from a state of zeros.
 (RATE, BIAS, SKIP, ORDER, STATE, LENGTH, CHANNELS, STATES, SOFTPLUS, HALF, STEPS) = range(20, 31)
@@ -52,7 +52,7 @@ _AHEAD = 8  # rows between a prefetch and its use
 
 @compiled(int64(int64, int64, int64, int64, int64, int64, int64))
 def pack_rates(rates, row, column, channels, states, padded, out):
-    """Write A log2(e) as (groups, padded, LANES), zeros beyond A; the number of A >= 0."""
+    """Write A log2(e) as (groups, padded, LANES), zeros beyond A; return the number of A >= 0."""
     faults = 0
     for group in range((channels + LANES - 1) // LANES):
         for n in range(padded):
@@ -69,7 +69,7 @@ def pack_rates(rates, row, column, channels, states, padded, out):
 
 @numba.njit(nogil=True, forceinline=True)
 def step_size(raw, softplus, floor):
-    """softplus(raw) where asked for; else raw, kept where exp(raw A) is finite."""
+    """Return softplus(raw) if `softplus`; else raw, at least `floor`, so that exp(raw A) is finite."""
     if softplus != 0:
         e = decay(raw)
         return fma(e, log1p_ratio(e), positive(raw))
@@ -78,7 +78,7 @@ def step_size(raw, softplus, floor):
 
 @numba.njit(nogil=True, forceinline=True)
 def step_and_slope(raw, softplus, floor):
-    """`step_size` and its derivative, which share one exponential."""
+    """Return `step_size` and its derivative, which share one exponential."""
     one = fill(np.float32(1.0))
     if softplus != 0:
         e = decay(raw)
@@ -88,7 +88,7 @@ def step_and_slope(raw, softplus, floor):
 
 @numba.njit(nogil=True, forceinline=True)
 def fastest(rates, states):
-    """The most negative of the states' rates."""
+    """Return the most negative of the states' rates."""
     least = fill(np.float32(-1e-30))
     for n in range(states):
         least = where_negative(load(rates + n * BYTES) - least, load(rates + n * BYTES), least)
@@ -96,14 +96,14 @@ def fastest(rates, states):
 
 
 @numba.njit(nogil=True, forceinline=True)
-def held(rate, dt):
-    """The rate, less steep where exp2(dt rate) would fall below 2^EXP2_LOWEST."""
+def clamped_rate(rate, dt):
+    """Return the rate, clamped so that exp2(dt rate) is at least 2^EXP2_LOWEST."""
     return lower_bound(rate, fill(LOWEST) / lower_bound(dt, fill(_TINY)))
 
 
 @numba.njit(nogil=True, forceinline=True)
 def sigmoid(x):
-    """1 / (1 + exp(-x)) without overflow."""
+    """Return 1 / (1 + exp(-x)) without overflow."""
     e = decay(x)
     one = fill(np.float32(1.0))
     return where_negative(x, e, one) / (one + e)
@@ -111,7 +111,7 @@ def sigmoid(x):
 
 @numba.njit(nogil=True, forceinline=True)
 def visited(order, k):
-    """Row visited at step k."""
+    """Return the row visited at step k."""
     return load_int(order + 8 * k) if order != 0 else k
 
 
@@ -124,7 +124,7 @@ def fetch(address, size):
 
 @kernel
 def scan(arguments):
-    """Tasks of the forward scan until none is left; task = batch * groups + group of LANES channels."""
+    """Do tasks of the forward scan until none is left; task = batch * groups + group of LANES channels."""
     p = numba.carray(arguments, (FORWARD_ARGUMENTS,), np.int64)
     length, channels, states, half = p[LENGTH], p[CHANNELS], p[STATES], p[HALF]
     order, z, state, steps = p[ORDER], p[Z], p[STATE], p[STEPS]
@@ -182,7 +182,7 @@ def scan(arguments):
             if any_above(dt, longest):
                 used = bounded
                 for n in range(states):
-                    store(bounded + n * BYTES, held(load(rates + n * BYTES), dt))
+                    store(bounded + n * BYTES, clamped_rate(load(rates + n * BYTES), dt))
             b_row, c_row = b_base + row * p[B + 2], c_base + row * p[C + 2]
             for n in range(states):
                 e = exp2_product(dt, load(used + n * BYTES))

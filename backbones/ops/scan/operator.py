@@ -24,7 +24,7 @@ def selective_scan(
     order: Tensor | None = None,
     backend: str = "auto",
 ) -> Tensor:
-    """Mamba's selective state space along a visiting order (Gu & Dao 2023, algorithm 2 and equation 4).
+    """Run Mamba's selective state space along a visiting order (Gu & Dao 2023, algorithm 2 and equation 4).
 
     With Δ = softplus(delta + delta_bias), rows taken at order[0], order[1], …:
 
@@ -208,8 +208,8 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) 
 def _differentiate(ctx: Any, dy: Tensor, _: Tensor) -> tuple[Any, ...]:
     *tensors, order, state = ctx.saved_tensors
     backward: Any = _gradients if checks.is_plain(dy) else _scan_backward
-    found = iter(backward(dy, *tensors, ctx.softplus, order, state, ctx.backend))
-    grads = [None if x is None else next(found).to(x.dtype) for x in tensors]
+    gradients = iter(backward(dy, *tensors, ctx.softplus, order, state, ctx.backend))
+    grads = [None if x is None else next(gradients).to(x.dtype) for x in tensors]
     return (*grads, None, None, None, None)
 
 

@@ -25,16 +25,16 @@ LOG2E = math.log2(math.e)
 
 # The state is saved before every INTERVAL-th step: 4 N / INTERVAL bytes for each element of u.
 INTERVAL = 32
-# Warp schedulers to plan for; None asks the device. Tests set it to reach both ways of splitting.
+# Number of warp schedulers to plan for; None: the device's own. Tests set it to reach both ways of splitting.
 SCHEDULERS: int | None = None
-# One warp a program (see `triton_common`); multiply-adds fused, which Triton 3.10 no longer does by default.
+# One warp a program (see `backbones.ops.gpu.functions`); fused multiply-adds, no longer Triton 3.10's default.
 LAUNCH = {"num_warps": 1, "enable_fp_fusion": True}
 # Partial sums of dB and dC over channel blocks: above this many bytes, batch elements take turns.
 PARTIAL_BYTES = 1 << 30
 
 
 def available() -> str | None:
-    """None if the kernels can run here, else the reason in words."""
+    """Return None if the kernels can run here, else the reason."""
     if importlib.util.find_spec("triton") is None:
         return "the package triton is not installed"
     from backbones.ops.gpu.functions import INTERPRETED
@@ -51,7 +51,7 @@ def available() -> str | None:
 
 
 def warp_schedulers(device: torch.device) -> int:
-    """Warp schedulers of `device`, four a multiprocessor; 4 for a CPU under the interpreter."""
+    """Return the number of warp schedulers of `device`, four a multiprocessor; 4 for a CPU under the interpreter."""
     if SCHEDULERS is not None:
         return SCHEDULERS
     return 4 * torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 4
@@ -59,7 +59,7 @@ def warp_schedulers(device: torch.device) -> int:
 
 @dataclass(frozen=True)
 class Split:
-    """How one pass is divided: `chunks` of `chunk` steps each, `group` channels a lane, `steps` unrolled."""
+    """A division of one pass: `chunks` of `chunk` steps each, `group` channels a lane, `steps` unrolled."""
 
     chunks: int
     chunk: int
@@ -68,7 +68,7 @@ class Split:
 
 
 def _chunked(length: int, wanted: int) -> tuple[int, int]:
-    """(chunks, chunk): at most `wanted` chunks, each a multiple of INTERVAL steps but the last."""
+    """Return (chunks, chunk): at most `wanted` chunks, each a multiple of INTERVAL steps but the last."""
     chunk = -(-length // max(wanted, 1))
     chunk = -(-chunk // INTERVAL) * INTERVAL
     return -(-length // chunk), chunk
@@ -104,7 +104,7 @@ def split_forward(batch: int, length: int, channels: int, states: int, scheduler
 
 
 def _group(channels: int, states: int) -> int:
-    """Channels a lane in the backward pass: sixteen (channel, state) pairs a thread where there are as many."""
+    """Return the channels of a lane in the backward pass: sixteen (channel, state) pairs a thread if possible."""
     group = min(4, max(1, 64 // states))
     while group > 1 and 4 * group >= channels:
         group //= 2
@@ -129,18 +129,18 @@ def split_backward(batch: int, length: int, channels: int, states: int, schedule
 
 
 def unit_stride(x: Tensor) -> Tensor:
-    """x with unit stride along channels: any row stride passes, other layouts are copied."""
+    """Return x with unit stride along channels: any row stride passes, other layouts are copied."""
     return x if x.stride(-1) == 1 else x.contiguous()
 
 
 def row_strides(*tensors: Tensor | None) -> list[int]:
-    """Batch and row strides, two a tensor. A stride that is never stepped over counts as 0: fewer compilations."""
+    """Return the batch and row stride of each tensor; a batch of one has stride 0, to save compilations."""
     pairs = ((0, 0) if x is None else (x.stride(0) * (x.shape[0] > 1), x.stride(1)) for x in tensors)
     return [stride for pair in pairs for stride in pair]
 
 
 def _rates(A: Tensor) -> Tensor:
-    """A log2 e as (N, d_inner): neighbouring lanes read neighbouring channels, and exp becomes exp2."""
+    """Return A log2 e as (N, d_inner): neighbouring lanes read neighbouring channels, and exp becomes exp2."""
     rates = A.new_empty(A.shape[::-1], dtype=torch.float32)
     return torch.mul(A.t().float(), LOG2E, out=rates)
 
@@ -154,7 +154,7 @@ def on_device(x: Tensor) -> contextlib.AbstractContextManager[Any]:
 
 
 def scan_state_shape(batch: int, length: int, channels: int, states: int, sequences: int = 1) -> tuple[int, ...]:
-    """Shape of the saved states: one before every INTERVAL-th step of a sequence."""
+    """Return the shape of the saved states: one before every INTERVAL-th step of a sequence."""
     return (batch, sequences * -(-(length // sequences) // INTERVAL), states, channels)
 
 
@@ -171,7 +171,7 @@ def scan_forward(
     order: Tensor | None,
     save: bool,
 ) -> tuple[Tensor, Tensor]:
-    """(y, state): y (batch, L, d_inner), contiguous, in u's type; state float32 for the backward pass.
+    """Return (y, state): y (batch, L, d_inner), contiguous, in u's type; state float32 for the backward pass.
 
     u, delta, z: (batch, L, d_inner); A: (d_inner, N); B, C: (batch, L, N); D, delta_bias: (d_inner,); order:
     (L,) or (sequences, steps) int64. The state is empty, (0,), unless `save`.
@@ -240,9 +240,9 @@ def scan_backward(
     order: Tensor | None,
     state: Tensor,
 ) -> tuple[Tensor | None, ...]:
-    """Gradients (du, ddelta, dA, dB, dC, dD, dz, ddelta_bias); None where the input was absent.
+    """Return the gradients (du, ddelta, dA, dB, dC, dD, dz, ddelta_bias); None where the input was absent.
 
-    `state` is what `scan_forward` saved. dA, dD and ddelta_bias are float32, the others in their input's type.
+    `state` was saved by `scan_forward`. dA, dD and ddelta_bias are float32, the others in their input's type.
     """
     batch, length, channels = u.shape
     states = A.shape[1]
@@ -269,15 +269,15 @@ def scan_backward(
                 state[cut], rates, D, delta_bias, delta_softplus, order, blocks,
             )
         )  # fmt: skip
-    to_rates, to_skip, to_bias = (list(held) for held in zip(*parts, strict=True))
+    to_rates, to_skip, to_bias = (list(part) for part in zip(*parts, strict=True))
     dA = sum(to_rates[1:], to_rates[0]).t().contiguous()
     return du, ddelta, dA, dB, dC, _total(to_skip), dz, _total(to_bias)
 
 
 def _total(parts: list[Tensor | None]) -> Tensor | None:
-    """Sum of what several turns hold; None where they hold nothing."""
-    held = [part for part in parts if part is not None]
-    return sum(held[1:], held[0]) if held else None
+    """Return the sum of the parts of all turns, or None where they are absent."""
+    present = [part for part in parts if part is not None]
+    return sum(present[1:], present[0]) if present else None
 
 
 def _backward(
@@ -286,7 +286,7 @@ def _backward(
     state: Tensor, rates: Tensor, D: Tensor | None, bias: Tensor | None, softplus: bool, order: Tensor | None,
     blocks: int,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:  # fmt: skip
-    """Fill du, ddelta, dB, dC and dz of some batch elements; returns their sums dA (N, d_inner), dD, dbias."""
+    """Write du, ddelta, dB, dC and dz of some batch elements; return their sums dA (N, d_inner), dD, dbias."""
     from backbones.ops.scan.triton_backward import sweep_back
     from backbones.ops.scan.triton_carries import arrivals, carries
 

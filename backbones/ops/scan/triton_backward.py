@@ -1,6 +1,6 @@
 """Triton kernels of the selective scan, backward: one sweep over a chunk of steps, from the right.
 
-With g_k the gradient with respect to the state h_k, and q_k = a_k g_k what it hands to the step before:
+With g_k the gradient with respect to the state h_k, and q_k = a_k g_k the part that it passes to the step before:
 
     g_k = C_k dy_k + q_{k+1},   dB_k = Σ_d g_k Δ u,   dC_k = Σ_d dy h_k,   du = Δ Σ_n g B + D dy,
     dΔ = u Σ_n g B + Σ_n g A a_k h_{k-1},   dA = Σ_k g Δ a_k h_{k-1},   a_k = exp(Δ A)
@@ -31,9 +31,9 @@ def _prepare(
     u, delta, z, dy, rows, steps, end, u_l, delta_l, z_l, dy_l, bias, cols, channels, planes,
     BLOCK: tl.constexpr, INTERVAL: tl.constexpr, SOFTPLUS: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_Z: tl.constexpr,
 ):  # fmt: skip
-    """Δ, Δu and the gated dy of one interval, in float32, into the planes 0, 1, 2 of the scratch memory.
+    """Write Δ, Δu and the gated dy of one interval, in float32, into the planes 0, 1, 2 of the scratch memory.
 
-    Done here on whole tiles, once: in the sweeps every lane of a channel would repeat it.
+    This runs once, on whole tiles: in the sweeps every lane of a channel would repeat it.
     """
     mask = (steps < end)[:, None] & (cols < channels)[None, :]
     at = rows[:, None]
@@ -58,7 +58,7 @@ def _finish(
     BLOCK: tl.constexpr, INTERVAL: tl.constexpr, SOFTPLUS: tl.constexpr, HAS_BIAS: tl.constexpr,
     HAS_D: tl.constexpr, HAS_Z: tl.constexpr,
 ):  # fmt: skip
-    """du, ddelta and dz of one interval from the sums in the planes; returns its parts of dD and ddelta_bias."""
+    """Write du, ddelta and dz of one interval from the sums in the planes; return its parts of dD and ddelta_bias."""
     mask = (steps < end)[:, None] & (cols < channels)[None, :]
     at = rows[:, None]
     col = cols[None, :]
@@ -97,7 +97,7 @@ def _finish(
 def _replay(rates, planes, checkpoints, h, B, B_l, order, start, end, opaque,
             N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr, STEPS: tl.constexpr,
             INTERVAL: tl.constexpr, HAS_ORDER: tl.constexpr):  # fmt: skip
-    """Run an interval forward from its saved state; leave the state before every STEPS-th step in the scratch."""
+    """Run an interval forward from its saved state; write the state before every STEPS-th step into scratch memory."""
     n = tl.arange(0, NP)
     block: tl.constexpr = G * W
     size: tl.constexpr = INTERVAL * block
@@ -131,7 +131,7 @@ def _walk(
     N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr, STEPS: tl.constexpr,
     INTERVAL: tl.constexpr, HAS_Z: tl.constexpr, HAS_ORDER: tl.constexpr,
 ):  # fmt: skip
-    """Recompute STEPS steps from their checkpoint into registers and walk them back; returns q and dA so far.
+    """Recompute STEPS steps from their checkpoint into registers and walk them back; return q and dA so far.
 
     Writes dB and dC of these steps, Σ_n g B into plane 3, Σ_n g A a h into plane 4 and C h into plane 5.
     """
@@ -178,18 +178,18 @@ def _walk(
         b_t = Bs[t].to(tl.float32)[:, None]
         c_t = Cs[t].to(tl.float32)[:, None]
         to_B = tl.zeros((NP, W), tl.float32)
-        handed = ()
+        passed = ()
         added = ()
         for g in tl.static_range(G):
             grad = inners[t * G + g][None, :] * c_t + q[g]
             to_B += grad * dxs[t * G + g][None, :]
-            handed += (decays[t * G + g] * grad,)
-            kept = handed[g] * before[t * G + g]
-            added += (to_A[g] + kept * dts[t * G + g][None, :],)
+            passed += (decays[t * G + g] * grad,)
+            along_rate = passed[g] * before[t * G + g]
+            added += (to_A[g] + along_rate * dts[t * G + g][None, :],)
             at = (sub * STEPS + t) * block + g * W + lane
             tl.store(planes + 3 * size + at, tl.sum(grad * b_t, axis=0))
-            tl.store(planes + 4 * size + at, tl.sum(kept * rates[g], axis=0))
-        q = handed
+            tl.store(planes + 4 * size + at, tl.sum(along_rate * rates[g], axis=0))
+        q = passed
         to_A = added
         live = n < tl.where(start + sub * STEPS + t < end, N, 0)
         tl.store(dB + visits[t] * N + n, tl.sum(to_B, axis=1), mask=live)
@@ -206,7 +206,7 @@ def sweep_back(
     INTERVAL: tl.constexpr, CARRY: tl.constexpr, SOFTPLUS: tl.constexpr, HAS_BIAS: tl.constexpr,
     HAS_D: tl.constexpr, HAS_Z: tl.constexpr, HAS_ORDER: tl.constexpr,
 ):  # fmt: skip
-    """All gradients of one chunk. Grid: batch × sequences × chunks × channel blocks.
+    """Write all gradients of one chunk. Grid: batch × sequences × chunks × channel blocks.
 
     Interval by interval from the right: the saved state at its start is replayed into checkpoints every STEPS
     steps, then each STEPS steps are recomputed into registers and walked back. A thread holds N/4 states of G
@@ -267,7 +267,7 @@ def sweep_back(
             u, delta, z, dy, rows, steps, end, u_l, delta_l, z_l, dy_l, bias_row, cols, channels, planes,
             block, INTERVAL, SOFTPLUS, HAS_BIAS, HAS_Z,
         )  # fmt: skip
-        tl.debug_barrier()  # the scratch memory is read by other lanes than wrote it
+        tl.debug_barrier()  # other lanes read the scratch memory than those that wrote it
         saved = state + (sequence * intervals + (start - first_step) // INTERVAL) * N * channels
         h = load_tiles(saved, first, channels, opaque, N, NP, G, W)
         _replay(

@@ -1,4 +1,4 @@
-"""Triton kernels for what passes between chunks: start states from the left, gradients from the right."""
+"""Triton kernels for the carries between chunks: start states from the left, gradients from the right."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def arrivals(
     N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr, STEPS: tl.constexpr,
     SOFTPLUS: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_Z: tl.constexpr, HAS_ORDER: tl.constexpr,
 ):  # fmt: skip
-    """What a chunk hands to the one before it if nothing arrives from the right, and its ΣΔ.
+    """Write each chunk's carry to the chunk before it, as if none came from the right, and its ΣΔ.
 
     Grid: batch × sequences × (chunks - 1) × channel blocks; the first chunk has none before it.
     """
@@ -79,7 +79,7 @@ def arrivals(
                     zs += (tl.load(z + rows[t] * z_l + c, mask=mask, other=0.0),)
         for t in tl.static_range(STEPS):
             c_t = Cs[t].to(tl.float32)[:, None]
-            handed = ()
+            carried = ()
             added = ()
             for g in tl.static_range(G):
                 dt = step_size(deltas[t * G + g], HAS_BIAS, SOFTPLUS, biases[g])
@@ -88,9 +88,9 @@ def arrivals(
                 if HAS_Z:
                     z_t = zs[t * G + g].to(tl.float32)
                     inner *= z_t * sigmoid(z_t)
-                handed += (exp2(dt[None, :] * rates[g]) * (q[g] + inner[None, :] * c_t),)
+                carried += (exp2(dt[None, :] * rates[g]) * (q[g] + inner[None, :] * c_t),)
                 added += (sums[g] + dt,)
-            q = handed
+            q = carried
             sums = added
 
     store_tiles(carry + slot * N, q, first, channels, opaque, N, NP, G, W)
@@ -123,7 +123,7 @@ def carries(
         for j in tl.static_range(BATCH):
             k = start + j
             part = chunks - 1 - k if REVERSE else k
-            # The last chunk's own value has no taker: it was never written.
+            # No chunk needs the last one's own value, so it was never written.
             known = c < tl.where(k < chunks - 1, channels, 0)
             own += (tl.load(carry + ((slot + part) * N + n) * channels + c, mask=known, other=0.0),)
             sums += (tl.load(total + (slot + part) * channels + c, mask=known, other=0.0),)

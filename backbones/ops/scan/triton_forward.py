@@ -74,7 +74,7 @@ def sweep(
     SOFTPLUS: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_D: tl.constexpr, HAS_Z: tl.constexpr,
     HAS_ORDER: tl.constexpr,
 ):  # fmt: skip
-    """One chunk of steps. Grid: batch × sequences × chunks × channel blocks.
+    """Scan one chunk of steps. Grid: batch × sequences × chunks × channel blocks.
 
     A sample's rows are visited in `sequences` of `length` steps. LOCAL: start from zero; write the end state into
     `carry` and ΣΔ into `total`, (batch × sequences, slots, N, channels) and (batch × sequences, slots, channels);

@@ -160,7 +160,7 @@ def test_the_distance_of_gaussian_clips_is_the_closed_form() -> None:
 
 
 def test_metrics_of_clips_refuse_images_and_short_clips(tiny) -> None:
-    with pytest.raises(SpecError, match="'fvd': compares clips; images take fid or frechet_random"):
+    with pytest.raises(SpecError, match="'fvd': compares clips; for images use fid or frechet_random"):
         RunSpec.parse({**tiny, "evaluation.metrics": ["fvd"]})
     short = {**tiny, "data": {"name": "moving-digits", "config": {"frames": 8}}}
     with pytest.raises(SpecError, match="needs clips of at least 9 frames; these have 8"):

@@ -137,7 +137,7 @@ def test_the_page_answers_beside_each_peer_and_names_what_it_could_not_read(fold
     page = report.write_benchmarks(folder, tmp_path / "benchmarks", command="zigbench report --benchmarks")
     text = page.read_text()
     assert "On Some Processor, 2 cores, sequential takes 32 times as long and &lt;pscan&gt; takes 14 times" in text
-    assert "clearing of new pages, sequential takes 8 times as long." in text
+    assert "clears no new pages, sequential takes 8 times as long." in text
     assert "On NVIDIA Some GPU, mamba-ssm takes 1.50 times as long" in text
     assert "odd.json is no file of pytest-benchmark" in text
     drawn = {path.stem for path in (tmp_path / "benchmarks/figures").glob("*.svg")}

@@ -310,7 +310,7 @@ def test_index_lists_reports_and_names_broken_ones(out: Path, tmp_path: Path) ->
     text = words(report.write_index(tmp_path, command="zigbench report --all"))
     assert "The order matters" in text
     assert "21 of 21 runs finished" in text
-    assert "The report in broken can't be read" in text
+    assert "The report in broken cannot be read" in text
     assert json.loads((out / "summary.json").read_text())["hardware"].startswith("cpu")
 
 

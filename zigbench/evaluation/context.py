@@ -105,7 +105,7 @@ class EvaluationContext:
 
     @property
     def sample_count(self) -> int:
-        """Number of samples to draw: those of the metrics, or of the preview alone if no metric needs any."""
+        """Number of samples to draw: that of the metrics, or that of the preview if no metric needs samples."""
         wanted = self.spec.evaluation
         if any(metric.extractor is not None for metric in self.metrics):
             return wanted.samples

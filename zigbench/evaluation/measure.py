@@ -25,11 +25,11 @@ PREVIEW = "samples.npy"
 def prepare(data: Any, spec: RunSpec, *, cache: Path, weights: Mapping[str, Path] | None = None) -> None:
     """Load, download or train what the spec's metrics need: extractors, the decoder of latents, reference images.
 
-    It is called before a training, which should not end in a download that fails. Arguments as :func:`evaluate`.
+    It is called before a training, so that a training never ends in a failed download. Arguments as :func:`evaluate`.
 
     Raises:
         MissingWeightsError: weights are not on this machine and cannot be downloaded.
-        ValueError: the autoencoder of latents or the reference images are missing, or are others than expected.
+        ValueError: the autoencoder of latents or the reference images are missing or differ from the expected ones.
     """
     given = weights or {}
     metrics = (registry.metrics.get(name) for name in spec.evaluation.metrics)
@@ -60,7 +60,7 @@ def evaluate(
 
         measurements = evaluate(network, Interpolant(), data, spec, folder=Path("run"), cache=Path("cache"))
 
-    It leaves in ``folder``: ``samples/`` (shards of uint8 with an index), ``samples.npy`` (the first
+    It writes into ``folder``: ``samples/`` (shards of uint8 with an index), ``samples.npy`` (the first
     ``evaluation.preview`` samples, uint8 (N, C, H, W)) and ``protocols.json`` (the conditions of each figure, by
     hash). Sample i comes from the same noise in every run of equal seed.
 
@@ -124,7 +124,7 @@ def measure_metrics(context: EvaluationContext) -> tuple[Measurement, ...]:
 
 @contextlib.contextmanager
 def _evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Have the network in evaluation mode inside the block, and in its former mode after it."""
+    """Switch the network to evaluation mode for the block, and back to its former mode after it."""
     training = model.training
     model.eval()
     try:

@@ -31,7 +31,9 @@ def answer(results: Results) -> tuple[Sentence, ...]:
     sentences = [
         _effect(contrast, effect, metric, results)
         if provenance.measured_alike(results, metric, contrast.a, contrast.b)
-        else _plain(contrast, f"{contrast.a} and {contrast.b} were measured under unlike protocols; see the results.")
+        else _plain(
+            contrast, f"{contrast.a} and {contrast.b} were measured under different protocols; see the results."
+        )
         for contrast, effect in zip(tested, family, strict=True)
     ]
     for contrast in results.suite.contrasts:

@@ -28,8 +28,8 @@ from zigbench.report.speed.series import Rounds, SpeedPoint
 from zigbench.report.table import Column, Entry, Table, number_entry
 
 OURS = "ours"
-QUESTION = "How fast are the kernels and the other parts, beside their peers and beside what the machine can do?"
-NO_ANSWER = "There is no answer yet: `make benchmark` has stored no file with peers here."
+QUESTION = "How fast are the kernels and the other parts, compared with their peers and with the limits of the machine?"
+NO_ANSWER = "There is no answer yet: no file of `make benchmark` with peers is stored here."
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Timing:
         dtype: of the input.
         order: the order in which the tokens are visited, ``natural`` or ``random``.
         seconds: the time of one call.
-        share: of the time that the roofline asks for; NaN where it was not measured.
+        share: the roofline's time over the measured time; NaN where it was not measured.
         extra: bytes allocated beside the inputs, over the bytes of the input u; NaN where they were not measured.
-        memory_reused: True where calls found the memory of earlier calls again, instead of asking for new pages.
+        memory_reused: True where calls reused the memory of earlier calls, instead of requesting new pages.
     """
 
     operation: str
@@ -239,8 +239,8 @@ def _answer(file: BenchmarkFile) -> str:
         answer = f"On {file.machine}, {formatting.join(parts)} as the kernels of this package."
     if parts := _peer_ranges(file, memory_reused=True):
         answer += (
-            " Where all calls find the memory of earlier calls again, so that no time goes into the system's clearing "
-            f"of new pages, {formatting.join(parts)}."
+            " Where all calls reuse the memory of earlier calls, so that the system clears no new pages, "
+            f"{formatting.join(parts)}."
         )
     return answer
 

@@ -36,7 +36,7 @@ class Summary:
 
 
 def write_html(path: Path, text: str) -> None:
-    """Write a page whole or not at all; what is no Unicode is replaced."""
+    """Write a page atomically; characters that are no Unicode are replaced."""
     write_atomically(path, text.encode("utf-8", errors="replace"))
 
 
@@ -70,7 +70,7 @@ def write_index(out: Path, *, command: str) -> Path:
             content = json.loads(path.read_text(encoding="utf-8"))
             reports[folder] = Summary(**{name: content[name] for name in names})
         except (OSError, ValueError, KeyError, TypeError) as error:
-            problems.append(f"The report in {folder} can't be read ({type(error).__name__}): make it again.")
+            problems.append(f"The report in {folder} cannot be read ({type(error).__name__}): make it again.")
     text = html.render(
         "zigbench.report", "index.html.j2", title="All suites", reports=reports, problems=problems, command=command
     )

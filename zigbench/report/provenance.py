@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zigbench.evaluation import Protocol
 
 HASH_DIGITS = 8
-"""Digits of a hash that a reader sees: enough to tell a suite's protocols apart."""
+"""Digits of a hash that a reader sees: enough to distinguish a suite's protocols."""
 
 MAX_DIFFERENCES = 6
 """Differences between two protocols that a note spells out."""
@@ -58,7 +58,7 @@ def protocols_clash(results: Results, metric: str) -> bool:
     """Return True where arms that differ in the first axis alone were measured under several protocols.
 
     A suite whose seeds stand for different data sets, or one of whose further axes is the sampler's steps, has as
-    many protocols as sets or steps, and yet compares like with like.
+    many protocols as sets or steps, and yet its comparisons are valid.
     """
     return any(len(protocols) > 1 for protocols in _protocols_of_peers(results, metric).values())
 
@@ -113,7 +113,7 @@ def protocol_notes(results: Results, metric: str) -> tuple[str, ...]:
         axes = formatting.join([axis.name for axis in results.suite.axes[1:]])
         return (
             f"{formatting.title(metric)} was measured under {count} protocols, which differ with {axes} alone: paired "
-            "differences compare like with like, a mean or a rank over all protocols would not.",
+            "differences are valid, a mean or a rank over all protocols is not.",
         )
     by_arm = protocols_by_arm(results, metric)
     others = dict.fromkeys(protocol for protocols in by_arm.values() for protocol in protocols if protocol != usual)
@@ -121,7 +121,7 @@ def protocol_notes(results: Results, metric: str) -> tuple[str, ...]:
         f"‡ {formatting.title(metric)} of {_arms_under(other, by_arm)} was measured under protocol "
         f"{other[:HASH_DIGITS]}, most others under {str(usual)[:HASH_DIGITS]}: "
         f"{_protocol_difference(results, metric, str(usual), other)}. "
-        "Figures of unlike protocols are not comparable, and none is marked as the best."
+        "Figures of different protocols are not comparable, and none is marked as the best."
         for other in others
     )
 
@@ -131,7 +131,7 @@ def _arms_under(protocol: str, by_arm: Mapping[str, tuple[str, ...]]) -> str:
 
 
 def _protocol_difference(results: Results, metric: str, usual: str, other: str) -> str:
-    """Return in words how two protocols differ, as the runs' folders record them."""
+    """Return a sentence on the difference of two protocols, from the records in the runs' folders."""
     from zigbench.evaluation import difference  # Imports torch's room: only where protocols differ.
 
     protocols = _read_protocols(results, metric, {usual, other})
@@ -250,7 +250,7 @@ def machine_warnings(results: Results) -> tuple[str, ...]:
         return ()
     if swept_size(results) is not None:
         return tuple(
-            f"Runs differ in {name}: {formatting.join(values)}. They are drawn as lines of their own: such lines do "
+            f"Runs differ in {name}: {formatting.join(values)}. Each condition has its own lines; such lines do "
             "not differ in the network alone."
             for name, values in unlike_conditions(results).items()
         )

@@ -26,7 +26,7 @@ HIGHER_IS_BETTER = frozenset({"iterations_per_s", "fps", "inception_score"})
 # A cost does not measure quality: a published cost is compared with the same measured cost alone.
 COSTS = frozenset({"iterations_per_s", "fps", "memory_gb", "gflops"})
 
-# The released code fed these extractors pixels on another scale than they were trained on, and published what came out.
+# The released code gave these extractors pixels on another scale than that of their training.
 AS_RELEASED = {"fdd": "fdd_released", "fvd": "fvd_released"}
 
 

@@ -1,4 +1,4 @@
-"""A suite's cells joined with what was recorded of them: the one object that tables, figures and pages read."""
+"""A suite's cells joined with their records: the one object that tables, figures and pages read."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Run:
 
     @property
     def interval(self) -> str:
-        """What the intervals in its record are: of what was timed, not of a mean but where most of the calls lie."""
+        """The meaning of the intervals in its record: those of times are ranges of the calls, not of a mean."""
         return "range of 90 % of the calls" if self.cell.spec.task == "efficiency" else "95 % interval"
 
 
@@ -111,29 +111,29 @@ class Results:
         return {str(metric): rows for metric, rows in self._final.groupby("metric", sort=False)}
 
     def rows(self, metric: str) -> pd.DataFrame:
-        """The final measurement of ``metric``, a row per finished run; columns of figures, run, arm and seed_label."""
+        """Return the final measurement of ``metric``, a row per finished run: its figures, run, arm and seed_label."""
         return self._by_metric.get(metric, self._final.iloc[:0])
 
     def values(self, metric: str) -> pd.DataFrame:
-        """Final values, arm × seed in the suite's order; NaN where there is none."""
+        """Return the final values, arm × seed in the suite's order; NaN where there is none."""
         table = self.rows(metric)
-        found = dict(zip(zip(table["arm"], table["seed_label"], strict=True), table["value"], strict=True))
-        data = [[found.get((arm, seed), np.nan) for seed in self.seeds] for arm in self.arms]
+        by_cell = dict(zip(zip(table["arm"], table["seed_label"], strict=True), table["value"], strict=True))
+        data = [[by_cell.get((arm, seed), np.nan) for seed in self.seeds] for arm in self.arms]
         values = pd.DataFrame(data, index=list(self.arms), columns=list(self.seeds), dtype=float)
         return values.replace([np.inf, -np.inf], np.nan)
 
     def direction(self, metric: str) -> bool | None:
-        """Whether higher is better; None where neither is, or where the records disagree."""
-        said = {value for value in self.rows(metric)["higher_is_better"] if value is not None and value == value}
-        return bool(said.pop()) if len(said) == 1 else None
+        """Return True where higher is better, False where lower is; None where neither is or the records disagree."""
+        directions = {value for value in self.rows(metric)["higher_is_better"] if value is not None and value == value}
+        return bool(directions.pop()) if len(directions) == 1 else None
 
     def unit(self, metric: str) -> str:
-        """The metric's unit, or "" where the records disagree."""
+        """Return the metric's unit, or "" where the records disagree."""
         units = set(self.rows(metric)["unit"])
         return str(units.pop()) if len(units) == 1 else ""
 
     def protocols(self, metric: str) -> tuple[str, ...]:
-        """Hashes of the protocols it was measured under: more than one must not share a column unmarked."""
+        """Return the hashes of the protocols of ``metric``'s figures; figures of several protocols must be marked."""
         return tuple(sorted({str(p) for p in self.rows(metric)["protocol"] if isinstance(p, str)}))
 
     @cached_property
@@ -145,7 +145,7 @@ class Results:
         return self.suite.baseline or next(iter(axes[0].points))
 
     def against_baseline(self) -> tuple[tuple[str, str], ...]:
-        """Pairs (arm, its baseline): the arm whose label on the first axis is the baseline, all others alike."""
+        """Return pairs (arm, its baseline): the baseline's label on the first axis, and the arm's on all others."""
         first = next((axis.name for axis in self.suite.axes if axis.name != SEED), None)
         labels = {run.arm: {k: v for k, v in run.cell.labels.items() if k != SEED} for run in self.runs}
         home = {_key(label, first): arm for arm, label in labels.items() if label.get(first or "") == self.baseline}
@@ -154,7 +154,7 @@ class Results:
 
 
 def join(suite: Suite, cells: Sequence[Cell], root: Path | Sequence[Path]) -> Results:
-    """Read the records of ``cells`` under ``root``; nothing there is the same as nothing run.
+    """Read the records of ``cells`` under ``root``; a folder that does not exist has no records.
 
     Of a run that was recorded more than once the first record counts; the others are in the frame.
     """
@@ -184,7 +184,7 @@ def join(suite: Suite, cells: Sequence[Cell], root: Path | Sequence[Path]) -> Re
 
 
 def arm_of(cell: Cell) -> str:
-    """The labels of all axes but the seed, joined; the whole name where there is no other axis."""
+    """Return the labels of all axes but the seed, joined; the whole name where there is no other axis."""
     return JOIN.join(label for axis, label in cell.labels.items() if axis != SEED) or cell.name
 
 
@@ -193,7 +193,7 @@ def seed_of(cell: Cell) -> str:
 
 
 def read_lines(content: bytes | None, limit: int | None = None) -> list[dict[str, Any]]:
-    """Return the objects in lines of JSON; a torn last line and a missing file are no fault.
+    """Return the objects in lines of JSON; an incomplete last line and a missing file are no fault.
 
     With a ``limit``, lines are taken at even distances from a longer file, the last always among them.
     """
@@ -212,7 +212,7 @@ def read_lines(content: bytes | None, limit: int | None = None) -> list[dict[str
 
 
 def logs(results: Results) -> pd.DataFrame:
-    """Training logs of every run, long: arm, seed_label, step, loss."""
+    """Return the training logs of every run, long: arm, seed_label, step, loss."""
     rows = [
         (run.arm, run.seed, row["step"], row["loss"])
         for run in results.runs
@@ -223,12 +223,12 @@ def logs(results: Results) -> pd.DataFrame:
 
 
 def samples(run: Run) -> np.ndarray | None:
-    """The run's first samples, uint8 (N, C, H, W) or (N, T, C, H, W); None where there are none to show."""
+    """Return the run's first samples, uint8 (N, C, H, W) or (N, T, C, H, W); None where it has none."""
     try:
-        found = np.load(io.BytesIO(run.files.read("samples.npy") or b""), allow_pickle=False)
+        images = np.load(io.BytesIO(run.files.read("samples.npy") or b""), allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    return found if found.dtype == np.uint8 and found.ndim in (4, 5) and found.size else None
+    return images if images.dtype == np.uint8 and images.ndim in (4, 5) and images.size else None
 
 
 def _key(labels: Mapping[str, str], without: str | None) -> tuple[tuple[str, str], ...]:

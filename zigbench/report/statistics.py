@@ -88,7 +88,7 @@ def _t_quantile(freedom: int) -> float:
 
 
 def paired_effect(a: pd.Series, b: pd.Series, names: tuple[str, str] = ("a", "b")) -> Effect:
-    """Return the effect of ``a`` over ``b``, both indexed by seed; seeds that either lacks are left out.
+    """Return the effect of ``a`` over ``b``, both indexed by seed; only seeds of both count.
 
     Where every pair differs by the very same amount the t-test has no variance to work with: its limit is taken,
     p = 0 for a difference and p = 1 for none.

@@ -45,8 +45,8 @@ def write_summary(suites: Iterable[tuple[Results, str]], out: Path, *, command: 
             sections.append("\n\n".join(_section(results, page, out / "figures")))
     opening = (
         "# Reports\n\n"
-        f"What was asked, and what the records answer. `{command}` makes this page and its figures. The command below "
-        "a figure makes the suite's whole page, with tables, samples, provenance and every run."
+        f"The suites' questions, and the answers from the records. `{command}` makes this page and its figures. The "
+        "command below a figure makes the suite's whole page, with tables, samples, provenance and every run."
     )
     ending = [f"Begun: {', '.join(begun)}."] if begun else []
     text = "\n\n".join((opening, *sections, *ending)) + "\n"

@@ -134,7 +134,7 @@ def effect_table(results: Results) -> Table:
         for effect in effects(results.values(metric), pairs):
             arm, baseline, *figures = _effect_row(effect, metric, results.direction(metric))
             if not provenance.measured_alike(results, metric, effect.a, effect.b):
-                figures[-1] = Entry("unlike protocols ‡", mark="bad")
+                figures[-1] = Entry("different protocols ‡", mark="bad")
             rows.append((arm, *([baseline] if len(baselines) > 1 else []), *figures))
     notes = (
         f"Difference: mean over shared {formatting.block(results.seeds)}s of arm − baseline. Interval and p: paired "

@@ -99,7 +99,7 @@ class DigitFeatures(nn.Module):
         if tuple(sample.x.shape[1:]) != (1, 8, 8) or sample.label is None:
             raise ValueError(
                 f"the digit classifier reads labelled grey digits of 8×8; {train.name!r} has images of shape "
-                f"{tuple(sample.x.shape[1:])}: choose frechet_random or fid instead"
+                f"{tuple(sample.x.shape[1:])}: use frechet_random or fid instead"
             )
         path = cache / "classifiers" / f"digits-{_key(train)}.safetensors"
         if not path.exists():

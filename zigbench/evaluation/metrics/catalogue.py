@@ -51,9 +51,9 @@ class Metric:
     def faults(self, geometry: Geometry) -> Iterator[str]:
         """Yield the reasons why this metric cannot be computed on images of this shape; none if it can."""
         if self.extractor == "digits" and (geometry.sample_shape != (1, 8, 8) or geometry.classes != 10):
-            yield "reads labelled grey digits of 8×8; other images take frechet_random, kid_random or fid"
+            yield "reads labelled grey digits of 8×8; for other images use frechet_random, kid_random or fid"
         if self.frames is not None and geometry.frames is None:
-            yield "compares clips; images take fid or frechet_random"
+            yield "compares clips; for images use fid or frechet_random"
         elif self.frames is not None and geometry.frames is not None and geometry.frames < self.frames:
             yield f"needs clips of at least {self.frames} frames; these have {geometry.frames}"
 

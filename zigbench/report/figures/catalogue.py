@@ -20,7 +20,7 @@ def requests(results: Results) -> tuple[dict[str, FigureRequest], tuple[str, ...
     """Return the standard figures and those the suite names, and a sentence on each that is not drawn."""
     allowed: dict[str, FigureRequest] = {}
     problems = []
-    # Where nothing is trained there are no curves and samples to miss; and speeds of unlike sizes make no forest.
+    # Without training there are no curves and samples; and speeds at several sizes have no common effect to show.
     timed = bool(results.runs) and all(run.cell.spec.task == "efficiency" for run in results.runs)
     standard = [] if timed else [name for name, figure in FIGURES.items() if figure.standard]
     for name in dict.fromkeys([*standard, *results.suite.figures]):

@@ -14,7 +14,7 @@ from zigbench.report.statistics import Effect, Ranking, effects, friedman
 
 @figure("effects", standard=True)
 def effects_of_arms(results: Results) -> FigureRequest:
-    """Effects against the baseline in the first metric."""
+    """Show the effects of the arms against the baseline in the first metric."""
     pairs = results.against_baseline()
     if not pairs or not results.metrics:
         raise NoFigureError("there is no arm beside the baseline, or nothing measured")
@@ -91,7 +91,7 @@ def _figures(effect: Effect, places: int) -> str:
 
 @figure("critical_difference")
 def ranks_of_arms(results: Results) -> FigureRequest:
-    """Mean ranks of the arms with Nemenyi's critical difference."""
+    """Show the mean ranks of the arms with Nemenyi's critical difference."""
     metric = first_metric(results)
     try:
         ranking = friedman(results.values(metric).dropna(how="all"), results.direction(metric) is True)

@@ -19,7 +19,7 @@ from zigbench.report.results import SEED, Results, Run
 from zigbench.report.statistics import Estimate, mean_interval
 
 FILE = "receptive_field.npz"
-"""The file that ``zigbench inspect`` leaves in a run's folder."""
+"""The file that ``zigbench inspect`` writes into a run's folder."""
 
 MIN_GRADIENT = 1e-4
 """Share of the largest gradient below which all is drawn alike."""
@@ -50,18 +50,18 @@ class Field:
 
 @figure("receptive_fields")
 def fields_of_arms(results: Results) -> FigureRequest:
-    """Effective receptive field of each arm's first inspected run; of clips, the middle frame."""
+    """Show the effective receptive field of each arm's first inspected run; of clips, that in the middle frame."""
     fields = {arm: field for arm, runs in results.by_arm.items() if (field := _first_field(runs)) is not None}
     if not fields:
         raise NoFigureError("no run has been inspected; `zigbench inspect` does that with recorded runs")
     if len({field.strength.shape for field in fields.values()}) > 1:
-        raise NoFigureError("the arms have grids of unlike shapes")
+        raise NoFigureError("the arms have grids of different shapes")
     return request(receptive_fields, fields)
 
 
 @figure("reach")
 def reach_of_arms(results: Results) -> FigureRequest:
-    """Reach by layer of every arm that was inspected, has a single scan per block, or attends to all patches."""
+    """Show the reach by layer of every arm that was inspected, scans once per block, or attends to all patches."""
     shares = {arm: share for arm, runs in results.by_arm.items() if (share := _reached(runs)) is not None}
     if not shares:
         raise NoFigureError("no arm's reach follows from its orders; `zigbench inspect` computes it from the networks")
@@ -198,7 +198,7 @@ def _percent(share: float) -> str:
 
 @figure("position_scan")
 def scores_over_two_axes(results: Results) -> FigureRequest:
-    """The first metric over the suite's first two axes, as a grid."""
+    """Show the first metric over the suite's first two axes, as a grid."""
     metric = first_metric(results)
     axes = [axis for axis in results.suite.axes if axis.name != SEED]
     if len(axes) != 2:
@@ -243,7 +243,7 @@ def heatmap(
             estimate = values.get((row, column))
             has = math.isfinite(means[y, x])
             text = formatting.plus_minus(estimate) if has and estimate is not None else "no result"
-            # Fixed inks, unlike elsewhere: they lie on the cell's own shade, not on the page.
+            # Fixed colours, not the page's: the text lies on the cell's shade, not on the page.
             colour = "#777b82" if not has else "#ffffff" if level[y, x] > 0.55 else "#14161a"
             axes.text(x, y, text, ha="center", va="center", fontsize=8, color=colour)
             descriptions.append(f"{row}, {column}: {text}")

@@ -53,7 +53,7 @@ def samples_by_arm(results: Results) -> tuple[dict[str, np.ndarray], str]:
 
 @figure("samples", standard=True)
 def samples_of_arms(results: Results) -> FigureRequest:
-    """Samples of one seed of each arm that has any."""
+    """Show the samples of one seed of each arm that has samples."""
     samples, seed = samples_by_arm(results)
     if not samples:
         raise NoFigureError("no run has stored samples")
@@ -225,7 +225,7 @@ def animation(samples: Mapping[str, np.ndarray]) -> bytes | None:
 
 @styled
 def sample_grid(samples: Mapping[str, np.ndarray], seed: str = "", name: str = "samples") -> Drawing:
-    """Draw a row per arm; a column holds what the arms made of the same noise, that of ``seed``."""
+    """Draw a row per arm; a column holds the arms' samples from the same noise, that of ``seed``."""
     clips = any(images.ndim == 5 for images in samples.values())
     figure = canvas(7.2, 0.1 + 0.56 * max(len(samples), 1))
     rows = np.atleast_1d(figure.subplots(max(len(samples), 1), 1))

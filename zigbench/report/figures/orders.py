@@ -15,7 +15,7 @@ from zigbench.scan.render import draw
 
 @figure("orders", standard=True)
 def orders_of_arms(results: Results) -> FigureRequest:
-    """Every curve of the suite as a picture, with the scores of its arms."""
+    """Show every scan curve of the suite, with the scores of its arms."""
     scores = results.values(results.metrics[0]) if results.metrics else None
     by_curve: dict[str, tuple[scan.ScanOrder, list[str]]] = {}
     for arm, (run, *_) in results.by_arm.items():

@@ -1,7 +1,7 @@
 """A registered figure, a request to draw it, and the drawing of requests in parallel processes.
 
 A registered figure is a function that takes a suite's results and returns a request: a pure drawing function and its
-arguments. Whatever the results do not allow is a :class:`NoFigureError`, whose message the page shows.
+arguments. A function whose results do not suffice raises :class:`NoFigureError`, whose message the page shows.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ class RegisteredFigure:
     summary: str
 
     def requests(self, results: Results) -> dict[str, FigureRequest]:
-        """Return what is to be drawn, by name.
+        """Return the requests of the figure by the names of their files.
 
         Raises:
             NoFigureError: the results do not hold what the figure shows.
         """
-        made = self.make(results)
-        return {self.name: made} if isinstance(made, FigureRequest) else dict(made)
+        requests = self.make(results)
+        return {self.name: requests} if isinstance(requests, FigureRequest) else dict(requests)
 
 
 FIGURES: dict[str, RegisteredFigure] = {}
@@ -84,7 +84,7 @@ def figure(name: str, *, standard: bool = False, summary: str | None = None) -> 
     """Register the decorated function as the figure ``name``.
 
     Args:
-        name: by which a suite asks for it.
+        name: the name by which a suite requests it.
         standard: True to show it for every suite that trains.
         summary: a sentence for the documentation; by default the first line of the function's docstring.
 

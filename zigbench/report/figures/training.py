@@ -20,7 +20,7 @@ POINTS = 160
 
 @figure("loss", standard=True)
 def training_loss(results: Results) -> FigureRequest:
-    """Training loss over the steps, with bands over seeds."""
+    """Show the training loss over the steps, with bands over seeds."""
     frame = logs(results)
     if frame.empty:
         raise NoFigureError("no run has a training log")

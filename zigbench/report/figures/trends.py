@@ -50,7 +50,7 @@ class Point:
 
 @figure("continuity")
 def score_over_continuity(results: Results) -> FigureRequest:
-    """Score against the mean continuity of the directions that the network uses."""
+    """Show the score against the mean continuity of the directions that the network uses."""
     metric = first_metric(results)
     scores = within_seeds(results.values(metric))
     points = []
@@ -71,7 +71,7 @@ def score_over_continuity(results: Results) -> FigureRequest:
 
 @figure("schemes")
 def score_over_directions(results: Results) -> FigureRequest:
-    """Score against the number of directions, a line per curve."""
+    """Show the score against the number of directions, a line per curve."""
     metric = first_metric(results)
     scores = within_seeds(results.values(metric))
     series: dict[str, list[Point]] = {}
@@ -85,7 +85,7 @@ def score_over_directions(results: Results) -> FigureRequest:
 
 @figure("evaluations")
 def score_over_evaluations(results: Results) -> FigureRequest:
-    """Score against the network evaluations of one sample, a line per arm and solver."""
+    """Show the score against the network evaluations of one sample, a line per arm and solver."""
     metric = first_metric(results)
     scores = within_seeds(results.values(metric))
     measured = results.values("network_evaluations")
@@ -103,7 +103,7 @@ def score_over_evaluations(results: Results) -> FigureRequest:
 
 @figure("pareto")
 def score_over_time(results: Results) -> FigureRequest:
-    """Score against the training time in the runs' telemetry."""
+    """Show the score against the training time in the runs' telemetry."""
     metric = first_metric(results)
     scores = within_seeds(results.values(metric))
     points = []
@@ -130,7 +130,7 @@ def _bars(results: Results) -> str:
 def _require(points: Sequence[Point], count: int, noun: str) -> None:
     drawable = sum(point.drawable for point in points)
     if drawable < count:
-        raise NoFigureError(f"it needs {count} {noun}; there are {drawable}")
+        raise NoFigureError(f"this figure needs {count} {noun}; there are {drawable}")
 
 
 def _other_labels(results: Results, run: Run, section: str) -> list[str]:

@@ -32,7 +32,7 @@ CEILINGS = {"ceiling_matmul_bfloat16": "bfloat16", "ceiling_matmul_float32": "fl
 
 
 def _register(name: str, size: SweptSize) -> None:
-    @figure(name, summary=f"Images a second over {size.title.lower()}, a panel per mode, with fitted exponents.")
+    @figure(name, summary=f"Show images a second over {size.title.lower()}, a panel per mode, with fitted exponents.")
     def speed(results: Results) -> FigureRequest:
         series = _measured(results, size, "fps")
         return request(panels, _by_panel(series), size.title, "fps", name, "images/s")
@@ -44,7 +44,7 @@ for _name, _size in SWEPT_SIZES.items():
 
 @figure("memory")
 def peak_memory_over_size(results: Results) -> FigureRequest:
-    """Peak memory over the suite's size, a panel per mode, with fitted exponents."""
+    """Show the peak memory over the suite's size, a panel per mode, with fitted exponents."""
     metric = peak_memory(results)
     if metric is None:
         raise NoFigureError("no run has measured its memory")
@@ -57,7 +57,7 @@ def peak_memory_over_size(results: Results) -> FigureRequest:
 
 @figure("memory_kinds")
 def memory_by_kind(results: Results) -> FigureRequest:
-    """A panel for each kind of memory, of training where that was measured."""
+    """Show the memory over the suite's size, a panel for each kind, of training where that was measured."""
     size = swept_size(results) or PATCHES
     by_kind = {kind: lines(results, size, f"memory_{kind}") for kind in KINDS if len(results.rows(f"memory_{kind}"))}
     if not by_kind:
@@ -77,7 +77,7 @@ def memory_by_kind(results: Results) -> FigureRequest:
 
 @figure("roofline")
 def arithmetic_under_roofs(results: Results) -> FigureRequest:
-    """Attained arithmetic over arithmetic intensity, a point per cell, under the device's measured ceilings."""
+    """Show the attained arithmetic over its intensity, a point per cell, and the device's measured ceilings."""
     size = swept_size(results) or PATCHES
     series = _measured(results, size, "flop_rate")
     flops, traffic = results.values("flops"), results.values("bytes")
@@ -105,7 +105,7 @@ def arithmetic_under_roofs(results: Results) -> FigureRequest:
 
 @figure("scaling")
 def metrics_over_patches(results: Results) -> dict[str, FigureRequest]:
-    """Every metric over the number of patches, a line per arm, with fitted exponents."""
+    """Show every metric over the number of patches, a line per arm, with fitted exponents."""
     requests = {}
     for metric in results.metrics:
         series = _measured(results, PATCHES, metric)
@@ -138,7 +138,7 @@ def _in_binary_units(series: Sequence[Line]) -> tuple[tuple[Line, ...], str]:
     power, unit = (30, "GiB") if largest >= 2**30 else (20, "MiB")
 
     def convert(point: SpeedPoint) -> SpeedPoint:
-        # A disturbed time leaves the memory as it is.
+        # A disturbance of the time does not change the memory.
         return replace(point, doubts=(), y=Rounds(tuple(value / 2**power for value in point.y.values)))
 
     return tuple(replace(line, points=tuple(map(convert, line.points))) for line in series), unit

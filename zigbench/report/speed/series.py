@@ -1,6 +1,6 @@
-"""Speed and memory over a size: cells as lines, none of which joins what was measured under unlike conditions.
+"""Speed and memory over a size: cells as lines; a line joins only cells that were measured under equal conditions.
 
-The rounds of such a suite are its seeds, so that what is true of seeds elsewhere is true of rounds here.
+The rounds of such a suite are its seeds, so that everything about seeds elsewhere holds for rounds here.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Rounds:
         return self.high / self.low - 1 if self.n > 1 and self.low > 0 else 0.0
 
     def __str__(self) -> str:
-        """``302 (280 to 324)``; the figure alone where the rounds agree."""
+        """Format as ``302 (280 to 324)``; the figure alone where the rounds agree."""
         shown = formatting.number(self.mean)
         ends = [formatting.number(end) for end in (self.low, self.high)]
         return shown if self.n < 2 or ends[0] == ends[1] else f"{shown} ({ends[0]} to {ends[1]})"
@@ -206,7 +206,7 @@ class Line:
         return next((point.y.mean for point in self.measured if point.x == x), math.nan)
 
     def largest(self) -> tuple[str, float] | None:
-        """Return the noun and value of the largest size that was found to fit; None where none was searched for."""
+        """Return the noun and value of the largest size that fits; None where it was not searched for."""
         for run in (run for runs in self.runs for run in runs):
             for m in run.record.measurements if run.record and run.status == "oom" else ():
                 if m.name.startswith("largest_") and m.value:
@@ -217,7 +217,7 @@ class Line:
 def lines(results: Results, size: SweptSize, metric: str) -> tuple[Line, ...]:
     """Return the suite's cells as lines over ``size``, in the suite's order.
 
-    Unlike conditions make lines of their own, and their labels name them.
+    Different conditions make different lines, and the labels name the conditions.
     """
     values = results.values(metric)
     cells: dict[tuple[str, str, tuple[tuple[str, str], ...]], dict[float, list[Run]]] = {}
@@ -294,7 +294,7 @@ def _mode(run: Run) -> str:
     return run.cell.spec.efficiency.mode if isinstance(run.cell.spec, EfficiencyRun) else "inference"
 
 
-# Conditions: what a speed depends on beside what is compared.
+# Conditions: everything that a speed depends on besides the compared settings.
 
 
 def conditions(run: Run) -> dict[str, str]:

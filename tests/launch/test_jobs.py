@@ -9,7 +9,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from zigbench.cli.logs import log_lines, suite_status
+from zigbench.cli.logs import log_lines
+from zigbench.cli.status import suite_status
 from zigbench.launch import cancel, plan, states
 from zigbench.launch.jobs import current_user
 from zigbench.records.folder import RunFolder

@@ -1,4 +1,4 @@
-"""Commands that submit runs, follow them and cancel them: launch, status, logs, cancel."""
+"""Commands that submit runs and cancel them: launch, cancel."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import RenderableType
 
-from zigbench.cli.logs import log_lines, show, suite_status, total_status
 from zigbench.cli.options import RUNS, Only, Profile, Results, Retry, Set, SuiteName, app, out, writable
 from zigbench.cli.planning import command, make_plan
 from zigbench.cli.render import classes_table
@@ -17,7 +15,6 @@ from zigbench.launch import cancel as cancel_jobs
 from zigbench.launch import cluster as cluster_profile
 from zigbench.launch import describe, launch_background, launch_slurm
 from zigbench.records.folder import find, is_run
-from zigbench.records.sources import Sources
 
 
 class Where(StrEnum):
@@ -25,9 +22,6 @@ class Where(StrEnum):
 
     slurm = "slurm"
     local = "local"
-
-
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of one.")]
 
 
 @app.command()
@@ -75,40 +69,6 @@ def launch(
     out.print(f"{submitted.runs} runs submitted" + (f" as {', '.join(submitted.jobs)}." if submitted.jobs else "."))
     follow, stop = command(context, "status", "--watch"), command(context, "cancel")
     out.print(f"`{follow}` follows them, `{stop}` cancels them.", markup=False)
-
-
-@app.command()
-def status(
-    suite: Annotated[
-        str | None, typer.Argument(metavar="[SUITE]", help="A suite; without one, all runs by state.")
-    ] = None,
-    profile: Profile = None,
-    only: Only = None,
-    set_: Set = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Stay, and show the table as it changes.")] = False,
-    results: Results = RUNS,
-) -> None:
-    """Show the states of a suite's runs, read from their files and the queue."""
-    if suite is None:
-        show(lambda: total_status(results), out, watch)
-    else:
-
-        def look() -> tuple[RenderableType, bool]:
-            items = make_plan(suite, profile, only, set_, None, results)[1].items
-            return suite_status(items, room=out.height if watch else None)
-
-        show(look, out, watch)
-
-
-@app.command()
-def logs(
-    run: RunName,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay until the run is done.")] = False,
-    results: Results = RUNS,
-) -> None:
-    """Print the output and the log of a run."""
-    for line in log_lines(Sources.of(results).find(run), follow=follow):
-        out.print(line, markup=False)
 
 
 @app.command()

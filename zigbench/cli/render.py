@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,15 +17,17 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from zigbench.launch import Event, Item, Job, Plan
+from zigbench.launch import Event, Plan
 from zigbench.records.folder import RunFolder
-from zigbench.records.record import DamagedRecordError, Record
 
 STYLES = {
     "ok": "green", "running": "cyan", "missing": "dim", "submitted": "yellow", "pending": "blue",
     "foreign": "blue", "failed": "red", "oom": "red", "diverged": "red", "timeout": "red", "damaged": "bold red",
     "busy": "yellow", "error": "bold red",
 }  # fmt: skip
+
+TRAINING_SHARE = 0.85
+"""Share of a run's time that its training takes, as a rule; sampling and measuring take the rest."""
 
 
 def duration(seconds: float) -> str:
@@ -43,50 +48,6 @@ def plain_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
-
-
-def state_table(items: Sequence[Item], title: str = "", *, one_line: bool = False) -> Table:
-    """Return a table of runs with labels, state, and a remark: the progress, the job or the error.
-
-    Args:
-        items: the runs.
-        title: of the table.
-        one_line: cut each row to one line of the terminal.
-    """
-    axes = list(items[0].cell.labels) if items else []
-    table = Table(box=None, pad_edge=False, header_style="bold", title=title or None, title_justify="left")
-    for column in (*axes, "run", "state"):
-        table.add_column(column, no_wrap=one_line)
-    table.add_column("")
-    for item in items:
-        remark = ""
-        if item.state == "running":
-            remark = progress_line(item.folder)
-        elif item.state == "foreign":
-            remark = str(Job.read(item.folder) or "")
-        elif item.state not in ("ok", "missing", "submitted", "pending"):
-            remark = reason(item)
-        style = STYLES.get(item.state, "")
-        labels = (Text(item.cell.labels[axis]) for axis in axes)
-        table.add_row(
-            *labels,
-            item.folder.id,
-            Text(item.state, style=style),
-            Text(remark, style="dim", no_wrap=one_line, overflow="ellipsis"),
-        )
-    return table
-
-
-def reason(item: Item) -> str:
-    """Return the reason why a run has no result, in one line."""
-    try:
-        record = Record.read(item.folder.record)
-    except DamagedRecordError as error:
-        return str(error)
-    if record.error is None:
-        return ""
-    first, _, _ = record.error.message.partition("\n")
-    return f"{record.error.kind}: {first}" if first else record.error.kind
 
 
 def progress_line(folder: RunFolder) -> str:
@@ -114,7 +75,7 @@ def show_run(plan: Plan, events: Iterable[Event], console: Console) -> dict[str,
     view = _LaunchView(plan)
     statuses: dict[str, str] = {}
     live = Live(view, console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
-    with live or nullcontext():
+    with live or nullcontext(), _announced(view, console):
         for event in events:
             view.take(event)
             if event.kind == "lost":
@@ -128,6 +89,56 @@ def show_run(plan: Plan, events: Iterable[Event], console: Console) -> dict[str,
                     line += f", about {duration(view.left())} left" if view.done < view.total else ""
                     console.print(line + (f": {escape(event.error)}" if event.error else ""), highlight=False)
     return statuses
+
+
+@contextmanager
+def _announced(view: _LaunchView, console: Console) -> Iterator[None]:
+    """Print once how long the launch will take, from the first second of training of one of its runs."""
+    stop = threading.Event()
+
+    def wait() -> None:
+        meter = SpeedOfStart()
+        while not stop.wait(0.2):
+            for run in list(view.running):
+                seconds = meter.expected(run, view.items[run].folder.read_progress(), time.monotonic())
+                if seconds is not None:
+                    total = seconds * view.total / len(view.running)
+                    console.print(f"about {duration(total)} in all, by the first second of training on this machine.")
+                    return
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@dataclass
+class SpeedOfStart:
+    """The speed of runs that have just begun, from readings of their progress.
+
+    Attributes:
+        first: time in seconds and steps done of each run when it was first seen training.
+    """
+
+    first: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+    def expected(self, run: str, progress: Mapping[str, Any], now: float) -> float | None:
+        """Return the seconds that a run takes as a whole; None until a second of its training was seen.
+
+        Args:
+            run: id of the run.
+            progress: of the run, as its folder has it.
+            now: time of the reading, in seconds.
+        """
+        if progress.get("phase") != "training" or not progress.get("total"):
+            return None
+        begun, done = self.first.setdefault(run, (now, progress["done"]))
+        if now - begun < 1.0 or progress["done"] <= done:
+            return None
+        return progress["total"] * (now - begun) / (progress["done"] - done) / TRAINING_SHARE
 
 
 class _LaunchView:
@@ -161,8 +172,9 @@ class _LaunchView:
         progress = self.items[run].folder.read_progress()
         if not progress.get("total"):
             return 0.0
-        # Training takes nearly all of a run's time, so a run that evaluates counts as almost finished.
-        return 0.85 * progress["done"] / progress["total"] if progress.get("phase") == "training" else 0.9
+        if progress.get("phase") != "training":
+            return (1 + TRAINING_SHARE) / 2
+        return float(TRAINING_SHARE * progress["done"] / progress["total"])
 
     def __rich__(self) -> Group:
         left = self.left()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,8 +28,10 @@ from zigbench.cli.options import (
     writable,
 )
 from zigbench.cli.planning import command, make_plan, write_report
-from zigbench.cli.render import classes_table, relative, show_run, state_table
-from zigbench.launch import describe, launch_local
+from zigbench.cli.render import classes_table, relative, show_run
+from zigbench.cli.status import state_table
+from zigbench.launch import Event, Plan, describe, launch_local
+from zigbench.suite import Suite
 
 NO_RESULT = ("failed", "oom", "diverged", "timeout", "damaged", "error")
 """States of runs that ended without a result."""
@@ -83,7 +87,9 @@ def run(
     statuses: dict[str, str] = {}
     if planned.todo:
         out.print(f"{describe(planned.items)}; running {len(planned.todo)} on this machine.")
-        statuses = show_run(planned, launch_local(planned, None, folder, workers=workers), out)
+        pages = partial(write_report, chosen, [item.cell for item in planned.items], results, reports)
+        events = with_early_pages(chosen, planned, launch_local(planned, None, folder, workers=workers), pages)
+        statuses = show_run(planned, events, out)
     else:
         out.print(f"{describe(planned.items)}; nothing is left to do.")
     page = write_report(chosen, [item.cell for item in planned.items], results, reports)
@@ -102,6 +108,38 @@ def run(
         again = escape(command(context, "run", *retries(states)))
         err.print(f"[red]{len(bad)} runs have no result[/]; see the report, and `{again}`.")
         raise typer.Exit(1)
+
+
+def with_early_pages(
+    suite: Suite, planned: Plan, events: Iterable[Event], write_page: Callable[[], Path]
+) -> Iterator[Event]:
+    """Yield the events of a launch, and write the suite's page when the runs of another seed are all done.
+
+    Only where seeds are done one after the other; after the last seed the page is left to the caller.
+
+    Args:
+        suite: of the runs.
+        planned: the runs.
+        events: of their launch.
+        write_page: writes the page and returns its path.
+    """
+    waiting: dict[str, set[str]] = {}
+    if suite.order[:1] == ("seed",):
+        for item in planned.todo:
+            waiting.setdefault(item.cell.labels["seed"], set()).add(item.folder.id)
+    for event in events:
+        yield event
+        if event.kind != "finished":
+            continue
+        for seed, runs in list(waiting.items()):
+            runs.discard(event.run)
+            if not runs:
+                del waiting[seed]
+                if waiting:
+                    page = relative(write_page())
+                    out.print(
+                        f"seed {seed} of all arms is done; a first page: [bold]{page}[/]; it grows with each seed"
+                    )
 
 
 def retries(states: Sequence[str]) -> Iterator[str]:

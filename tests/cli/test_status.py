@@ -7,7 +7,7 @@ import json
 import pytest
 from rich.console import Console
 
-from zigbench.cli.logs import suite_status
+from zigbench.cli.status import suite_status
 from zigbench.launch import Item, plan
 from zigbench.records.environment import environment
 from zigbench.records.folder import RunFolder

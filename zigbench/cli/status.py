@@ -1,0 +1,155 @@
+"""The command that shows the states of runs: a table that can stay up to date."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from zigbench.cli.options import RUNS, Only, Profile, Results, Set, app, out
+from zigbench.cli.planning import make_plan
+from zigbench.cli.render import STYLES, plain_table, progress_line
+from zigbench.launch import Item, Job, describe, states
+from zigbench.records import cache
+from zigbench.records.folder import RunFolder, State
+from zigbench.records.record import DamagedRecordError, Record
+from zigbench.records.sources import Sources
+
+INTERVAL = 2.0
+"""Seconds between two updates."""
+
+ROWS = 40
+"""Rows beyond which a table shows only the runs that have a remark."""
+
+UNFINISHED: tuple[State, ...] = ("submitted", "pending", "foreign", "running")
+WITHOUT_REMARK: tuple[State, ...] = ("ok", "missing", "submitted", "pending", "foreign")
+
+
+@app.command()
+def status(
+    suite: Annotated[
+        str | None, typer.Argument(metavar="[SUITE]", help="A suite; without one, all runs by state.")
+    ] = None,
+    profile: Profile = None,
+    only: Only = None,
+    set_: Set = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay, and show the table as it changes.")] = False,
+    results: Results = RUNS,
+) -> None:
+    """Show the states of a suite's runs, read from their files and the queue."""
+    if suite is None:
+        show(lambda: total_status(results), out, watch)
+    else:
+
+        def look() -> tuple[RenderableType, bool]:
+            items = make_plan(suite, profile, only, set_, None, results)[1].items
+            return suite_status(items, room=out.height if watch else None)
+
+        show(look, out, watch)
+
+
+def suite_status(items: Sequence[Item], *, room: int | None = None) -> tuple[RenderableType, bool]:
+    """Return a suite's runs as a table, and whether one of them may still change.
+
+    Args:
+        items: the runs.
+        room: lines of the terminal; None without a limit.
+    """
+    lines = [f"{describe(items)}.", *_remarks(items)]
+    # Three lines for the header, the empty one below the table, and the cursor.
+    rows = ROWS if room is None else max(0, min(ROWS, room - len(lines) - 3))
+    shown = list(items)
+    if len(shown) > rows:
+        shown = [item for item in shown if item.state not in WITHOUT_REMARK][:rows]
+    parts: list[RenderableType] = [state_table(shown, one_line=room is not None), Text()] if shown else []
+    return Group(*parts, *map(Text, lines)), any(item.state in UNFINISHED for item in items)
+
+
+def _remarks(items: Sequence[Item]) -> Iterator[str]:
+    """Yield sentences that explain the counts."""
+    if any(item.state == "foreign" for item in items):
+        yield "foreign: the job of another user or cluster; `--retry foreign` runs it here."
+    done = [
+        record
+        for root in {item.folder.path.parent for item in items}
+        for _, record in cache.read(root, [item.folder.id for item in items])[0]
+    ]
+    other = sum("submitted_code" in record.environment for record in done)
+    if other:
+        yield f"{other} done with other code than submitted; `--snapshot` keeps the code of a launch."
+
+
+def total_status(roots: Path | Sequence[Path]) -> tuple[RenderableType, bool]:
+    """Return the number of runs in each state as a table, and whether one of them may still change."""
+    sources = Sources.of(roots)
+    folders = [RunFolder(path.parent) for root in sources.folders for path in sorted(root.glob("*/spec.json"))]
+    known = {folder.id for folder in folders}
+    counts = Counter(states(folders))
+    counts.update(record.status for run, record in sources.packed().items() if run not in known)
+    rows = [(state, str(count)) for state, count in counts.most_common()]
+    return plain_table(("state", "runs"), rows), any(counts[state] for state in UNFINISHED)
+
+
+def show(look: Callable[[], tuple[RenderableType, bool]], console: Console, watch: bool) -> None:
+    """Print the table that ``look`` returns, once, or updated until no run can change any more."""
+    table, changing = look()
+    if not watch:
+        console.print(table)
+        return
+    with Live(table, console=console, auto_refresh=False) as live:
+        while changing:
+            time.sleep(INTERVAL)
+            table, changing = look()
+            live.update(table, refresh=True)
+
+
+def state_table(items: Sequence[Item], title: str = "", *, one_line: bool = False) -> Table:
+    """Return a table of runs with labels, state, and a remark: the progress, the job or the error.
+
+    Args:
+        items: the runs.
+        title: of the table.
+        one_line: cut each row to one line of the terminal.
+    """
+    axes = list(items[0].cell.labels) if items else []
+    table = Table(box=None, pad_edge=False, header_style="bold", title=title or None, title_justify="left")
+    for column in (*axes, "run", "state"):
+        table.add_column(column, no_wrap=one_line)
+    table.add_column("")
+    for item in items:
+        remark = ""
+        if item.state == "running":
+            remark = progress_line(item.folder)
+        elif item.state == "foreign":
+            remark = str(Job.read(item.folder) or "")
+        elif item.state not in ("ok", "missing", "submitted", "pending"):
+            remark = reason(item)
+        style = STYLES.get(item.state, "")
+        labels = (Text(item.cell.labels[axis]) for axis in axes)
+        table.add_row(
+            *labels,
+            item.folder.id,
+            Text(item.state, style=style),
+            Text(remark, style="dim", no_wrap=one_line, overflow="ellipsis"),
+        )
+    return table
+
+
+def reason(item: Item) -> str:
+    """Return the reason why a run has no result, in one line."""
+    try:
+        record = Record.read(item.folder.record)
+    except DamagedRecordError as error:
+        return str(error)
+    if record.error is None:
+        return ""
+    first, _, _ = record.error.message.partition("\n")
+    return f"{record.error.kind}: {first}" if first else record.error.kind

@@ -9,6 +9,7 @@ import pandas as pd
 
 from zigbench.report import formatting, provenance
 from zigbench.report.formatting import STATUSES, Sentence
+from zigbench.report.predictors import verdicts
 from zigbench.report.results import SEED, Results
 from zigbench.report.speed.answer import speed_answer
 from zigbench.report.speed.series import swept_size
@@ -17,14 +18,14 @@ from zigbench.suite import Contrast
 
 
 def answer(results: Results) -> tuple[Sentence, ...]:
-    """Return a sentence per contrast of the suite; without contrasts, one about all arms."""
+    """Return a sentence per contrast of the suite, or one about all arms; then what of them beats a closed form."""
     if not results.finished or not results.metrics:
         return (Sentence((f"There is no answer yet: no run of this suite has finished. {completeness(results)}.",)),)
     if (size := swept_size(results)) is not None:
         return speed_answer(results, size)
     metric = results.metrics[0]
     if not results.suite.contrasts:
-        return (_all_arms(results, metric),)
+        return (_all_arms(results, metric), *verdicts(results, metric))
     values = pooled(results, metric)
     tested = [c for c in results.suite.contrasts if c.a in values.index and c.b in values.index]
     family = effects(values, [(c.a, c.b) for c in tested])
@@ -41,7 +42,7 @@ def answer(results: Results) -> tuple[Sentence, ...]:
             missing = [label for label in (contrast.a, contrast.b) if label not in values.index]
             arms = "arm" if len(missing) == 1 else "arms"
             sentences.append(_plain(contrast, f"not tested: {arms} {' and '.join(missing)} missing."))
-    return tuple(sentences)
+    return (*sentences, *verdicts(results, metric))
 
 
 def pooled(results: Results, metric: str) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from zigbench.report.figures import Picture, catalogue, start_drawing
 from zigbench.report.figures.images import SampleRow, animation, sample_rows, samples_by_arm
 from zigbench.report.formatting import Sentence
 from zigbench.report.index import Summary, write_page
+from zigbench.report.predictors import predictor_table
 from zigbench.report.results import Results, join
 from zigbench.report.speed.series import swept_size
 from zigbench.report.speed.tables import speed_tables
@@ -233,6 +234,7 @@ def _result_tables(results: Results, compared: Sequence[published.PublishedColum
         return []
     return [
         tables.result_table(results),
+        predictor_table(results),
         tables.effect_table(results),
         tables.rank(results, results.metrics[0]),
         *published.comparison_tables(compared),

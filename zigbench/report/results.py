@@ -17,10 +17,19 @@ from zigbench.records import collect
 from zigbench.records.folder import RunFiles
 from zigbench.records.record import Damaged, Record
 from zigbench.records.sources import Sources
+from zigbench.spec.overrides import flatten
 from zigbench.suite import Cell, Suite
 
 SEED = "seed"
 JOIN = " · "
+
+PREDICTORS = {
+    "zero": "zero",
+    "pixelwise": "each pixel by itself",
+    "brightness": "mean brightness and two variances",
+    "linear": "best linear map",
+}
+"""Reference predictors by the end of their measurements' names, as a reader sees them."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,20 @@ class Results:
     def metrics(self) -> tuple[str, ...]:
         """The suite's metrics that any finished run has; where it has none of them, all that were measured."""
         measured = list(dict.fromkeys(self._final["metric"].tolist()))
-        return tuple(m for m in self.suite.metrics if m in measured) or tuple(measured)
+        references = {f"{metric}_{name}" for metric in measured for name in PREDICTORS}
+        of_networks = tuple(metric for metric in measured if metric not in references)
+        return tuple(m for m in self.suite.metrics if m in measured) or of_networks
+
+    @cached_property
+    def by_data(self) -> Mapping[str, pd.DataFrame]:
+        """The data sets of the suite by name, each with the cells, arm × seed, whose runs are on it."""
+        names = _names_of_data([run.cell.spec.data for run in self.runs])
+        tables = {
+            name: pd.DataFrame(False, index=list(self.arms), columns=list(self.seeds)) for name in dict.fromkeys(names)
+        }
+        for run, name in zip(self.runs, names, strict=True):
+            tables[name].loc[run.arm, run.seed] = True
+        return tables
 
     @cached_property
     def _final(self) -> pd.DataFrame:
@@ -229,6 +251,24 @@ def samples(run: Run) -> np.ndarray | None:
     except (OSError, ValueError, EOFError):
         return None
     return images if images.dtype == np.uint8 and images.ndim in (4, 5) and images.size else None
+
+
+def _names_of_data(data: Sequence[Any]) -> list[str]:
+    """Return a name for the data set of each run; what tells sets of one loader apart stands in brackets."""
+    texts = {
+        id(item): (item.name, tuple((k, str(v)) for k, v in flatten(item.model_dump(mode="json")).items()))
+        for item in data
+    }
+    settings: dict[str, set[tuple[tuple[str, str], ...]]] = {}
+    for name, facts in texts.values():
+        settings.setdefault(name, set()).add(facts)
+    names = []
+    for item in data:
+        name, facts = texts[id(item)]
+        shared = set.intersection(*map(set, settings[name]))
+        own = ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in facts if (key, value) not in shared)
+        names.append(f"{name} ({own})" if own else name)
+    return names
 
 
 def _key(labels: Mapping[str, str], without: str | None) -> tuple[tuple[str, str], ...]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from zigbench.records.record import Record
 from zigbench.report import formatting, provenance
 from zigbench.report.formatting import STATUSES
+from zigbench.report.predictors import predictor_rows
 from zigbench.report.results import Results, Run
 from zigbench.report.statistics import (
     Effect,
@@ -35,11 +36,15 @@ def result_table(results: Results) -> Table:
         unfinished = _unfinished(runs)
         tally = Entry(f"{done}/{len(runs)}", done, "bad" if unfinished else "", unfinished)
         rows.append((Entry(arm), tally, *(entries[metric][arm] for metric in metrics)))
+    references = predictor_rows(results)
+    rows += references
     notes = [
         f"Mean ± half of the 95 % t-interval over {formatting.seeds(results.seeds)}.",
         "Bold: the best, where it is separated from every other arm (paired t-tests, Holm-corrected, 5 %). "
         "Underlined: the best mean and every arm not separated from it.",
     ]
+    if references:
+        notes.append("Reference: a closed form on the same triples; no network is in it.")
     if any("[" in entry.text for column in entries.values() for entry in column.values()):
         kinds = formatting.join(list(dict.fromkeys(run.interval for run in results.finished)))
         notes.append(f"In square brackets, where there is one seed: the {kinds} within that run.")

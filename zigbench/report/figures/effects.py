@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from zigbench.report import formatting
 from zigbench.report.figures.drawing import BETTER, INK, MUTED, PAPER, RULE, WORSE, Drawing, canvas, styled
 from zigbench.report.figures.registry import FigureRequest, NoFigureError, figure, first_metric, request
+from zigbench.report.predictors import levels_against
 from zigbench.report.results import Results
 from zigbench.report.statistics import Effect, Ranking, effects, friedman
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @figure("effects", standard=True)
@@ -22,12 +27,28 @@ def effects_of_arms(results: Results) -> FigureRequest:
     of_pairs = effects(results.values(metric), pairs)
     if not any(effect.estimate.n for effect in of_pairs):
         raise NoFigureError(f"no arm shares a finished seed with the baseline {results.baseline}")
-    return request(forest, of_pairs, metric, results.direction(metric))
+    baselines = {baseline for _, baseline in pairs}
+    levels = levels_against(results, metric, baselines.pop()) if len(baselines) == 1 else {}
+    return request(forest, of_pairs, metric, results.direction(metric), levels)
 
 
 @styled
-def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None, name: str = "effects") -> Drawing:
-    """Draw a row per effect, sorted by size: point, 95 % interval, filled where separated, figures beside it."""
+def forest(
+    effects: Sequence[Effect],
+    metric: str,
+    higher_is_better: bool | None,
+    levels: Mapping[str, float] | None = None,
+    name: str = "effects",
+) -> Drawing:
+    """Draw a row per effect, sorted by size: point, 95 % interval, filled where separated, figures beside it.
+
+    Args:
+        effects: the effects.
+        metric: what they are differences of.
+        higher_is_better: the direction that is better.
+        levels: lines across all rows by their titles, as differences from the same baseline.
+        name: stem of the files.
+    """
     shown = sorted((e for e in effects if e.estimate.n), key=lambda e: e.estimate.mean)
     figure = canvas(7.2, 1.05 + 0.265 * max(len(shown), 1))
     axes = figure.add_axes((0.24, 0.5 / figure.get_figheight(), 0.52, 1 - 0.75 / figure.get_figheight()))
@@ -60,6 +81,7 @@ def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None
     axes.locator_params(axis="x", nbins=6)
     against = f"minus that of {shown[0].b}" if one and shown else "minus the baseline's"
     axes.set_xlabel(f"{formatting.title(metric)} {against}")
+    reference_words = _reference_lines(axes, levels or {})
     left, right = {True: ("worse", "better"), False: ("better", "worse"), None: ("lower", "higher")}[higher_is_better]
     axes.text(0, 1.01, f"← {left}", transform=axes.transAxes, fontsize=8, color=MUTED, va="bottom")
     axes.text(1, 1.01, f"{right} →", transform=axes.transAxes, fontsize=8, color=MUTED, va="bottom", ha="right")
@@ -67,6 +89,7 @@ def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None
         "Mean paired difference with its 95 % t-interval. "
         "Filled and bold: separated after Holm's correction at 5 %. Hollow: not separated."
     )
+    caption += reference_words
     alternative = f"Forest plot of {formatting.noun(metric)}. " + (
         "; ".join(
             f"{e.a} against {e.b}: {_figures(e, places)}, {formatting.verdict(e, higher_is_better)}" for e in shown
@@ -74,6 +97,30 @@ def forest(effects: Sequence[Effect], metric: str, higher_is_better: bool | None
         or "No effect could be computed."
     )
     return Drawing(name, figure, f"Effect on {formatting.noun(metric)}", caption, alternative, tips)
+
+
+def _reference_lines(axes: Axes, levels: Mapping[str, float]) -> str:
+    """Draw a line for each level near the rows, and return the words of the caption about them and the others.
+
+    A level further from the rows than they spread would squeeze them together: words alone have it.
+    """
+    if not levels:
+        return ""
+    low, high = axes.get_xlim()
+    drawn = {title: level for title, level in levels.items() if low - (high - low) < level < high + (high - low)}
+    for title, level in drawn.items():
+        axes.axvline(level, color=MUTED, linewidth=1.1, linestyle=(0, (4, 2)))
+        axes.annotate(
+            title, (level, 0.02), xycoords=("data", "axes fraction"), xytext=(2, 0), textcoords="offset points",
+            rotation=90, fontsize=7.5, color=MUTED, va="bottom",
+        )  # fmt: skip
+    if drawn:
+        margin = 0.03 * (high - low)
+        axes.set_xlim(min(low, *drawn.values()) - margin, max(high, *drawn.values()) + 3 * margin)
+    words = " Dashed: reference predictors, closed forms on the same triples." if drawn else ""
+    if outside := [f"{title} {formatting.signed(v, 2)}" for title, v in levels.items() if title not in drawn]:
+        words += f" Outside the figure: {formatting.join(outside)}."
+    return words
 
 
 def _places(shown: Sequence[Effect]) -> int:

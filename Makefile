@@ -9,7 +9,7 @@ STRICT := -p zigbench.spec -p zigbench.records -p zigbench.scan $(addprefix -m z
 .PHONY: help install quickstart test lint docs reports site benchmark faults clean
 
 help:
-	@echo "make quickstart   install, train the quickstart suite (3 minutes on two cores), write its page"
+	@echo "make quickstart   install, train the quickstart suite (minutes on two cores), write its page"
 	@echo "make test         install with the test extra, run every test"
 	@echo "make install      install only, into $(VENV)"
 	@echo "make lint         style, types and floors"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from suites._digits import BASE, METRICS, RESOURCES
 from suites._sizes import SIZES
-from suites.quickstart import suite as quickstart
 from zigbench.suite import Axis, Suite, grid
 
 # Of the rates that the suite learning_rate tries, the one with the lowest mean loss over its seeds.
@@ -17,13 +17,13 @@ ARMS = Axis("arm", {family: {**keys, "optimizer.lr": RATES[family]} for family, 
 suite = Suite(
     name="families",
     question="Which family of backbones learns the digits best at an equal number of parameters?",
-    base=quickstart.base,
+    base=BASE,
     axes=(ARMS, grid("seed", (0, 1, 2))),
     equal={"parameters": 0.05, "images_seen": 0.0},
-    metrics=quickstart.metrics,
+    metrics=METRICS,
     baseline="zigma",
     figures=("pareto",),
-    resources=quickstart.resources,
+    resources=RESOURCES,
     notes=(
         "A miniature on 8×8 handwritten digits, 240 steps. Every family trains at the best of the rates that the suite "
         "learning_rate tried on other seeds; sweep-2 and bidirectional are one network under two names.",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from suites.quickstart import LABELS
-from suites.quickstart import suite as quickstart
+from suites._digits import BASE, LABELS, RESOURCES
 from zigbench.suite import Axis, Contrast, Suite, grid
 
 # The published choice first; then one thing changed at a time, then the classical diffusions.
@@ -40,7 +39,7 @@ suite = Suite(
         "Does another path, prediction or distribution of times train better than the published choice on the digits?"
     ),
     base={
-        **quickstart.base,
+        **BASE,
         "backbone": {"name": "zigma", "patch": 1, "config": {"width": 32, "depth": 8}},
         "evaluation.metrics": ["frechet_digits", "held_out_loss", "recognised"],
         "evaluation.samples": 300,
@@ -51,7 +50,7 @@ suite = Suite(
     baseline=PUBLISHED,
     contrasts=tuple(Contrast(arm, PUBLISHED, says=says) for arm, says in CHANGES.items()),
     figures=("evaluations",),
-    resources=quickstart.resources,
+    resources=RESOURCES,
     notes=(
         "A miniature: networks of about 115,000 parameters on 8×8 handwritten digits, sampled with Heun's method, "
         "two network evaluations a step.",
@@ -60,7 +59,7 @@ suite = Suite(
         "It does not depend on the steps.",
         "The answer's figures are means over the numbers of steps.",
         "One thing is changed at a time; what two changes do together is asked of the classical diffusion alone. Every "
-        "arm trains at the rate of the quickstart, which was chosen for the velocity on the straight path: an arm that "
+        "arm trains at a rate chosen for the velocity on the straight path: an arm that "
         "another rate suits better is ranked too low.",
         LABELS,
     ),

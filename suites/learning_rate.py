@@ -6,8 +6,8 @@ flatter the chosen.
 
 from __future__ import annotations
 
+from suites._digits import BASE, RESOURCES
 from suites._sizes import SIZES
-from suites.quickstart import suite as quickstart
 from zigbench.suite import Axis, Suite, grid
 
 # sweep-2 is left out: along the rows it is the bidirectional network under another name.
@@ -17,7 +17,7 @@ RATES = (2e-3, 5e-3, 1e-2, 2e-2, 4e-2)
 suite = Suite(
     name="learning_rate",
     question="Which learning rate suits each family of backbones on the digits?",
-    base={**quickstart.base, "evaluation.metrics": ["held_out_loss"]},
+    base={**BASE, "evaluation.metrics": ["held_out_loss"]},
     axes=(
         Axis(
             "arm",
@@ -32,6 +32,6 @@ suite = Suite(
     equal={"parameters": 0.05, "images_seen": 0.0},
     metrics=("held_out_loss",),
     baseline="zigma, rate 0.01",
-    resources=quickstart.resources,
+    resources=RESOURCES,
     notes=("A miniature, run to choose the rates of the suites on digits; two seeds that those do not use.",),
 )

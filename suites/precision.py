@@ -1,9 +1,8 @@
-"""Does bfloat16 change what is learned? The quickstart's network on digits, in either precision, seed by seed."""
+"""Does bfloat16 change what is learned? One network on digits, in either precision, seed by seed."""
 
 from __future__ import annotations
 
-from suites.quickstart import LABELS
-from suites.quickstart import suite as quickstart
+from suites._digits import BASE, LABELS, RESOURCES
 from zigbench.suite import Axis, Contrast, Suite, grid
 
 ARMS = Axis("arm", {precision: {"training.precision": precision} for precision in ("float32", "bfloat16")})
@@ -12,7 +11,7 @@ suite = Suite(
     name="precision",
     question="Does training in bfloat16 change what a Mamba backbone learns?",
     base={
-        **quickstart.base,
+        **BASE,
         "backbone": {"name": "zigma", "patch": 1, "config": {"width": 32, "depth": 8}},
     },
     axes=(ARMS, grid("seed", (0, 1, 2, 3, 4))),
@@ -29,7 +28,7 @@ suite = Suite(
             neither="Training in bfloat16 is not separated from training in float32",
         ),
     ),
-    resources=quickstart.resources,
+    resources=RESOURCES,
     notes=(
         "A miniature: networks of about 115,000 parameters on 8×8 handwritten digits. Weights, their averages and the "
         "state of the scan are float32 in both arms, and both are measured in float32.",

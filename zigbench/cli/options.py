@@ -16,7 +16,7 @@ app = typer.Typer(
     help="Benchmark and ablation suite for scan orders in state-space diffusion backbones.\n\n"
     "A suite asks one question. `zigbench run SUITE` trains and measures its missing runs on this machine and "
     "writes a page with the answer; a finished run is never done again. Start with `zigbench run quickstart` "
-    "(3 minutes on two CPU cores, no download).",
+    "(minutes on two CPU cores, no download).",
     no_args_is_help=True,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -75,7 +75,7 @@ def one(tmp_path, tiny):
 def test_options_of_a_cluster_are_refused_on_this_machine(one, tmp_path, option):
     done = one("--on", "local", *option)
     assert done.returncode == 2
-    assert done.stderr == f"zigbench: {option[0]} can't be used with --on local, only with --on slurm\n"
+    assert done.stderr == f"zigbench: {option[0]} cannot be used with --on local, only with --on slurm\n"
     assert not (tmp_path / "results").exists()
 
 

@@ -37,7 +37,7 @@ def options(
 
 
 def main() -> None:
-    """Run the command; an error is one line and an exit code (2: in the arguments; 1: on this machine)."""
+    """Run the command; print an error as one line and exit with 2 (wrong arguments) or 1 (a fault of the machine)."""
     warnings.formatwarning = _warning
     try:
         code = app(standalone_mode=False)
@@ -45,7 +45,7 @@ def main() -> None:
             raise KeyboardInterrupt
         sys.exit(code)
     except (KeyboardInterrupt, typer.Abort):
-        err.print("\ninterrupted: nothing is half-written; the same command resumes from here")
+        err.print("\ninterrupted: no file is damaged; the same command resumes from here")
         _exit(INTERRUPTED)
     except SpecError as error:
         err.print(str(error), markup=False)

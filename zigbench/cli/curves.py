@@ -9,10 +9,12 @@ import typer
 
 from zigbench.cli.options import REPORTS, app, err, out
 
-curves_app = typer.Typer(help="Compare, show and picture scan curves.", no_args_is_help=True)
+curves_app = typer.Typer(help="Compare, show and draw scan curves.", no_args_is_help=True)
 app.add_typer(curves_app, name="curves")
 Grid = Annotated[str, typer.Option(metavar="HxW", help="Height and width in patches, `32x32`; `TxHxW` for clips.")]
-Curves = Annotated[list[str] | None, typer.Argument(metavar="[CURVE]...", help="Registered curves; all without any.")]
+Curves = Annotated[
+    list[str] | None, typer.Argument(metavar="[CURVE]...", help="Registered curves; without a name, all.")
+]
 
 
 @curves_app.command("compare")
@@ -27,7 +29,7 @@ def curves_compare(
         Path | None, typer.Option(metavar="FILE", help="Draw locality and reach as a .png or .svg.")
     ] = None,
 ) -> None:
-    """Figures of merit: continuity, jumps, locality, layers until every token has reached every token."""
+    """Compare curves by continuity, jumps, locality, and the layers until every token has reached every token."""
     from zigbench import scan
 
     sides = _grid(grid)
@@ -67,7 +69,7 @@ def curves_show(
 def curves_gallery(
     grid: Grid = "16x16", to: Annotated[Path, typer.Option(help="The page to write.")] = REPORTS / "curves.html"
 ) -> None:
-    """Write a page with every curve and variant, walked step by step."""
+    """Write a page that shows every curve and variant step by step."""
     from zigbench.scan import gallery
 
     to.parent.mkdir(parents=True, exist_ok=True)

@@ -16,24 +16,28 @@ def prepare(
         str, typer.Argument(metavar="NAME", help="A registered data set; `latents` for your own pictures.")
     ],
     source: Annotated[Path, typer.Option("--from", metavar="FOLDER", help="Pictures, a table, arrays or tar shards.")],
-    to: Annotated[Path | None, typer.Option(help="Where to write; by default below `data` or $ZIGBENCH_DATA.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Folder to write; by default below `data` or $ZIGBENCH_DATA.")] = None,
     resolution: Annotated[int | None, typer.Option(min=8, help="Side of the pictures in pixels.")] = None,
-    vae: Annotated[str | None, typer.Option(help="Autoencoder: a folder, or a name in its library's cache.")] = None,
-    text: Annotated[str | None, typer.Option(help="Text encoder, likewise, for captions.")] = None,
-    pooled: Annotated[bool, typer.Option(help="Keep the pooled embedding of a caption, not its tokens'.")] = False,
+    vae: Annotated[
+        str | None, typer.Option(help="Autoencoder: a folder, or a name in the cache of its library.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="Text encoder for captions: a folder or a name, as above.")] = None,
+    pooled: Annotated[
+        bool, typer.Option(help="Store the pooled embedding of a caption, not those of its tokens.")
+    ] = False,
     classes: Annotated[int | None, typer.Option(min=1, help="Number of classes of your own pictures.")] = None,
-    flips: Annotated[bool, typer.Option(help="Keep latents of the flipped pictures too.")] = True,
-    encoded: Annotated[bool, typer.Option(help="Take the latents and embeddings that tar shards hold.")] = False,
-    scaled: Annotated[bool, typer.Option(help="The latents that shards hold were scaled already.")] = False,
-    unreadable: Annotated[float, typer.Option(min=0, max=1, help="Share that may be unreadable.")] = 0.001,
-    frames: Annotated[int | None, typer.Option(min=1, help="Fewest frames of a clip; for films and frames.")] = None,
+    flips: Annotated[bool, typer.Option(help="Store latents of the flipped pictures too.")] = True,
+    encoded: Annotated[bool, typer.Option(help="Use the latents and embeddings in the tar shards.")] = False,
+    scaled: Annotated[bool, typer.Option(help="The latents in the shards are scaled already.")] = False,
+    unreadable: Annotated[float, typer.Option(min=0, max=1, help="Largest share of unreadable samples.")] = 0.001,
+    frames: Annotated[int | None, typer.Option(min=1, help="Least number of frames of a clip.")] = None,
     official_split: Annotated[
         int | None,
-        typer.Option(min=1, help="Which published division into training and test, where there are several."),
+        typer.Option(min=1, help="Number of the published split into training and test, where there are several."),
     ] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Processes that encode.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="Number of processes that encode.")] = 1,
 ) -> None:
-    """Encode pictures into latents, once, for the runs to read. After an interrupt the same command resumes."""
+    """Encode pictures into latents, once, for all runs. After an interrupt the same command resumes."""
     from rich.progress import Progress
 
     from zigbench.data.latents.autoencoder import VAE

@@ -16,7 +16,7 @@ from zigbench.spec import registry
 
 def diagnose() -> Group:
     """Return tables of versions and devices, of kernels with the reason why each is used or not, and of faults."""
-    import torch  # Here alone: no other command that is always imported needs it.
+    import torch  # Imported here, because the other commands do not need it.
 
     here = environment()
     machine = here["machine"]

@@ -17,8 +17,8 @@ from zigbench.launch import describe, launch_background, launch_slurm
 from zigbench.records.folder import find, is_run
 
 
-class Where(StrEnum):
-    """Where `zigbench launch` sends runs."""
+class LaunchTarget(StrEnum):
+    """A target of `zigbench launch`: a cluster's SLURM, or this machine."""
 
     slurm = "slurm"
     local = "local"
@@ -28,7 +28,7 @@ class Where(StrEnum):
 def launch(
     context: typer.Context,
     suite: SuiteName,
-    on: Annotated[Where, typer.Option(help="SLURM, or this machine in the background.")],
+    on: Annotated[LaunchTarget, typer.Option(help="SLURM, or this machine in the background.")],
     profile: Profile = None,
     only: Only = None,
     set_: Set = None,
@@ -37,27 +37,29 @@ def launch(
         str | None, typer.Option(metavar="NAME", help="Profile of the cluster, from clusters.toml.")
     ] = None,
     partition: Annotated[str | None, typer.Option(help="Partition, instead of the profile's.")] = None,
-    gpus: Annotated[int | None, typer.Option(min=0, help="GPUs a node.")] = None,
+    gpus: Annotated[int | None, typer.Option(min=0, help="GPUs per node.")] = None,
     nodes: Annotated[int | None, typer.Option(min=1, help="Nodes that train a run together.")] = None,
-    hours: Annotated[float | None, typer.Option(help="Time a job asks for; longer runs resume in the next.")] = None,
+    hours: Annotated[
+        float | None, typer.Option(help="Time limit of a job; a longer run resumes in the next job.")
+    ] = None,
     max_parallel: Annotated[int | None, typer.Option(min=1, help="Runs at a time.")] = None,
     snapshot: Annotated[
-        bool, typer.Option(help="Run a copy of the code as it is now; later edits don't reach it.")
+        bool, typer.Option(help="Run a copy of the present code; later edits do not change it.")
     ] = False,
     dry_run: Annotated[bool, typer.Option(help="Show what would be submitted, and submit nothing.")] = False,
     results: Results = RUNS,
 ) -> None:
-    """Submit a suite's missing runs and return at once. Launching again submits only what is missing then."""
+    """Submit a suite's missing runs and return at once. A later launch submits only the runs that are missing then."""
     for_slurm = {"cluster": cluster, "partition": partition, "nodes": nodes, "snapshot": snapshot or None}
     only_slurm = [f"--{name}" for name, value in for_slurm.items() if value is not None]
-    if on is Where.local and only_slurm:
-        raise ValueError(f"{', '.join(only_slurm)} can't be used with --on local, only with --on slurm")
+    if on is LaunchTarget.local and only_slurm:
+        raise ValueError(f"{', '.join(only_slurm)} cannot be used with --on local, only with --on slurm")
     needs = {"partition": partition, "gpus": gpus, "nodes": nodes, "hours": hours}
     # As JSON, as an override is read: a partition may be called 2080.
     overrides = (f"resources.{key}={json.dumps(value)}" for key, value in needs.items() if value is not None)
     folder = writable(results)
     chosen, planned = make_plan(suite, profile, only, [*(set_ or ()), *overrides], retry, results)
-    site = cluster_profile(cluster) if on is Where.slurm else None
+    site = cluster_profile(cluster) if on is LaunchTarget.slurm else None
     out.print(f"{describe(planned.items)}.")
     if dry_run or not planned.todo:
         out.print(classes_table(planned) if planned.todo else "Nothing to submit.")
@@ -79,7 +81,7 @@ def cancel(
     set_: Set = None,
     results: Results = RUNS,
 ) -> None:
-    """Cancel jobs that wait or run. Nothing recorded is lost, and the next launch resumes the runs."""
+    """Cancel jobs that wait or run. No record is lost, and the next launch resumes the runs."""
     root = writable(results)
     if is_run(root, what):
         folders = [find(root, what)]
@@ -89,4 +91,4 @@ def cancel(
     out.print(f"cancelled the jobs of {len(cancelled)} of {len(folders)} runs.")
     foreign = sum(bool(folder.read_job()) and not folder.record.exists() for folder in folders)
     if foreign:
-        out.print(f"{foreign} runs have a job of another user or cluster and keep it.")
+        out.print(f"{foreign} runs have a job of another user or cluster, which is not cancelled.")

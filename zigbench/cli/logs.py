@@ -18,13 +18,13 @@ from zigbench.records.sources import Sources
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of one.")]
 
 INTERVAL = 0.5
-"""Seconds between two looks for new lines."""
+"""Seconds between two reads for new lines."""
 
 
 @app.command()
 def logs(
     run: RunName,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay until the run is done.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow the run until it is done.")] = False,
     results: Results = RUNS,
 ) -> None:
     """Print the output and the log of a run."""
@@ -35,7 +35,7 @@ def logs(
 def log_lines(run: RunFiles, *, follow: bool) -> Iterator[str]:
     """Yield the lines of a run's output and log; with ``follow`` also those to come, until its record is written.
 
-    For a run without any output these are the lines that its last job printed before it.
+    For a run without any output these are the lines of its last job.
     """
     if not isinstance(run, RunFolder):
         yield from map(_log_line, (run.read("log.jsonl") or b"").decode().splitlines())

@@ -50,7 +50,7 @@ Results = Annotated[
     list[Path],
     typer.Option(
         metavar="PLACE",
-        help="Where the runs are: a folder of them. What only reads also takes a pack or a zip of one, and several.",
+        help="Folder of runs. Commands that only read also take packs, zips of packs, and several places.",
         envvar="ZIGBENCH_RESULTS",
     ),
 ]
@@ -66,7 +66,7 @@ def writable(results: Sequence[Path]) -> Path:
         ValueError: several places were named, or a pack.
     """
     if len(results) != 1:
-        raise ValueError(f"--results names {len(results)} places; this command writes runs, and needs one folder")
+        raise ValueError(f"--results names {len(results)} places; this command writes runs and needs one folder")
     if is_pack(results[0]):
         raise ValueError(
             f"--results {results[0]} is a pack, and this command writes runs; `zigbench unpack` makes folders of one"

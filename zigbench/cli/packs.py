@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zigbench.suite import Cell, Suite
 
 Out = Annotated[Path, typer.Option("--out", metavar="PACK", help="The pack: a folder, or one file that ends in .zip.")]
-Author = Annotated[str | None, typer.Option(help="Who made the runs, for the pack's manifest; by default your login.")]
+Author = Annotated[str | None, typer.Option(help="Author of the runs, for the pack's manifest; by default your login.")]
 
 
 @app.command()
@@ -36,7 +36,7 @@ def pack(
     author: Author = None,
     results: Results = RUNS,
 ) -> None:
-    """Pack recorded runs into a few files: to keep in git, or to send as one zip with hashes inside."""
+    """Pack recorded runs into a few files for git, or into one zip to send, with their hashes."""
 
     sources = Sources.of(results)
     labels = packing.joined_labels(sources.packs)
@@ -44,7 +44,7 @@ def pack(
         expanded = _expanded(suites, profile)
         only = [cell.spec.id for _, cells in expanded for cell in cells]
     elif profile:
-        raise ValueError("--profile goes with a suite; name one, or leave it out to pack all runs")
+        raise ValueError("--profile needs a suite: name one, or leave --profile out to pack all runs")
     else:
         expanded, broken = recorded_suites(sources)
         only = None
@@ -62,7 +62,7 @@ def merge(
     output: Out,
     author: Author = None,
 ) -> None:
-    """Join packs into one. Of a run that two of them measured differently both records stay, the first pack's first."""
+    """Join packs into one. Where two packs have different records of a run, both stay, the first pack's first."""
 
     for place in packs:
         if not place.exists():
@@ -75,7 +75,7 @@ def merge(
     more = len(records) - len({record.id for _, record in records})
     out.print(
         f"{len(records)} records of {len(packs)} packs joined into {output}"
-        + (f"; {more} are further measurements of a run that is in it already" if more else "")
+        + (f"; {more} are repeated measurements of runs in it" if more else "")
     )
     _name([*damaged, *sources.damaged()])
 
@@ -85,7 +85,7 @@ def unpack(
     place: Annotated[Path, typer.Argument(metavar="PACK", help="A pack, or a zip of one.")],
     results: Results = RUNS,
 ) -> None:
-    """Make run folders of a pack again, byte for byte as they were recorded. Runs that are there already stay."""
+    """Write the runs of a pack as folders, byte for byte as they were recorded. Existing runs stay."""
 
     source, root = Pack(place), writable(results)
     written, left = packing.unpack(source, root)
@@ -103,7 +103,7 @@ def _expanded(names: Iterable[str], profile: str | None) -> list[tuple[Suite, li
 
 
 def _with(labels: Labels, expanded: Iterable[tuple[Suite, Sequence[Cell]]]) -> Labels:
-    """Labels with those of the suites' cells beside them."""
+    """Return labels with those of the suites' cells added."""
 
     suites, runs = dict(labels.suites), {run: dict(of_run) for run, of_run in labels.runs.items()}
     for suite, cells in expanded:
@@ -116,12 +116,12 @@ def _with(labels: Labels, expanded: Iterable[tuple[Suite, Sequence[Cell]]]) -> L
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # A container may know no name for its user.
+    except (OSError, KeyError):  # In a container the user may have no name.
         return "unknown"
 
 
 def _name(damaged: Sequence[Damaged]) -> None:
-    """Name what is damaged, and end with exit code 1 if anything is."""
+    """Print the damaged parts, and end with exit code 1 if there are any."""
     for item in dict.fromkeys(damaged):
         err.print(f"[red]damaged:[/] {escape(item.reason)}")
     if damaged:

@@ -62,7 +62,7 @@ def recorded_suites(sources: Sources) -> tuple[list[tuple[Suite, list[Cell]]], l
             suite = load(name)
             profiles = [suite.profile(profile) for profile in (None, *suite.profiles)]
             expanded = [(profile, list(expand(profile))) for profile in profiles]
-        except ValueError as error:  # The other suites are sound all the same.
+        except ValueError as error:  # The other suites are not affected.
             broken.append(f"the suite {name!r}: {error}")
         else:
             known += [item for item in expanded if any(sources.holds(cell.spec.id) for cell in item[1])]

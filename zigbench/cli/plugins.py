@@ -33,7 +33,7 @@ def list_(kind: Annotated[Kind, typer.Argument(help="The kind of plug-ins.")] = 
     for name in known.names():
         try:
             rows.append((name, _describe(kind, name, known)))
-        except ValueError as error:  # A broken plug-in is one line; the others are listed all the same.
+        except ValueError as error:  # A broken plug-in is reported in one line; the others are still listed.
             rows.append((name, f"BROKEN: {error}"))
     out.print(plain_table((kind.value.removesuffix("s"), "what it is"), rows))
 
@@ -64,5 +64,5 @@ def check(name: Annotated[str, typer.Argument(metavar="BACKBONE", help="A regist
 
 @app.command()
 def doctor() -> None:
-    """Show versions, devices and kernels: which are used and, for the others, why not."""
+    """Show versions, devices and kernels: those in use and, for the others, the reason."""
     out.print(diagnose())

@@ -23,7 +23,7 @@ def collect(
     results: Results = RUNS,
     csv: Annotated[Path | None, typer.Option(help="Write the long frame to this CSV file.")] = None,
 ) -> None:
-    """Gather every record, and what `make benchmark` stored beside, into one long table; name the damaged ones."""
+    """Collect all records, and the files of `make benchmark`, in one long table; name the damaged ones."""
     from zigbench.records.collect import joined, scan
     from zigbench.report import benchmarks
 
@@ -49,7 +49,7 @@ def report(
         bool, typer.Option("--all", help="Every registered suite and profile with a record, and an index of them.")
     ] = False,
     benchmarks: Annotated[
-        bool, typer.Option("--benchmarks", help="What `make benchmark` has stored beside the runs.")
+        bool, typer.Option("--benchmarks", help="The files that `make benchmark` has stored beside the runs.")
     ] = False,
     run_pages: Annotated[bool, typer.Option("--run-pages", help="A page for every run too.")] = False,
     summary: Annotated[
@@ -61,11 +61,11 @@ def report(
     results: Results = RUNS,
     reports: Reports = REPORTS,
 ) -> None:
-    """Write a suite's page, figures and tables from the records there are."""
+    """Write a suite's page, figures and tables from the existing records."""
     from zigbench.cli.render import relative
 
     if (suite is not None) + everything + benchmarks + summary != 1:
-        raise ValueError("name one suite to report, or say --all, --summary or --benchmarks")
+        raise ValueError("name one suite to report, or use --all, --summary or --benchmarks")
     if benchmarks:
         page = _report_benchmarks(results, reports)
         out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
@@ -133,7 +133,7 @@ def inspect(
     profile: Profile = None,
     only: Only = None,
     set_: Set = None,
-    again: Annotated[bool, typer.Option("--again", help="Also what was inspected before.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Inspect again what was inspected before.")] = False,
     results: Results = RUNS,
 ) -> None:
     """Compute the effective receptive field of each recorded run's network, and store it in the run's folder.
@@ -162,7 +162,7 @@ def compare(
     b: Annotated[str, typer.Argument(metavar="RUN", help="Another's.")],
     results: Results = RUNS,
 ) -> None:
-    """Say in words how the protocols of two runs differ, metric by metric; or which benchmarks became slower."""
+    """Compare the protocols of two runs, metric by metric, or the times of two files of benchmarks."""
     if a.endswith(".json") and b.endswith(".json"):
         _compare_benchmarks(Path(a), Path(b))
         return
@@ -194,10 +194,10 @@ def _compare_benchmarks(a: Path, b: Path) -> None:
             raise ValueError(f"there is no file {path}")
     if find_spec("pytest_benchmark") is None:
         raise ValueError("comparing files of benchmarks needs pytest-benchmark: install zigbench[bench]")
-    # Absolute paths: it takes no mixture. -P: the working directory must not be imported from.
+    # Absolute paths: it accepts no mixture. -P: the working directory must not be imported from.
     files = [str(path.resolve()) for path in (a, b)]
     words = [sys.executable, "-P", "-m", "pytest_benchmark", "compare", *files, "--between=median"]
     done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode != 0:
-        raise ValueError(f"pytest-benchmark can't compare {a} and {b}: {done.stderr.strip().splitlines()[-1]}")
+        raise ValueError(f"pytest-benchmark cannot compare {a} and {b}: {done.stderr.strip().splitlines()[-1]}")
     out.print(done.stdout, markup=False, highlight=False)

@@ -32,9 +32,9 @@ def import_(
     set_: Set = None,
     results: Results = RUNS,
 ) -> None:
-    """Bring in a released checkpoint as a run that can be evaluated like one trained here.
+    """Import a released checkpoint as a run that can be evaluated like one trained here.
 
-    `--set` gives what the file does not hold (`backbone.config.size=XL`, `scan.curve=hilbert-released`,
+    `--set` sets what the file does not contain (`backbone.config.size=XL`, `scan.curve=hilbert-released`,
     `data.config.resolution=512`) and how it is evaluated (`evaluation.samples=5000`).
     """
     from zigbench.runs.weights import import_release  # torch
@@ -61,7 +61,7 @@ def import_(
 
 @app.command()
 def evaluate(run: Run, set_: Set = None, results: Results = RUNS) -> None:
-    """Measure the weights of a trained or imported run, with other settings where `--set` gives them."""
+    """Measure the weights of a trained or imported run, with the settings of `--set`."""
     from zigbench.runs.weights import evaluation_of  # torch
 
     root = writable(results)

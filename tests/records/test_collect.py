@@ -66,7 +66,7 @@ def test_damaged_and_misplaced_records_are_listed(runs):
     assert len(found.records) == 1
     reasons = " ".join(d.reason for d in found.damaged)
     assert "truncated or edited" in reasons
-    assert "lies in another run's folder" in reasons
+    assert "lies in the folder of another run" in reasons
 
 
 def test_a_figure_that_is_no_number_spoils_its_own_record_alone(runs):

@@ -182,7 +182,7 @@ def test_a_run_that_is_there_already_is_never_overwritten(runs, tmp_path):
 
 def test_a_pack_takes_no_place_of_anything_else(runs, tmp_path):
     root, _ = runs
-    with pytest.raises(ValueError, match="is there and is no pack"):
+    with pytest.raises(ValueError, match="exists and is no pack"):
         pack_of(root, root)
     pack_of(root, tmp_path / "pack")
     pack_of(root, tmp_path / "pack")

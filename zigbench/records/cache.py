@@ -61,14 +61,14 @@ def read(root: Path, only: Iterable[str] | None = None) -> tuple[list[tuple[RunF
             text = Record.read_text(path)
             record = Record.from_json(text, str(path))
             if record.id != name:
-                raise DamagedRecordError(f"{path}: the record of run {record.id} lies in another run's folder")
+                raise DamagedRecordError(f"{path}: the record of run {record.id} lies in the folder of another run")
         except (DamagedRecordError, OSError) as error:
             damaged.append(Damaged(path, str(error), name))
         else:
             records.append((folder, record))
             cached[name] = _Row(stamp, record.status, text)
     if changed and len(cached) >= WORTH:
-        with contextlib.suppress(OSError):  # A folder that can't be written can be read all the same.
+        with contextlib.suppress(OSError):  # A folder that cannot be written can still be read.
             _store(root, cached)
     return records, damaged
 
@@ -99,7 +99,7 @@ def _load(root: Path, columns: list[str]) -> dict[str, _Row]:
     try:
         table = pq.read_table(path, columns=columns).to_pydict()
     except (OSError, pa.ArrowException, KeyError):
-        return {}  # Damaged, or of another zigbench: it is made anew.
+        return {}  # Damaged, or of another version of zigbench: it is written anew.
     texts = table.get("text", [""] * len(table["run"]))
     stamps = zip(table["mtime"], table["ctime"], table["size"], strict=True)
     rows = zip(table["run"], stamps, table["status"], texts, strict=True)

@@ -31,7 +31,7 @@ FLOATS = dict.fromkeys(("value", "low", "high"), "float64")
 class Collected:
     """The records of some sources: the sound records, each with its run's files, and what is damaged.
 
-    A run has several records where two machines (or one twice) measured it: they follow each other.
+    A run has several records where two machines (or one machine twice) measured it: they follow each other.
     """
 
     records: tuple[tuple[RunFiles, Record], ...]
@@ -44,8 +44,8 @@ class Collected:
 
         if not self.records:
             return pd.DataFrame(columns=list(COLUMNS)).astype(FLOATS)
-        # A run's spec and environment are spread over its rows once they are columns: in rows of their own they
-        # would take gigabytes.
+        # A run's spec and environment are repeated over its rows only as columns: as values of each row they would
+        # take gigabytes.
         repeats = Counter[str]()
         rows = []
         for files, record in self.records:
@@ -82,7 +82,7 @@ def frame(root: Path | str | Sequence[Path | str] = RUNS) -> pd.DataFrame:
     A row is one measurement (columns ``metric``, ``value``, ``unit``, ``low``, ``high``, …) of one run
     (``run``, ``status``); a run without measurements has one row whose metric is None. The spec's columns
     carry their dotted paths (``scan.curve``), the environment's begin with ``environment.``. A run with several
-    records has rows of each, told apart by ``machine`` and ``repeat`` (0 for the first).
+    records has rows of each, distinguished by ``machine`` and ``repeat`` (0 for the first).
     """
     return scan(root).frame()
 
@@ -93,7 +93,7 @@ def joined(records: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
 
     if others.empty or records.empty:
         return records if others.empty else others
-    # As objects: columns that only one of them has would else be filled with NaN, and their types be lost.
+    # As objects: columns of only one of them would otherwise be filled with NaN and lose their types.
     return pd.concat([records.astype(object), others.astype(object)], ignore_index=True).astype(FLOATS)
 
 
@@ -105,7 +105,7 @@ def wide(table: pd.DataFrame) -> pd.DataFrame:
     per_metric = set(COLUMNS) - {"run", "status", "error_kind", "error", "folder", "machine", "repeat"}
     facts = table.drop(columns=list(per_metric)).drop_duplicates("run").set_index("run")
     measured = table[table["metric"].notna()]
-    # A metric may be measured at several steps; a run's own figure is the last.
+    # A metric may be measured at several steps; the figure of the run is the last.
     values = measured.groupby(["run", "metric"], sort=False)["value"].last().unstack("metric")
     return facts.join(values)
 

@@ -1,8 +1,8 @@
 """Training curves of many runs in one Parquet table: a row for each line of ``log.jsonl`` and ``telemetry.jsonl``.
 
-The columns ``run`` and ``file`` say where a line belongs; each further column is a key of the lines, whole numbers as
-int64, others as float64. What has no such type is kept as JSON in the column ``rest``. Lines that are no JSON object
-(the last one of a run that was killed) are left out.
+The columns ``run`` and ``file`` name the run and the file of a line; each further column is a key of the lines, whole
+numbers as int64, others as float64. Values of other types are stored as JSON in the column ``rest``. Lines that are no
+JSON object (the last one of a run that was killed) are left out.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 FILES = ("log.jsonl", "telemetry.jsonl")
 RUN, FILE, REST = "run", "file", "rest"
-MOST_ROWS = 100_000_000
-"""Rows beyond which a table is refused: a small file can claim any number."""
+MAX_ROWS = 100_000_000
+"""The largest number of rows of a table: a small file can claim any number."""
 
 
 def encode(files: Iterable[tuple[str, str, bytes]]) -> bytes:
@@ -34,7 +34,7 @@ def encode(files: Iterable[tuple[str, str, bytes]]) -> bytes:
     table = pa.concat_tables(tables, promote_options="permissive")
     floats = [field.name for field in table.schema if field.type == pa.float64()]
     sink = pa.BufferOutputStream()
-    # Figures are float32 written in full: apart from each other, their bytes are half zeros.
+    # Figures are float32 written as float64: half of their bytes are zeros, which compress when split by byte.
     pq.write_table(
         table, sink, compression="zstd", compression_level=12, use_dictionary=[RUN, FILE], use_byte_stream_split=floats
     )
@@ -59,8 +59,8 @@ class Curves:
             plain = {pa.string(), pa.int64(), pa.float64(), pa.null()}
             if not {RUN, FILE} <= types.keys() or not set(types.values()) <= plain:
                 raise ValueError("it is no table of curves")
-            if file.metadata.num_rows > MOST_ROWS:
-                raise ValueError(f"it claims {file.metadata.num_rows:,} rows; at most {MOST_ROWS:,} are read")
+            if file.metadata.num_rows > MAX_ROWS:
+                raise ValueError(f"it has {file.metadata.num_rows:,} rows; at most {MAX_ROWS:,} are read")
             self._columns: dict[str, list[Any]] = file.read().to_pydict()
         except (OSError, pa.ArrowException) as error:
             raise ValueError(str(error)) from None

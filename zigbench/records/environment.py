@@ -38,7 +38,7 @@ def environment(**extra: Any) -> dict[str, Any]:
 
 
 def machine_name(environment: Mapping[str, Any]) -> str:
-    """Return what a record's machine is called: its GPU, or its processor and cores."""
+    """Return the name of a record's machine: its GPU, or its processor and cores."""
     machine = environment.get("machine", {})
     cpu = f"{machine.get('cpu', 'unknown machine')} · {machine.get('cores', '?')} cores"
     device = environment.get("device", "cpu")

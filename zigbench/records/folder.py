@@ -2,7 +2,7 @@
 
 State is read off the files: no folder = missing; ``spec.json`` = submitted; ``record.json`` = finished. A run is
 running while a process holds its lock (see :mod:`zigbench.records.lock`). ``job.json`` names the job that was
-submitted for it; whether that job still waits in a queue is asked in :mod:`zigbench.launch`.
+submitted for it; :mod:`zigbench.launch` knows whether that job still waits in a queue.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ State = Literal[
     "missing", "submitted", "pending", "foreign", "running", "ok", "failed", "oom", "diverged", "timeout", "damaged"
 ]  # fmt: skip
 """State of a run. "submitted": begun, and no process works on it; "pending": its job waits in a queue; "foreign":
-its job is another user's or of another cluster, and what became of it can't be asked from here."""
+its job is another user's or of another cluster, whose queue cannot be read from here."""
 
 
 FILES = ("record.json", "spec.json", "protocols.json", "log.jsonl", "telemetry.jsonl", "samples.npy")
@@ -42,13 +42,13 @@ class RunFiles(Protocol):
 
     @property
     def path(self) -> Path:
-        """Place to name to a user: the run's folder, or where it would lie in the pack."""
+        """The path in messages to a user: the run's folder, or its place in the pack."""
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the files that there are, of :data:`FILES` and of inspections."""
 
     def read(self, name: str) -> bytes | None:
-        """Return the content of a file; None where there is none that can be read."""
+        """Return the content of a file; None where there is no readable one."""
 
     def recorded(self) -> date | None:
         """Return the day of the record, UTC; None where that is not known."""
@@ -113,7 +113,7 @@ class RunFolder:
         return (*(name for name in FILES if (self.path / name).is_file()), *inspections)
 
     def read(self, name: str) -> bytes | None:
-        """Return the content of a file; None where there is none that can be read."""
+        """Return the content of a file; None where there is no readable one."""
         try:
             return (self.path / name).read_bytes()
         except OSError:
@@ -134,11 +134,11 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if not self.spec.exists():
-            # Losing it with the machine costs nothing: the suite writes it again.
+            # If the machine fails and loses it, the suite writes it again.
             write_atomically(self.spec, spec_text(spec.resolved()).encode(), durable=False)
 
     def forget(self) -> None:
-        """Remove the record of a run that is to be tried again; it resumes from its checkpoint."""
+        """Remove the record of a run that will be retried; it resumes from its checkpoint."""
         for path in (self.job, self.job_ends, self.record):
             path.unlink(missing_ok=True)
 
@@ -157,7 +157,7 @@ class RunFolder:
         except ValueError as error:
             raise ValueError(f"{self.spec}: damaged ({error}); delete the folder to start the run anew") from None
         if spec_id(raw) != self.id:
-            raise ValueError(f"{self.spec}: its spec is not that of run {self.id}: it was edited; delete the folder")
+            raise ValueError(f"{self.spec}: it is not the spec of run {self.id}: it was edited; delete the folder")
         return RunSpec.parse(raw)
 
     def state(self) -> State:
@@ -188,7 +188,7 @@ class RunFolder:
         return self._lock.holder()
 
     def lock(self) -> AbstractContextManager[None]:
-        """Return a context that holds the run's lock, giving signs of life.
+        """Return a context that holds the run's lock and updates its heartbeat.
 
         Raises:
             BusyError: another process holds it.

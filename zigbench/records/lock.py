@@ -1,8 +1,8 @@
 """A lock on a folder that several machines share.
 
 A lock is a numbered file, made by hard link so that exactly one of any number of contenders makes number n + 1. A
-lock whose holder no longer gives a sign of life is stale: the next number overtakes it. It is never deleted by
-another, since its holder may only have been slow.
+lock whose holder no longer updates its heartbeat is stale: the next number overtakes it. It is never deleted by
+another process, since its holder may only be slow.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from zigbench.spec import canonical_json
 from zigbench.spec.errors import MachineError
 
 HEARTBEAT = 5.0
-"""Seconds between two signs of life of a lock's holder."""
+"""Seconds between two heartbeats of a lock's holder."""
 
 STALE_AFTER = 60.0
-"""Seconds without a sign of life after which a lock is stale."""
+"""Seconds without a heartbeat after which a lock is stale."""
 
 
 class BusyError(MachineError):
@@ -56,7 +56,7 @@ class RunLock:
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """Hold the lock while the block runs, giving signs of life.
+        """Hold the lock while the block runs, and update its heartbeat.
 
         Raises:
             BusyError: another process holds it.
@@ -76,7 +76,7 @@ class RunLock:
         finally:
             stop.set()
             thread.join()
-            # Older locks are stale ones; now that the work is done or given up, none is needed.
+            # Older locks are stale; the work has ended, so no lock is needed any more.
             for number, path in self._all():
                 if number <= _number(lock):
                     path.unlink(missing_ok=True)
@@ -98,7 +98,7 @@ class RunLock:
         if newest is not None:
             path, holder = newest
             if self._alive(path, holder) and not _before_requeueing(holder):
-                raise BusyError(f"{self.subject} is being worked on by process {holder['pid']} on {holder['host']}")
+                raise BusyError(f"{self.subject} is locked by process {holder['pid']} on {holder['host']}")
             number = _number(path) + 1
         lock = self.folder / f"{self.stem}.{number}"
         handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=f".{self.stem}.")
@@ -141,7 +141,7 @@ def _this_process() -> dict[str, Any]:
 
 
 def _before_requeueing(holder: dict[str, Any]) -> bool:
-    """Return whether the holder is this very job before it was requeued, which the scheduler has ended since."""
+    """Return whether the holder is an earlier start of this job, which the scheduler has ended and requeued since."""
     process = _this_process()
     same_job = process["job"] is not None and holder["job"] == process["job"]
     return same_job and holder.get("restart") != process["restart"]

@@ -66,7 +66,7 @@ def is_pack(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class PackedRun:
-    """One finished run in a pack: what :class:`zigbench.records.folder.RunFiles` asks for.
+    """One finished run in a pack: it has the methods of :class:`zigbench.records.folder.RunFiles`.
 
     Args:
         pack: pack that holds it.
@@ -192,7 +192,7 @@ class Pack:
         return (*names, *(f"{name}.npz" for name in self._inspections.get(run.key, {})))
 
     def read(self, run: PackedRun, name: str) -> bytes | None:
-        """Return a file of a run whose record is sound; None where there is none that can be read.
+        """Return a file of a run whose record is sound; None where there is no readable one.
 
         Texts are those that were packed byte for byte, logs and arrays have the same content.
         """
@@ -237,7 +237,7 @@ class Pack:
         original = self._originals.get(run.key, {}).get(name, text)
         if name != "record.json":
             return original if isinstance(original, str) else None
-        # Whatever else it says is not the record that was checked.
+        # Any other content is not the record that was checked.
         return original if isinstance(original, str) and _parsed(original) == body else text
 
     @cached_property
@@ -264,7 +264,7 @@ class Pack:
         return archives
 
     def _array(self, member: str, key: str) -> bytes | None:
-        """Return the content of one ``.npy`` in a member; None where there is none that is what it claims to be."""
+        """Return the content of one ``.npy`` in a member; None where there is no sound one."""
         arrays = self._arrays.get(member)
         try:
             if arrays is None or (info := arrays.getinfo(f"{key}.npy")).file_size > LARGEST_ARRAY:

@@ -63,8 +63,8 @@ def write(runs: Sequence[tuple[RunFiles, Record]], labels: Labels, out: Path, *,
     Args:
         runs: files and sound record of each run.
         labels: suites of these runs; of others too, which are left out.
-        out: folder of the pack, or a ``.zip``; a pack that is there is replaced.
-        author: who made or joined the runs.
+        out: folder of the pack, or a ``.zip``; an existing pack is replaced.
+        author: the person who made or joined the runs.
 
     Raises:
         ValueError: there are no runs, or ``out`` is there and is no pack.
@@ -73,7 +73,7 @@ def write(runs: Sequence[tuple[RunFiles, Record]], labels: Labels, out: Path, *,
     if not runs:
         raise ValueError("there are no records to pack")
     if out.exists() and not is_pack(out) and not (out.is_dir() and not any(out.iterdir())):
-        raise ValueError(f"{out} is there and is no pack; name another place, or remove it")
+        raise ValueError(f"{out} exists and is no pack; name another place, or remove it")
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
@@ -99,7 +99,7 @@ def joined_labels(packs: Sequence[Pack]) -> Labels:
 
 
 def unpack(pack: Pack, results: Path) -> tuple[list[RunFolder], list[str]]:
-    """Write the runs of a pack as folders, as they were packed; runs that are there already stay as they are.
+    """Write the runs of a pack as folders, as they were packed; existing runs stay as they are.
 
     Args:
         pack: pack to read.
@@ -118,10 +118,10 @@ def unpack(pack: Pack, results: Path) -> tuple[list[RunFolder], list[str]]:
             if folder.read("record.json") == run.read("record.json"):
                 written.append(folder)
             else:
-                left.append(f"run {run.id} is in {results} already with another record, which stays")
+                left.append(f"run {run.id} is in {results} already with another record, which is not replaced")
             continue
         folder.path.mkdir(parents=True, exist_ok=True)
-        for name in sorted(run.names(), key=lambda name: name == "record.json"):  # The record last: it says "done".
+        for name in sorted(run.names(), key=lambda name: name == "record.json"):  # It marks the end.
             content = run.read(name)
             if content is not None:
                 write_atomically(folder.path / name, content, durable=False)
@@ -130,7 +130,7 @@ def unpack(pack: Pack, results: Path) -> tuple[list[RunFolder], list[str]]:
 
 
 def _keyed(runs: Sequence[tuple[RunFiles, Record]]) -> Iterator[tuple[str, RunFiles, Record]]:
-    """Return each run that differs from those before it under the name that the pack's members have for it, by id."""
+    """Return each run that differs from those before it, by id, under its name in the pack's members."""
     different: dict[str, list[Record]] = {}
     for files, record in sorted(runs, key=lambda run: run[1].id):
         earlier = different.setdefault(record.id, [])
@@ -223,7 +223,7 @@ def _write_json(path: Path, value: Mapping[str, Any], depth: int = 1) -> None:
 
 
 def _laid_out(value: Any, depth: int, indent: int = 1) -> str:
-    """JSON with a line for each key down to a depth: what changes between two packs shows in a diff."""
+    """Return JSON with a line for each key down to a depth: what changes between two packs shows in a diff."""
     if not depth or not isinstance(value, Mapping):
         return json.dumps(value, sort_keys=True, ensure_ascii=False)
     items = (

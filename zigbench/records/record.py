@@ -2,7 +2,7 @@
 
 ``record.json`` is written last and atomically, so a run folder with one is finished and one without is not. Its
 bytes are a function of the spec and the environment alone: wall-clock figures of a training run live beside it in
-``telemetry.jsonl``, so a run that was killed and resumed leaves the same record as one left alone.
+``telemetry.jsonl``, so a run that was killed and resumed has the same record as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class DamagedRecordError(ValueError):
 
 @dataclass(frozen=True)
 class Damaged:
-    """A record, or a part of a pack, that can't be used, and why.
+    """A record, or a part of a pack, that cannot be used, with the reason.
 
     Args:
         path: file that is damaged.
@@ -47,15 +47,15 @@ class Measurement(Spec):
     """One figure.
 
     Args:
-        name: what was measured ("held_out_loss").
-        value: the figure; None where it could not be had (a note says why).
+        name: name of the measured quantity ("held_out_loss").
+        value: the figure; None where it could not be measured (a note gives the reason).
         unit: "" for a pure number, otherwise "s", "B", "images/s", …
         higher_is_better: None where neither direction is better (a parameter count).
         step: optimizer step it belongs to; None for the run as a whole.
         samples: raw values behind ``value`` where it was repeated or is a mean.
         interval: 95 % interval (low, high) where one is known; of what was timed, the range of 90 % of the calls.
         protocol: hash of the protocol it was measured under, where it has one.
-        note: what a reader must know to read the figure.
+        note: a remark that a reader needs to interpret the figure.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Record(Spec):
 
     @classmethod
     def failed(cls, spec: RunSpec, status: Status, *, kind: str, message: str, log_tail: str = "") -> Record:
-        """Return the record of a run that another process saw end without a result, with that process's environment.
+        """Return the record of a run that ended without a result, as another process writes it, with its environment.
 
         Args:
             spec: spec of the run.
@@ -127,8 +127,8 @@ class Record(Spec):
         claimed = body.pop("checksum", None)
         try:
             actual = checksum(body)
-        except (ValueError, RecursionError) as error:  # NaN, Infinity, half of a surrogate pair: none is ever written.
-            raise DamagedRecordError(f"{where}: holds what no record can hold ({error}): edited") from None
+        except (ValueError, RecursionError) as error:  # NaN, Infinity, half of a surrogate pair: never written.
+            raise DamagedRecordError(f"{where}: holds a value that no record can hold ({error}): edited") from None
         if claimed != actual:
             raise DamagedRecordError(f"{where}: the checksum does not match its contents: truncated or edited")
         try:
@@ -172,7 +172,7 @@ class Record(Spec):
             raise DamagedRecordError(f"{path}: not text ({error.reason}): damaged") from None
 
     def write(self, path: Path) -> None:
-        """Write atomically: the file is there whole or not at all."""
+        """Write the record atomically."""
         write_atomically(path, self.to_json().encode())
 
 

@@ -12,7 +12,7 @@ from zigbench.records.pack import ID, Pack, is_pack
 from zigbench.records.record import Damaged, Record
 
 DEPTH = 2
-"""Folders between a folder that is named and the packs in it (``results/measured/<machine>/<pack>``)."""
+"""Largest depth of a pack below a named folder (``results/measured/<machine>/<pack>``)."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Sources:
     def folder(self, identity: str) -> RunFolder:
         """Return the folder in which a run lies, or would lie."""
         roots = self.folders or tuple(pack.path for pack in self.packs[:1]) or (Path(),)
-        # One folder alone, the usual case, needs no look at the disk.
+        # A single folder, the usual case, needs no access to the disk.
         root = next((root for root in roots[1:] if (root / identity).exists()), roots[0])
         return RunFolder(root / identity)
 
@@ -112,7 +112,7 @@ class Sources:
 
 
 def _packs(path: Path, depth: int) -> Iterator[Path]:
-    """Packs at or under ``path``; folders that are named like runs are not searched."""
+    """Return the packs at or under ``path``; folders that are named like runs are not searched."""
     if is_pack(path):
         yield path
     elif depth and path.is_dir():

@@ -1,4 +1,4 @@
-"""Launching is reconciliation: plan the runs that a suite lacks, and have them done on this machine or by SLURM."""
+"""Launching is reconciliation: plan the missing runs of a suite, and run them on this machine or on SLURM."""
 
 from zigbench.launch.clusters import Cluster, cluster
 from zigbench.launch.jobs import Job, cancel, last_log, states

@@ -1,4 +1,4 @@
-"""What a launch has run in processes of their own: what follows a task in its job's script, and background launches."""
+"""The processes that a launch starts: the epilogue of a task in its job's script, and background launches."""
 
 from zigbench.launch.retry import TaskEnd, requeue_or_record
 from zigbench.launch.submit import BackgroundOptions, run_background

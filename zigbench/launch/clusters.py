@@ -37,7 +37,7 @@ class Cluster(Spec):
         setup: shell lines before a run ("module load cuda/12.4").
         options: further options of sbatch, by their long names.
         max_parallel: jobs of one array that run at a time.
-        max_hours: longest time that a job may ask for; a longer run resumes in the next job.
+        max_hours: longest time limit of a job; a longer run resumes in the next job.
         max_array: jobs in one array (SLURM's MaxArraySize less one).
         notice_seconds: time before the limit at which a run is signalled to write its checkpoint and end.
     """
@@ -82,7 +82,7 @@ def cluster(name: str | None = None, path: Path | None = None) -> Cluster:
     if not path.exists():
         if name is None:
             return Cluster()
-        raise ValueError(f"there is no profile {name!r}: {path} does not exist; make it, or name another in {VARIABLE}")
+        raise ValueError(f"there is no profile {name!r}: {path} does not exist; create it or set {VARIABLE}")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

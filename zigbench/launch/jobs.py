@@ -1,4 +1,4 @@
-"""The jobs that do runs: what a run's folder notes of its job, and the state that a run has by its job."""
+"""The jobs that do runs: the note of a job in its run's folder, and the state of a run by its job."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from zigbench.spec.files import write_atomically
 
 OOM, LATE = ("OUT_OF_MEMORY",), ("TIMEOUT", "DEADLINE")
 NO_FAULT = ("CANCELLED", "COMPLETED")
-"""Ends of a job that say nothing against its run: it was cancelled, or another process was at work on the run."""
+"""Ends of a job that are no failure of its run: it was cancelled, or another process worked on the run."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job that was asked to do a run, as ``job.json`` in the run's folder notes it.
+    """A job that was submitted to do a run, as ``job.json`` in the run's folder has it.
 
     Args:
         cluster: "slurm", or "local" for a launch in the background of one machine.
@@ -63,7 +63,7 @@ class Job:
 
     @property
     def log(self) -> Path | None:
-        """The file of what a SLURM job prints outside its run; None of other jobs."""
+        """The file of a SLURM job's output outside its run; None for other jobs."""
         return slurm_status.job_log(self.folder, self.id) if self.cluster == "slurm" else None
 
     def __str__(self) -> str:
@@ -95,9 +95,9 @@ def foreign_jobs(jobs: Sequence[Job]) -> list[bool]:
 def states(folders: Sequence[RunFolder]) -> list[State]:
     """Return the state of each run, by its files and its job; the scheduler is asked once for all.
 
-    A job that is gone without a record of its run is noticed here: a run that can't resume is recorded, and any other
-    is "submitted", so that the next launch resumes it. Jobs of others, and those that the accounts call alive, are
-    left alone.
+    This function detects a job that is gone without a record of its run: a run that can't resume is recorded, and any
+    other is "submitted", so that the next launch resumes it. Jobs of others, and those that are alive in SLURM's
+    accounts, are not touched.
 
     Raises:
         OSError: a record can't be written.
@@ -112,7 +112,7 @@ def states(folders: Sequence[RunFolder]) -> list[State]:
             by_run[i] = state
     ends = slurm_status.ends(job.id for job in gone.values() if job.cluster == "slurm")
     for i, job in gone.items():
-        # The run may have finished between the reading of its files and the reading of the queue.
+        # The run may have finished after its files were read and before the queue was.
         by_run[i] = folders[i].state()
         if by_run[i] == "submitted":
             end = ends.get(job.id, "")
@@ -127,7 +127,7 @@ def _states_of_files(folders: Sequence[RunFolder]) -> list[State]:
     by_run: list[State] = []
     for folder in folders:
         stamp, status = known[folder.path.parent].get(folder.id, (None, None))
-        # The status of a record that was sound and has not changed since need not be read again.
+        # A sound record that has not changed is not read again.
         unchanged = status is not None and cache.stamp_of(folder.record) == stamp
         by_run.append(cast(State, status) if unchanged else folder.state())
     return by_run
@@ -142,7 +142,7 @@ def _states_of_jobs(jobs: Sequence[Job]) -> list[State | None]:
         queued = slurm_status.read_queue() if slurm else None
     except slurm_status.UnreachableError:
         for i in slurm:
-            by_job[i] = "pending"  # Waiting for a job that may be lost is better than doing its run twice.
+            by_job[i] = "pending"  # It is better to wait for a job that may be lost than to do its run twice.
     else:
         for i, is_foreign in zip(slurm, foreign, strict=True):
             if is_foreign:
@@ -171,7 +171,7 @@ def record_dead_job(folder: RunFolder, job: Job, end: str) -> State:
     try:
         folder.job.rename(claimed)
     except FileNotFoundError:
-        return "submitted"  # Another process has noticed it at this moment and handles it.
+        return "submitted"  # Another process has detected it at this moment and handles it.
     claimed.unlink()
     if not end or end in NO_FAULT:
         return "submitted"
@@ -185,7 +185,7 @@ def cancel(folders: Sequence[RunFolder]) -> list[RunFolder]:
     """Cancel the jobs of runs that wait or run; a begun run resumes from its checkpoint when it is launched again.
 
     Returns:
-        The runs whose job was cancelled. A job of another user or cluster is left alone, and so is its run.
+        The runs whose job was cancelled. A job of another user or cluster, and its run, are not touched.
 
     Raises:
         UnreachableError: SLURM refuses, or does not answer; every run keeps its job.

@@ -42,7 +42,7 @@ class Event:
 def visible_gpus() -> tuple[str, ...]:
     """Return the GPUs that a process started from here sees, by their names in ``CUDA_VISIBLE_DEVICES``.
 
-    The driver's own program is asked, not torch.
+    The driver's program lists them, not torch.
     """
     chosen = os.environ.get(VISIBLE)
     if chosen is not None:
@@ -62,7 +62,7 @@ def share_gpus(devices: Sequence[str], gpus: int, worker: int) -> tuple[str, ...
 
     Args:
         devices: of the machine.
-        gpus: number that a run asks for; where there are fewer, a worker gets all of them.
+        gpus: number that a run requests; if there are fewer, a worker gets all of them.
         worker: number of the worker, from 0; those beyond the last share begin again with the first.
     """
     first = worker % max(1, len(devices) // gpus) * gpus if gpus else 0
@@ -72,7 +72,7 @@ def share_gpus(devices: Sequence[str], gpus: int, worker: int) -> tuple[str, ...
 def available_workers(resources: Resources, runs: int) -> int:
     """Return how many runs fit on this machine at once, by cores, free memory and GPUs; 1 for an exclusive run.
 
-    On a machine without GPUs, runs that ask for some are computed without.
+    On a machine without GPUs, runs that request some are computed without.
     """
     if resources.exclusive:
         return 1
@@ -86,9 +86,9 @@ def available_workers(resources: Resources, runs: int) -> int:
 def launch_local(plan: Plan, resources: Resources | None, root: Path, *, workers: int | None = None) -> Iterator[Event]:
     """Do a plan's missing runs in worker processes of this machine, and yield an event for each change.
 
-    Where a run has several tasks, as many processes do it together. A worker that dies (killed, out of memory) loses
-    its run without harm: a new worker resumes the run from its checkpoint; a run that is lost again at the same
-    checkpoint is recorded as failed. Closing the iterator stops the workers at once and leaves nothing half-written.
+    Where a run has several tasks, as many processes do it together. A worker that dies (killed, out of memory) does no
+    harm to its run: a new worker resumes the run from its checkpoint; a run that is lost again at the same checkpoint
+    is recorded as failed. Closing the iterator stops the workers at once; no file is left incomplete.
 
     Args:
         plan: the runs that are to be recorded.
@@ -206,7 +206,7 @@ class _Pool:
             limit=self.limit,
         )
         devices = share_gpus(self.devices, limits.gpus, worker)
-        # Its own session: an interrupt at the terminal reaches this process alone, which then closes the pipes.
+        # A session of its own: an interrupt at the terminal reaches only this process, which then closes the pipes.
         process = subprocess.Popen(
             command("zigbench.runs.worker", options.line),
             stdin=subprocess.PIPE,
@@ -233,7 +233,7 @@ class _Pool:
             stdin.write(folder.id + "\n")
             stdin.flush()
         except BrokenPipeError:
-            pass  # It died at this moment; the end of its output is the next message.
+            pass  # It died at this moment; its end is the next message.
 
     def stop(self, worker: int) -> None:
         process = self.processes.pop(worker)

@@ -77,7 +77,7 @@ def plan(cells: Iterable[Cell], root: Path | Sequence[Path], retry: Iterable[str
     """
     for state in retry:
         if state not in RETRIABLE:
-            raise ValueError(f"can't retry {state!r}; allowed: {', '.join(RETRIABLE)}")
+            raise ValueError(f"cannot retry {state!r}; allowed: {', '.join(RETRIABLE)}")
     sources = Sources.of(root)
     folders = [(cell, sources.folder(cell.spec.id)) for cell in cells]
     by_run = states([folder for _, folder in folders])
@@ -90,7 +90,7 @@ def plan(cells: Iterable[Cell], root: Path | Sequence[Path], retry: Iterable[str
 
 
 def describe(items: Sequence[Item]) -> str:
-    """Return the counts by state in words: "27 runs: 20 ok, 7 missing"."""
+    """Describe the counts by state: "27 runs: 20 ok, 7 missing"."""
     counts = Counter(item.state for item in items)
     noun = "run" if len(items) == 1 else "runs"
     return f"{len(items)} {noun}: " + (", ".join(f"{n} {state}" for state, n in counts.most_common()) or "none")

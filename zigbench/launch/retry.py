@@ -22,10 +22,10 @@ MARGIN = 30.0
 """Seconds by which SLURM may send the signal before a time limit early."""
 
 OUT_OF_MEMORY = re.compile(r"oom.kill|exceeded (?:job |step )?memory limit", re.IGNORECASE)
-"""What SLURM writes when it ends a step for its memory, with control groups and without."""
+"""SLURM's message when it ends a step for its memory, with control groups and without."""
 
 PREEMPTED = (EXIT_REQUEUE, *(128 + number for number in SIGNALS))
-"""Exit codes of a preempted task; the signals' own are those of one that was preempted before it could handle them."""
+"""Exit codes of a preempted task; those of the signals belong to a task that did not handle them yet."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class JobEnd:
 
     Args:
         status: status of the run's record if it can't resume.
-        reason: of the end, in words.
+        reason: sentence on the reason of the end.
         job: id of the job.
         log: file of what the job printed outside the run, where the scheduler keeps one.
     """
@@ -48,9 +48,9 @@ class JobEnd:
 def should_retry(folder: RunFolder, end: JobEnd) -> bool:
     """Note the end of a job and return whether the run may resume from its checkpoint.
 
-    A run whose jobs ended twice at the same checkpoint would end there forever: it gets a record with the status of
-    the last end and the last lines of its output, or of its job's log where the run printed nothing. A run that
-    reached a later checkpoint in between resumes, however often its jobs ended.
+    A run whose jobs ended twice at the same checkpoint would end there again and again: it gets a record with the
+    status of the last end and the last lines of its output, or of its job's log where the run printed nothing. A run
+    that reached a later checkpoint in between resumes, however often its jobs ended.
 
     Raises:
         OSError: the note or the record can't be written.
@@ -89,7 +89,7 @@ def last_end(folder: RunFolder) -> dict[str, Any] | None:
     for line in reversed(lines):
         try:
             note = json.loads(line)
-        except ValueError:  # Torn: the machine failed while it was written.
+        except ValueError:  # Incomplete: the machine failed while it was written.
             continue
         if isinstance(note, dict):
             return note
@@ -116,7 +116,7 @@ def requeue_or_record(end: TaskEnd) -> None:
     """Requeue the SLURM job that this process belongs to, or record why its run can't resume.
 
     This runs in the job's script, on the job's own node, as soon as its task has ended, so a task that was killed is
-    noticed at once. The failure of a whole node is noticed by the next command that asks for the run's state
+    noticed at once. The failure of a whole node is detected by the next command that reads the run's state
     (:func:`zigbench.launch.jobs.states`).
 
     Raises:
@@ -124,10 +124,10 @@ def requeue_or_record(end: TaskEnd) -> None:
         UnreachableError: SLURM refuses to requeue the job, or has not answered for minutes.
     """
     folder, job = RunFolder(end.task.run), os.environ["SLURM_JOB_ID"]
-    # A run without job.json was cancelled; a job in another state than running is the scheduler's to end.
+    # A run without job.json was cancelled; a job in another state than running is ended by the scheduler.
     if folder.record.exists() or not folder.job.exists():
         return
-    # No other process requeues the job, so a busy controller is asked until it answers.
+    # No other process requeues the job, so a busy controller is queried until it answers.
     if slurm_status.persistently(lambda: slurm_status.own_state(job)) != "RUNNING":
         return
     at_limit = slurm_status.persistently(lambda: slurm_status.seconds_left(job)) <= end.notice + MARGIN
@@ -142,7 +142,7 @@ def _cause(code: int, output: str) -> tuple[Status, str]:
         return "timeout", "the job reached its time limit"
     # The log holds the job's earlier starts too; each of them ends with a line of the scheduler's.
     if OUT_OF_MEMORY.search(output.rpartition("*** JOB")[2]):
-        return "oom", "the job took more memory than it had asked for"
+        return "oom", "the job took more memory than it had requested"
     if code > 128:
         return "failed", f"the task was killed by signal {code - 128}"
     return "failed", f"the task exited with {code}"

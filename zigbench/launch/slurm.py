@@ -37,8 +37,8 @@ def submit(
     """Submit runs as one array with equal resources.
 
     Args:
-        runs: what the jobs do; at most ``cluster.max_array``.
-        resources: what each may use.
+        runs: the runs of the jobs; at most ``cluster.max_array``.
+        resources: the resources of each.
         cluster: profile of the site.
         folder: for the jobs' logs, on the shared file system.
         name: of the jobs, in the queue.
@@ -49,7 +49,7 @@ def submit(
         The jobs' ids ("12_3"), in the order of the runs.
 
     Raises:
-        ValueError: there is no SLURM here, or it refuses; its own words are quoted.
+        ValueError: there is no SLURM here, or it refuses; the message quotes it.
     """
     if shutil.which("sbatch") is None:
         raise ValueError("there is no SLURM here (no sbatch on the path); submit on a login node, or --on local")
@@ -119,7 +119,7 @@ def script(
             *(_directive(key, value) for key, value in directives.items() if value not in (None, False)),
             *cluster.setup,
             *setup,
-            # Both stand before Python starts: libraries read the one once, srun reads the other itself.
+            # Both are set before Python starts: libraries read the first once, srun reads the second.
             f"export OMP_NUM_THREADS={resources.cpus} SRUN_CPUS_PER_TASK={resources.cpus}",
             "tasks=(",
             *(shlex.quote(run.line) for run in runs),
@@ -167,7 +167,7 @@ def snapshot(folder: Path) -> Path:
     try:
         unfinished.rename(target)
     except OSError:
-        # Another launch has made the same one at this moment.
+        # Another launch has made the same copy at this moment.
         shutil.rmtree(unfinished)
         if not target.exists():
             raise
@@ -175,7 +175,7 @@ def snapshot(folder: Path) -> Path:
 
 
 def setup_lines(snapshot: Path) -> tuple[str, ...]:
-    """Return shell lines after which Python takes the code from a snapshot, wherever it is started."""
+    """Return shell lines that make Python import the code of a snapshot from any working directory."""
     path = shlex.quote(str(snapshot))
     # Safe: without the working directory in front, which is the checkout where one submits from there.
     return (f'export PYTHONSAFEPATH=1 PYTHONPATH={path}"${{PYTHONPATH:+:$PYTHONPATH}}"',)

@@ -19,7 +19,7 @@ PATIENCE = 20.0
 """Seconds that SLURM has to answer."""
 
 PERSISTENCE = 300.0
-"""Seconds for which a controller that does not answer is asked again where much hangs on its answer."""
+"""Seconds for which a controller that does not answer is queried again where its answer is essential."""
 
 
 class UnreachableError(MachineError):
@@ -73,7 +73,7 @@ def ends(jobs: Iterable[str]) -> dict[str, str]:
         name, _, state = line.partition("|")
         job, _, step = name.partition(".")
         word = state.split(" ")[0]
-        # A step knows better than its job why it died, if it did.
+        # The state of a step names the reason of a death more exactly than that of its job.
         if not step or (word == "OUT_OF_MEMORY" and by_job.get(job) in ENDED):
             by_job[job] = word
     return by_job
@@ -129,13 +129,13 @@ def requeue(job: str) -> None:
     """Put a running job back into the queue; this ends the calling process if it belongs to the job.
 
     Raises:
-        UnreachableError: it is refused.
+        UnreachableError: SLURM refuses.
     """
     _ask("scontrol", "requeue", job)
 
 
 def cancel(jobs: Iterable[str]) -> None:
-    """Cancel jobs; a job that is gone already is ignored.
+    """Cancel jobs; a job that has ended already is ignored.
 
     Raises:
         UnreachableError: SLURM refuses.
@@ -167,7 +167,7 @@ def _ask(*command: str) -> str:
     except subprocess.TimeoutExpired:
         raise UnreachableError(f"{command[0]} does not answer within {PATIENCE:.0f} s") from None
     except OSError as error:
-        raise UnreachableError(f"{command[0]} can't be run: {error}") from None
+        raise UnreachableError(f"{command[0]} cannot be run: {error}") from None
     if done.returncode:
         raise UnreachableError(f"{command[0]} says: {done.stderr.strip() or done.returncode}")
     return done.stdout

@@ -48,15 +48,15 @@ def launch_slurm(
     max_parallel: int | None = None,
     frozen: bool = False,
 ) -> Submitted:
-    """Submit a plan's missing runs: an array for each class of resources.
+    """Submit a plan's missing runs: one array per class of resources.
 
     Args:
-        plan: the runs that are to be recorded; those that another launch has submitted since are left to it.
+        plan: the runs that are to be recorded; without those that another launch has submitted since.
         cluster: profile of the site.
         root: results folder, on a file system that the nodes share.
         name: of the jobs, in the queue.
         max_parallel: jobs of an array that run at a time.
-        frozen: run a copy of the code as it is now, which later edits do not reach.
+        frozen: run a copy of the present code, which later edits do not change.
 
     Raises:
         UnreachableError: SLURM does not answer.
@@ -87,13 +87,13 @@ def launch_slurm(
 
 
 def launch_background(plan: Plan, root: Path, *, workers: int | None = None) -> Submitted:
-    """Have a plan's missing runs done on this machine by a process that outlives this one.
+    """Start a process in the background that does a plan's missing runs on this machine and outlives this process.
 
-    When this returns the process holds its folder, which shows other commands that it lives. It does one class of
-    resources after the other.
+    When this returns, the process holds the lock of its folder, by which other commands see that it is alive. It does
+    one class of resources after the other.
 
     Args:
-        plan: the runs that are to be recorded; those that another launch has submitted since are left to it.
+        plan: the runs that are to be recorded; without those that another launch has submitted since.
         root: results folder.
         workers: runs at a time; None for as many as cores, memory and GPUs allow.
 
@@ -123,7 +123,7 @@ def launch_background(plan: Plan, root: Path, *, workers: int | None = None) -> 
 
 
 class BackgroundOptions(Options):
-    """What a background launch is started with: its folder, which holds the order of its runs."""
+    """The options of a background launch: its folder, which holds the order of its runs."""
 
     folder: Path
 
@@ -155,7 +155,7 @@ def run_background(options: BackgroundOptions) -> None:
     order = json.loads((folder / ORDER).read_text())
     root = Path(order["root"])
     with RunLock(folder, subject="this launch").hold():
-        # The process that started this one waits for a line; then its pipe is let go.
+        # The process that started this one waits for a line; then the pipe is closed.
         os.write(1, b"ready\n")
         os.dup2(2, 1)
         for each in order["classes"]:

@@ -32,7 +32,7 @@ from zigbench.spec.registry import load_object
 from zigbench.training.trainer import AUTOCAST, matrix_precision
 
 FULL = 2**16
-"""Bytes: a disk with less room than this is full, whatever name the failure went by that came of it."""
+"""Free bytes below which a disk counts as full, so that any failure is put down to it."""
 
 
 class Progress:
@@ -62,11 +62,11 @@ class Progress:
         if name != phase:
             self._phase = (phase, done, now)
         elif done > first:
-            # By this process's own pace: the parts that an earlier process did took no time here.
+            # From the speed of this process: the parts that an earlier process did took no time here.
             pace = (done - first) / max(now - begun, 1e-9)
             figures["images_per_second"] = round(size * pace, 1)
             figures["left"] = round((total - done) / pace, 1)
-        # Moved into its place like a record, but without waiting for the disk: losing it costs nothing.
+        # Replaced atomically like a record, but without waiting for the disk, since its loss does no harm.
         temporary = self.path.with_suffix(".tmp")
         temporary.write_text(json.dumps({"phase": phase, "done": done, "total": total, **figures}))
         temporary.replace(self.path)
@@ -77,16 +77,16 @@ S = TypeVar("S", bound=RunSpec)
 
 @dataclass(frozen=True)
 class Work(Generic[S]):
-    """A run and what its process computes it with.
+    """A run with the device, cache and progress of the process that does it.
 
     Args:
         spec: of the run.
         folder: of the run.
-        cache: folder for what runs share.
+        cache: folder that runs share.
         device: where to compute.
         progress: of the run; None on processes that assist.
         stop_requested: returns whether the process was preempted.
-        facts: what the task adds to the record's environment.
+        facts: additions of the task to the record's environment.
     """
 
     spec: S
@@ -120,7 +120,7 @@ def execute(
     device: torch.device | str | None = None,
     stop_requested: Callable[[], bool] = never,
 ) -> Record:
-    """Do a run by its spec, from its checkpoint where there is one, and write the record.
+    """Do a run by its spec, from its checkpoint if there is one, and write the record.
 
     A failure is recorded too; an interrupt, a preemption and a full disk leave no record. Processes that were started
     together (see :mod:`zigbench.training.parallel`) do the run together: the first of them locks it here, the others
@@ -228,7 +228,7 @@ def train(work: Work[TrainingRun]) -> tuple[Measurement, ...]:
         device=device,
         on_progress=work.report_evaluation,
     )
-    # The figures of the finished network come last: they are the run's own.
+    # The figures of the finished network come last: they count as the run's.
     return facts + curve.measurements() + finished
 
 
@@ -280,14 +280,14 @@ def _matrix_rate(device: torch.device, precision: str) -> float:
     dtype = AUTOCAST.get(precision, torch.float32)
     with matrix_precision(precision):
         rate = matmul(device, dtype)
-    if device.type == "cuda":  # Its memory is no part of the training's.
+    if device.type == "cuda":  # Its memory does not belong to the training.
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     return rate
 
 
 def _failure(error: BaseException, folder: RunFolder) -> Failure:
-    # Paths relative to the code: the record is read on other machines, where a checkout's own place means nothing.
+    # Paths relative to the code: on other machines the path of this checkout has no meaning.
     text = "".join(traceback.format_exception(error)).replace(f"{Path(__file__).parents[2]}{os.sep}", "")
     return Failure(kind=type(error).__name__, message=str(error), traceback=text, log_tail=folder.log_tail())
 

@@ -1,7 +1,7 @@
-"""What can be seen of a run's network afterwards: computed by plug-ins, kept in its folder for the reports to draw.
+"""Inspections of a run's network: arrays that plug-ins compute, stored in the run's folder for the reports to draw.
 
 An inspection is a function ``(network, x, t, *, fresh) -> {name: array}``, registered in the group
-``zigbench.inspections``. It is no part of a run: its files come and go, the record stays.
+``zigbench.inspections``. It is no part of a run: its files may be deleted, and the record does not change.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from zigbench.spec.files import write_atomically
 from zigbench.training.checkpoints import CheckpointManager
 
 SAMPLES = 16
-"""Inputs that an inspection averages over: noise at times spread over [0, 1]."""
+"""Number of inputs that an inspection averages over: noise at times spread over [0, 1]."""
 
 ABOUT = "about"
 """Name of the entry that says in JSON which weights were inspected."""
@@ -32,8 +32,8 @@ ABOUT = "about"
 def inspect(folder: RunFolder, results: Path) -> tuple[Path, ...]:
     """Inspect a run's network with every plug-in and write ``<plug-in>.npz`` into its folder.
 
-    The averaged weights are inspected where there are any; else the network that the run begins with, which the
-    plug-in is told: gates that begin at zero hide all that a fresh network could see.
+    The averaged weights are inspected if there are any; else the initialised network, with ``fresh`` set: gates that
+    begin at zero would hide the whole receptive field of a fresh network.
 
     Args:
         folder: of a run that was submitted.
@@ -49,9 +49,9 @@ def inspect(folder: RunFolder, results: Path) -> tuple[Path, ...]:
     t = (torch.arange(SAMPLES) + 0.5) / SAMPLES
     written = []
     for name in registry.inspections.names():
-        found = registry.inspections.get(name)(network, x, t, fresh=source == "fresh")
+        results_of_plugin = registry.inspections.get(name)(network, x, t, fresh=source == "fresh")
         about = {"weights": source, "samples": SAMPLES, "seed": spec.seed}
-        arrays: dict[str, Any] = {**found, ABOUT: np.array(json.dumps(about))}
+        arrays: dict[str, Any] = {**results_of_plugin, ABOUT: np.array(json.dumps(about))}
         sink = io.BytesIO()
         np.savez_compressed(sink, **arrays)
         path = folder.path / f"{name}.npz"
@@ -61,7 +61,7 @@ def inspect(folder: RunFolder, results: Path) -> tuple[Path, ...]:
 
 
 def _network(spec: RunSpec, folder: RunFolder, results: Path) -> tuple[nn.Module, str]:
-    """The network on the CPU in evaluation mode, and where its weights are from."""
+    """Return the network on the CPU in evaluation mode, and the origin of its weights."""
     if isinstance(spec, EvaluationRun):
         return load_network(spec, results), f"weights {spec.weights}"
     network = initialised(spec)

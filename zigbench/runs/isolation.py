@@ -23,7 +23,7 @@ class ForkedRunner:
     """A runner that does each run in a forked process, one at a time.
 
     A forked process begins where an import would end, in hundredths of a second, and with nothing computed: no
-    device was touched and no pool of threads begun, so what is measured in it starts like a fresh process. The
+    device was touched and no pool of threads begun, so its measurements start like those of a fresh process. The
     process that uses this must compute nothing itself.
 
     Args:
@@ -84,7 +84,7 @@ class ForkedRunner:
 
 
 def _work(folder: RunFolder, work: Callable[[RunFolder], Answer], writing: int) -> None:
-    """Do the work, write its answer, and end without what a process does at its exit: that is the parent's."""
+    """Do the work, write its answer, and end without the exit handlers, which belong to the parent."""
     code = 1
     try:
         answer = json.dumps(work(folder)).encode()
@@ -99,7 +99,7 @@ def _work(folder: RunFolder, work: Callable[[RunFolder], Answer], writing: int) 
 
 
 def _read(pipe: int, limit: float) -> tuple[bytes, bool]:
-    """Return all that is written until the other end closes, and whether the limit came first."""
+    """Return everything written until the other end closes, and whether the limit was reached first."""
     deadline = time.monotonic() + limit
     output = b""
     while True:

@@ -20,8 +20,8 @@ HOST = "127.0.0.1"
 def local_ranks(folder: Path, cpus: int, count: int) -> Iterator[None]:
     """Make this process rank 0 of ``count`` that do the run in ``folder`` together, while the block runs.
 
-    If another rank dies, rank 0 is killed with it, as srun does with --kill-on-bad-exit: the run is lost without harm
-    and resumes from its checkpoint. A rank that only fails writes why into the run's output.
+    If another rank dies, rank 0 is killed with it, as srun does with --kill-on-bad-exit: the run resumes later from its
+    checkpoint. A rank that fails writes the reason into the run's output.
 
     Args:
         folder: of the run.
@@ -56,7 +56,7 @@ def local_ranks(folder: Path, cpus: int, count: int) -> Iterator[None]:
 
 
 def _start(folder: Path, cpus: int, rank: dict[str, str]) -> subprocess.Popen[bytes]:
-    # Its input closes with the end of rank 0, however that ends.
+    # Its input closes when rank 0 ends in any way.
     options = RunOptions(run=folder.resolve(), cpus=cpus, stop_with_input=True)
     return subprocess.Popen(
         command("zigbench.runs.worker", options.line), stdin=subprocess.PIPE, env={**os.environ, **rank}

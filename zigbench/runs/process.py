@@ -10,7 +10,7 @@ from zigbench.spec.base import Positive, Spec
 
 
 class Options(Spec):
-    """What a process is started with."""
+    """The options of a process of this package."""
 
     @property
     def line(self) -> str:
@@ -19,12 +19,12 @@ class Options(Spec):
 
 
 class WorkerOptions(Options):
-    """What a worker is started with that serves a launch: the ids of its runs come on standard input, a line each.
+    """The options of a worker that serves a launch; it reads the ids of its runs from standard input, a line each.
 
     Args:
         results: folder of the runs.
         cpus: threads of each process.
-        ranks: processes that do a run together; 0 for one a GPU, of those that are here.
+        ranks: processes that do a run together; 0 for one per visible GPU.
         gpus: GPUs that a run may use.
         limit: seconds that a run may take, each in a process of its own; None for runs without a limit.
     """
@@ -37,7 +37,7 @@ class WorkerOptions(Options):
 
 
 class RunOptions(Options):
-    """What a worker is started with that does one run, alone or as one of several ranks.
+    """The options of a worker that does one run, alone or as one of several ranks.
 
     Args:
         run: folder of the run, absolute.
@@ -75,16 +75,16 @@ def read_options(*kinds: type[Options]) -> Options:
         try:
             (line,) = sys.argv[1:]
             return kind.model_validate_json(line)
-        except ValueError:  # Another kind's, or not one line of JSON.
+        except ValueError:  # Options of another kind, or not one line of JSON.
             continue
     sys.exit(
-        f"zigbench: this takes one line of JSON, not {' '.join(sys.argv[1:])!r}: the job was submitted by another "
+        f"zigbench: expected one line of JSON, not {' '.join(sys.argv[1:])!r}: the job was submitted by another "
         "version; `zigbench launch` submits its run again"
     )
 
 
 def describe_exit(code: int) -> str:
-    """Return how a process ended, for its exit code as :mod:`subprocess` gives it: "was killed by SIGKILL …"."""
+    """Describe the end of a process by its exit code as :mod:`subprocess` gives it: "was killed by SIGKILL …"."""
     if code >= 0:
         return f"exited with {code}"
     cause = " (the system does that when memory runs out)" if code == -signal.SIGKILL else ""

@@ -1,4 +1,4 @@
-"""Weights that runs are evaluated with: kept once by content, brought in from releases, taken from trainings."""
+"""Weights for evaluations: stored once by content, imported from releases, or exported from trainings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def keep(weights: Mapping[str, Tensor], results: Path) -> str:
 
 
 def fetch(digest: str, results: Path) -> dict[str, Tensor]:
-    """The weights with that SHA-256.
+    """Load the weights with that SHA-256.
 
     Raises:
         ValueError: they are not there, or the file's content is another.
@@ -46,48 +46,48 @@ def fetch(digest: str, results: Path) -> dict[str, Tensor]:
 def import_release(
     file: Path, release: str, data: Mapping[str, Any], patch: int, config: Mapping[str, Any], results: Path
 ) -> tuple[RunSpec, Released]:
-    """Read a released file, keep its weights, and say how they are evaluated.
+    """Import a released file: store its weights, and return the run that evaluates them.
 
     Args:
         file: .pt, .pth or .safetensors, of which only tensors are read.
         release: a registered release ("dit", "zigma", …).
         data: the spec's ``data``: name and config of what the network was trained on.
         patch: side of its patches.
-        config: keywords of :func:`zigbench.backbone.build` that the file does not tell ("size", "curve").
+        config: keywords of :func:`zigbench.backbone.build` that the file does not contain ("size", "curve").
         results: folder that holds ``runs`` and ``weights``.
 
     Returns:
-        the run that measures them, and what the file held.
+        the run that measures them, and the contents of the file.
 
     Raises:
-        ValueError: an unknown release or data set, or a file that does not fit; both sides are named.
+        ValueError: an unknown release or data set, or a file that does not fit; the message names both sides.
     """
     plugin = registry.data.get(str(data["name"]))
     geometry: Geometry = read(plugin, data.get("config", {}), at="data.config").geometry(patch)
-    found: Released = registry.releases.get(release)(file, geometry, **config)
+    released: Released = registry.releases.get(release)(file, geometry, **config)
     spec = RunSpec.parse(
         {
             "task": "evaluate",
-            "weights": keep(found.weights, results),
+            "weights": keep(released.weights, results),
             "backbone": {
-                "name": found.backbone,
+                "name": released.backbone,
                 "patch": patch,
-                "config": found.config.model_dump(mode="json", exclude_none=True),
+                "config": released.config.model_dump(mode="json", exclude_none=True),
             },
-            "scan": found.scan and found.scan.model_dump(),
-            "position": found.position,
-            "interpolant": dict(found.interpolant),
+            "scan": released.scan and released.scan.model_dump(),
+            "position": released.position,
+            "interpolant": dict(released.interpolant),
             "data": dict(data),
         }
     )
-    return spec, found
+    return spec, released
 
 
 def evaluation_of(folder: RunFolder, results: Path) -> EvaluationRun:
-    """How the weights of a finished run are evaluated anew: its own spec, as an evaluation of its averaged weights.
+    """Return the spec that evaluates a finished run's averaged weights anew.
 
     Raises:
-        ValueError: the run is not there, did not end well or trained nothing, or its last checkpoint is damaged.
+        ValueError: the run is not there, failed or trained nothing, or its last checkpoint is damaged.
     """
     if not folder.spec.exists():
         raise ValueError(f"there is no run {folder.id} in {folder.path.parent}")
@@ -95,15 +95,15 @@ def evaluation_of(folder: RunFolder, results: Path) -> EvaluationRun:
     if isinstance(spec, EvaluationRun):
         return spec
     if isinstance(spec, EfficiencyRun):
-        raise ValueError(f"run {folder.id} timed a network as it is initialised; there are no weights to take")
+        raise ValueError(f"run {folder.id} timed an initialised network; it has no trained weights")
     if (state := folder.state()) != "ok":
-        raise ValueError(f"run {folder.id} is {state}: only the weights of a run that ended well can be taken")
+        raise ValueError(f"run {folder.id} is {state}: only the weights of a run with status ok can be used")
     weights = keep(_average(folder, spec.training.steps), results)
     return EvaluationRun.parse({**spec.resolved(), "task": "evaluate", "weights": weights})
 
 
 def load_network(spec: EvaluationRun, results: Path) -> nn.Module:
-    """The network of an evaluation, in evaluation mode.
+    """Load the network of an evaluation, in evaluation mode.
 
     Raises:
         ValueError: the weights are missing, damaged, or of another network.

@@ -31,7 +31,7 @@ from zigbench.runs.process import RunOptions, WorkerOptions, read_options
 from zigbench.spec.registry import PLUGINS_VARIABLE
 
 LAZY = ("torch._dynamo", "torch.utils.flop_counter")
-"""What torch imports when it is first needed, which takes a second: imported once, before runs are forked."""
+"""Modules that torch imports at first use, which takes a second: imported once, before runs are forked."""
 
 
 def serve(options: WorkerOptions) -> None:
@@ -52,7 +52,7 @@ def serve(options: WorkerOptions) -> None:
     import_torch(options.cpus)
     from zigbench.runs.execute import execute
 
-    ranks = options.ranks or _at_most_one_a_gpu(options.gpus)
+    ranks = options.ranks or _rank_count(options.gpus)
     if forked is not None:
         for name in LAZY:
             importlib.import_module(name)
@@ -66,7 +66,7 @@ def serve(options: WorkerOptions) -> None:
         except BusyError as error:
             return {"status": "busy", "error": str(error)}
         except (OSError, ValueError) as error:
-            # No record could be written (a full disk, a damaged spec): the launch must hear of it.
+            # No record could be written (a full disk, a damaged spec): report it to the launch.
             return {"status": "error", "error": f"{type(error).__name__}: {error}"}
 
     answers.write(json.dumps({"ready": os.getpid()}) + "\n")
@@ -81,8 +81,8 @@ def serve(options: WorkerOptions) -> None:
 def do_run(options: RunOptions) -> int:
     """Do one run, or one rank's part of it, under a scheduler that may preempt it; return the exit code.
 
-    Rank 0 answers for the run: the others write into the run's output what went wrong with them, and end with 0 unless
-    they are killed.
+    Rank 0 reports for the run: the others write their errors into the run's output, and end with 0 unless they are
+    killed.
     """
     preempted = PreemptionSignal()
     preempted.listen()
@@ -121,7 +121,7 @@ def _stop_with_input() -> None:
 
 
 def _when_free(execute: Callable[[], object], preempted: PreemptionSignal) -> None:
-    """Execute once no lock on the run is alive; a lock that stays alive is another process's, which does the run."""
+    """Execute the run once its lock is free; a lock that stays alive belongs to another process, which does the run."""
     deadline = time.monotonic() + STALE_AFTER + 2 * HEARTBEAT
     while True:
         try:
@@ -129,7 +129,7 @@ def _when_free(execute: Callable[[], object], preempted: PreemptionSignal) -> No
             return
         except BusyError as error:
             if time.monotonic() > deadline:
-                sys.stderr.write(f"{error}; nothing is left to do here\n")
+                sys.stderr.write(f"{error}; this process has nothing to do\n")
                 return
         if preempted():
             raise Preempted
@@ -151,15 +151,16 @@ def hash_triton() -> None:
 
     It takes a second, and each run forked from here would do it again.
     """
-    with contextlib.suppress(ImportError):  # There is no Triton, or one that does this in another place: runs do it.
+    with contextlib.suppress(ImportError):  # Without this function, each run does it.
         from triton.runtime.cache import triton_key
 
         triton_key()
 
 
-def _at_most_one_a_gpu(gpus: int) -> int:
+def _rank_count(gpus: int) -> int:
+    """Return the number of ranks: one per visible GPU, at most ``gpus``."""
     if gpus < 2:
-        # Not even counted: where torch has to ask CUDA for their number, no process forked from this one may use them.
+        # Do not count the GPUs: that may initialise CUDA, and then no forked process can use them.
         return 1
     import torch
 
@@ -175,7 +176,7 @@ def _redirect_output(folder: RunFolder) -> None:
 
 
 def main() -> None:
-    """Do what this process's one line of JSON says."""
+    """Do the work that this process's one line of JSON describes."""
     options = read_options(WorkerOptions, RunOptions)
     if isinstance(options, RunOptions):
         sys.exit(do_run(options))

@@ -124,5 +124,5 @@ def test_wrong_classes_and_empty_places_say_what_to_do(pictures, tmp_path):
     with pytest.raises(MissingDataError, match="there is no folder"):
         Folder(config(tmp_path / "nowhere"))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(MissingDataError, match="nothing that is understood"):
+    with pytest.raises(MissingDataError, match="nothing of a known format"):
         Folder(config(tmp_path / "empty"))

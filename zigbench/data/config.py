@@ -1,8 +1,8 @@
-"""Bases of the configs whose latents are prepared once, and what to do where they are missing. Never imports torch.
+"""Bases of the configs whose latents are prepared once, and the message for missing ones. Never imports torch.
 
 Networks are trained on the latents of a fixed autoencoder, by default a factor 8 smaller a side and with 4 channels.
 Those of a published set are prepared into ``<data folder>/<name>-<resolution>/`` (see :mod:`zigbench.data.latents`).
-The data folder is ``data``, or what the environment variable ``ZIGBENCH_DATA`` names; it is no part of a run's
+The data folder is ``data``, or the value of the environment variable ``ZIGBENCH_DATA``; it does not belong to a run's
 identity.
 """
 
@@ -51,11 +51,11 @@ class PreparedConfig(DataConfig):
 
     @property
     def draws_posterior(self) -> bool:
-        """Whether latents are drawn from the autoencoder's posterior at each visit, in place of its mean."""
+        """True if latents are drawn from the autoencoder's posterior at each visit, in place of its mean."""
         return False
 
     def how_to_prepare(self) -> str:
-        """Describe what is missing, where to get it, and the command that prepares it."""
+        """Describe the missing data, their source, and the command that prepares them."""
         raise NotImplementedError
 
 
@@ -113,7 +113,7 @@ class LatentsConfig(PreparedConfig):
         return list_samples(folder)
 
     def how_to_prepare(self) -> str:
-        """Describe what is missing, where to get it, and the command that prepares it."""
+        """Describe the missing data, their source, and the command that prepares them."""
         images = " and ".join(f"{count:,} {split}" for split, count in self.counts.items())
         what = "clips" if self.clips else "images"
         kind = f"{what} with captions" if self.text else f"{what} of known class" if self.classes else what

@@ -1,4 +1,4 @@
-"""Clips through a real autoencoder with random weights: UCF101's recipe, one's own films, and a run on them."""
+"""Clips through a real autoencoder with random weights: UCF101's recipe, one's own videos, and a run on them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LENGTHS = (9, 12, 7, 15)
 
 @pytest.fixture
 def ucf(tmp_path) -> Path:
-    """Eight films of two classes and the lists of split 2, the first film broken."""
+    """Eight videos of two classes and the lists of split 2, the first video broken."""
     folder = tmp_path / "ucf"
     lists: dict[str, list[str]] = {"train": [], "test": []}
     for label in ("Archery", "Bowling"):
@@ -102,7 +102,7 @@ def test_the_recipe_encodes_every_frame_and_gives_stretches(ucf, small, vae, tmp
     assert originals.images(0, 2).shape == (2, 7, 3, 32, 32)
     assert "7 consecutive frames of the original clips" in originals.treatment
     assert missing(small) == ""
-    with pytest.raises(DamagedDataError, match="its shortest clip has 7 frames, the config asks for 8"):
+    with pytest.raises(DamagedDataError, match="its shortest clip has 7 frames, the config needs 8"):
         Latents(small.model_copy(update={"frames": 8}))
 
 
@@ -111,10 +111,14 @@ def test_what_the_recipe_lacks_is_listed(ucf, small, vae) -> None:
     with pytest.raises(ValueError, match=r"1 of 8 clips are unreadable, more than the allowed 0.1%: .*v_Archery_g00"):
         prepare_data_set("ucf101", ucf, choices)
     (ucf / "UCF-101" / "Bowling" / "v_Bowling_g01_c01.avi").unlink()
-    with pytest.raises(MissingDataError, match=r"lacks 1 of the 6 films that trainlist02.txt names: Bowling/v_Bowling"):
+    with pytest.raises(
+        MissingDataError, match=r"does not have 1 of the 6 videos in trainlist02.txt: Bowling/v_Bowling"
+    ):
         prepare_data_set("ucf101", ucf, choices)
     (ucf / "lists" / "testlist02.txt").unlink()
-    with pytest.raises(MissingDataError, match=r"lacks 1 of|holds no testlist02.txt. To be downloaded by hand: UCF101"):
+    with pytest.raises(
+        MissingDataError, match=r"does not have 1 of|holds no testlist02.txt. To be downloaded by hand: UCF101"
+    ):
         prepare_data_set("ucf101", ucf, choices)
 
 
@@ -171,7 +175,7 @@ def test_clips_and_pictures_are_not_taken_for_each_other(vae, tmp_path) -> None:
     choices = PrepareOptions(resolution=32, to=tmp_path / "latents", vae=str(vae), frames=5)
     prepare_data_set("latents", tmp_path / "clips", choices)
     config = {"path": str(tmp_path / "latents"), "resolution": 32}
-    with pytest.raises(DamagedDataError, match=r"it holds clips: say in data\.config\.frames"):
+    with pytest.raises(DamagedDataError, match=r"it holds clips: set data\.config\.frames"):
         Latents(LatentFolderConfig(**config))
     with pytest.raises(ValueError, match="takes sides that are multiples of 8, not 36"):
         prepare_data_set(

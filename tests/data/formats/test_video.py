@@ -1,4 +1,4 @@
-"""Clips from films and folders of frames: order, stretches, and everything that is wrong with other people's files."""
+"""Clips from videos and folders of frames: order, stretches, and everything that is wrong with other people's files."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def levels_of(clip: np.ndarray) -> list[int]:
 
 @pytest.mark.parametrize("suffix", [".avi", ".mp4", ".mkv"])
 def test_a_film_gives_all_its_frames_in_order_cropped_to_the_resolution(tmp_path, suffix) -> None:
-    write_film(tmp_path / f"film{suffix}", LEVELS)
-    clip = read_clip(File(tmp_path / f"film{suffix}"), 16, 3, fewest=12, name="film")
+    write_film(tmp_path / f"video{suffix}", LEVELS)
+    clip = read_clip(File(tmp_path / f"video{suffix}"), 16, 3, fewest=12, name="video")
     assert clip.dtype == np.uint8
     assert clip.shape == (12, 3, 16, 16)
     assert levels_of(clip) == LEVELS
@@ -50,10 +50,10 @@ def test_frames_are_in_the_order_of_their_numbers(tmp_path) -> None:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_a_varying_frame_rate_is_named(tmp_path, suffix) -> None:
-    path = tmp_path / f"film{suffix}"
+    path = tmp_path / f"video{suffix}"
     write_film(path, LEVELS, times=[0, 1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14])
-    with pytest.raises(UnreadablePictureError, match=r"film: its frame rate varies \(\d+ to \d+ ticks"):
-        read_clip(File(path), 8, 3, fewest=1, name="film")
+    with pytest.raises(UnreadablePictureError, match=r"video: its frame rate varies \(\d+ to \d+ ticks"):
+        read_clip(File(path), 8, 3, fewest=1, name="video")
 
 
 def test_short_empty_broken_and_uneven_clips_are_named(tmp_path) -> None:
@@ -83,7 +83,7 @@ def test_short_empty_broken_and_uneven_clips_are_named(tmp_path) -> None:
 def test_what_a_folder_of_clips_can_not_be(tmp_path) -> None:
     with pytest.raises(MissingDataError, match="there is no folder"):
         list_clips(tmp_path / "none")
-    with pytest.raises(MissingDataError, match=r"neither films \(.3gp, .avi"):
+    with pytest.raises(MissingDataError, match=r"neither videos \(.3gp, .avi"):
         list_clips(tmp_path)
     Image.fromarray(grey(1)).save(tmp_path / "alone.png")
     with pytest.raises(ValueError, match="1 pictures outside of any clip: give each clip a folder"):
@@ -108,10 +108,10 @@ def texture(frames: int, seed: int = 0) -> list[np.ndarray]:
 )
 def test_a_film_that_is_cut_short_or_spoiled_is_named(tmp_path, suffix, sound) -> None:
     """Decoders conceal damage and end in silence; where only the sound is harmed, every frame is as it was."""
-    path = tmp_path / f"film{suffix}"
+    path = tmp_path / f"video{suffix}"
     write_pictures(path, texture(60), codec="mpeg4" if suffix == ".mkv" else None, sound=sound)
     whole = path.read_bytes()
-    clip = read_clip(File(path), 8, 3, fewest=1, name="film")
+    clip = read_clip(File(path), 8, 3, fewest=1, name="video")
     assert len(clip) == 60
     spoiled = bytearray(whole)
     middle = len(whole) // 2
@@ -120,10 +120,10 @@ def test_a_film_that_is_cut_short_or_spoiled_is_named(tmp_path, suffix, sound) -
         path.write_bytes(content)
         if sound and content != whole[:middle]:
             with contextlib.suppress(UnreadablePictureError):
-                assert np.array_equal(read_clip(File(path), 8, 3, fewest=1, name="film"), clip)
+                assert np.array_equal(read_clip(File(path), 8, 3, fewest=1, name="video"), clip)
             continue
-        with pytest.raises(UnreadablePictureError, match=r"^film: "):
-            read_clip(File(path), 8, 3, fewest=1, name="film")
+        with pytest.raises(UnreadablePictureError, match=r"^video: "):
+            read_clip(File(path), 8, 3, fewest=1, name="video")
 
 
 def halves(clip: np.ndarray) -> np.ndarray:
@@ -166,7 +166,7 @@ def test_a_damaged_display_matrix_is_no_turn(tmp_path, matrix) -> None:
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_pixels_that_are_not_square_are_shown_as_wide_as_the_film_states(tmp_path, turned) -> None:
-    """A disc that a film stores as an ellipse is a disc again."""
+    """A disc that a video stores as an ellipse is a disc again."""
     aspect = Fraction(2, 1)
     y, x = np.mgrid[-31.5:32, -31.5:32]
     inside = (x * 2) ** 2 + y**2 < 24**2
@@ -235,7 +235,7 @@ def test_every_start_is_reached(tmp_path) -> None:
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """Films and folders of frames of two classes, one of them broken."""
+    """Videos and folders of frames of two classes, one of them broken."""
     for number in range(5):
         write_film(tmp_path / "clips" / "up" / f"{number}.avi", LEVELS)
         write_frames(tmp_path / "clips" / "down" / str(number), [*LEVELS[::-1], number])

@@ -123,9 +123,9 @@ def test_several_processes_make_the_same_shards(tars, prepared, tmp_path):
     ("changes", "words"),
     [
         ({"scale": 0.13025}, "another autoencoder: they were recorded with the scale 0.18215, and 0.13025"),
-        ({"classes": 5}, "3 classes, the config asks for 5"),
-        ({"text": (77, 768)}, "embeddings of 5×6, the config asks for 77×768"),
-        ({"resolution": 64}, r"the latents are \[4, 4, 4\], the config asks for \[4, 8, 8\]"),
+        ({"classes": 5}, "3 classes, the config needs 5"),
+        ({"text": (77, 768)}, "embeddings of 5×6, the config needs 77×768"),
+        ({"resolution": 64}, r"the latents are \[4, 4, 4\], the config needs \[4, 8, 8\]"),
     ],
 )
 def test_other_latents_than_asked_for_are_refused(prepared, changes, words):

@@ -1,4 +1,4 @@
-"""Folders of people's own pictures, clips and latents: their typed configs. Never imports torch."""
+"""Folders of a user's own pictures, clips and latents: their typed configs. Never imports torch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ImageFolderConfig(DataConfig):
         classes: number of classes; None to train without labels.
         filter: of the resizing, which antialiases.
         held_out: share of the pictures that is held out, where the folder has no split of its own.
-        unreadable: share of pictures that may be unreadable; beyond it the run refuses.
+        unreadable: largest share of unreadable pictures; above it the run stops.
     """
 
     loader = "zigbench.data.folders:Folder"
@@ -55,7 +55,7 @@ class ImageFolderConfig(DataConfig):
 
 @registry.data.register("clip-folder")
 class ClipFolderConfig(DataConfig):
-    """Your own clips: films (extra `video`), GIFs or folders of frames, in class folders; a share is held out.
+    """Your own clips: videos (extra `video`), GIFs or folders of frames, in class folders; a share is held out.
 
     A sample is so many consecutive frames, whose start is drawn anew at each visit.
 
@@ -67,7 +67,7 @@ class ClipFolderConfig(DataConfig):
         classes: number of classes; None to train without labels.
         filter: of the resizing, which antialiases.
         held_out: share of the clips that is held out, where the folder has no split of its own.
-        unreadable: share of clips that may be unreadable; beyond it the run refuses.
+        unreadable: largest share of unreadable clips; above it the run stops.
     """
 
     loader = "zigbench.data.folders:Folder"
@@ -122,11 +122,11 @@ class LatentFolderConfig(PreparedConfig):
 
     @property
     def draws_posterior(self) -> bool:
-        """Whether latents are drawn from the autoencoder's posterior at each visit, in place of its mean."""
+        """True if latents are drawn from the autoencoder's posterior at each visit, in place of its mean."""
         return self.posterior
 
     def how_to_prepare(self) -> str:
-        """Describe what is missing, and the command that prepares it."""
+        """Describe the missing data, and the command that prepares them."""
         command = f"zigbench prepare latents --from PICTURES --to {self.folder} --resolution {self.resolution}"
         return f"no latents in {self.folder}; prepare them: {command}"
 

@@ -17,7 +17,7 @@ class PhotographsConfig(DataConfig):
     Args:
         size: side of a crop in pixels; every picture's right quarter holds at least one of 64.
         normalised: whether each crop has its mean removed and is scaled to unit deviation, so that brightness and
-            contrast tell nothing; crops of a deviation below 2 % of the range are left out.
+            contrast carry no information; crops of a deviation below 2 % of the range are left out.
     """
 
     loader = "zigbench.data.builtin.loaders.photographs:Photographs"

@@ -34,7 +34,7 @@ class UCF101Config(LatentsConfig):
     name = "ucf101"
     images: ClassVar = {"train": 9_537, "held-out": 3_783}
     source = (
-        "UCF101 (Soomro et al. 2012), from its authors: the films (UCF101.rar) and the splits for action recognition "
+        "UCF101 (Soomro et al. 2012), from its authors: the videos (UCF101.rar) and the splits for action recognition "
         "(UCF101TrainTestSplits-RecognitionTask.zip), unpacked side by side"
     )
     classes = 101
@@ -70,17 +70,17 @@ class UCF101Config(LatentsConfig):
         return Geometry(CHANNELS, side, side, patch, frames=self.frames, classes=self.classes)
 
     def samples(self, folder: Path) -> list[Sample]:
-        """Return the clips that the official lists name, in their order; the folder of a film is its class.
+        """Return the clips that the official lists name, in their order; the folder of a video is its class.
 
         Raises:
-            MissingDataError: lists or films are missing; says which.
+            MissingDataError: lists or videos are missing; the message names them.
         """
-        films: dict[str, Path] = {}
+        videos: dict[str, Path] = {}
         for path in walk_files(folder, frozenset({".avi"})):
             name = f"{path.parent.name}/{path.name}"
-            if name in films:
+            if name in videos:
                 raise ValueError(f"{printable(folder)} holds {name} in several places; keep one")
-            films[name] = path
+            videos[name] = path
         clips: list[Sample] = []
         lists = {path.name: path for path in walk_files(folder, frozenset({".txt"}))}
         for split, beginning in (("train", "trainlist"), ("held-out", "testlist")):
@@ -89,17 +89,17 @@ class UCF101Config(LatentsConfig):
                 raise MissingDataError(f"{folder} holds no {listed}. To be downloaded by hand: {self.source}")
             lines = lists[listed].read_text(encoding="utf-8").split("\n")
             names = [line.split()[0] for line in lines if line.strip()]
-            missing = [name for name in names if name not in films]
+            missing = [name for name in names if name not in videos]
             if missing:
                 some = ", ".join(missing[:NAMED]) + (", …" if len(missing) > NAMED else "")
                 raise MissingDataError(
-                    f"{folder} lacks {len(missing):,} of the {len(names):,} films that {listed} names: {some}. "
+                    f"{folder} does not have {len(missing):,} of the {len(names):,} videos in {listed}: {some}. "
                     f"To be downloaded by hand: {self.source}"
                 )
-            clips += [_sample(folder, films[name], split) for name in names]
+            clips += [_sample(folder, videos[name], split) for name in names]
         return clips
 
 
-def _sample(folder: Path, film: Path, split: str) -> Sample:
-    name = printable(film.relative_to(folder).as_posix())
-    return Sample(name, File(film), Label(printable(film.parent.name)), (), split)
+def _sample(folder: Path, video: Path, split: str) -> Sample:
+    name = printable(video.relative_to(folder).as_posix())
+    return Sample(name, File(video), Label(printable(video.parent.name)), (), split)

@@ -1,4 +1,4 @@
-"""Classes and their numbers: stated numbers are kept, names are numbered in one order, and contradictions are refused.
+"""Classes and their numbers: stated numbers are kept, names are numbered in order, contradictions are errors.
 
 A number is identity: a released network knows class 2 and not its name. Labels that state numbers (integers, whole
 floats, one-hot rows, Hugging Face's ClassLabel, digits in a CSV table or a shard) keep them. Labels that are names

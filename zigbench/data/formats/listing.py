@@ -56,7 +56,7 @@ def list_samples(folder: Path) -> list[Sample]:
     """Return every sample of a folder, sorted by name.
 
     Raises:
-        MissingDataError: there is no such folder, or nothing in it that is understood.
+        MissingDataError: there is no such folder, or nothing in it of a known format.
         ValueError: a table or shard that can't be read, a link or name that leads out of the folder, or several
             samples of one name.
     """
@@ -65,7 +65,7 @@ def list_samples(folder: Path) -> list[Sample]:
     samples = sorted_by_name(_samples(folder), folder)
     if not samples:
         raise MissingDataError(
-            f"{printable(folder)} holds nothing that is understood: neither pictures ({', '.join(sorted(PICTURES))}) "
+            f"{printable(folder)} holds nothing of a known format: neither pictures ({', '.join(sorted(PICTURES))}) "
             "nor a table (.csv, .jsonl), images.npy, shards (.tar) or a saved data set"
         )
     return samples
@@ -176,7 +176,7 @@ def _folder_samples(folder: Path, paths: Iterable[Path]) -> Iterator[Sample]:
         text = _beside(folder, path)
         if text is not None and captioned.setdefault(text, path).parent != path.parent:
             raise ValueError(
-                f"{printable(text)} may be of {printable(captioned[text])} or of {printable(path)}: lay it beside one"
+                f"{printable(text)} may be of {printable(captioned[text])} or of {printable(path)}: put it beside one"
             )
         captions = () if text is None else tuple(line.strip() for line in _text_of(text).split("\n") if line.strip())
         yield Sample(printable(name.as_posix()), File(path), Label(label) if label else None, captions, split)

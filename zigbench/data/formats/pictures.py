@@ -1,4 +1,4 @@
-"""One picture from bytes to pixels: any file that people have, the same way every time.
+"""One picture from bytes to pixels: any common file, always in the same way.
 
 The picture is turned as its EXIF data state, brought to the wanted channels, cropped to its central square and resized
 to the resolution with antialiasing. Transparency is laid over white. Sixteen-bit grey keeps its upper eight bits; one
@@ -31,7 +31,7 @@ DEEP = 1 << 16
 
 
 class UnreadablePictureError(ValueError):
-    """A picture that can't be read; the message names it and says why."""
+    """A picture that cannot be read; the message gives its name and the reason."""
 
 
 def read_picture(

@@ -19,7 +19,7 @@ PICTURES = frozenset(
         ".avif", ".heic", ".heif", ".jp2", ".jxl",
     }
 )  # fmt: skip
-"""Suffixes of picture files. One that this machine's Pillow can't decode is named as unreadable, not passed over."""
+"""Suffixes of picture files. One that this machine's Pillow cannot decode is reported as unreadable, not skipped."""
 
 SPLITS = {
     "train": "train", "train2014": "train",
@@ -33,7 +33,7 @@ NAMED = 5
 
 
 class MissingDataError(ValueError):
-    """Data that are not here; the message says what, where to get it, and which command prepares it."""
+    """Data that are missing; the message names them, their source, and the command that prepares them."""
 
 
 class Content(Protocol):
@@ -87,7 +87,7 @@ class Sample:
         picture: its content; None where there is a latent only.
         label: its class, or None.
         captions: texts, or none.
-        split: "train", "held-out", or None where the folder does not say.
+        split: "train", "held-out", or None if the folder does not state it.
         features: arrays that were computed before, by key (``latent``, ``captions``).
     """
 
@@ -230,7 +230,7 @@ def held_out_by_content(digests: Sequence[str], splits: Sequence[str | None], sh
 
 
 def refuse_too_many(unreadable: Sequence[str], count: int, share: float, where: object, what: str = "pictures") -> None:
-    """Raise where more than ``share`` of ``count`` samples are unreadable; the message names some.
+    """Raise ValueError if more than ``share`` of ``count`` samples are unreadable; the message names some.
 
     Raises:
         ValueError: there are too many.

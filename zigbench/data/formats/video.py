@@ -1,9 +1,9 @@
-"""Clips from files: films, which PyAV decodes (extra ``video``), animated pictures, and folders of frames.
+"""Clips from files: videos, which PyAV decodes (extra ``video``), animated pictures, and folders of frames.
 
-Every frame is set upright and brought to square pixels as the file states, then cropped and resized like a picture
-(see :mod:`zigbench.data.formats.pictures`), all frames of a clip alike. A clip is a stretch of consecutive frames at
-one rate: a film whose frames lie unevenly in time is refused, since its motion would come out at another speed; so is a
-folder whose frames differ in size. A decoder conceals damage and ends in silence where the file does, so a film is
+Every frame is set upright and brought to square pixels as the file states, then cropped and resized like a picture (see
+:mod:`zigbench.data.formats.pictures`), all frames of a clip alike. A clip is a stretch of consecutive frames at one
+rate: a video whose frames lie unevenly in time is refused, since its motion would come out at another speed; so is a
+folder whose frames differ in size. A decoder hides damage and ends without an error where the file ends, so a video is
 refused too where the decoder reports damage, or where it gives less than the container states.
 """
 
@@ -34,7 +34,7 @@ from zigbench.data.formats.samples import (
     walk_files,
 )
 
-FILMS = frozenset(
+VIDEOS = frozenset(
     {
         ".avi", ".mp4", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv", ".ts",
         ".mts", ".m2ts",
@@ -48,10 +48,10 @@ UNEVEN = 0.1
 """Share of the usual time between two frames by which one may differ, beside the rounding of time stamps."""
 
 ABSENT = 2
-"""Frames by which a film may fall short of what its container states: containers count dropped frames too."""
+"""Frames by which a video may fall short of what its container states: containers count dropped frames too."""
 
 EARLY = 0.1
-"""Seconds, beside those frames, by which a film may end before the duration that its container states."""
+"""Seconds, beside those frames, by which a video may end before the duration that its container states."""
 
 ASPECTS = (0.1, 10.0)
 """Bounds of a pixel's width over its height: one beyond them is damage."""
@@ -95,14 +95,14 @@ class Frames:
     paths: tuple[Path, ...]
 
     def read(self) -> bytes:
-        """Return the files' bytes, one after the other: what the clip's hash is of."""
+        """Return the files' bytes, one after the other, of which the clip's hash is taken."""
         return b"".join(path.read_bytes() for path in self.paths)
 
 
 def list_clips(folder: Path) -> list[Sample]:
-    """Return the clips in a folder, sorted by name: films, animated pictures, and folders that hold still pictures.
+    """Return the clips in a folder, sorted by name: videos, animated pictures, and folders that hold still pictures.
 
-    The folder of a film, or of a folder of frames, is its class; ``train`` and ``held-out`` (or ``val``, ``test``)
+    The folder of a video, or of a folder of frames, is its class; ``train`` and ``held-out`` (or ``val``, ``test``)
     at the top are splits. Frames are in the order of the numbers in their names.
 
     Raises:
@@ -114,8 +114,8 @@ def list_clips(folder: Path) -> list[Sample]:
     clips = sorted_by_name(list(_clips(folder)), folder)
     if not clips:
         raise MissingDataError(
-            f"{printable(folder)} holds no clips: neither films ({', '.join(sorted(FILMS))}) nor animated pictures nor "
-            "folders of frames"
+            f"{printable(folder)} holds no clips: neither videos ({', '.join(sorted(VIDEOS))}) nor animated pictures "
+            "nor folders of frames"
         )
     return clips
 
@@ -126,14 +126,14 @@ def read_clip(
     """Return all frames of a clip, pixels of 0 to 255, uint8 (F, channels, resolution, resolution).
 
     Args:
-        content: a film's file, an :class:`Animation`, or :class:`Frames`.
+        content: a video's file, an :class:`Animation`, or :class:`Frames`.
         resolution, channels, filter: as in :func:`zigbench.data.formats.pictures.read_picture`.
         fewest: frames that a clip must have.
         name: of the clip, for an error.
 
     Raises:
         UnreadablePictureError: damaged, cut short, without frames or with too few, of varying rate or size.
-        ValueError: a film, and PyAV is not installed.
+        ValueError: a video, and PyAV is not installed.
     """
     pixels: list[np.ndarray] = []
     size = None
@@ -160,9 +160,9 @@ def read_clip(
 
 def _clips(folder: Path) -> Iterator[Sample]:
     frames: dict[Path, list[Path]] = {}
-    for path in walk_files(folder, FILMS | PICTURES):
+    for path in walk_files(folder, VIDEOS | PICTURES):
         suffix = path.suffix.lower()
-        if suffix in FILMS:
+        if suffix in VIDEOS:
             yield _sample(folder, path, File(path))
         elif suffix in ANIMATIONS and _is_animated(path):
             yield _sample(folder, path, Animation(path))
@@ -202,9 +202,9 @@ def _frames(content: Content, name: str) -> Iterator[Frame]:
         for number, path in enumerate(content.paths):
             yield _still(path.read_bytes(), f"{name}, frame {number}")
         return
-    film = content.read()
-    assert isinstance(film, bytes)
-    yield from _animated(film, name) if isinstance(content, Animation) else _decoded(film, name)
+    video = content.read()
+    assert isinstance(video, bytes)
+    yield from _animated(video, name) if isinstance(content, Animation) else _decoded(video, name)
 
 
 def _still(content: bytes, name: str) -> Frame:
@@ -223,7 +223,7 @@ def _animated(content: bytes, name: str) -> Iterator[Frame]:
     durations = []
     try:
         with Image.open(io.BytesIO(content)) as picture:
-            # A GIF counts in hundredths of a second, which the rounding of its time stamps is of.
+            # A GIF counts in hundredths of a second, and its time stamps are rounded to these.
             tick = 10 if picture.format == "GIF" else 1
             if picture.format == "GIF" and not content.rstrip(b"\0").endswith(b";"):
                 raise UnreadablePictureError(f"{name}: it is cut short")
@@ -240,11 +240,11 @@ def _animated(content: bytes, name: str) -> Iterator[Frame]:
 
 
 def _decoded(content: bytes, name: str) -> Iterator[Frame]:
-    """Yield the frames of a film, uint8 (H, W, 3)."""
+    """Yield the frames of a video, uint8 (H, W, 3)."""
     try:
         import av
     except ImportError as error:
-        raise ValueError(f"{name}: films are decoded by PyAV ({error}): pip install 'zigbench[video]'") from None
+        raise ValueError(f"{name}: videos are decoded by PyAV ({error}): pip install 'zigbench[video]'") from None
     times: list[int] = []
     count, end = 0, 0.0
     try:
@@ -305,7 +305,7 @@ def _display_signs(frame: Any) -> tuple[int, int, int, int]:
 
 
 def _refuse_short(container: Any, stream: Any, count: int, end: float, name: str) -> None:
-    """Raise where a film gives fewer frames, or ends earlier, than its container states.
+    """Raise an error for a video with fewer frames, or an earlier end, than its container states.
 
     Args:
         container, stream: as PyAV opened them.
@@ -331,12 +331,12 @@ def _refuse_short(container: Any, stream: Any, count: int, end: float, name: str
 
 
 def _refuse_uneven(times: Sequence[int], name: str) -> None:
-    """Raise where time stamps, in ticks, are not evenly spaced."""
+    """Raise an error if time stamps, in ticks, are not evenly spaced."""
     steps = np.diff(times)
     usual = float(np.median(steps)) if len(steps) else 0.0
     # A tick of rounding either way is no fault: a millisecond clock shows 30 frames a second as 33 and 34.
     if len(steps) and np.abs(steps - usual).max() > max(1.0, UNEVEN * usual):
         raise UnreadablePictureError(
             f"{name}: its frame rate varies ({steps.min()} to {steps.max()} ticks between frames); a clip has one "
-            "rate: write the film anew at a constant one"
+            "rate: write the video anew at a constant one"
         )

@@ -17,7 +17,7 @@ from zigbench.data.shards import DamagedDataError, ShardStore
 from zigbench.data.split import Split, choose
 
 AUTOENCODER = "ZIGBENCH_VAE"
-"""Environment variable that names the autoencoder's folder, where it has moved since the latents were made."""
+"""Environment variable that names the autoencoder's folder, if it was moved after the latents were made."""
 
 
 class Latents:
@@ -27,8 +27,9 @@ class Latents:
         config: of a recipe, or of a folder of one's own.
 
     Raises:
-        MissingDataError: nothing is prepared; says what to download by hand and the command that prepares it.
-        DamagedDataError: files missing, cut short or altered; other counts, shapes, classes or texts than asked for;
+        MissingDataError: nothing is prepared; the message says what to download by hand and the command that prepares
+            it.
+        DamagedDataError: files missing, cut short or altered; other counts, shapes, classes or texts than the config's;
             latents of another autoencoder.
     """
 
@@ -69,7 +70,7 @@ class Latents:
         """Return the pictures that the latents of ``split`` were made of.
 
         Raises:
-            MissingDataError: they are not to be found; says what to do.
+            MissingDataError: they are missing; the message says what to do.
             ValueError: there is no such split.
         """
         choose(self.splits, split)
@@ -82,12 +83,12 @@ class Latents:
         held = index["shape"]
         if "shortest" in index:
             if geometry.frames is None:
-                yield "it holds clips: say in data.config.frames how many frames a sample has"
+                yield "it holds clips: set data.config.frames to the number of frames of a sample"
             elif geometry.frames > index["shortest"]:
-                yield f"its shortest clip has {index['shortest']} frames, the config asks for {geometry.frames}"
+                yield f"its shortest clip has {index['shortest']} frames, the config needs {geometry.frames}"
             held = [*([geometry.frames] if geometry.frames else []), *held]
         if held != shape:
-            yield f"the latents are {held}, the config asks for {shape}"
+            yield f"the latents are {held}, the config needs {shape}"
         scale = self.config.expected_scale
         if abs(index["scale"] - scale) > 1e-6:
             yield (
@@ -95,10 +96,10 @@ class Latents:
                 f"and {scale:g} is asked for"
             )
         if geometry.classes is not None and len(index["classes"] or ()) != geometry.classes:
-            yield f"it has {len(index['classes'] or ())} classes, the config asks for {geometry.classes}"
+            yield f"it has {len(index['classes'] or ())} classes, the config needs {geometry.classes}"
         if geometry.context is not None and index["text"] != list(geometry.context):
             have = f"embeddings of {index['text'][0]}×{index['text'][1]}" if index["text"] else "no captions"
-            yield f"it has {have}, the config asks for {geometry.context[0]}×{geometry.context[1]}"
+            yield f"it has {have}, the config needs {geometry.context[0]}×{geometry.context[1]}"
         for split, count in self.config.counts.items():
             held_count = sum(shard["count"] for shard in index["splits"].get(split, ()))
             unreadable = sum(len(shard["unreadable"]) for shard in index["splits"].get(split, ()))

@@ -35,20 +35,20 @@ ShardFacts = dict[str, Any]
 
 @dataclass(frozen=True)
 class EncodingSpec:
-    """How samples are encoded.
+    """The settings of an encoding.
 
     Args:
         resolution: side of the pictures in pixels.
         scale, shift: of the latents, (z − shift)·scale being of unit deviation.
         autoencoder: folder or cached name.
-        autoencoder_sha256: of its weights; None where samples come with latents of their own.
+        autoencoder_sha256: of its weights; None if samples already have latents.
         latents: the part of a sample that is its latent; None to encode its picture.
-        scaled: whether those latents were scaled already.
+        scaled: whether those latents are already scaled.
         text: folder or cached name of the text encoder; None without captions, or where they come encoded.
         text_sha256: of its weights and its tokenizer.
         pooled: whether captions become their one pooled embedding.
         filter: of the pictures' resizing.
-        flips: whether a second view, flipped left to right, is kept.
+        flips: whether a second view, flipped left to right, is stored.
         shard: samples in a shard.
         batch: pictures that are encoded at once.
         fewest: frames that a clip must have, where samples are clips; None where they are pictures.
@@ -71,7 +71,7 @@ class EncodingSpec:
     fewest: int | None = None
 
     def identity(self) -> tuple[Any, ...]:
-        """Return everything here that the arrays depend on."""
+        """Return all settings that the arrays depend on."""
         return (
             self.resolution, self.scale, self.shift, self.autoencoder_sha256, self.latents, self.scaled,
             self.text_sha256, self.pooled, self.filter, self.flips, self.fewest,
@@ -96,7 +96,7 @@ class EncodingSpec:
 
 @dataclass(frozen=True)
 class EncodingTask:
-    """One shard to make.
+    """A shard to encode.
 
     Args:
         name: of the shard.
@@ -112,8 +112,8 @@ class EncodingTask:
         """Return the hash of all that the shard depends on; reads the contents of its samples.
 
         Args:
-            how: hash of how all shards are made.
-            spec: how samples are encoded.
+            how: hash of the settings of all shards.
+            spec: settings of the encoding.
         """
         parts = [
             (sample.name, sample.captions, [_digest(content) for content in spec.sources(sample)])
@@ -130,7 +130,7 @@ class EncodedShard:
         moments: (n, views, 2, …) or, of clips, a row a frame and an entry a clip.
         digests: SHA-256 of each sample's picture, zeros where there is none.
         rows: of the samples within the shard.
-        unreadable: what could not be read, a message each.
+        unreadable: a message for each sample that could not be read.
         errors: mean squares of round trips; none where nothing was encoded here.
     """
 
@@ -142,14 +142,14 @@ class EncodedShard:
 
 
 class Encoder:
-    """Makes shards; the models are loaded when the first shard needs them.
+    """An encoder of shards; it loads the models when the first shard needs them.
 
     Args:
         spec: how samples are encoded.
         text: tokens and width of captions' embeddings; None without captions.
         how: hash of how all shards are made.
-        out: where they go.
-        rank, world: which of how many processes this is; each takes a GPU of its own where there are several.
+        out: folder of the shards.
+        rank, world: rank of this process and number of processes; each takes a GPU of its own if there are several.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class Encoder:
         Raises:
             ValueError: no sample of it can be read, or arrays are of the wrong shape.
         """
-        # Before anything is encoded: of contents that change meanwhile the next preparation finds another hash.
+        # Before the encoding: if contents change meanwhile, the next preparation sees another hash.
         key = task.key(self.how, self.spec)
         encoded = self._pictures(task.samples) if self.spec.fewest is None else self._clips(task.samples)
         if not encoded.rows:
@@ -236,7 +236,7 @@ class Encoder:
         return np.concatenate(moments), float(np.mean(errors))
 
     def _pictures(self, samples: Sequence[Sample]) -> EncodedShard:
-        """Encode pictures all together; those that come with latents are taken as they are."""
+        """Encode all pictures together; latents that come with samples are used unchanged."""
         encoded = EncodedShard()
         read: list[np.ndarray] = []
         for row, sample in enumerate(samples):

@@ -1,4 +1,4 @@
-"""The index of prepared latents: the shards of their folder, and whether they are whole.
+"""The index of prepared latents: the shards of their folder, and a check that they are complete.
 
 A split lies in shards of some hundred samples (see :class:`zigbench.data.shards.ShardStore`). The parts of a shard are
 
@@ -45,11 +45,11 @@ def write_index(folder: Path, index: Mapping[str, Any]) -> None:
 
 
 def read_index(folder: Path, advice: str) -> dict[str, Any]:
-    """Return the index of prepared data whose files are all there and as long as it says.
+    """Return the index of prepared data, after a check that all files exist with the recorded sizes.
 
     Args:
-        folder: where they lie.
-        advice: what to say where nothing is prepared.
+        folder: folder of the data.
+        advice: message if nothing is prepared.
 
     Raises:
         MissingDataError: nothing is prepared there.
@@ -58,7 +58,7 @@ def read_index(folder: Path, advice: str) -> dict[str, Any]:
     path = folder / INDEX
     if not path.exists():
         begun = sum(1 for _ in folder.glob("*.json"))
-        raise MissingDataError(advice + (f" ({begun} shards are done: the same command goes on)" if begun else ""))
+        raise MissingDataError(advice + (f" ({begun} shards are done: the same command continues)" if begun else ""))
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
         if index["format"] != FORMAT:
@@ -108,4 +108,4 @@ def _fault(path: Path, size: int) -> str | None:
     if not path.exists():
         return f"{path.name} is missing"
     here = path.stat().st_size
-    return None if here == size else f"{path.name} has {here} bytes in place of {size}"
+    return None if here == size else f"{path.name} has {here} bytes instead of {size}"

@@ -35,7 +35,7 @@ def compare(path: Path, samples: Sequence[Sample], content: Callable[[Sample], C
         where: their folder.
 
     Raises:
-        MissingDataError: pictures are others than those the manifest was written of; names some.
+        MissingDataError: pictures differ from those of the manifest; the message names some.
         ValueError: the manifest is damaged.
     """
     here = {sample.name: _facts(content(sample)) for sample in sampled(samples)}
@@ -62,24 +62,25 @@ def compare(path: Path, samples: Sequence[Sample], content: Callable[[Sample], C
 
 
 def write(path: Path, facts: dict[str, Any]) -> None:
-    """Write what :func:`compare` returned, where there is no manifest yet."""
+    """Write the facts of :func:`compare`, if there is no manifest yet."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, (json.dumps(facts, indent=1) + "\n").encode())
 
 
 def sampled(samples: Sequence[Sample]) -> list[Sample]:
-    """Return those with the smallest SHA-256 of their names: the same ones wherever the names are the same."""
+    """Return those with the smallest SHA-256 of their names: equal names give equal samples."""
     return sorted(samples, key=lambda sample: sha256(sample.name))[:SAMPLED]
 
 
 def wrong_sizes(samples: Sequence[Sample], least: int, square: bool) -> list[str]:
-    """Name the sampled pictures that are smaller than the set's or not square, a message each.
+    """Return a message for each sampled picture that is smaller than the set's or not square.
 
-    Reads the headers alone; what can't be read is counted when it is encoded.
+    Only headers are read; unreadable pictures are counted when they are encoded.
+
 
     Args:
-        samples: all of them; those without a picture are not looked at.
+        samples: all of them; those without a picture are skipped.
         least: pixels of the shorter side.
         square: whether the set's pictures are square.
     """

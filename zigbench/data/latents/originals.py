@@ -41,8 +41,8 @@ class Originals:
         resolution, filter: of the resizing.
 
     Attributes:
-        content_hash: SHA-256 over the pictures' own and how they were resized.
-        treatment: how they were cropped and resized, in words.
+        content_hash: SHA-256 over the pictures' hashes and the resizing.
+        treatment: description of the cropping and resizing.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class OriginalClips(Originals):
 
 
 def open_originals(folder: Path, index: Mapping[str, Any], split: str, frames: int | None = None) -> Originals:
-    """Return the pictures that a split of prepared latents was made of; of clips the stretches that all runs see.
+    """Return the pictures that a split of prepared latents was made of; of clips the frames that all runs see.
 
     Args:
         folder: of the latents.
@@ -129,7 +129,7 @@ def open_originals(folder: Path, index: Mapping[str, Any], split: str, frames: i
         frames: of a stretch, where the latents are of clips.
 
     Raises:
-        MissingDataError: the pictures are not there, or never were; says what to do.
+        MissingDataError: the pictures are missing; the message says what to do.
     """
     otherwise = f"or compare with the decoded latents: evaluation.reference={split}-decoded"
     shards, store = index["splits"][split], ShardStore(folder)

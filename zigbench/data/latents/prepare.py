@@ -1,4 +1,4 @@
-"""Pictures and captions to latents and embeddings on disk, shard by shard; what is done and unchanged is not redone."""
+"""The preparation of latents and embeddings on disk, shard by shard; finished, unchanged shards are not repeated."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from zigbench.spec.files import sha256
 THREADS = 8
 
 SHARDS = 3
-"""Raised when shards come to hold other arrays, or their keys to mean something else: older ones are made anew."""
+"""Increased when the arrays of shards or the meaning of their keys change: older shards are then made anew."""
 
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a folder of samples must hold to be prepared.
+    """The required contents of a folder of samples.
 
     Args:
         name: of the data set.
@@ -44,9 +44,9 @@ class Requirements:
         images: samples by split once complete; None where any number will do.
         held_out: share that is held out by content where neither the folder nor ``images`` states a split.
         unreadable: share of the samples that may be unreadable.
-        source: what to download by hand, for the error where something is missing.
+        source: the files to download by hand, for the error message about missing ones.
         least, square: shorter side of the set's pictures in pixels, and whether they are square.
-        manifest: of the set (see :mod:`zigbench.data.latents.manifest`); None for pictures of one's own.
+        manifest: of the set (see :mod:`zigbench.data.latents.manifest`); None for a user's own pictures.
     """
 
     name: str
@@ -67,9 +67,9 @@ class Summary:
 
     Attributes:
         counts: samples by split.
-        unreadable: what could not be read, a message each.
-        roundtrip: peak signal-to-noise ratio of decoded latents, in dB, over some samples of each shard; None where
-            latents were taken as they were.
+        unreadable: a message for each sample that could not be read.
+        roundtrip: peak signal-to-noise ratio of decoded latents, in dB, over some samples of each shard; None if
+            latents were used unchanged.
         deviation: of the scaled latents.
     """
 
@@ -89,24 +89,24 @@ def prepare_latents(
     processes: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Summary:
-    """Encode samples into ``out``; interrupted, the same call goes on with the first shard that is not whole.
+    """Encode samples into ``out``; after an interrupt the same call continues with the first incomplete shard.
 
-    A shard that is there is taken as it is where its samples have the contents that it was made of, which are read
-    anew; after a change of some samples, their shards are made anew.
+    An existing shard is kept if its samples still have the contents that it was made of, which are read again; shards
+    of changed samples are made anew.
 
     Args:
-        spec: how samples are encoded.
-        required: what the folder must hold.
+        spec: settings of the encoding.
+        required: required contents of the folder.
         samples: as :func:`zigbench.data.formats.listing.list_samples` returns them.
-        out: where shards and index go.
+        out: folder of shards and index.
         where: the folder of the samples.
-        processes: that encode, each a shard at a time.
+        processes: number of processes, each of which encodes a shard at a time.
         on_progress: called with the samples done and their total.
 
     Raises:
-        MissingDataError: the folder lacks samples, classes or captions, or holds others than those that the manifest
-            was written of; lists what.
-        ValueError: too many samples are unreadable, or the latents deviate as no scaled latents do.
+        MissingDataError: samples, classes or captions are missing, or differ from those in the manifest; the message
+            lists them.
+        ValueError: too many samples are unreadable, or the deviation of the latents is implausible.
     """
     _refuse_incomplete(samples, required, where)
     facts = manifest.compare(required.manifest, samples, spec.content, where) if required.manifest else None
@@ -153,7 +153,7 @@ def _conclude(
     mean = sum(shard["sum"] for shard in shards) / values
     deviation = float(np.sqrt(max(0.0, sum(shard["squares"] for shard in shards) / values - mean**2)))
     if fault := scale_fault(deviation, spec.scale):
-        raise ValueError(f"{fault}; latents that were scaled before are taken with --scaled")
+        raise ValueError(f"{fault}; use --scaled for latents that are already scaled")
     errors = [shard["roundtrip"] for shard in shards if shard["roundtrip"] is not None]
     roundtrip = float(-10 * np.log10(np.mean(errors) / 4 + 1e-12)) if errors else None
     splits = {
@@ -185,30 +185,30 @@ def _conclude(
 
 
 def _refuse_incomplete(samples: list[Sample], required: Requirements, where: Path) -> None:
-    """List everything that the folder lacks."""
-    lacks = []
+    """Raise MissingDataError with everything that is missing in the folder."""
+    missing = []
     if required.images is not None and len(samples) != sum(required.images.values()):
-        lacks.append(f"it holds {len(samples):,} samples of {sum(required.images.values()):,}")
+        missing.append(f"it holds {len(samples):,} samples of {sum(required.images.values()):,}")
     if required.classes is not None:
         if bare := [sample.name for sample in samples if sample.label is None]:
-            lacks.append(f"{len(bare):,} samples have no class, the first being {bare[0]}")
+            missing.append(f"{len(bare):,} samples have no class, the first being {bare[0]}")
         elif len(class_names(samples)) != required.classes:
-            lacks.append(f"it holds {describe(samples)} of {required.classes}")
+            missing.append(f"it holds {describe(samples)} of {required.classes}")
     if required.text is not None:
         bare = [sample.name for sample in samples if not sample.captions and "captions" not in sample.features]
         if bare:
-            lacks.append(f"{len(bare):,} samples have no caption, the first being {bare[0]}")
+            missing.append(f"{len(bare):,} samples have no caption, the first being {bare[0]}")
     for split, count in (required.images or {}).items():
         stated = sum(sample.split == split for sample in samples)
         if any(sample.split for sample in samples) and stated != count:
-            lacks.append(f"its split {split!r} holds {stated:,} samples of {count:,}")
+            missing.append(f"its split {split!r} holds {stated:,} samples of {count:,}")
     if required.least and (small := manifest.wrong_sizes(samples, required.least, required.square)):
         size = f"{required.least} pixels a side" + (" and square" if required.square else "")
         some = ", ".join(small[:NAMED]) + (", …" if len(small) > NAMED else "")
-        lacks.append(f"its pictures have at least {size}, but of a sample {some}")
-    if lacks:
+        missing.append(f"its pictures have at least {size}, but of a sample {some}")
+    if missing:
         needs = f" To be downloaded by hand: {required.source}" if required.source else ""
-        raise MissingDataError(f"{printable(where)} is not all of {required.name}: {'; '.join(lacks)}.{needs}")
+        raise MissingDataError(f"{printable(where)} is not all of {required.name}: {'; '.join(missing)}.{needs}")
 
 
 def _splits(samples: list[Sample], required: Requirements, spec: EncodingSpec) -> dict[str, list[Sample]]:

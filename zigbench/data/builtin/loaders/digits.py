@@ -10,7 +10,7 @@ from zigbench.data.builtin.digits import DigitsConfig
 from zigbench.data.split import Split, TensorSplit, choose
 
 DIVISION_SEED = 19_980_701
-"""Seed of the division into training and held-out images: a constant, so that no run sees another's answers."""
+"""Seed of the division into training and held-out images: a constant, so that all runs hold out the same."""
 
 HELD_OUT_SHARE = 0.2
 
@@ -38,7 +38,7 @@ class Digits:
 
 
 def held_out_images(target: np.ndarray) -> torch.Tensor:
-    """Return which images of the classes ``target`` (N,) are held out, bool (N,): the same share of every class."""
+    """Return a mask of the held-out images of the classes ``target`` (N,), bool (N,): the same share of every class."""
     generator = np.random.Generator(np.random.PCG64(DIVISION_SEED))
     chosen = np.zeros(len(target), dtype=bool)
     for digit in np.unique(target):

@@ -18,7 +18,7 @@ from zigbench.spec.files import sha256
 from zigbench.spec.rng import derive_seed
 
 VERSION = 1
-"""Raised when equal configs come to mean other clips."""
+"""Increased when the clips of equal configs change."""
 
 COUNTS = {"train": 8_192, "held-out": 1_024}
 """Clips of each split."""

@@ -27,14 +27,14 @@ PLACES_SEED = 16_0922
 
 
 FLAT = 2.55
-"""Deviation of a crop in grey levels of 0 to 255 below which normalising it would show little but rounding."""
+"""Deviation of a crop in grey levels of 0 to 255 below which a normalised crop would show mostly rounding."""
 
 
 class Photographs:
     """Crops of ``config.size``², as many of each picture: luminance mapped to [-1, 1], or of mean 0 and deviation 1.
 
     Training crops lie anywhere in the left three quarters and may overlap. Held-out crops lie in the right quarter
-    on a grid without overlap, so that each is evidence of its own.
+    on a grid without overlap, so that they are independent.
     """
 
     def __init__(self, config: PhotographsConfig) -> None:

@@ -1,4 +1,4 @@
-"""This package's part of ``zigbench doctor``: every kernel backend, and why it is used or not."""
+"""This package's part of ``zigbench doctor``: every kernel backend, and the reason why it is used or not."""
 
 from __future__ import annotations
 

@@ -18,12 +18,12 @@ DIRECTIONS = (0, 1, 6, 7)
 class DiM(DiS):
     """DiM (Teng et al. 2024, "DiM: Diffusion Mamba for Efficient High-Resolution Image Synthesis").
 
-    A raster scan jumps from the end of one line to the start of the next. DiM tells the scan where that is:
-    learned tokens stand behind each row and each column, so that the grid that is scanned is (h + p)×(w + p); they
-    pass through all blocks and are dropped at the end. The blocks scan forward only, taking in turn rows, columns,
-    rows backward and columns backward. Two 3×3 depthwise convolutions, before the first block and behind the last
-    one, mix neighbours. From the paper; the release has d_conv pad tokens a line (``pads``) and adaLN in its
-    blocks, while here all conditions are tokens, as in U-ViT and DiS, and modulate the tail only.
+    A raster scan jumps from the end of one line to the start of the next. DiM marks these places for the scan: learned
+    tokens stand behind each row and each column, so that the grid that is scanned is (h + p)×(w + p); they pass through
+    all blocks and are dropped at the end. The blocks scan forward only, taking in turn rows, columns, rows backward and
+    columns backward. Two 3×3 depthwise convolutions, before the first block and behind the last one, mix neighbours.
+    From the paper; the release has d_conv pad tokens a line (``pads``) and adaLN in its blocks, while here all
+    conditions are tokens, as in U-ViT and DiS, and modulate the tail only.
     """
 
     config: DiMConfig
@@ -60,7 +60,7 @@ class DiM(DiS):
             return h
         embedding = self.position.embedding[layer]
         p = self.config.pads
-        # A pad token is the same wherever it stands: its position is zero.
+        # A pad token is the same at every place: its position is zero.
         grid = pad(embedding[self.extras :].unflatten(0, self.geometry.grid), (0, 0, 0, p, 0, p))
         return h + torch.cat([embedding[: self.extras], grid.flatten(0, 1)])
 

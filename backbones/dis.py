@@ -50,7 +50,7 @@ class DiS(LongSkipNetwork):
 
     def __init__(self, config: DiSConfig, geometry: Geometry, scan: ScanSpec, position: Position) -> None:
         super().__init__(config, geometry, scan, position, position_std=0.0, label_std=0.02)
-        del self.block_orders  # Each mixer holds its own as a buffer.
+        del self.block_orders  # Each mixer has its order as a buffer.
         width = config.width
         self.drop_path = DropPath(config.drop_path)
         self.norm = nn.RMSNorm(width, eps=NORM_EPS)
@@ -88,12 +88,12 @@ class DiS(LongSkipNetwork):
             expand=config.expand,
             depth=config.depth,
         )
-        # A block drops what enters it, the output of the one before, so that the skips stay whole.
+        # Drop-path drops a block's input, the output of the block before, so that the skips stay complete.
         rates = [0.0, *depth_rates(config.drop_path, config.depth)]
         return DiSBlock(config.width, mixer, skip=skip, drop_path=rates[index])
 
     def tail(self, h: Tensor, residual: Tensor | None, c: Tensor) -> Tensor:
-        assert residual is not None  # every block keeps one
+        assert residual is not None  # every block has one
         h = self.unembed((residual + self.drop_path(h)).to(self.norm.weight.dtype))
         h = self.head_norm(self.norm(h))
         if self.head_modulation is not None:

@@ -59,7 +59,7 @@ class LongSkipNetwork(Network):
 
     @property
     def blocks(self) -> list[nn.Module]:
-        """All blocks, in the order they run."""
+        """All blocks, in the order of execution."""
         return [*self.blocks_in, self.block_mid, *self.blocks_out]
 
     def block(self, index: int, *, skip: bool) -> nn.Module:

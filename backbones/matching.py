@@ -1,4 +1,4 @@
-"""Sizes that hold parameters equal across families, without torch: a suite plans with them."""
+"""Sizes at which families have equal numbers of parameters, computed without torch for planning."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def matched(
         name: a registered family whose config counts its parameters.
         geometry: shape of the data.
         parameters: the count to meet.
-        vary: what is searched; the rest of ``config`` stays. Heads follow the width where they are not given.
+        vary: the searched key; the rest of ``config`` is fixed. Heads follow the width where they are not given.
         multiple: widths are multiples of this (4 suits every position embedding); depths go by twos where the
             family needs an even one.
         config: the other keywords of :func:`zigbench.backbone.build`.
@@ -38,13 +38,13 @@ def matched(
             than the largest and the smallest size have, or no size that is possible on the geometry.
     """
     if vary in config:
-        raise ValueError(f"matched searches the {vary}: leave {vary}={config[vary]} out, or vary the other")
+        raise ValueError(f"matched searches the {vary}: leave {vary}={config[vary]} out, or search the other one")
 
     def at(value: int) -> tuple[NetworkSpec, int]:
         network = NetworkSpec.of(name, **{**config, vary: value})
         count = network.parameters(geometry)
         if count is None:
-            raise ValueError(f"the backbone {name!r} declares no number of parameters, so it can't be matched")
+            raise ValueError(f"the backbone {name!r} declares no number of parameters, so it cannot be matched")
         return network, count
 
     step, last = (multiple, WIDEST) if vary == "width" else (1, DEEPEST)
@@ -55,14 +55,14 @@ def matched(
             f"{name!r} has {fewest:,} to {largest:,} parameters on {geometry} with a {vary} of {low * step} to {last}; "
             f"{parameters:,} are out of reach"
         )
-    # Parameters grow with the size, so the first size that has enough is found by halving.
+    # Parameters grow with the size, so bisection gives the first size with enough of them.
     while low < high:
         middle = (low + high) // 2
         if at(middle * step)[1] < parameters:
             low = middle + 1
         else:
             high = middle
-    # Heads or an even depth can rule a size out, so its neighbours are looked at too.
+    # Heads or an even depth can exclude a size, so its neighbours are tried too.
     near = [at(size * step) for size in range(max(1, low - 16), low + 17)]
     possible = [(abs(count - parameters), network) for network, count in near if not any(network.faults(geometry))]
     if not possible:

@@ -24,7 +24,7 @@ class Network(nn.Module):
     """The base of the backbones, which are built as ``Class(config, geometry, scan, position)``.
 
     Attributes:
-        calls_fused: whether it calls what is in :mod:`backbones.ops.norm`.
+        calls_fused: whether it calls the functions of :mod:`backbones.ops.norm`.
         scan: the run's scan; None for a family that takes none.
     """
 
@@ -56,7 +56,7 @@ class Network(nn.Module):
     def kernel_faults(cls, config: SizedConfig, device: torch.device) -> list[str]:
         """Return the kernels that should serve ``device`` and gave wrong results beside the reference.
 
-        All that such a network calls are loaded by this, compiled first where no process has before.
+        This loads all kernels of such a network, and compiles them if no process has before.
         """
         if cls.calls_fused:
             norm.load(device)
@@ -66,7 +66,7 @@ class Network(nn.Module):
 
     @staticmethod
     def register_flop_formulas() -> None:
-        """Give torch's counter of operations the formulas of this package's kernels."""
+        """Register the formulas of this package's kernels with torch's counter of operations."""
         import_module("backbones.analysis.reach")
 
     def scan_orders(
@@ -90,7 +90,7 @@ class Network(nn.Module):
         return [torch.tensor(order.order) for order in orders]
 
     def check(self, x: Tensor, t: Tensor) -> None:
-        """Refuse inputs of other shapes; see :func:`backbones.layers.patches.check_input`."""
+        """Raise ValueError for inputs of other shapes; see :func:`backbones.layers.patches.check_input`."""
         check_input(x, t, self.geometry)
 
     def image(self, tokens: Tensor) -> Tensor:

@@ -15,10 +15,10 @@ CROSS_SCAN = (0, 6, 1, 7, 2, 4, 3, 5)
 class Parallel(ZigMa):
     """ZigMa whose every block scans k directions of the curve, each with its own convolution, x_proj, Δ_proj, A, D.
 
-    What ZigMa is compared with in the paper: k directions inside a block cost k scans, one direction a block
-    costs one. Along the rows, four directions are VMamba's cross-scan (rows, columns and their reverses); other
-    curves take their first k variants, as ``zigma`` does over its layers. The outputs are added. The release
-    names this mixer and gives it parameters, but its forward pass is not written.
+    The paper compares ZigMa with it: k directions inside a block cost k scans, one direction a block costs one. Along
+    the rows, four directions are VMamba's cross-scan (rows, columns and their reverses); other curves take their first
+    k variants, as ``zigma`` does over its layers. The outputs are added. The release names this mixer and has its
+    parameters, but does not implement its forward pass.
     """
 
     config: ParallelConfig

@@ -12,7 +12,7 @@ from backbones.zigma import ZigMa
 class Sweep(ZigMa):
     """ZigMa along the rows: sweep-1 forward in every block, sweep-2 both ways in every block.
 
-    sweep-2 is what the release calls ``v2`` and the paper's tables call sweep: a bidirectional mixer whose two
+    The release calls sweep-2 ``v2``, and the paper's tables call it sweep: a bidirectional mixer whose two
     outputs are added and not halved. n symmetries of the row-major curve, one a layer, are ``zigma`` on the
     curve ``raster`` instead.
     """

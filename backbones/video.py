@@ -33,9 +33,9 @@ class ZigMaVideo(ZigMa):
       k % schemes; temporal blocks scan the frames at each place by itself, forward and backward in turn.
 
     All three hold the same parameters, but for the second direction of (a). The order of a factorized block has two
-    dimensions, one row for each frame or place, and goes to the kernel as it is: nothing is copied, and what leaves a
-    block is in the natural order of what entered it. In the release a factorized network can't be built (a renamed
-    key), its temporal layers write their output reversed in time, and a 3D zigzag is missing.
+    dimensions, one row for each frame or place, and goes to the kernel as it is: nothing is copied, and a block's
+    output has the natural order of its input. In the release a factorized network can't be built (a renamed key), its
+    temporal layers write their output reversed in time, and a 3D zigzag is missing.
     """
 
     config: ZigMaVideoConfig
@@ -94,7 +94,7 @@ class AxialAttention(SelfAttention):
         return mixed.unflatten(0, (-1, places)).transpose(1, 2).flatten(1, 2)
 
     def orders(self, geometry: Geometry) -> Tensor:
-        """Return scans along which a token sees what it attends to: (2, sequences, steps)."""
+        """Return scans along which a token sees the tokens that it attends to: (2, sequences, steps)."""
         natural = token_numbers(geometry)
         return both_ways(natural if self.axis == "space" else natural.T)
 

@@ -25,7 +25,7 @@ class ZigMaBlock(nn.Module):
     """RMSNorm, adaLN, mixer, gate; with text also LayerNorm, adaLN, cross-attention, gate.
 
     With ``residual = "released"`` the block keeps two streams, as the released code does: the residual sums what
-    enters every block, and what leaves a block is its *normed* input plus the gated branches. The normed stream
+    enters every block, and its output is its *normed* input plus the gated branches. The normed stream
     is so added back to the residual once a block, and a block is not the identity when its gates are zero.
     With ``"prenorm"`` the branches are added to the one stream.
     """
@@ -133,7 +133,7 @@ class ZigMa(Network):
         nn.init.zeros_(self.head.bias)
 
     halve = False
-    """Whether the directions of a block are averaged instead of added."""
+    """True if the directions of a block are averaged instead of added."""
 
     def orders(self) -> list[Tensor]:
         """Return the orders of each block: (directions, tokens) int64 each."""

@@ -1,4 +1,4 @@
-"""What a network costs, counted, and what its tokens see: by gradients, and exactly from its orders."""
+"""The cost of a network, counted, and the receptive field of its tokens: by gradients, and exactly from its orders."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Cost:
         parameters: all of them, frozen ones included.
         forward_flops, backward_flops: operations; a multiplication and an addition are two.
         parameter_bytes: weights in the network's type.
-        saved_bytes: what the forward pass keeps for the backward pass, each tensor once, without the weights.
+        saved_bytes: tensors that the forward pass saves for the backward pass, each once, without the weights.
     """
 
     parameters: int
@@ -61,7 +61,7 @@ def cost(name: str, geometry: Geometry, *, batch: int = 1, checkpointing: bool =
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         if id(storage) not in weights:
-            saved[id(storage)] = storage  # Held, so that no later storage gets the same identity.
+            saved[id(storage)] = storage  # A reference, so that no later storage gets the same identity.
         return tensor
 
     with recomputed(network) if checkpointing else contextlib.nullcontext():
@@ -87,7 +87,7 @@ def _scan(u: Any, delta: Any, A: Any, B: Any, C: Any, D: Any, z: Any, *rest: Any
 
 @register_flop_formula(torch.ops.zigbench.selective_scan_backward)
 def _scan_backward(dy: Any, *forward: Any, **_: Any) -> int:
-    # Twice the forward pass, the convention that matrix products set.
+    # Twice the forward pass, as for matrix products.
     return 2 * _scan(*forward)
 
 
@@ -105,7 +105,7 @@ def _conv_backward(dy: Any, *forward: Any, **_: Any) -> int:
 def effective_receptive_field(
     network: nn.Module, x: Tensor, t: Tensor, *, token: tuple[int, ...] | None = None, **conditions: Tensor
 ) -> Tensor:
-    """How strongly one token's output depends on each input token (Luo et al. 2016).
+    """Return the strength of the dependence of one token's output on each input token (Luo et al. 2016).
 
     Args:
         network: a backbone of this package.
@@ -125,16 +125,16 @@ def effective_receptive_field(
 
 
 def seen(network: nn.Module, *, token: tuple[int, ...] | None = None) -> Tensor:
-    """Which input tokens one token's output can depend on after 0, 1, … steps, exactly, from the orders alone.
+    """Return the input tokens that one token's output can depend on after 0, 1, … steps: exact, from the orders.
 
-    A step is a block, or a convolution over the tokens such as DiM's before the first and behind the last block. A
-    forward scan shows a token all that it visited before it in the same sequence; two opposite directions, or
-    attention, show it everything; a 3×3 convolution its neighbours. Tokens that are not patches (time, label, line
-    ends) carry on what they saw.
+    A step is a block, or a convolution over the tokens such as DiM's before the first and behind the last block. In a
+    forward scan a token depends on all tokens before it in the same sequence; with two opposite directions, or
+    attention, on all tokens; in a 3×3 convolution on its neighbours. Tokens that are not patches (time, label, line
+    ends) pass on their dependences.
 
     Returns:
-        bool, (steps + 1, rows, columns) or (steps + 1, frames, rows, columns): entry k holds what is seen
-        through the last k steps.
+        bool, (steps + 1, rows, columns) or (steps + 1, frames, rows, columns): entry k holds the tokens that
+            are seen through the last k steps.
     """
     own = _own(network)
     grid = own.geometry.token_grid
@@ -142,14 +142,14 @@ def seen(network: nn.Module, *, token: tuple[int, ...] | None = None) -> Tensor:
     patches = _patches(own)
     marks = torch.zeros(1, len(patches), dtype=torch.bool)
     marks[0, patches.nonzero().view(*grid)[where]] = True
-    found = [marks]
+    by_step = [marks]
     for step in reversed(mixing(own, backward=True)):
-        found.append(step(found[-1]))
-    return torch.cat(found)[:, patches].unflatten(1, grid)
+        by_step.append(step(by_step[-1]))
+    return torch.cat(by_step)[:, patches].unflatten(1, grid)
 
 
 def reached(network: nn.Module) -> Tensor:
-    """Share of the ordered pairs (from, to) of patches that 0, 1, … steps let reach each other, exactly.
+    """Return the share of the ordered pairs (from, to) of patches that reach each other after 0, 1, … steps, exactly.
 
     Steps as for :func:`seen`.
 
@@ -158,7 +158,7 @@ def reached(network: nn.Module) -> Tensor:
     """
     own = _own(network)
     patches = _patches(own)
-    marks = torch.eye(len(patches), dtype=torch.bool)[patches]  # Row: from which patch; column: to which token.
+    marks = torch.eye(len(patches), dtype=torch.bool)[patches]  # Row: source patch; column: target token.
     shares = [marks[:, patches].double().mean()]
     for step in mixing(own):
         marks = step(marks)
@@ -167,14 +167,14 @@ def reached(network: nn.Module) -> Tensor:
 
 
 Step = Callable[[Tensor], Tensor]
-"""Given marks, (n, tokens) bool, also marks the tokens that hear a marked one in this step."""
+"""A step: given marks, (n, tokens) bool, it also marks the tokens that depend on a marked one after it."""
 
 
 def mixing(network: Network, *, backward: bool = False) -> list[Step]:
-    """The steps of a network in which its tokens hear each other, in the order they run.
+    """Return the steps of a network that mix its tokens, in the order of execution.
 
     Args:
-        backward: each step marks what a marked token hears instead, for walking from the output to the input.
+        backward: each step marks the tokens on which a marked token depends, to walk from the output to the input.
     """
     steps = [_step(block, network.geometry, backward) for block in blocks(network)]
     if isinstance(network, DiM) and network.config.smooth:
@@ -195,7 +195,7 @@ def _step(block: nn.Module, geometry: Geometry, backward: bool) -> Step:
 
 
 def _scans(marks: Tensor, *, orders: Tensor) -> Tensor:
-    """Along each of the orders, (directions, tokens) or (directions, sequences, steps)."""
+    """Return a step along each of the orders, (directions, tokens) or (directions, sequences, steps)."""
     after = marks.clone()
     for order in orders:
         after[:, order] |= marks[:, order].cummax(dim=-1).values
@@ -203,12 +203,12 @@ def _scans(marks: Tensor, *, orders: Tensor) -> Tensor:
 
 
 def _everything(marks: Tensor) -> Tensor:
-    """By attention over all tokens."""
+    """Return a step of attention over all tokens."""
     return marks.any(dim=1, keepdim=True).expand_as(marks)
 
 
 def _neighbours(marks: Tensor, *, patches: Tensor, grid: tuple[int, int]) -> Tensor:
-    """By a 3×3 convolution over the patches alone."""
+    """Return a step of a 3×3 convolution over the patches alone."""
     after = marks.clone()
     near = max_pool2d(marks[:, patches].unflatten(1, grid).float(), kernel_size=3, stride=1, padding=1)
     after[:, patches] = near.flatten(1) > 0
@@ -216,7 +216,7 @@ def _neighbours(marks: Tensor, *, patches: Tensor, grid: tuple[int, int]) -> Ten
 
 
 def _patches(network: Network) -> Tensor:
-    """(tokens,) bool: which of the tokens that the blocks get are patches; these stand in natural order."""
+    """Return (tokens,) bool: True for the blocks' tokens that are patches, which are in natural order."""
     rows, columns = network.geometry.grid
     pads = getattr(network.config, "pads", 0)
     lines = torch.zeros(network.geometry.frames or 1, rows + pads, columns + pads, dtype=torch.bool)
@@ -241,13 +241,13 @@ def open_gates(network: nn.Module) -> nn.Module:
 
 
 def _own(network: nn.Module) -> Network:
-    """The same network, known to be one of this package's."""
+    """Check that a network is one of this package's, and return it."""
     assert isinstance(network, Network)
     return network
 
 
 def _by_token(x: Tensor, geometry: Geometry) -> Tensor:
-    """(B, [T,] C, H, W) to (B, [T,] rows, columns, features of a patch)."""
+    """Map (B, [T,] C, H, W) to (B, [T,] rows, columns, features of a patch)."""
     p = geometry.patch
     rows, columns = geometry.grid
     split = x.unflatten(-1, (columns, p)).unflatten(-3, (rows, p))

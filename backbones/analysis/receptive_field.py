@@ -1,7 +1,7 @@
 """Receptive fields as a figure: ``python -m backbones.analysis.receptive_field --out receptive_field.png``.
 
-For each arm, what the middle token of a fresh network sees: the size of the gradient, and, hatched, the tokens that
-it can't see whatever the weights are.
+For each arm, the receptive field of the middle token of a fresh network: the size of the gradient, and, hatched, the
+tokens that it cannot see with any weights.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ ARMS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "DiT": ("dit", {}),
 }
 FAINTEST = 1e-6
-"""Gradients below this share of the largest are drawn as this."""
+"""The share of the largest gradient below which all gradients are drawn alike."""
 
 
 def fresh_fields(
     geometry: Geometry, *, width: int = 64, depth: int = 8, samples: int = 16, seed: int = 0
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """For each arm: the effective receptive field and what is seen, (rows, columns) each.
+    """Return for each arm the effective receptive field and the seen tokens, (rows, columns) each.
 
     The networks are fresh, with a clean pre-norm and open gates, and get the same noise as input.
     """
@@ -55,7 +55,7 @@ def fresh_fields(
 
 
 def inspect(network: nn.Module, x: Tensor, t: Tensor, *, fresh: bool) -> dict[str, np.ndarray]:
-    """What the middle token sees, and how far the layers let tokens reach: for ``zigbench inspect``.
+    """Return the receptive field of the middle token and the reach of the layers, for ``zigbench inspect``.
 
     Args:
         network: a backbone of this package; the gates of a ``fresh`` one are opened in place.
@@ -73,7 +73,7 @@ def inspect(network: nn.Module, x: Tensor, t: Tensor, *, fresh: bool) -> dict[st
 
 
 def figure(fields: Mapping[str, tuple[Tensor, Tensor]], *, columns: int = 4) -> Figure:
-    """One panel an arm: the gradient relative to its largest on a shared logarithmic scale; unseen tokens hatched."""
+    """Draw a panel per arm: the gradient relative to its largest on one logarithmic scale; unseen tokens hatched."""
     rows = math.ceil(len(fields) / columns)
     drawn = Figure(figsize=(2.6 * columns, 2.8 * rows), layout="constrained")
     axes = drawn.subplots(rows, columns, squeeze=False)
@@ -98,7 +98,7 @@ def figure(fields: Mapping[str, tuple[Tensor, Tensor]], *, columns: int = 4) -> 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the figure of fresh networks on a square grid and save it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="file to write; its ending says the format")
+    parser.add_argument("--out", type=Path, required=True, help="file to write; its ending sets the format")
     parser.add_argument("--side", type=int, default=16, help="tokens on each side of the grid")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--depth", type=int, default=8)

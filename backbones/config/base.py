@@ -1,4 +1,4 @@
-"""The configs that families share: named sizes, the time input, and the state space of those that scan."""
+"""Shared bases of the families' configs: named sizes, the time input, and the state space of those that scan."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SizedConfig(BackboneConfig):
         size: a name in ``sizes``, or None for numbers of one's own.
         width: features of a token.
         depth: blocks.
-        time: what the network's sinusoids see of t ∈ [0, 1] (0 noise, 1 data). ``scaled``: 1000 t, as ZigMa;
+        time: the input of the network's sinusoids for t ∈ [0, 1] (0 noise, 1 data). ``scaled``: 1000 t, as ZigMa;
             ``unit``: t, as SiT; ``reversed``: 999 (1 − t), the step of the diffusion that DiT and U-ViT were
             trained on.
     """
@@ -60,7 +60,7 @@ class SizedConfig(BackboneConfig):
                 "set size to null to choose the numbers, or leave them out to choose the size"
             )
         if "size" in raw and len(given) == len(preset):
-            # Complete numbers of another size are what a resolved config holds after its size was changed.
+            # After its size was changed, a resolved config still holds the complete numbers of the former size.
             given = {}
         filled = {**preset, **given}
         if "heads" in filled and "heads" not in given and filled["width"] != preset["width"]:
@@ -85,7 +85,7 @@ class SizedConfig(BackboneConfig):
         batch: int = 1,
     ) -> Cost:
         network = self.closed_form(geometry, scan, position)
-        # The weights are read once a call, whatever the batch.
+        # The weights are read once a call, for any batch.
         return network.cost * batch + Cost(0, 0, 0, network.parameters)
 
     def faults(

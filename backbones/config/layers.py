@@ -1,9 +1,9 @@
 """The closed form of every layer: its parameters and its work on one sample, without torch.
 
-Each function describes the layer of the same name in ``backbones.layers``; a config adds them up. Counted are matrix
-products, convolutions, attention and the scan, where a multiplication and an addition are two operations. What is done
-once a feature (norms, gates, activations) is not, as in the published tables. Tests hold the parameters to the built
-networks and the operations to torch's counter.
+Each function describes the layer of the same name in ``backbones.layers``; a config adds them up. Matrix products,
+convolutions, attention and the scan are counted; a multiplication and an addition are two operations. Work that is done
+once a feature (norms, gates, activations) is not counted, as in the published tables. Tests compare the parameters with
+built networks and the operations with torch's counter.
 """
 
 from __future__ import annotations

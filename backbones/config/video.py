@@ -1,4 +1,4 @@
-"""Configs of the families for clips: which blocks mix along space, which along time."""
+"""Configs of the families for clips: blocks mix along space, along time, or along both."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ClipConfig(SizedConfig):
         pattern: ``joint``, where every block mixes all tokens of the clip; or letters, repeated over the depth: a
             block s mixes the tokens of each frame, a block t the frames at each place. ``ssts`` is the setting of
             ZigMa's paper on UCF101, ``sst`` its release's.
-        position_axes: what a position embedding tells apart: every token of the clip (``joint``; ``sincos`` then
+        position_axes: what a position embedding distinguishes: every token of the clip (``joint``; ``sincos`` then
             adds the frame's sinusoid to the place's), the places of a frame (``space``), the frames (``time``), or
             both, one embedding for each and their sum (``both``).
     """

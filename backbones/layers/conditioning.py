@@ -30,7 +30,7 @@ class Sinusoids(nn.Module):
             t = 1000.0 * t
         elif self.time == "reversed":
             t = 999.0 * (1.0 - t)
-        # float16 and bfloat16 can't tell neighbouring times apart at t near 1000.
+        # float16 and bfloat16 do not resolve neighbouring times at t near 1000.
         angle = t.to(self.frequencies.dtype)[:, None] * self.frequencies
         pair = torch.cat([angle.cos(), angle.sin()], dim=-1)
         return nn.functional.pad(pair, (0, 1)) if self.odd else pair
@@ -63,7 +63,7 @@ class LabelEmbedding(nn.Module):
         nn.init.normal_(self.table.weight, std=std)
 
     def forward(self, label: Tensor | None, batch: int) -> Tensor:
-        """(B,) int64 in [−1, classes) to (B, width)."""
+        """Map (B,) int64 in [−1, classes) to (B, width)."""
         if label is None:
             label = torch.full((batch,), -1, device=self.table.weight.device)
         self._check(label, batch)
@@ -72,7 +72,7 @@ class LabelEmbedding(nn.Module):
     def _check(self, label: Tensor, batch: int) -> None:
         if label.shape != (batch,):
             raise ValueError(f"label has shape {tuple(label.shape)}; expected one for each of {batch} samples")
-        # Looking at values would stall a GPU and break a compiled graph; there, the table's own bounds check acts.
+        # Reading values would stall a GPU and break a compiled graph; there, the lookup's bounds check acts.
         if label.device.type != "cpu" or torch.compiler.is_compiling() or batch == 0:
             return
         low, high = int(label.min()), int(label.max())
@@ -93,7 +93,7 @@ class TextEmbedding(nn.Module):
         nn.init.zeros_(self.proj.bias)
 
     def forward(self, context: Tensor | None, batch: int) -> Tensor:
-        """(B, tokens, text width) to (B, tokens, width)."""
+        """Map (B, tokens, text width) to (B, tokens, width)."""
         if context is None:
             return self.proj.bias.expand(batch, self.shape[0], -1)
         if context.shape != (batch, *self.shape):
@@ -102,7 +102,7 @@ class TextEmbedding(nn.Module):
 
 
 def refuse_unknown(geometry: Geometry, label: Tensor | None, context: Tensor | None) -> None:
-    """Refuse a condition that the network was not built for.
+    """Raise ValueError for a condition that the network was not built for.
 
     Raises:
         ValueError: a label without classes, or a context without a text shape, in the geometry.
@@ -124,7 +124,7 @@ class Condition(nn.Module):
         self.text = None if geometry.context is None else TextEmbedding(geometry.context, width)
 
     def forward(self, t: Tensor, label: Tensor | None, context: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """c (B, width), and the text tokens (B, tokens, width) or None."""
+        """Return c (B, width), and the text tokens (B, tokens, width) or None."""
         refuse_unknown(self.geometry, label, context)
         c = self.time(t)
         if self.label is not None:

@@ -22,8 +22,8 @@ class SelectiveScanBranch(nn.Module):
     Args:
         width: features of a token outside the mixer; sets the rank of Δ's projection.
         inner: channels that are scanned.
-        order: (L,) or (sequences, steps) int64, the visiting order. A buffer, so that it is saved with the weights;
-            and one tensor for good, so that the scan checks it once.
+        order: (L,) or (sequences, steps) int64, the visiting order. It is a buffer, so that it is saved with the
+            weights, and always the same tensor, so that the scan checks it once.
     """
 
     order: Tensor
@@ -33,7 +33,7 @@ class SelectiveScanBranch(nn.Module):
         self.register_buffer("order", order.clone())
         rank = dt_rank(width)
         self.split = (rank, d_state, d_state)
-        # A depthwise convolution's own initialisation: fan-in is the number of taps.
+        # The default initialisation of a depthwise convolution: fan-in is the number of taps.
         bound = d_conv**-0.5
         self.conv_weight = nn.Parameter(torch.empty(inner, d_conv).uniform_(-bound, bound))
         self.conv_bias = nn.Parameter(torch.empty(inner).uniform_(-bound, bound))
@@ -49,7 +49,7 @@ class SelectiveScanBranch(nn.Module):
         self.D = nn.Parameter(torch.ones(inner))
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        """x, z (B, L, inner) to the same shape, in natural order; times SiLU(z) if given."""
+        """Scan x (B, L, inner); return the same shape in natural order, times SiLU(z) if z is given."""
         u = causal_conv(x, self.conv_weight, self.conv_bias, activation="silu", order=self.order)
         low, B, C = self.x_proj(u).split(self.split, dim=-1)
         return selective_scan(
@@ -67,7 +67,7 @@ class SelectiveScanBranch(nn.Module):
 
 
 def _wide(x: Tensor) -> Tensor:
-    """At least float32, which the state needs whatever the network's type is."""
+    """Convert to at least float32, which the state needs for every type of the network."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
@@ -113,7 +113,7 @@ class MambaMixer(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, L, width) to the same shape, in natural order."""
+        """Map (B, L, width) to the same shape, in natural order."""
         x, z = self._project(x)
         if len(self.directions) == 1:
             return self.out_proj(self.directions[0](x, z))
@@ -121,9 +121,9 @@ class MambaMixer(nn.Module):
         return self.out_proj(total * (silu(z) * self.scale))
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What is scanned and its gate, (B, L, inner) each."""
+        """Return the input of the scans and their gate, (B, L, inner) each."""
         if x.device.type == "cpu" and not torch.compiler.is_compiling():
-            # Two products here: one would have its backward pass copy both gradients into one tensor first.
+            # Two products: the backward pass of a single one would first copy both gradients into one tensor.
             wx, wz = self.in_proj.weight.chunk(2)
             return linear(x, wx), linear(x, wz)
         return self.in_proj(x).chunk(2, dim=-1)

@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """x (1 + scale) + shift, with x (B, L, width) and shift, scale (B, width)."""
+    """Return x (1 + scale) + shift, with x (B, L, width) and shift, scale (B, width)."""
     return torch.addcmul(shift.unsqueeze(1), x, 1 + scale.unsqueeze(1))
 
 
 def gated(x: Tensor, gate: Tensor, branch: Tensor) -> Tensor:
-    """x + gate · branch, with x and branch (B, L, width) and gate (B, width)."""
+    """Return x + gate · branch, with x and branch (B, L, width) and gate (B, width)."""
     return torch.addcmul(x, gate.unsqueeze(1), branch)
 
 
@@ -30,12 +30,12 @@ class Modulation(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, activated: Tensor) -> tuple[Tensor, ...]:
-        """(B, width) to ``parts`` tensors (B, width)."""
+        """Map (B, width) to ``parts`` tensors (B, width)."""
         return self.linear(activated).chunk(self.parts, dim=1)
 
 
 class DropPath(nn.Module):
-    """Zeroes a sample's whole branch with probability ``rate`` in training, and scales the others to compensate.
+    """A layer that zeroes a sample's whole branch with probability ``rate`` in training, and scales the others.
 
     Draws from torch's global generator, which a trainer seeds at each step.
     """
@@ -45,7 +45,7 @@ class DropPath(nn.Module):
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (B, …)."""
+        """Return x (B, …), with the branch of some samples zeroed in training."""
         if self.rate == 0.0 or not self.training:
             return x
         if self.rate == 1.0:
@@ -55,5 +55,5 @@ class DropPath(nn.Module):
 
 
 def depth_rates(rate: float, depth: int) -> list[float]:
-    """Rates from 0 at the first block to ``rate`` at the last, linear in depth."""
+    """Return the rates from 0 at the first block to ``rate`` at the last, linear in depth."""
     return [rate * i / (depth - 1) if depth > 1 else 0.0 for i in range(depth)]

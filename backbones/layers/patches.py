@@ -26,7 +26,7 @@ class PatchEmbedding(nn.Module):
             nn.init.zeros_(self.proj.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) or (B, T, C, H, W) to (B, tokens, width), row-major, frame after frame."""
+        """Map (B, C, H, W) or (B, T, C, H, W) to (B, tokens, width), row-major, frame after frame."""
         g = self.geometry
         rows, columns = g.grid
         x = x.reshape(-1, g.frames or 1, g.channels, rows, g.patch, columns, g.patch)
@@ -34,7 +34,7 @@ class PatchEmbedding(nn.Module):
 
 
 def to_image(tokens: Tensor, geometry: Geometry, channels: int) -> Tensor:
-    """(B, tokens, p·p·channels), features over (row, column, channel), to (B, [T,] channels, H, W)."""
+    """Map (B, tokens, p·p·channels), features over (row, column, channel), to (B, [T,] channels, H, W)."""
     rows, columns = geometry.grid
     p = geometry.patch
     x = tokens.reshape(-1, geometry.frames or 1, rows, columns, p, p, channels)
@@ -45,7 +45,7 @@ def to_image(tokens: Tensor, geometry: Geometry, channels: int) -> Tensor:
 
 
 def check_input(x: Tensor, t: Tensor, geometry: Geometry) -> None:
-    """Refuse an input of another shape than the network was built for.
+    """Raise ValueError for an input of another shape than the network was built for.
 
     Raises:
         ValueError: names both shapes.

@@ -12,7 +12,7 @@ from zigbench.spec import Position
 
 
 def sinusoid(positions: Tensor, size: int) -> Tensor:
-    """sin then cos of (n,) positions at ``size / 2`` frequencies: (n, size), in float64."""
+    """Return sin then cos of (n,) positions at ``size / 2`` frequencies: (n, size), in float64."""
     half = size // 2
     frequencies = 10_000.0 ** (-torch.arange(half, dtype=torch.float64) / half)
     angle = positions.to(torch.float64)[:, None] * frequencies
@@ -23,7 +23,7 @@ Axes = Literal["joint", "space", "time", "both"]
 
 
 def sincos(geometry: Geometry, width: int, axes: Axes = "joint") -> Tensor:
-    """(tokens, width): the first half of the features tells the column, the second the row, as in DiT.
+    """Return (tokens, width): the first half of the features encodes the column, the second the row, as in DiT.
 
     Clips add the sinusoid of the frame over all features. Of ``space`` and ``time`` there is that part alone, for
     the places of one frame and for the frames.
@@ -38,7 +38,7 @@ def sincos(geometry: Geometry, width: int, axes: Axes = "joint") -> Tensor:
 
 
 class PositionEmbedding(nn.Module):
-    """What is added to the tokens so that they know where they are.
+    """Position embeddings, which are added to the tokens.
 
     ``learned`` and ``per-layer`` begin at zero unless ``std`` is given; ``sincos`` is frozen. In ZigMa's release
     the per-layer variant is one shared tensor that is never registered; here each block has its own.
@@ -89,15 +89,15 @@ class PositionEmbedding(nn.Module):
                 nn.init.trunc_normal_(self.embedding, std=std)
 
     def at_input(self, x: Tensor) -> Tensor:
-        """Tokens (B, L, width) as the first block gets them."""
+        """Return the tokens (B, L, width) with the position embedding of the network's input added."""
         return x if self.embedding is None or self.kind == "per-layer" else x + self._spread(self.embedding)
 
     def at_layer(self, x: Tensor, layer: int) -> Tensor:
-        """Tokens (B, L, width) in front of block ``layer``."""
+        """Return the tokens (B, L, width) with the position embedding of block ``layer`` added."""
         return x if self.embedding is None or self.kind != "per-layer" else x + self._spread(self.embedding[layer])
 
     def _spread(self, embedding: Tensor) -> Tensor:
-        """From what is held to all tokens."""
+        """Expand the stored embeddings to all tokens."""
         if self.axes == "joint":
             return embedding
         if self.axes == "space":

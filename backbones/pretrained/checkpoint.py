@@ -1,7 +1,7 @@
 """Weights of released checkpoints: read, loaded under the published keys, and written back under them.
 
-A release's tensors hold the same numbers as this package's, under other names and sometimes with an axis of size
-one more or a patch's axes unfolded, so a pair of names and a shape say everything.
+A release's tensors hold the same numbers as this package's, under other names, and sometimes with an additional axis of
+size one or with a patch's axes unfolded, so a pair of names and a shape suffice.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Weights = Mapping[str, Tensor]
 
 
 def read(path: str | Path) -> dict[str, Tensor]:
-    """The state dict of a released file: .safetensors, or .pt / .pth, of which only tensors are unpickled.
+    """Read the state dict of a released file: .safetensors, or .pt / .pth, of which only tensors are unpickled.
 
     Averaged weights are taken where the file also holds others, and the prefix of a data-parallel wrapper is cut.
 
@@ -38,20 +38,20 @@ def read(path: str | Path) -> dict[str, Tensor]:
         raise ValueError(f"{path}: no such file")
     if path.suffix == ".safetensors":
         try:
-            found: Any = load_file(path)
+            content: Any = load_file(path)
         except (SafetensorError, OSError) as error:
-            raise ValueError(f"{path} can't be read as tensors: {error}") from error
+            raise ValueError(f"{path} cannot be read as tensors: {error}") from error
     elif path.suffix in (".pt", ".pth"):
-        found = _unpickle(path)
+        content = _unpickle(path)
     else:
         raise ValueError(f"{path} ends in {path.suffix!r}; expected .pt, .pth or .safetensors")
     for wrapper in ("ema", "model", "state_dict"):
-        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
-            found = found[wrapper]
-    tensors = isinstance(found, Mapping) and all(isinstance(value, Tensor) for value in found.values())
-    if not tensors or not found:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    tensors = isinstance(content, Mapping) and all(isinstance(value, Tensor) for value in content.values())
+    if not tensors or not content:
         raise ValueError(f"{path} holds no state dict: expected names and tensors")
-    return {key.removeprefix("module."): value for key, value in found.items()}
+    return {key.removeprefix("module."): value for key, value in content.items()}
 
 
 def _unpickle(path: Path) -> Any:
@@ -60,37 +60,37 @@ def _unpickle(path: Path) -> Any:
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception:
-            # A reader of pickles raises anything on what is none, and torch's own message advises to run the file's
-            # code, which is what reading tensors only is there to avoid.
+            # A file that is no pickle can raise any error, and torch's message recommends to run the file's code, which
+            # reading only tensors is to avoid.
             raise ValueError(
-                f"{path} is torn, no file of torch, or holds more than tensors and plain values; it is not read"
+                f"{path} is truncated, no file of torch, or holds more than tensors and plain values; it is not read"
             ) from None
 
 
 def load(family: str, state_dict: Weights, geometry: Geometry, **config: Any) -> nn.Module:
-    """A backbone with released weights.
+    """Build a backbone with released weights.
 
     Args:
-        family: a key of ``RELEASES``; "zigma" finds out by the keys whether they are of zigzag, sweep-2 or
+        family: a key of ``RELEASES``; with "zigma" the keys decide between zigzag, sweep-2 and
             parallel blocks.
         state_dict: published names to tensors, as :func:`read` returns them.
-        geometry: what the network was trained on.
-        config: the family's keywords; what the release fixes or the keys tell need not be given. A ``curve`` whose
-            variants the release numbers otherwise is taken in the release's numbering.
+        geometry: the geometry of its training.
+        config: the family's keywords; those that the release or the keys determine are optional. A ``curve`` whose
+            variants the release numbers differently gets the release's numbering.
 
     Raises:
-        ValueError: an unknown family, keys that are missing or left over, or shapes that differ; each is named
-            with both sides.
+        ValueError: an unknown family, missing or unexpected keys, or different shapes; the message
+            names all of them.
     """
     release = RELEASES.get(family)
     if release is None:
         raise ValueError(f"unknown release {family!r} (known: {', '.join(RELEASES)})")
     if family == "zigma":
         release = RELEASES[_zigma_kind(state_dict)]
-    told = _told(release, state_dict, geometry)
+    known = _config_of(release, state_dict, geometry)
     if "curve" in config:
         config["curve"] = release.curves.get(config["curve"], config["curve"])
-    network = build(release.backbone, geometry, seed=0, **{**release.config, **told, **config})
+    network = build(release.backbone, geometry, seed=0, **{**release.config, **known, **config})
     names = dict(_published(network, release, geometry))
     _compare(family, dict(names.values()), state_dict, release)
     ours = network.state_dict()
@@ -102,7 +102,7 @@ def load(family: str, state_dict: Weights, geometry: Geometry, **config: Any) ->
 
 
 def export(network: nn.Module, family: str) -> dict[str, Tensor]:
-    """The network's weights under the names and in the shapes that ``family`` published, copied.
+    """Return the network's weights under the names and in the shapes that ``family`` published, copied.
 
     Raises:
         ValueError: an unknown family, or a network of another backbone than it released.
@@ -122,17 +122,17 @@ def export(network: nn.Module, family: str) -> dict[str, Tensor]:
     return written
 
 
-def lacking(network: Network, family: str) -> tuple[str, ...]:
-    """Names of the network's parameters that ``family`` did not release, and that stay as initialised."""
+def unreleased(network: Network, family: str) -> tuple[str, ...]:
+    """Return the names of the network's parameters that ``family`` did not release, and that stay as initialised."""
     release = RELEASES[family]
     if not release.partial:
         return ()
-    told = {key for key, _ in _published(network, release, network.geometry)}
-    return tuple(key for key, _ in network.named_parameters() if key not in told)
+    released = {key for key, _ in _published(network, release, network.geometry)}
+    return tuple(key for key, _ in network.named_parameters() if key not in released)
 
 
 def registered_name(network: nn.Module) -> str:
-    """Name of the registered backbone whose network this is."""
+    """Return the name of the registered backbone that the network belongs to."""
     config = type(network.config)
     return next(name for name in registry.backbones.names() if registry.backbones.get(name) is config)
 
@@ -143,29 +143,29 @@ def _zigma_kind(state_dict: Weights) -> str:
     return "zigma-sweep" if any(key.endswith(".A_b_log") for key in state_dict) else "zigma"
 
 
-def _told(release: Release, state_dict: Weights, geometry: Geometry) -> dict[str, Any]:
-    """Words of the config that the keys tell."""
-    told: dict[str, Any] = {}
+def _config_of(release: Release, state_dict: Weights, geometry: Geometry) -> dict[str, Any]:
+    """Return the keys of the config that the weights' names determine."""
+    config: dict[str, Any] = {}
     if release.backbone != "dit" and not release.partial:
-        told["position"] = "learned" if "pos_embed" in state_dict else "none"
+        config["position"] = "learned" if "pos_embed" in state_dict else "none"
     if release.backbone in ("u-vit", "dis"):
-        told["time_mlp"] = "time_embed.0.weight" in state_dict
-        told["skip"] = any(".skip_linear." in key for key in state_dict)
+        config["time_mlp"] = "time_embed.0.weight" in state_dict
+        config["skip"] = any(".skip_linear." in key for key in state_dict)
     if release.backbone == "u-vit":
-        told["conv"] = "final_layer.weight" in state_dict
+        config["conv"] = "final_layer.weight" in state_dict
     if release.backbone == "parallel":
-        sets = [int(found[1]) for key in state_dict if (found := re.search(r"\.A_b_log_list\.(\d+)$", key))]
-        told |= {"schemes": max(sets) + 1, "extra": 1}
+        sets = [int(match[1]) for key in state_dict if (match := re.search(r"\.A_b_log_list\.(\d+)$", key))]
+        config |= {"schemes": max(sets) + 1, "extra": 1}
     tables = [key for key in ("y_embedder.embedding_table.weight", "label_emb.weight") if key in state_dict]
     if tables and geometry.classes == len(state_dict[tables[0]]):
-        told["label_dropout"] = 0.0  # No row for the null label.
-    return told
+        config["label_dropout"] = 0.0  # No row for the null label.
+    return config
 
 
 def _published(
     network: nn.Module, release: Release, geometry: Geometry
 ) -> Iterator[tuple[str, tuple[str, tuple[int, ...]]]]:
-    """Our parameter's name to (published name, published shape)."""
+    """Yield the name of each parameter here, with its published name and shape."""
     for key, parameter in network.named_parameters():
         name = key
         for pattern, replacement in release.renames:
@@ -197,23 +197,23 @@ def _compare(family: str, expected: Mapping[str, tuple[int, ...]], given: Weight
     ]
     faults = []
     if missing:
-        faults.append(f"the file lacks {_listed(missing)}")
+        faults.append(f"the file does not have {_listed(missing)}")
     if extra:
-        faults.append(f"the file has {_listed(extra)}, which the network has no place for")
+        faults.append(f"the file has {_listed(extra)}, which the network does not have")
     if shapes:
         faults.append(_listed(shapes, joiner="; "))
     if faults:
         raise ValueError(f"these weights are not of {family} with this config: {'. '.join(faults)}")
 
 
-def _listed(items: list[str], joiner: str = ", ", most: int = 5) -> str:
-    rest = f"{joiner}and {len(items) - most} more" if len(items) > most else ""
-    return joiner.join(items[:most]) + rest
+def _listed(items: list[str], joiner: str = ", ", limit: int = 5) -> str:
+    rest = f"{joiner}and {len(items) - limit} more" if len(items) > limit else ""
+    return joiner.join(items[:limit]) + rest
 
 
 def _last_sets(written: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """The last parallel set under the name without a number, as the release saves it too."""
-    sets = {int(found[1]) for key in written if (found := re.search(r"\.A_b_log_list\.(\d+)$", key))}
+    """Yield the last parallel set under the name without a number, as the release also saves it."""
+    sets = {int(match[1]) for key in written if (match := re.search(r"\.A_b_log_list\.(\d+)$", key))}
     last = f"_list.{max(sets)}"
     for key, value in written.items():
         if re.search(rf"{re.escape(last)}(\.|$)", key):

@@ -1,4 +1,4 @@
-"""The releases as plug-ins of the engine: a file in, weights under this package's names out, and back."""
+"""The releases as plug-ins of the engine: they import a file's weights under this package's names, and export them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zigbench.backbone import Geometry, Released
 
 
 class Importer:
-    """Reads and writes the files of one release; see :mod:`backbones.pretrained.checkpoint`."""
+    """A reader and writer of the files of one release; see :mod:`backbones.pretrained.checkpoint`."""
 
     def __init__(self, family: str) -> None:
         self.family = family
@@ -28,13 +28,13 @@ class Importer:
             config=network.config,
             weights=network.state_dict(),
             interpolant=RELEASES[self.family].interpolant,
-            missing=checkpoint.lacking(network, self.family),
+            missing=checkpoint.unreleased(network, self.family),
             scan=network.scan,
             position=network.position.kind,
         )
 
     def export(self, network: nn.Module) -> dict[str, Tensor]:
-        """The network's weights under the published names."""
+        """Return the network's weights under the published names."""
         return checkpoint.export(network, self.family)
 
 

@@ -1,4 +1,4 @@
-"""How each project names its released weights: patterns, and the words of the config that a release fixes."""
+"""The names of released weights in each project: patterns, and the keys of the config that a release fixes."""
 
 from __future__ import annotations
 
@@ -73,15 +73,15 @@ _PARALLEL: Renames = (
 
 @dataclass(frozen=True)
 class Release:
-    """How one project released its weights.
+    """The release of one project's weights.
 
     Attributes:
         backbone: the registered family that holds them.
-        renames: patterns of this package's names and what stands for them in the published keys; each pattern is
+        renames: patterns of this package's names, each with its replacement in the published keys; each pattern is
             tried at the start of a name, or anywhere where it begins with a dot.
-        config: words of the config that the release fixes.
-        interpolant: what the released networks predict, along which path.
-        curves: scan curves whose variants the release numbers otherwise, and the name here of the curve so numbered.
+        config: keys of the config that the release fixes.
+        interpolant: the prediction and the path of the released networks.
+        curves: scan curves whose variants the release numbers differently, each with the curve of that numbering here.
         ignored: published keys that the backbone has no place for.
         partial: some of the backbone's own parameters are not in the release and stay as initialised.
     """

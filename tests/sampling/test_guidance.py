@@ -100,7 +100,7 @@ def test_a_guided_evaluation_counts_twice(options: dict, evaluations: int):
         ({"guidance": float("nan")}, "must be at least 0"),
         ({"guidance_interval": (0.6, 0.5)}, "0 ≤ first ≤ last ≤ 1"),
         ({"guidance_channels": 0}, "at least 1"),
-        ({"guidance": 2.0, "label": None}, "nothing to follow"),
+        ({"guidance": 2.0, "label": None}, "guidance needs a condition"),
     ],
 )
 def test_impossible_guidance_is_refused(options: dict, words: str):

@@ -109,7 +109,7 @@ def test_seeded_and_parametric_curves() -> None:
     assert scan.make_order("rolled[by=2]", (2, 2), seed=3).order.tolist() == [2, 3, 0, 1]
     assert scan.make_order("rolled[back=true, by=1]", (2, 2)).curve == "rolled[back=true]"
     assert scan.canonical("rolled[back=TRUE,by=3]") == "rolled[by=3,back=true]"
-    with pytest.raises(ValueError, match="can't be read; expected a number such as 1"):
+    with pytest.raises(ValueError, match="cannot be read; expected a number such as 1"):
         scan.make_order("rolled[by=two]", (2, 2))
     with pytest.raises(ValueError, match="expected true or false"):
         scan.make_order("rolled[back=maybe]", (2, 2))

@@ -1,9 +1,9 @@
-"""Which noise goes with which datum.
+"""Couplings: the pairing of noise and data in a batch.
 
 Independent: as drawn. Optimal transport: the noise of the batch is permuted so that the summed squared distance
 to the data is least, which straightens the paths. Pooladian et al., "Multisample flow matching" (2023), section
 3.2; Tong et al., "Improving and generalizing flow-based generative models with minibatch optimal transport"
-(2024). A permutation leaves both sets as they are, so both marginals are kept exactly.
+(2024). A permutation does not change either set, so both marginals are exact.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from torch import Tensor
 
 
 def independent(data: Tensor, noise: Tensor) -> Tensor:
-    """The noise as drawn."""
+    """Return the noise as it was drawn."""
     return noise
 
 
 def optimal_transport(data: Tensor, noise: Tensor) -> Tensor:
-    """The noise permuted to the least sum of squared distances to the data, exactly (B³ at worst, on the CPU).
+    """Return the noise permuted to the least sum of squared distances to the data, exactly (B³ at worst, on the CPU).
 
     Args:
         data, noise: (B, …).

@@ -1,11 +1,10 @@
-"""How near to its ends a path may be used.
+"""Cut-offs: the range of times of a path within which its quantities are finite.
 
-Some quantities have no finite coefficients at an end: the data cannot be told from the noise where α = 0, the
-score is infinite where σ = 0, the velocity of VP is infinite at the data. There, and only there, times are clamped
-at the point where the amplitude ratio α/σ (or σ/α) has fallen to the cut-off: the expected data and noise beyond
-it are those at that point. Cutting on the ratio and not on t gives every path the same share of what is left out:
-at the cut-off 0.001 the other part has a standard deviation of a thousandth. An end at which everything is finite
-is used as it is.
+Some quantities have no finite coefficients at an end: the noise does not determine the data where α = 0, the score is
+infinite where σ = 0, the velocity of VP is infinite at the data. There, and only there, times are clamped at the point
+where the amplitude ratio α/σ (or σ/α) has fallen to the cut-off: the expected data and noise beyond it are those at
+that point. Cutting on the ratio and not on t cuts the same share off every path: at the cut-off 0.001 the other part
+has a standard deviation of a thousandth. An end at which everything is finite is not cut.
 
 A cut-off is a pair (least α/σ, least σ/α), for the noise's end and the data's.
 """
@@ -27,18 +26,21 @@ from zigbench.interpolant.weighting import weight
 Cutoff = tuple[float, float]
 
 TRAINING: Cutoff = (1e-3, 1e-3)
-"""Of training and of conversions: all but a thousandth of the path is as the formulas say."""
+"""The cut-off of training and of conversions: the formulas hold for all but a thousandth of the path."""
 
 SAMPLING: Cutoff = (0.03, 0.01)
-"""Of sampling. A conversion multiplies the network's error by the inverse of the cut-off, which a solver's first step
-then takes for signal: with 0.001 the first Euler step from a predicted noise goes astray. Holding the expected data
-and noise costs the order of the cut-off's square at the noise, a grey level of 256 at the data."""
+"""The cut-off of sampling.
+
+A conversion multiplies the network's error by the inverse of the cut-off, and a solver's first step mistakes it for
+signal: with 0.001 the first Euler step from a predicted noise is far off. Clamping the expected data and noise has an
+error of the order of the cut-off's square at the noise, and of one of 256 grey levels at the data.
+"""
 
 Quantities = Callable[[PathState], Iterable[Tensor]]
 
 
 def finite_range(path: Path, cutoff: Cutoff, quantities: Quantities) -> tuple[float, float]:
-    """Least and greatest time at which the quantities may be evaluated.
+    """Return the least and the greatest time at which the quantities may be evaluated.
 
     Args:
         path: the path.
@@ -56,7 +58,7 @@ def finite_range(path: Path, cutoff: Cutoff, quantities: Quantities) -> tuple[fl
 
 
 def as_cutoff(cutoff: float | Cutoff) -> Cutoff:
-    """One ratio for both ends, or a pair, as a pair.
+    """Return a cut-off as a pair, given one ratio for both ends or a pair.
 
     Raises:
         ValueError: a ratio outside (0, 1).
@@ -69,7 +71,7 @@ def as_cutoff(cutoff: float | Cutoff) -> Cutoff:
 
 @lru_cache(maxsize=1024)
 def conversion_range(path: Path, cutoff: Cutoff, prediction: str, targets: tuple[str, ...]) -> tuple[float, float]:
-    """Times at which a prediction is defined and can be converted to all of ``targets``."""
+    """Return the range of times in which a prediction is defined and can be converted to all of ``targets``."""
 
     parts = {part for target in targets if target != prediction for part in PARTS[target]}
 
@@ -83,13 +85,13 @@ def conversion_range(path: Path, cutoff: Cutoff, prediction: str, targets: tuple
 
 @lru_cache(maxsize=1024)
 def definition_range(path: Path, cutoff: Cutoff, target: str) -> tuple[float, float]:
-    """Times at which ``target`` has a finite share of data and noise."""
+    """Return the range of times in which ``target`` has a finite share of data and noise."""
     return finite_range(path, cutoff, lambda state: definition(target, state))
 
 
 @lru_cache(maxsize=1024)
 def training_range(path: Path, cutoff: Cutoff, prediction: str, weighting: str) -> tuple[float, float]:
-    """Times at which the target of the loss and its weight are finite."""
+    """Return the range of times in which the target of the loss and its weight are finite."""
 
     def quantities(state: PathState) -> Iterable[Tensor]:
         yield from definition(prediction, state)

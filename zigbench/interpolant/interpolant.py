@@ -1,4 +1,4 @@
-"""The interpolant: a path, what is predicted along it, and how that is trained."""
+"""The interpolant: a path, the prediction along it, and its training loss."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Interpolant:
     """x_t = α_t x* + σ_t ε from noise (t = 0) to data (t = 1), and the meaning of a network's output along it.
 
     Args:
-        path: one of :data:`PATHS`, or a :class:`Path` of one's own.
+        path: one of :data:`PATHS`, or an instance of :class:`Path`.
         prediction: one of :data:`PREDICTIONS`.
         weighting: one of :data:`WEIGHTINGS`, or a function from times (B,) to factors (B,) of the squared error.
         time: one of :data:`TIMES`, the distribution of training times.
-        coupling: one of :data:`COUPLINGS`, which noise goes with which datum.
+        coupling: one of :data:`COUPLINGS`, the pairing of noise and data.
         cutoff: amplitude ratio, or a pair of them, at which an end is clamped in training and conversions where a
             quantity is not finite there; see :mod:`zigbench.interpolant.cutoff`. Samplers have their own.
         options: the path's own (``degree``; ``beta_min``, ``beta_max``; ``sigma_min``, ``sigma_max``;
@@ -87,7 +87,7 @@ class Interpolant:
 
     @property
     def facts(self) -> dict[str, str]:
-        """Its parts in words that tell them from others, for what is trained with it; a function by its name."""
+        """The description of its parts, for checkpoints that are trained with it; a function by its name."""
         parts = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
             name: getattr(part, "__qualname__", type(part).__qualname__) if callable(part) else str(part)
@@ -95,42 +95,42 @@ class Interpolant:
         }
 
     def with_cutoff(self, cutoff: float | Cutoff) -> Interpolant:
-        """The same interpolant, held elsewhere at its ends."""
+        """Return the same interpolant with another cut-off."""
         other = copy(self)
         object.__setattr__(other, "cutoff", as_cutoff(cutoff))
         return other
 
     def state(self, t: Tensor | float) -> PathState:
-        """Coefficients of the path at ``t``, in float64, shaped like t."""
+        """Return the coefficients of the path at ``t``, in float64, shaped like t."""
         return self.path.state(torch.as_tensor(t, dtype=torch.float64))
 
     def clamp(self, t: Tensor, *targets: str) -> Tensor:
-        """Times held where the network's output is defined and can be converted to ``targets``.
+        """Return the times, clamped to where the network's output is defined and can be converted to ``targets``.
 
         Evaluate the network at the clamped time too: its output and the coefficients then belong together.
         """
         return t.clamp(*conversion_range(self.path, self.cutoff, self.prediction, targets))
 
     def velocity(self, model_output: Tensor, x: Tensor, t: Tensor | float) -> Tensor:
-        """v = α̇ x* + σ̇ ε, the drift of the probability flow, from the network's output.
+        """Return v = α̇ x* + σ̇ ε, the drift of the probability flow, from the network's output.
 
         Args:
-            model_output: what the network returned at (x, t), shaped like x.
+            model_output: the network's output at (x, t), shaped like x.
             x: (B, …).
             t: (B,) or one time for all; in [0, 1].
         """
         return self.convert("velocity", model_output, x, t)
 
     def score(self, model_output: Tensor, x: Tensor, t: Tensor | float) -> Tensor:
-        """s = ∇ log p_t(x) = −ε/σ; arguments as :meth:`velocity`."""
+        """Return s = ∇ log p_t(x) = −ε/σ; arguments as :meth:`velocity`."""
         return self.convert("score", model_output, x, t)
 
     def noise(self, model_output: Tensor, x: Tensor, t: Tensor | float) -> Tensor:
-        """ε, the expected noise; arguments as :meth:`velocity`."""
+        """Return ε, the expected noise; arguments as :meth:`velocity`."""
         return self.convert("noise", model_output, x, t)
 
     def data(self, model_output: Tensor, x: Tensor, t: Tensor | float) -> Tensor:
-        """x*, the expected datum; arguments as :meth:`velocity`."""
+        """Return x*, the expected datum; arguments as :meth:`velocity`."""
         return self.convert("data", model_output, x, t)
 
     def convert(
@@ -142,10 +142,10 @@ class Interpolant:
         *,
         clamped: Tensor | float | None = None,
     ) -> Tensor:
-        """``target``, one of :data:`PREDICTIONS`, from the network's output; arguments as :meth:`velocity`.
+        """Return ``target``, one of :data:`PREDICTIONS`, from the network's output; arguments as :meth:`velocity`.
 
         Args:
-            clamped: time at which the network was evaluated in place of t, from :meth:`clamp`; unless told, t itself.
+            clamped: time at which the network was evaluated in place of t, from :meth:`clamp`; by default t.
         """
         output = model_output.to(x.dtype)
         t = torch.as_tensor(t, dtype=torch.float64)
@@ -157,7 +157,7 @@ class Interpolant:
         return spread(of_x, x) * x + spread(of_output, x) * output
 
     def draw(self, data: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Noise shaped like ``data`` (B, …), already coupled to it, and times (B,) in float32.
+        """Return noise shaped like ``data`` (B, …), already coupled to it, and times (B,) in float32.
 
         The numbers come from ``generator`` alone, on its device, and are moved to the device of the data.
         """
@@ -166,7 +166,7 @@ class Interpolant:
         return couplings.MEMBERS[self.coupling](data, noise), t.float().to(data.device)
 
     def interpolate(self, data: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """x_t = α_t x* + σ_t ε of data and noise (B, …) at t (B,)."""
+        """Return x_t = α_t x* + σ_t ε of data and noise (B, …) at t (B,)."""
         return _mix(self.state(t), data, noise)
 
     def loss(
@@ -179,7 +179,7 @@ class Interpolant:
         label: Tensor | None = None,
         context: Tensor | None = None,
     ) -> Tensor:
-        """Weighted mean squared error of each sample, (B,), in float32 (float64 for such data).
+        """Return the weighted mean squared error of each sample, (B,), in float32 (float64 for such data).
 
         L = w(t) ‖output − target‖² per element; for the score w(t) ‖σ s + ε‖². Times at which target or weight
         is not finite are clamped to the cut-off.
@@ -188,7 +188,7 @@ class Interpolant:
             model: the network.
             data: x*, (B, …).
             noise, t: from :meth:`draw`.
-            label, context: handed to the network.
+            label, context: arguments of the network.
 
         Raises:
             ValueError: the network's output is not shaped like the data (twice the channels are allowed, of
@@ -208,7 +208,7 @@ class Interpolant:
         return error * weight(self.weighting, self.prediction, state).to(precision)
 
     def _error(self, output: Tensor, data: Tensor, noise: Tensor, state: PathState) -> Tensor:
-        """output − target, or σ s + ε for the score."""
+        """Return output − target, or σ s + ε for the score."""
         if self.prediction == "score":
             return spread(state.sigma, output) * output + noise
         if self.prediction == "noise":
@@ -219,23 +219,23 @@ class Interpolant:
 
 
 def _mix(state: PathState, data: Tensor, noise: Tensor) -> Tensor:
-    """α x* + σ ε."""
+    """Return α x* + σ ε."""
     return spread(state.alpha, data) * data + spread(state.sigma, data) * noise
 
 
 def spread(coefficient: Tensor, x: Tensor) -> Tensor:
-    """A coefficient, () or (B,), shaped to multiply x (B, …) in the precision of x."""
+    """Return a coefficient, () or (B,), shaped to multiply x (B, …) in the precision of x."""
     if not coefficient.dim():
-        return coefficient  # A scalar takes part in any precision and on any device; it needs no copy.
+        return coefficient  # A scalar combines with any precision and device; it needs no copy.
     return coefficient.to(x.device, x.dtype).reshape(-1, *[1] * (x.dim() - 1))
 
 
 def prediction_of(output: Tensor, x: Tensor) -> Tensor:
-    """The part of a network's output that predicts: all of it, or the first half of doubled channels.
+    """Return the prediction in a network's output: the whole output, or the first half of doubled channels.
 
     Args:
         output: (B, C, H, W) or (B, T, C, H, W), or with 2C channels where the variance is learned as well.
-        x: what the network was given.
+        x: the network's input.
 
     Raises:
         ValueError: any other shape.

@@ -1,4 +1,4 @@
-"""Choosing a member by name, with an error that helps."""
+"""Lookup of a member by name, with a helpful error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def unknown(kind: str, name: object, allowed: Iterable[str]) -> ValueError:
-    """The error for a name that no member has: what was given, what is near, what is allowed."""
+    """Return the error for an unknown name: the given name, the nearest one, and the allowed ones."""
     allowed = list(allowed)
     near = nearest(str(name), allowed)
     hint = f"did you mean {near!r}? " if near else ""
@@ -19,7 +19,7 @@ def unknown(kind: str, name: object, allowed: Iterable[str]) -> ValueError:
 
 
 def choose(kind: str, name: str, members: Mapping[str, T]) -> T:
-    """The member called ``name``.
+    """Return the member called ``name``.
 
     Raises:
         ValueError: no such member; the message lists them.

@@ -1,4 +1,4 @@
-"""What a network's output means, and how one meaning turns into another.
+"""Predictions: the meanings of a network's output, and the conversions between them.
 
 With x = α x* + σ ε and its velocity v = α̇ x* + σ̇ ε, each of velocity, score (s = −ε/σ), noise (ε) and data (x*)
 is affine in (x, output), so its expectation given x is the same affine map of the network's expectation:
@@ -16,11 +16,11 @@ from torch import Tensor
 from zigbench.interpolant.state import PathState
 
 PREDICTIONS = ("velocity", "score", "noise", "data")
-"""What a network can predict."""
+"""The quantities that a network can predict."""
 
 
 PARTS = {"velocity": ("data", "noise"), "score": ("noise",), "noise": ("noise",), "data": ("data",)}
-"""Which of data and noise each is made of."""
+"""The parts of each prediction: data, noise or both."""
 
 
 class Affine(NamedTuple):
@@ -31,7 +31,7 @@ class Affine(NamedTuple):
 
 
 def to_part(source: str, part: str, state: PathState) -> Affine:
-    """How "data" or "noise" follows from x and an output that means ``source``.
+    """Return the coefficients of "data" or "noise" in x and an output that means ``source``.
 
     Not finite where the output does not determine it (the data from the noise where α = 0);
     :mod:`zigbench.interpolant.cutoff` keeps evaluations away from there.
@@ -40,12 +40,12 @@ def to_part(source: str, part: str, state: PathState) -> Affine:
 
 
 def conversion(source: str, target: str, clamped: PathState, state: PathState) -> Affine:
-    """How ``target`` follows from x and an output that means ``source``: data and noise first, then the target.
+    """Return the coefficients of ``target`` in x and an output that means ``source``, by way of data and noise.
 
     Args:
         source, target: two of :data:`PREDICTIONS`.
-        clamped: the path where data and noise are taken from the output.
-        state: the path where the target is put together from them; the same time unless that is next to an end.
+        clamped: the path at the time at which data and noise are computed from the output.
+        state: the path at the time at which the target is computed from them; the same time except next to an end.
     """
     of_x = of_output = torch.zeros_like(clamped.alpha)
     for part, share in zip(("data", "noise"), definition(target, state), strict=True):
@@ -56,7 +56,7 @@ def conversion(source: str, target: str, clamped: PathState, state: PathState) -
 
 
 def _data(source: str, state: PathState) -> Affine:
-    """Coefficients of x*."""
+    """Return the coefficients of x*."""
     alpha, sigma = state.alpha, state.sigma
     if source == "velocity":
         return Affine(state.dsigma / state.determinant, -sigma / state.determinant)
@@ -68,7 +68,7 @@ def _data(source: str, state: PathState) -> Affine:
 
 
 def _noise(source: str, state: PathState) -> Affine:
-    """Coefficients of ε."""
+    """Return the coefficients of ε."""
     alpha, sigma = state.alpha, state.sigma
     if source == "velocity":
         return Affine(-state.dalpha / state.determinant, alpha / state.determinant)
@@ -80,7 +80,7 @@ def _noise(source: str, state: PathState) -> Affine:
 
 
 def definition(prediction: str, state: PathState) -> Affine:
-    """Coefficients (of x*, of ε) of what is predicted."""
+    """Return the coefficients (of x*, of ε) of a prediction."""
     if prediction == "velocity":
         return Affine(state.dalpha, state.dsigma)
     zero = torch.zeros_like(state.alpha)

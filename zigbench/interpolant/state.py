@@ -1,4 +1,4 @@
-"""What a path is at one time, kept together."""
+"""The state of a path: its coefficients at one time."""
 
 from __future__ import annotations
 

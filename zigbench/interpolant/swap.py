@@ -23,7 +23,7 @@ from zigbench.interpolant.prediction import definition
 
 @dataclass(frozen=True)
 class Swapped:
-    """A network for ``target``, made of one trained for ``trained``; called as any network."""
+    """A network for the interpolant ``target``, made of one trained for ``trained``; called like any network."""
 
     model: Model
     trained: Interpolant
@@ -47,16 +47,16 @@ class Swapped:
 
 
 def swap(model: Model, trained: Interpolant, path: str | Path, **options: Any) -> tuple[Swapped, Interpolant]:
-    """The network and the interpolant with which to sample along ``path``, without training again.
+    """Return the network and the interpolant with which to sample along ``path``, without training again.
 
     Args:
         model: a network trained along ``trained``.
         trained: the interpolant of the training.
         path: the path to sample along.
-        options: of the new :class:`Interpolant` (its path's own, or ``prediction``, velocity unless told).
+        options: of the new :class:`Interpolant` (its path's own, or ``prediction``, by default velocity).
 
     Returns:
-        What to give to :func:`zigbench.sampling.sample` in place of the model and of its interpolant.
+        The model and the interpolant for :func:`zigbench.sampling.sample`.
     """
     target = Interpolant(path, **{"cutoff": trained.cutoff, **options})
     return Swapped(model, trained.with_cutoff(SAMPLING), target), target

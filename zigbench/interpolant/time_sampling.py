@@ -1,4 +1,4 @@
-"""Which times are trained on.
+"""Distributions of training times.
 
 Esser et al., "Scaling rectified flow transformers" (2024), section 3.1 (logit-normal, mode); Karras et al.,
 "Elucidating the design space of diffusion-based generative models" (2022), table 1 (EDM). All with data at t = 1.
@@ -30,7 +30,7 @@ class TimeSampler(ABC):
 
     @abstractmethod
     def draw(self, count: int, path: Path, generator: Generator) -> Tensor:
-        """``count`` times, float64, on the generator's device."""
+        """Return ``count`` times, float64, on the generator's device."""
 
 
 @dataclass(frozen=True)

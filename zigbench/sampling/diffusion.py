@@ -1,6 +1,6 @@
-"""How much noise a stochastic sampler adds and takes away again: w(t) of dX = (v + ½ w s) dt + √w dW.
+"""The diffusion of a stochastic sampler, the noise that it adds and removes: w(t) of dX = (v + ½ w s) dt + √w dW.
 
-Every w ≥ 0 leaves the distribution at each t as it is; w = 0 is the probability flow. Ma et al., "SiT" (2024),
+No w ≥ 0 changes the distribution at any t; w = 0 is the probability flow. Ma et al., "SiT" (2024),
 section 2.4 and its code. Written for t = 1 at the data.
 """
 
@@ -31,8 +31,8 @@ DIFFUSIONS = tuple(FORMS)
 class Diffusion:
     """w(t) = scale × form(t), bounded for the length of the step.
 
-    The noise that a step takes away is ½ w h s = −½ (w h/σ) ε: where w h is above σ², a step would take away more
-    than there is, and so the form is clamped at σ²/h. That is a diffusion like any other, so samples keep their
+    The noise that a step takes away is ½ w h s = −½ (w h/σ) ε: where w h is above σ², a step would remove more noise
+    than there is, so the form is clamped at σ²/h. That is a diffusion like any other, so samples keep their
     distribution; it tends to the form as h → 0, and makes every form finite at both ends (σ = 0; SBDM at α = 0).
 
     Args:
@@ -46,18 +46,16 @@ class Diffusion:
     def __post_init__(self) -> None:
         choose("diffusion form", self.form, FORMS)
         if not 0 < self.scale < math.inf:
-            raise ValueError(
-                f"diffusion scale is {self.scale}; it must be above 0 (an ODE solver takes no noise at all)"
-            )
+            raise ValueError(f"diffusion scale is {self.scale}; it must be above 0 (an ODE solver adds no noise)")
 
     def __call__(self, interpolant: Interpolant, t: float, h: float) -> tuple[float, float]:
-        """√w and w/σ at ``t`` for a step of length ``h``; both finite, and 0 where σ = 0."""
+        """Return √w and w/σ at ``t`` for a step of length ``h``; both finite, and 0 where σ = 0."""
         state = interpolant.state(t)
         sigma = float(state.sigma)
         if sigma == 0:
             return 0.0, 0.0
         w = self.scale * FORMS[self.form](t, state)
-        # SBDM is not a number where α and α̇ are both 0; it grows without bound on the way there.
+        # SBDM is not a number where α and α̇ are both 0; it grows without bound before.
         w = min(w, sigma**2 / h) if math.isfinite(w) else sigma**2 / h
         w = max(w, 0.0)
         return math.sqrt(w), w / sigma

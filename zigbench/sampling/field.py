@@ -1,4 +1,4 @@
-"""The network as a solver sees it: guided, at one time for the whole batch, in the quantity asked for."""
+"""The field that a solver evaluates: the guided network, at one time for the whole batch, in the wanted quantity."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from zigbench.sampling.guidance import Guidance
 class Field:
     """Velocity, noise and data as functions of (x, t), t a float.
 
-    The solver's state is kept in float32 or float64; the network is given ``dtype``. Where the network's output
-    does not determine what is asked for, the field is clamped at the nearest time at which it does.
+    The solver's state is kept in float32 or float64; the network is given ``dtype``. Where the network's output does
+    not determine the wanted quantity, the field is clamped at the nearest time at which it does.
 
     Args:
         model: the network.
-        interpolant: what its output means.
+        interpolant: the meaning of its output.
         guidance: how conditional and unconditional outputs are combined.
-        dtype: of what the network is given.
+        dtype: type of the network's input.
         label: (B,) or None.
         context: (B, tokens, width) or None.
     """
@@ -37,19 +37,19 @@ class Field:
     context: Tensor | None = None
 
     def __call__(self, x: Tensor, t: float, *targets: str) -> tuple[Tensor, ...]:
-        """The ``targets`` ("velocity", "noise", "data", "score") at (x, t), from one output of the network."""
+        """Return the ``targets`` ("velocity", "noise", "data", "score") at (x, t), from one output of the network."""
         clamped = float(self.interpolant.clamp(torch.tensor(t, dtype=torch.float64), *targets))
         output = self._output(x, t, clamped)
         return tuple(self.interpolant.convert(target, output, x, t, clamped=clamped) for target in targets)
 
     def velocity(self, x: Tensor, t: float) -> Tensor:
-        """Drift of the probability flow."""
+        """Return the drift of the probability flow."""
         return self(x, t, "velocity")[0]
 
     def last_regular(self) -> float:
-        """Last time at which the velocity follows from the network's output with bounded factors.
+        """Return the last time at which the velocity follows from the network's output with bounded factors.
 
-        Beyond it an error of the network is multiplied without bound, and a solver does better not to ask there.
+        Beyond it an error of the network is multiplied without bound, so a solver should not evaluate there.
         """
         path, cutoff = self.interpolant.path, self.interpolant.cutoff
         _, from_output = conversion_range(path, cutoff, self.interpolant.prediction, ("velocity",))
@@ -57,14 +57,14 @@ class Field:
         return min(from_output, by_itself)
 
     def regular(self, t: float) -> bool:
-        """Whether ``t`` is not beyond :meth:`last_regular`."""
+        """Return whether ``t`` is at most :meth:`last_regular`."""
         return t <= self.last_regular()
 
     def state(self, t: float) -> PathState:
-        """Coefficients of the path at ``t``, as scalars."""
+        """Return the coefficients of the path at ``t``, as scalars."""
         return self.interpolant.state(t)
 
-    def _output(self, x: Tensor, asked: float, t: float) -> Tensor:
+    def _output(self, x: Tensor, requested: float, t: float) -> Tensor:
         precision = torch.promote_types(self.dtype, torch.float32)
         given = x.to(self.dtype)
         times = torch.full((len(x),), t, device=x.device, dtype=precision)
@@ -72,4 +72,4 @@ class Field:
         def evaluate(label: Tensor | None, context: Tensor | None) -> Tensor:
             return prediction_of(self.model(given, times, label=label, context=context), given).to(x.dtype)
 
-        return self.guidance.combine(evaluate, asked, self.label, self.context)
+        return self.guidance.combine(evaluate, requested, self.label, self.context)

@@ -1,4 +1,4 @@
-"""The times through which a fixed-step solver goes."""
+"""The grids of times of fixed-step solvers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ GREATEST = math.log(100)
 
 
 def uniform(steps: int) -> list[float]:
-    """0, 1/n, …, 1."""
+    """Return 0, 1/n, …, 1."""
     return [k / steps for k in range(steps + 1)]
 
 
 def log_snr(interpolant: Interpolant, steps: int) -> list[float]:
-    """Equal steps in λ.
+    """Return equal steps in λ.
 
     Where an end has an infinite λ, the grid begins at a ratio of 0.01, or comes to 100 one step before the end, and
     goes from there to t = 1 at once, as in Karras et al. (2022), equation 5. Lu et al., "DPM-Solver" (2022),
@@ -40,13 +40,13 @@ def log_snr(interpolant: Interpolant, steps: int) -> list[float]:
 
 
 def resolve(interpolant: Interpolant, steps: int, times: str | Sequence[float]) -> list[float]:
-    """Times of a named grid of ``steps`` steps, or the times given."""
+    """Return the times of a named grid of ``steps`` steps, or the given times."""
     if not isinstance(times, str):
         return [float(t) for t in times]
     return uniform(steps) if times == "uniform" else log_snr(interpolant, steps)
 
 
 def leave_pure_noise(interpolant: Interpolant, times: list[float]) -> list[float]:
-    """Times held where α is above 0: the noise form of DPM-Solver divides by it."""
+    """Return the times, clamped to where α is above 0: the noise form of DPM-Solver divides by it."""
     least, _ = finite_range(interpolant.path, interpolant.cutoff, lambda state: (1 / state.alpha,))
     return [max(t, least) for t in times]

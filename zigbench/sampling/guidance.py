@@ -3,7 +3,7 @@
 Ho and Salimans, "Classifier-free diffusion guidance" (2022): output = u + g (c − u) of the conditional output c and
 the unconditional u; applied in an interval of times only, as in Kynkäänniemi et al., "Applying guidance in a limited
 interval improves sample and distribution quality in diffusion models" (2024). All four predictions are affine in
-each other with the same dependence on x, so guiding one guides all alike.
+each other with the same dependence on x, so guiding one guides all in the same way.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from zigbench.backbone import NO_LABEL
 
 @dataclass(frozen=True)
 class Guidance:
-    """How strongly, when and on which channels the condition is followed.
+    """The strength of guidance, its interval of times, and its channels.
 
     Args:
         scale: g; 1 is the conditional network, 0 the unconditional one.
@@ -34,7 +34,7 @@ class Guidance:
 
     def __post_init__(self) -> None:
         if not self.scale >= 0:
-            raise ValueError(f"guidance is {self.scale}; it must be at least 0 (1 follows the condition as it is)")
+            raise ValueError(f"guidance is {self.scale}; it must be at least 0 (1 is the plain conditional network)")
         first, last = self.interval
         if not 0 <= first <= last <= 1:
             raise ValueError(f"guidance interval ({first}, {last}) must satisfy 0 ≤ first ≤ last ≤ 1")
@@ -42,7 +42,7 @@ class Guidance:
             raise ValueError(f"guidance channels is {self.channels}; it must be at least 1, or None for all")
 
     def active(self, t: float) -> bool:
-        """Whether the output at ``t`` differs from the conditional one."""
+        """Return whether the output at ``t`` differs from the conditional one."""
         return self.scale != 1 and self.interval[0] <= t <= self.interval[1]
 
     def combine(
@@ -52,7 +52,7 @@ class Guidance:
         label: Tensor | None,
         context: Tensor | None,
     ) -> Tensor:
-        """The guided output at ``t``.
+        """Return the guided output at ``t``.
 
         Args:
             evaluate: the network at this x and t as a function of (label, context).

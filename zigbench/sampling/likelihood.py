@@ -25,23 +25,23 @@ from zigbench.sampling.sampler import SOLVERS, check_steps
 from zigbench.sampling.solvers import dopri5, runge_kutta
 
 TRACES = ("exact", "hutchinson")
-"""How the divergence is computed."""
+"""The methods of computing the divergence."""
 
 
 @dataclass(frozen=True)
 class Likelihood:
-    """What a solve gives.
+    """The result of a solve.
 
     Attributes:
         log_prob: (B,), nats, of the data as given.
-        noise: (B, …), where the flow led each datum, divided by σ₀.
+        noise: (B, …), the end of the flow from each datum, divided by σ₀.
     """
 
     log_prob: Tensor
     noise: Tensor
 
     def bits_per_dimension(self, levels: int = 256) -> Tensor:
-        """(B,) bits per number for data in [-1, 1] that were ``levels`` integers, uniformly dequantised."""
+        """Return (B,) bits per number for data in [-1, 1] that were ``levels`` integers, uniformly dequantised."""
         dimension = self.noise[0].numel()
         return -self.log_prob / (dimension * math.log(2)) + math.log2(levels / 2)
 
@@ -63,7 +63,7 @@ class _Carried:
 
 
 def _gradient(value: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
-    """∂(weight · value)/∂x, 0 where the value does not depend on x; the graph is kept."""
+    """Return ∂(weight · value)/∂x, 0 where the value does not depend on x; the graph is kept."""
     if not value.requires_grad:
         return torch.zeros_like(x)
     (gradient,) = torch.autograd.grad(value, x, weight, retain_graph=True, materialize_grads=True)
@@ -78,7 +78,7 @@ def _exact(velocity: Tensor, x: Tensor) -> Tensor:
 
 
 def _estimate(velocity: Tensor, x: Tensor, probe: Tensor) -> Tensor:
-    """zᵀ(∂v/∂x)z of each sample, (B,)."""
+    """Return zᵀ(∂v/∂x)z of each sample, (B,)."""
     return (_gradient(velocity, x, probe) * probe).flatten(1).sum(1)
 
 
@@ -97,16 +97,16 @@ def likelihood(
     rtol: float = 1e-5,
     atol: float = 1e-5,
 ) -> Likelihood:
-    """Log-likelihood of ``data`` under the probability flow of the network.
+    """Return the log-likelihood of ``data`` under the probability flow of the network.
 
     Args:
         model: the network, differentiable in x and independent from sample to sample.
-        interpolant: what the network was trained on.
+        interpolant: the interpolant of its training.
         data: (B, C, H, W) or (B, T, C, H, W). On a path that keeps noise at t = 1 (VE) it is the likelihood of the
             data with that noise.
         trace: "exact" or "hutchinson".
         solver: dopri5, or a fixed-step one of ``steps`` steps: euler, heun, midpoint, rk4.
-        label, context: handed to the network; without guidance, which is no likelihood of a model.
+        label, context: arguments of the network, which is not guided: a guided field has no likelihood of a model.
         generator: source of Hutchinson's probes: one generator, or one seed per sample.
         rtol, atol: tolerances of dopri5.
 

@@ -18,7 +18,7 @@ Increments = Callable[[Tensor], Tensor]
 
 
 def stream(seed: int, purpose: str) -> Generator:
-    """A CPU generator for one of the streams of a sample's seed."""
+    """Return a CPU generator for one of the streams of a sample's seed."""
     return Generator().manual_seed(derive_seed(seed, "sampling", purpose))
 
 
@@ -28,12 +28,12 @@ def _stack(generators: Sequence[Generator], shape: Sequence[int], like: Tensor |
 
 
 def starting_noise(seeds: Sequence[int], shape: Sequence[int]) -> Tensor:
-    """Noise to begin samples with: (B, *shape), float32, on the CPU; row i depends on ``seeds[i]`` alone."""
+    """Return the starting noise of samples: (B, *shape), float32, on the CPU; row i depends on ``seeds[i]`` alone."""
     return _stack([stream(seed, "start") for seed in seeds], shape)
 
 
 def increments(generator: Generator | Sequence[int], count: int) -> Increments:
-    """The source of a stochastic solver's noise.
+    """Return the source of a stochastic solver's noise.
 
     Args:
         generator: one generator for the batch, or a seed for each sample.

@@ -1,4 +1,4 @@
-"""Drawing samples: a solver and its options, checked together before anything is computed."""
+"""Samplers: a solver and its options, checked together before any computation."""
 
 from __future__ import annotations
 
@@ -92,13 +92,13 @@ class Sampler:
         elif self.times is not None:
             check_times(self.times)
             object.__setattr__(self, "times", tuple(self.times))
-        # Built to be checked.
+        # Built only for its checks.
         self._guidance()
         self._options(None)
 
     @property
     def stochastic(self) -> bool:
-        """Whether the solver draws noise, and so needs a generator or seeds."""
+        """True if the solver draws noise, and so needs a generator or seeds."""
         return TABLE[self.solver].kind == "sde"
 
     @torch.no_grad()
@@ -114,7 +114,7 @@ class Sampler:
     ) -> Tensor:
         """Return samples from ``noise``; see :func:`zigbench.sampling.sample`."""
         if self.guidance != 1 and label is None and context is None:
-            raise ValueError(f"guidance {self.guidance} without a label or a context: there is nothing to follow")
+            raise ValueError(f"guidance {self.guidance} without a label or a context: guidance needs a condition")
         if self.stochastic and generator is None:
             raise ValueError(
                 f"the solver {self.solver!r} draws noise: give a generator, or a list of one seed per sample"
@@ -134,7 +134,7 @@ class Sampler:
         return grid.leave_pure_noise(interpolant, times) if row.divides_by_alpha else times
 
     def integrate(self, field: Field, x: Tensor, times: list[float], draws: Increments | None) -> Tensor:
-        """Carry the state ``x`` of ``times[0]`` to ``times[-1]``.
+        """Integrate the state ``x`` from ``times[0]`` to ``times[-1]``.
 
         Args:
             field: the guided network.
@@ -167,7 +167,7 @@ def sample(
     generator: Generator | Sequence[int] | None = None,
     **options: Any,
 ) -> Tensor:
-    """Carry ``noise`` (t = 0) to data (t = 1).
+    """Transform ``noise`` (t = 0) into data (t = 1).
 
     For example, 20 images of class 3::
 
@@ -177,19 +177,19 @@ def sample(
 
     Args:
         model: the network, in evaluation mode; called with x in the precision of ``noise``.
-        interpolant: what the network was trained on.
+        interpolant: the interpolant of its training.
         noise: standard normal, (B, C, H, W) or (B, T, C, H, W). The solver's own state is in float32 at least.
         solver, steps, guidance, guidance_interval, options: see :class:`Sampler`.
         label: (B,) classes, -1 for none.
         context: (B, tokens, width).
-        generator: for stochastic solvers, one generator for the batch, or one seed per sample; with seeds a
-            sample does not depend on its companions.
+        generator: for stochastic solvers, one generator for the batch, or one seed per sample; with seeds a sample does
+            not depend on the others.
 
     Returns:
         Samples shaped and typed like ``noise``. Wrap the model in :class:`Counted` to count its evaluations.
 
     Raises:
-        ValueError: options that cannot go together, before the network is called.
+        ValueError: options that are not allowed together, before the network is called.
     """
     sampler = Sampler(solver=solver, steps=steps, guidance=guidance, guidance_interval=guidance_interval, **options)
     return sampler(model, interpolant, noise, label=label, context=context, generator=generator)

@@ -22,7 +22,7 @@ from zigbench.scan.registry import Curve, canonical, curve, names
 from zigbench.scan.statistics import locality, statistics
 from zigbench.scan.symmetries import VARIANTS, symmetry
 
-# Last: registers the built-in curves, which use the names above.
+# This import comes last: it registers the built-in curves, which use the names above.
 from zigbench.scan import curves as _curves  # isort: skip  # noqa: F401
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Curves side by side: one row of statistics for each, the variants that coincide, locality and reach as a figure."""
+"""The comparison of curves: a row of statistics for each, equal variants, locality and reach as a figure."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def reversals(curve: str, grid: Grid, *, seed: int = 0) -> list[tuple[int, int]]
 
 
 CSV_ONLY = ("closing_jump", "max_neighbour_gap")
-"""Columns that the text table leaves to the CSV."""
+"""Columns that only the CSV has, not the text table."""
 
 SHARES = ("continuity", "horizontal", "vertical", "temporal")
 
@@ -164,7 +164,7 @@ def figure(cycles: Sequence[Cycle]) -> Figure:
     canvas = Figure(figsize=(10.0, 4.6 + 0.18 * (len(cycles) // 5)), layout="constrained")
     left, right = canvas.subplots(1, 2)
     for index, (label, cycle) in enumerate(cycles):
-        # Ten colours, then the same ten dashed: more than ten lines are not distinct by colour alone.
+        # Ten colours, then the same ten dashed: colours alone do not distinguish more than ten lines.
         style: dict[str, Any] = {"color": f"C{index % 10}", "linestyle": ("-", "--", ":", "-.")[index // 10 % 4]}
         left.plot(*locality(cycle[0]), label=label, linewidth=1.6, **style)
         share = reach(cycle).share

@@ -1,4 +1,4 @@
-"""The gallery: every curve and variant on one grid, with statistics, as one HTML page that needs nothing else.
+"""The gallery: every curve and variant on one grid, with statistics, as one self-contained HTML page.
 
 Without scripts it is a complete document: pictures, native tooltips with step numbers, tables. With them, a variant
 can be chosen and walked step by step, and the step under the pointer is named.
@@ -26,7 +26,7 @@ from zigbench.scan.statistics import FloatArray, locality
 MAX_TOKENS = 4096
 
 MAX_TOOLTIPS = 1024
-"""Tokens up to which a picture has native tooltips, one element each: more would outweigh the rest of the page."""
+"""Tokens up to which a picture has native tooltips, one element each; more would outgrow the page."""
 
 # (key of a row, title on a card, heading in the table, kind)
 FIGURES = (
@@ -226,7 +226,7 @@ def _lag_plot(order: ScanOrder, sweep: FloatArray) -> LagPlot | None:
         return None
     top = float(max(distance.max(), sweep.max(), 2.0))
     x = LagPlot.left + (LagPlot.width - LagPlot.left) * np.log(lags) / np.log(lags[-1])
-    # Where two points fall on one pixel, one is enough.
+    # Of two points on one pixel, one is enough.
     distinct = np.unique(np.round(x).astype(int), return_index=True)[1]
 
     def points(distances: FloatArray) -> str:

@@ -49,7 +49,7 @@ def inverse_permutation(values: npt.ArrayLike, length: int, name: str) -> tuple[
     Args:
         values: the order: ``values[k]`` is the natural (row-major) index of the token visited at step k.
         length: number of tokens, L.
-        name: of what is checked, the first words of the error.
+        name: the checked order, as the first words of the error.
 
     Raises:
         ValueError: not one-dimensional, not integer, not of the length, or not a permutation of 0 … L − 1; then

@@ -39,7 +39,7 @@ class Curve:
         space_filling: claims to be at least as continuous as sweep on every grid; make_order warns when it is not.
         seeded: takes ``rng``.
         own_variants: takes ``variant``.
-        parameters: name → default, in the order of the signature; a default of ``...`` has to be given.
+        parameters: name → default, in the order of the signature; a default of ``...`` marks a required one.
         cached: orders may be cached; False for a rule that reads something that can change.
     """
 
@@ -71,7 +71,7 @@ class Curve:
         if self.own_variants:
             return np.asarray(self.rule(*grid, variant=variant, **extra))
         base = symmetries.base_grid(grid, variant)
-        # Checked before it is mirrored, so that a fault is named by the indices of the rule.
+        # Checked before it is mirrored, so that a message has the indices of the rule.
         built = f"curve {name!r} built on {grid_text(base)}"
         order, _ = inverse_permutation(self.rule(*base, **extra), math.prod(base), built)
         return symmetries.apply(order, grid, variant)
@@ -85,7 +85,7 @@ def curve(name: str, *, space_filling: bool = False, cached: bool = True) -> Cal
     ...     return np.arange(h * w).reshape(h, w).T.reshape(-1)
 
     Args:
-        name: letters, digits, hyphens; what suites and the command line call it.
+        name: its name in suites and on the command line: letters, digits, hyphens.
         space_filling: claim that the curve is at least as continuous as sweep; checked on every grid.
         cached: cache orders; False for a rule that reads something that can change.
 
@@ -104,7 +104,7 @@ def curve(name: str, *, space_filling: bool = False, cached: bool = True) -> Cal
 
 
 def check_name(name: str) -> None:
-    """Refuse a name other than letters, digits and inner hyphens, or one that ends in a number.
+    """Raise ValueError for a name other than letters, digits and inner hyphens, or one that ends in a number.
 
     Raises:
         ValueError: names what is expected.
@@ -145,7 +145,7 @@ def from_function(rule: Rule, *, space_filling: bool = False, cached: bool = Tru
         parameters={k: v for k, v in keywords.items() if k not in ("rng", "variant")},
         cached=cached,
     )
-    # The registry says where two curves of one name come from; these are the function's own attributes.
+    # Attributes of the function: the registry names the origins of two curves of one name.
     for attribute in ("__module__", "__qualname__", "__name__", "__doc__"):
         object.__setattr__(curve, attribute, getattr(rule, attribute, None))
     return curve
@@ -188,13 +188,13 @@ def _find(name: str, dimensions: int) -> Curve:
                 f"or one of {', '.join(home.names())}"
             )
         raise ValueError(f"curve {name!r} is for clips (t, h, w); for an image use one of {', '.join(home.names())}")
-    made: Curve = home.get(name)
-    if made.dimensions != dimensions:
+    curve: Curve = home.get(name)
+    if curve.dimensions != dimensions:
         raise ValueError(
-            f"curve {name!r} is listed among the {dimensions}D curves but takes {made.dimensions} sides; "
+            f"curve {name!r} is listed among the {dimensions}D curves but takes {curve.dimensions} sides; "
             "entry points of 2D curves belong in zigbench.curves, those of 3D ones in zigbench.curves_3d"
         )
-    return made
+    return curve
 
 
 @functools.lru_cache(maxsize=256)
@@ -244,7 +244,7 @@ def _read(name: str, key: str, value: str, default: Any) -> Value:
         return type(default)(value) if isinstance(default, int | float) else value
     except (KeyError, ValueError):
         kind = "true or false" if isinstance(default, bool) else f"a number such as {default}"
-        raise ValueError(f"curve {name!r}: {key}={value!r} can't be read; expected {kind}") from None
+        raise ValueError(f"curve {name!r}: {key}={value!r} cannot be read; expected {kind}") from None
 
 
 def _write(value: Value) -> str:
@@ -254,7 +254,7 @@ def _write(value: Value) -> str:
 def names(dimensions: int = 2) -> list[str]:
     """Return the names of all curves of 2 or 3 dimensions, sorted; those of installed packages are not imported.
 
-    Each is complete as it stands; ``file``, which means nothing without a path, is left out.
+    Each works without parameters; ``file``, which needs a path, is left out.
     """
     if dimensions not in (2, 3):
         raise ValueError(f"dimensions = {dimensions!r}: expected 2 or 3")

@@ -219,7 +219,7 @@ def save(picture: Figure, path: str | Path) -> Path:
 
 UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
 
-# The character of a token by the sides on which the walk leaves it; a token reached and left by jumps is a dot.
+# The character of a token by the sides through which the walk passes; a token between two jumps is a dot.
 STROKES = {
     0: "·",
     UP: "╵",

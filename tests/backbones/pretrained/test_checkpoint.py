@@ -116,8 +116,8 @@ def test_what_a_release_fixes_travels_with_it() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda w: w.pop("norm_f.weight"), "lacks norm_f.weight"),
-        (lambda w: w.update(stray=torch.zeros(1)), "has stray, which the network has no place for"),
+        (lambda w: w.pop("norm_f.weight"), "does not have norm_f.weight"),
+        (lambda w: w.update(stray=torch.zeros(1)), "has stray, which the network does not have"),
         (
             lambda w: w.update({"norm_f.weight": torch.zeros(7)}),
             r"norm_f.weight is \(7,\) in the file and \(32,\) in the network",

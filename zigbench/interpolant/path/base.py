@@ -24,7 +24,7 @@ class Path(ABC):
 
     A subclass is a frozen dataclass whose fields are the path's options.
 
-    Times are float64 tensors in [0, 1] of any shape: near the ends the ratio of α to σ is lost in less.
+    Times are float64 tensors in [0, 1] of any shape: near the ends a lower precision loses the ratio of α to σ.
     End points are exact: where α or σ vanishes it is 0, not a rounding error.
     """
 

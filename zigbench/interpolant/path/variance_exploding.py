@@ -1,4 +1,4 @@
-"""Variance exploding: the data stay, the noise shrinks geometrically.
+"""Variance exploding: the data have weight 1, the noise shrinks geometrically.
 
 Song et al., "Score-based generative modeling through stochastic differential equations" (2021), equation 31:
 α = 1, σ = σ_min (σ_max/σ_min)^(1 − t).
@@ -20,7 +20,7 @@ from zigbench.interpolant.state import PathState
 @path("ve")
 @dataclass(frozen=True)
 class VarianceExploding(Path):
-    """α = 1, σ = σ_min (σ_max/σ_min)^(1 − t). Samples begin at σ_max ε and keep σ_min of noise at the end.
+    """α = 1, σ = σ_min (σ_max/σ_min)^(1 − t). Samples begin at σ_max ε and have noise of σ_min at the end.
 
     Args:
         sigma_min: noise at the data, in units of the data.

@@ -39,12 +39,12 @@ class VariancePreserving(Path):
             raise ValueError(f"beta_max {self.beta_max} is below beta_min {self.beta_min}")
 
     def _log_alpha(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """log α and d(log α)/dt."""
+        """Return log α and d(log α)/dt."""
         u, spread = 1 - t, self.beta_max - self.beta_min
         return -0.25 * spread * u**2 - 0.5 * self.beta_min * u, 0.5 * (self.beta_min + spread * u)
 
     def _time_of(self, log_alpha: Tensor) -> Tensor:
-        """Root of ¼ spread u² + ½ β₀ u + log α = 0, in the form that loses no digits at u = 0."""
+        """Return root of ¼ spread u² + ½ β₀ u + log α = 0, in the form that loses no digits at u = 0."""
         half = 0.5 * self.beta_min
         log_alpha = log_alpha.clamp(min=-0.25 * (self.beta_max + self.beta_min))  # log α at the noise.
         u = -2 * log_alpha / (half + (half**2 - (self.beta_max - self.beta_min) * log_alpha).sqrt())

@@ -17,7 +17,7 @@ from zigbench.sampling.solvers.runge_kutta import Flow
 
 
 def integrate(flow: Flow, x: Tensor, times: list[float], rtol: float, atol: float) -> Tensor:
-    """Follow the flow from the first to the last of ``times``; the solver chooses its steps in between.
+    """Integrate the flow from the first to the last of ``times``; the solver chooses the steps in between.
 
     Args:
         flow: the flow.
@@ -32,11 +32,11 @@ def integrate(flow: Flow, x: Tensor, times: list[float], rtol: float, atol: floa
     def slope(t: Tensor, state: Tensor) -> Tensor:
         velocity = flow.velocity(state, float(t))
         if not bool(velocity.isfinite().all()):
-            raise FloatingPointError(f"the velocity at t = {float(t):.6g} is not finite: dopri5 cannot go on")
+            raise FloatingPointError(f"the velocity at t = {float(t):.6g} is not finite: dopri5 cannot continue")
         return velocity
 
     ends = torch.tensor([times[0], times[-1]], dtype=torch.float64, device=x.device)
-    # Without this the solver steps past the end and interpolates back, far less exactly than it steps.
+    # Without this the solver steps past the end and interpolates back, which is far less exact.
     options = {"step_t": ends[1:]}
     states: Tensor = odeint(slope, x, ends, method="dopri5", rtol=rtol, atol=atol, options=options)
     return states[-1]

@@ -1,7 +1,7 @@
 """Runge–Kutta methods with fixed steps for the probability flow dx/dt = v(x, t): euler, heun, midpoint, rk4.
 
 Hairer, Nørsett and Wanner, "Solving ordinary differential equations I", section II.1. All converge to the exact flow,
-with the order and the evaluations a step that each one's docstring says.
+with the order and the evaluations a step that its docstring states.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zigbench.sampling.solvers.exponential import ddim
 
 
 class Flow(Protocol):
-    """Anything with a velocity: a :class:`Field`, or one that carries its divergence along."""
+    """An object with a velocity: a :class:`Field`, or one with its divergence."""
 
     def velocity(self, x: Tensor, t: float) -> Tensor:
         """Return dx/dt at (x, t), shaped like x."""

@@ -2,7 +2,7 @@
 
 Kloeden and Platen, "Numerical solution of stochastic differential equations" (1992), sections 10.2 and 15.1; for
 noise that does not depend on the state, Heun's scheme has weak order 2. Last steps as in Ma et al., "SiT" (2024):
-noise added by the very last step is never taken away again.
+noise that the last step adds would never be removed.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ UNEQUAL = "Width and depth are equal, so that parallel networks have more parame
 
 
 def arms(width: int, depth: int) -> Axis:
-    """ZigMa and the parallel network with each number of directions, of equal width and depth."""
+    """Return ZigMa and the parallel network with each number of directions, of equal width and depth."""
     return Axis(
         "arm",
         {

@@ -47,7 +47,7 @@ LATENTS: Keys = {**ON_GPU, "backbone.patch": 2}
 
 
 def clips(sizes: Sequence[tuple[int, int]]) -> Axis:
-    """Clips of (frames, side): square frames, patches of 2×2, ``side`` of them on each side."""
+    """Return clips of (frames, side): square frames, patches of 2×2, ``side`` of them on each side."""
     return Axis(
         "clip",
         {

@@ -18,7 +18,7 @@ UCF101 = {
 
 
 def zigma(**config: object) -> dict[str, object]:
-    """Keys of ZigMa-B on clips."""
+    """Return keys of ZigMa-B on clips."""
     return {"backbone.name": "zigma-video", "backbone.config": {"size": "B", **config}}
 
 

@@ -86,7 +86,7 @@ def rates(tried: tuple[str, ...] = ("sweep-3d", "ssts", "dit-st")) -> Axis:
 
 
 def against(arm: str, says: str, worse: str, better: str, neither: str) -> Contrast:
-    """``arm`` against the published choice."""
+    """Return ``arm`` against the published choice."""
     return Contrast(arm, "ssts", says=says, worse=worse, better=better, neither=neither)
 
 

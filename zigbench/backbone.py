@@ -1,7 +1,7 @@
-"""The protocol of backbones, and how one is built.
+"""The protocol of backbones, and functions that build them.
 
 A backbone maps a noisy sample and a time to an output of the sample's shape. It knows no path, loss or sampler:
-what its output means (velocity, noise, …) is the interpolant's business.
+the interpolant defines the meaning of its output (velocity, noise, …).
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ NO_LABEL = -1
 
 @runtime_checkable
 class Backbone(Protocol):
-    """A network as the trainer and the samplers call it.
+    """The interface of a network for the trainer and the samplers.
 
     Shapes: x (B, C, H, W) or (B, T, C, H, W); t (B,) in [0, 1], 0 noise and 1 data; label (B,) int64 in
     [-1, classes), -1 for the null embedding; context (B, tokens, width) or None. The output is shaped like x,
-    with twice the channels where the config says ``learned_sigma``. One that has repeated parts lists them, in the
-    order they run, as ``blocks``.
+    with twice the channels where the config says ``learned_sigma``. A network with repeated parts lists them, in the
+    order of execution, as ``blocks``.
     """
 
     geometry: Geometry
@@ -61,10 +61,10 @@ class Released:
     Attributes:
         backbone: registered family.
         config: the family's config that the file fits.
-        weights: this project's names to tensors.
+        weights: tensors by this project's names.
         interpolant: keys of the spec's interpolant that the network was trained with.
-        missing: names of the weights that the file does not hold, and that are as initialised.
-        scan, position: what the network was trained with; None where the family takes none.
+        missing: names of the weights that are not in the file and stay as initialised.
+        scan, position: those of the network's training; None for a family without them.
     """
 
     backbone: str
@@ -94,7 +94,7 @@ def build(
         seed: initialise from this seed and leave the global generator untouched; None draws from the global one.
         curve, schemes: the scan, for a family that takes one; None for the family's default.
         position: the position embedding, for a family that takes one; None for the family's default.
-        config: the family's own keywords (``width``, ``depth``, …); what is not given has its default.
+        config: the family's own keywords (``width``, ``depth``, …); an absent keyword has its default.
 
     Raises:
         ValueError: an unknown name or keyword, or a network that is impossible on this geometry.
@@ -145,7 +145,8 @@ def blocks(network: nn.Module) -> list[nn.Module]:
 def recomputed(network: nn.Module) -> Iterator[None]:
     """Recompute each of the network's blocks in the backward pass, its random numbers too, within the ``with`` block.
 
-    A forward pass then keeps the blocks' inputs only: memory of one block instead of all, for about a third more time.
+    A forward pass then stores only the blocks' inputs: the memory of one block instead of all, for about a third more
+    time.
 
     Raises:
         ValueError: the network lists no blocks.

@@ -1,8 +1,8 @@
 """The public contract of a backbone, checked on small networks: ``zigbench check NAME``, and in every test run.
 
-The networks are built small on four geometries (non-square, odd-sided, with labels, with text), and those of a
-family that maps clips on two more. Where a family starts at zero, its conditions can't show: so what depends on what
-is checked after every trained parameter has been moved by a little seeded noise, as training would.
+The networks are built small on four geometries (non-square, odd-sided, with labels, with text), and those of a family
+that maps clips on two more. A family that is initialised with zeros does not depend on its conditions yet: dependences
+are therefore checked after a little seeded noise was added to every trained parameter.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ NOISE = 0.05
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the contract.
+    """The result of one check.
 
     Attributes:
         name: what was checked.
         geometry: on which of ``GEOMETRIES`` and ``CLIPS``.
         status: ``skipped`` where it has no meaning for this family.
-        detail: figures, or why it failed.
+        detail: figures, or the reason of the failure.
     """
 
     name: str
@@ -61,7 +61,7 @@ def check(
         geometries: named geometries; by default ``GEOMETRIES``, and ``CLIPS`` for a family that maps clips.
 
     Raises:
-        ValueError: an unknown family or keyword. What the network does wrong is a result, not an error.
+        ValueError: an unknown family or keyword. A fault of the network is a result, not an error.
     """
     family = registry.backbones.get(name)
     if config is None:
@@ -106,7 +106,7 @@ class _SkippedError(Exception):
 
 
 class _Subject:
-    """A small network as built, its twin moved off its initialisation, and a batch for them."""
+    """A small network as built, its copy with noise in the parameters, and a batch for them."""
 
     def __init__(self, geometry: Geometry, spec: NetworkSpec) -> None:
         self.geometry = geometry
@@ -191,9 +191,11 @@ def _null(subject: _Subject) -> str:
     else:
         raise _SkippedError("no condition on this geometry")
     if not torch.allclose(absent, null, rtol=1e-5, atol=1e-6):
-        raise _BrokenError("no condition and the null condition (label −1, context of zeros) give different outputs")
+        raise _BrokenError(
+            "the output without a condition differs from that with the null condition (label −1, context of zeros)"
+        )
     if torch.allclose(absent, subject.output()):
-        raise _BrokenError("the null condition gives the output of a real one")
+        raise _BrokenError("the null condition gives the same output as a real one")
     return ""
 
 
@@ -205,7 +207,7 @@ def _independence(subject: _Subject) -> str:
         alone = subject.output(x=subject.x[i : i + 1], t=subject.t[i : i + 1], **part)
         worst = max(worst, (alone - whole[i : i + 1]).abs().max().item())
     if not worst <= 1e-4 * max(1.0, whole.abs().max().item()):
-        raise _BrokenError(f"a sample's output changes by {worst:.2g} with what else is in the batch")
+        raise _BrokenError(f"a sample's output changes by {worst:.2g} with the other samples of the batch")
     return f"largest difference {worst:.2g}"
 
 
@@ -215,7 +217,7 @@ def _determinism(subject: _Subject) -> str:
     twin = build_from(subject.spec, subject.geometry, seed=0)
     differing = _differing(subject.fresh, twin)
     if differing:
-        raise _BrokenError(f"the same seed initialises two ways: {', '.join(differing)}")
+        raise _BrokenError(f"two networks of the same seed differ: {', '.join(differing)}")
     return ""
 
 
@@ -235,7 +237,7 @@ def _checkpoint(subject: _Subject) -> str:
 def _count(subject: _Subject) -> str:
     declared = subject.spec.parameters(subject.geometry)
     if declared is None:
-        raise _SkippedError("the config declares no count")
+        raise _SkippedError("the config declares no number of parameters")
     actual = count_parameters(subject.fresh)
     if declared != actual:
         raise _BrokenError(f"the config declares {declared:,} parameters, the network has {actual:,}")

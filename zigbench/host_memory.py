@@ -41,11 +41,11 @@ def peak_resident_bytes() -> int:
 
 
 def keep_freed() -> bool:
-    """Have the allocator keep freed memory for its next use until this process ends; return whether it will.
+    """Make the allocator keep freed memory for its next use until this process ends; return whether it does.
 
     glibc returns the end of its heap to the system whenever much of it is free, and whether a network's activations
     lie there differs from one process to the next. Where they do, each call touches thousands of new pages, and
-    takes up to three times as long. Other allocators are left as they are.
+    takes up to three times as long. Other allocators are not changed.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

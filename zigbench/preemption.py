@@ -6,7 +6,7 @@ import signal
 from types import FrameType
 
 GRACE = 20.0
-"""Seconds from the signal until a run that has not asked for it is stopped where it stands."""
+"""Seconds from the signal until a run that does not read it is stopped."""
 
 EXIT_REQUEUE = 75
 """Exit code of a process that was preempted and whose run resumes later (EX_TEMPFAIL)."""
@@ -15,15 +15,14 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
 
 
 class Preempted(BaseException):
-    """The end of a run that was preempted. Not an Exception: a handler of failures must not catch it."""
+    """The end of a preempted run. It is no Exception, so that handlers of failures do not catch it."""
 
 
 class PreemptionSignal:
     """A flag that is set when this process is sent a signal of preemption; a call reads it.
 
     A training reads it between steps, writes a checkpoint and raises :class:`Preempted`. Work that never reads it is
-    stopped by an alarm, ``grace`` seconds after the signal, wherever it stands: what is on disk stays, the rest is
-    done again.
+    stopped by an alarm ``grace`` seconds after the signal: its files stay, and the rest is repeated.
     """
 
     def __init__(self, grace: float = GRACE) -> None:
@@ -38,7 +37,7 @@ class PreemptionSignal:
 
     def __call__(self) -> bool:
         if self.received:
-            # From here on a checkpoint may take as long as it needs.
+            # The alarm is off: a checkpoint may take any time.
             signal.setitimer(signal.ITIMER_REAL, 0)
         return self.received
 

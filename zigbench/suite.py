@@ -1,8 +1,8 @@
 """A suite: one question, and the runs that answer it, as data.
 
-A suite is a base spec and axes. Each axis is a list of labelled points, and a point overrides dotted keys of the
-base; the runs are the product of the axes, less what is excluded. Runs belong to no suite: two suites that ask for
-the same spec share its record.
+A suite is a base spec and axes. Each axis is a list of labelled points, and a point overrides dotted keys of the base;
+the runs are the product of the axes, without the excluded ones. Runs belong to no suite: two suites with the same spec
+share its record.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Axis:
 
 
 def grid(key: str, values: Sequence[Any], name: str | None = None) -> Axis:
-    """Return an axis over the values of one key; the labels are the values' own text."""
+    """Return an axis over the values of one key; the labels are the values as text."""
     return Axis(name or key, {str(value): {key: value} for value in values})
 
 
 def zipped(name: str, **columns: Sequence[Any]) -> Axis:
-    """Return an axis whose keys move together; write ``__`` for a key's dots (``training__steps=[…]``).
+    """Return an axis whose keys change together; write ``__`` for a key's dots (``training__steps=[…]``).
 
     Raises:
         ValueError: the columns have different lengths.
@@ -56,7 +56,7 @@ class Contrast:
 
     Args:
         a, b: labels on the first axis; the effect is a − b in the suite's first metric.
-        says: what sets a apart from b, as the subject of a sentence ("One forward sweep instead of eight zigzags").
+        says: the difference of a from b, as the subject of a sentence ("One forward sweep instead of eight zigzags").
         worse: the claim if a is separated and worse than b ("The order matters"); "" for the numbers alone.
         better: the claim if a is separated and better.
         neither: the claim if the two are not separated.
@@ -77,7 +77,7 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Profile:
-    """The same question asked with other numbers, on a smaller machine say.
+    """Other numbers for the same question, for example on a smaller machine.
 
     Args:
         base: dotted keys that override the suite's base.
@@ -85,8 +85,8 @@ class Profile:
         metrics: measurements to show instead; None keeps the suite's.
         equal: equalities to hold instead; None keeps the suite's.
         figures: figures to show instead; None keeps the suite's.
-        resources: what one run needs; None keeps the suite's.
-        notes: what a reader must know instead; None keeps the suite's.
+        resources: resources of one run; None keeps the suite's.
+        notes: remarks for readers; None keeps the suite's.
     """
 
     base: Mapping[str, Any] = field(default_factory=dict)
@@ -104,23 +104,23 @@ class Suite:
 
     Args:
         name: the suite's name, as registered.
-        question: what it asks, in one sentence.
+        question: the question, in one sentence.
         base: the spec that all runs share, as nested or dotted keys.
-        axes: what varies. The axis ``seed``, where there is one, pairs the runs of different arms.
+        axes: the varied settings. The axis ``seed``, where there is one, pairs the runs of different arms.
         version: raised when the suite changes its meaning.
         exclude: cells left out: those whose labels match every item of one of these mappings.
         equal: figures that must agree across cells, each with its tolerance as a share ("parameters": 0.05).
-        metrics: names of the measurements the report shows, the first being the one the answer is about.
+        metrics: names of the measurements that the report shows; the answer is about the first.
         baseline: label on the first axis that the others are compared with; None for the first point.
-        contrasts: the differences that the answer is made of; without any, the largest against the baseline.
+        contrasts: the differences in the answer; without any, the answer has the largest against the baseline.
         figures: names of the report's figures beyond the standard ones.
         profiles: other settings for the same question, by name ("miniature").
-        published: tables of ``results/published.csv`` that ask the same.
+        published: tables of ``results/published.csv`` on the same question.
         published_as: published methods by arm, where the names differ: ``{"sweep-1": "sweep"}``.
-        resources: what one run needs; a point of an axis may override it (``resources.gpus``).
+        resources: resources of one run; a point of an axis may override it (``resources.gpus``).
         order: axes from the slowest to the fastest in which the runs are done; those that are not named follow. For
-            what is timed, where a drift of the machine must meet all arms alike.
-        notes: what a reader of the report must know, a sentence each.
+            timed runs, where a drift of the machine must affect all arms equally.
+        notes: remarks for readers of the report, one sentence each.
     """
 
     name: str
@@ -169,7 +169,7 @@ class Suite:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a page needs of the suite beside its runs and their labels, as JSON values."""
+        """Return the parts of the suite that a page shows besides its runs and labels, as JSON values."""
         return {
             "question": self.question,
             "version": self.version,
@@ -187,7 +187,7 @@ class Suite:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a suite: the label on each axis, the spec, and what it needs."""
+    """One run of a suite: the label on each axis, the spec, and its resources."""
 
     labels: Mapping[str, str]
     spec: RunSpec
@@ -203,25 +203,23 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
     """Yield the suite's cells in the order of its axes, the last axis fastest, unless ``suite.order`` sets another.
 
     Args:
-        suite: what to expand; :meth:`Suite.profile` first for a profile.
+        suite: the suite; for a profile, the result of :meth:`Suite.profile`.
         overrides: dotted keys changed in every cell, last.
         only: conditions ``key=value`` that a cell must all meet, key being an axis or a dotted path of the spec.
 
     Raises:
-        SpecError: a cell's spec has faults (the cell is named), or a condition is none.
+        SpecError: a cell's spec has faults (the cell is named), or a condition is not valid.
         ValueError: two cells are the same run, or the order names no axis.
     """
     wanted = [_condition(text) for text in only]
     axes = {axis.name for axis in suite.axes}
-    # Cells left out by their labels are not even parsed: an override need only make sense for those that are in.
+    # Cells that their labels exclude are not parsed: an override must be valid for the other cells only.
     by_label = [(key, value) for key, value in wanted if key in axes]
     by_key = [(key, value) for key, value in wanted if key not in axes]
     seen: dict[str, Cell] = {}
     known = [axis.name for axis in suite.axes]
     if unknown := set(suite.order) - set(known):
-        raise ValueError(
-            f"suite {suite.name!r}: the order names {', '.join(sorted(unknown))}, and no axis is called so"
-        )
+        raise ValueError(f"suite {suite.name!r}: the order names {', '.join(sorted(unknown))}, which is no axis")
     slowest_first = [suite.axes[known.index(name)] for name in dict.fromkeys((*suite.order, *known))]
     for labels in itertools.product(*(axis.points for axis in slowest_first)):
         chosen = {axis.name: label for axis, label in zip(slowest_first, labels, strict=True)}
@@ -237,7 +235,7 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
         if identity in seen:
             raise ValueError(
                 f"suite {suite.name!r}: {seen[identity].name} and {cell.name} are the same run {identity}; "
-                "exclude one, or let them differ"
+                "exclude one, or give them different settings"
             )
         seen[identity] = cell
         yield cell
@@ -266,7 +264,7 @@ def _condition(text: str) -> tuple[str, str]:
 def _matches(cell: Cell, conditions: Sequence[tuple[str, str]]) -> bool:
     facts = flatten(cell.spec.resolved())
     for key, _ in conditions:
-        # A dotted key may be missing from one run (a transformer has no scan.curve); a plain one is a slip.
+        # A dotted key may be absent in some runs (a transformer has no scan.curve); a plain one is a mistake.
         if key not in facts and "." not in key:
             known = [*cell.labels, *facts]
             near = nearest(key, known)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zigbench.efficiency import timing
-from zigbench.efficiency.timing import FEWEST_CALLS, MOST_CALLS, WARM_UP_CALLS, WINDOW, measure_times, steady
+from zigbench.efficiency.timing import MAX_CALLS, MIN_CALLS, WARM_UP_CALLS, WINDOW, measure_times, steady
 
 CPU = torch.device("cpu")
 TIMES = st.lists(st.floats(1e-3, 1e3), min_size=2 * WINDOW, max_size=20)
@@ -39,8 +39,8 @@ def test_steady(times, expected):
 def test_calls_that_take_no_time_are_made_until_there_are_enough_of_them():
     calls = []
     taken = measure_times(lambda: calls.append(None), CPU, seconds=10.0)
-    assert len(taken.samples) == MOST_CALLS
-    assert len(calls) == len(taken.warm_up) + MOST_CALLS
+    assert len(taken.samples) == MAX_CALLS
+    assert len(calls) == len(taken.warm_up) + MAX_CALLS
     assert min(taken.samples) <= taken.median <= max(taken.samples)
 
 
@@ -61,9 +61,9 @@ class Clock:
 @pytest.mark.parametrize(
     ("taken", "warm_up", "repeats", "is_steady"),
     [
-        ([1.0], 2 * WINDOW, FEWEST_CALLS, True),  # Long beside what is given, and steady all the same.
-        ([3.0, 2.0, 1.5, 1.0], 2 * WINDOW + 2, FEWEST_CALLS, True),  # As soon as it is.
-        ([2 * 0.8**i for i in range(20)], WARM_UP_CALLS, FEWEST_CALLS, False),  # Never.
+        ([1.0], 2 * WINDOW, MIN_CALLS, True),  # Long beside what is given, and steady all the same.
+        ([3.0, 2.0, 1.5, 1.0], 2 * WINDOW + 2, MIN_CALLS, True),  # As soon as it is.
+        ([2 * 0.8**i for i in range(20)], WARM_UP_CALLS, MIN_CALLS, False),  # Never.
         ([40.0], 1, WINDOW, False),  # Too long for that.
     ],
 )
@@ -79,5 +79,5 @@ def test_no_time_asks_for_the_fewest_calls():
     taken = measure_times(lambda: calls.append(None), CPU, seconds=1e-12)
     assert len(taken.warm_up) == 1
     assert not taken.steady
-    assert WINDOW <= len(taken.samples) <= FEWEST_CALLS
+    assert WINDOW <= len(taken.samples) <= MIN_CALLS
     assert len(calls) == 1 + len(taken.samples)

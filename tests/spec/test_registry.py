@@ -98,7 +98,7 @@ FAULTS = ["import no_such_module", "1 +", "x = undefined_name", "{}['key']", "1 
 def test_a_plugin_that_fails_to_import_is_named(tmp_path, monkeypatch, points, text):
     file = tmp_path / "bad.py"
     file.write_text(text)
-    with pytest.raises(BrokenPluginError, match=r"bad\.py can't be imported") as caught:
+    with pytest.raises(BrokenPluginError, match=r"bad\.py cannot be imported") as caught:
         load_plugin(str(file))
     assert caught.value.__cause__ is not None
     monkeypatch.syspath_prepend(tmp_path)

@@ -128,7 +128,7 @@ def test_a_service_that_is_lost_is_reported_once_and_the_training_goes_on(tmp_pa
     assert trained.step == 20
     (message,) = [record.getMessage() for record in caplog.records if record.name == "zigbench.training.logging"]
     # A connection is lost, reset or broken, as the moment has it.
-    assert re.match(r"the sink wandb failed and is used no more \(\w+: .+\)", message)
+    assert re.match(r"the sink wandb failed and is not used any more \(\w+: .+\)", message)
     assert same(trained.model, train(tmp_path / "alone").model)
     assert len(logged(tmp_path / "run")) == 20
 
@@ -146,5 +146,5 @@ def test_without_a_key_the_run_ends_well_and_its_output_says_what_failed(tmp_pat
     monkeypatch.delenv("WANDB_MODE")
     folder = run(tmp_path, tiny)
     assert Record.read(folder / "record.json").status == "ok"
-    assert (folder / "output.txt").read_text().count("the sink wandb failed and is used no more (UsageError") == 1
+    assert (folder / "output.txt").read_text().count("the sink wandb failed and is not used any more (UsageError") == 1
     assert len(logged(folder)) == 4

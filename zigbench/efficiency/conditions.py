@@ -28,7 +28,7 @@ QUERY = (
 
 
 TIMEOUT = 10.0
-"""Seconds until nvidia-smi is given up."""
+"""Time limit of nvidia-smi, in seconds."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The limit of a device's memory: recognising that it is reached, and the largest size that fits."""
+"""The limit of a device's memory: detecting that it is reached, and the largest size that fits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class DoesNotFitError(MemoryError):
     """A run needs more memory than its device has; a result, not a fault.
 
     Attributes:
-        measurements: the figures that were measured nevertheless.
+        measurements: the figures that could be measured.
     """
 
     def __init__(self, message: str, measurements: tuple[Measurement, ...] = ()) -> None:
@@ -38,7 +38,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def release(device: torch.device) -> None:
-    """Free the memory that nothing refers to any more."""
+    """Free the memory to which no object refers any more."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -95,7 +95,7 @@ def limited(device: torch.device, gib: float | None) -> Iterator[float]:
 
 
 def _available() -> float:
-    """GiB of the host's memory that are free; infinite where the system does not say."""
+    """Return the free memory of the host in GiB; infinite where the system does not report it."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):

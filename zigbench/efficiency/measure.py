@@ -92,7 +92,7 @@ def measure(
         figures, why = _unless_too_large(lambda: _measure_once(spec, device, ceilings, capacity, timing))
         if figures is None:
             release(device)
-            on_progress("searching the largest that fits", 2, 3)
+            on_progress("search of the largest size", 2, 3)
             raise DoesNotFitError(
                 f"does not fit, > {capacity:.3g} GiB: {why.splitlines()[0]}",
                 (*known, *_largest(spec, device, capacity)),
@@ -166,7 +166,7 @@ def _measure_once(
 
 
 def _first_call(subject: Subject, capacity: float) -> tuple[float, memory.Allocations | None]:
-    """Return the seconds of the first call and, for a device without one of its own, the account of its memory.
+    """Return the seconds of the first call and, for a device whose allocator has no account, an account of its memory.
 
     Raises:
         MemoryError: it takes more than ``capacity`` GiB.
@@ -194,7 +194,7 @@ def _prepare(subject: Subject, settings: EfficiencySpec) -> float | None:
         with config.patch(force_disable_caches=True):
             compile_time = once(subject.call, subject.device)
     if settings.cuda_graphs:
-        memory.forget_peak(subject.device)  # A graph allocates its calls' memory here, once for all of them.
+        memory.forget_peak(subject.device)  # A graph allocates the memory of all its calls here, once.
         subject.capture()
     for name, results in subject.results().items():
         # Two calls of the plain network differ too if it draws random numbers, such as dropped paths.

@@ -20,7 +20,7 @@ STD = 0.02
 """Deviation of the random numbers in place of weights that are initialised with zeros."""
 
 WARM_UP = 3
-"""Evaluations before a graph is captured: libraries and compiled kernels set themselves up in the first ones."""
+"""Evaluations before a graph is captured: libraries and compiled kernels are initialised in the first ones."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Subject:
         network: the network itself.
         inputs: x (B, C, H, W) or (B, T, C, H, W) standard normal, t (B,) and conditions, on the device.
         optimizer: the optimizer of a training, with its state; None in other modes.
-        forward: the network as it is called: plain, compiled, or captured.
+        forward: the called network: plain, compiled, or captured.
     """
 
     spec: EfficiencyRun
@@ -55,7 +55,7 @@ class Subject:
         """Build the network and its inputs from the spec's seed, for another geometry or batch if one is given."""
         geometry, batch = geometry or spec.geometry, batch or spec.efficiency.batch
         training = spec.efficiency.mode == "training"
-        with device:  # Drawing a hundred million weights takes a processor a second, and a GPU nothing.
+        with device:  # A processor draws a hundred million weights in a second, a GPU at once.
             network = initialised(spec, geometry)
         network.to(device).train(training)
         generator = torch.Generator(device).manual_seed(derive_seed(spec.seed, "efficiency"))
@@ -66,7 +66,7 @@ class Subject:
         dtype = torch.float32 if training else DTYPES[spec.efficiency.precision]
         network.to(dtype)
         inputs = noise_like(geometry, batch, generator)
-        # Times keep their precision: a sampler gives them so, whatever the network computes in.
+        # Times stay float32: a sampler passes them so, in every precision of the network.
         inputs = {name: value if name in ("t", "label") else value.to(dtype) for name, value in inputs.items()}
         optimizer = None
         if training:

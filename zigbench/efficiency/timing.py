@@ -21,7 +21,7 @@ TOLERANCE = 0.05
 WARM_UP_CALLS = 3 * WINDOW
 """Least number of warm-up calls, also of long calls: two windows and room to move them on."""
 
-FEWEST_CALLS, MOST_CALLS = 5, 200
+MIN_CALLS, MAX_CALLS = 5, 200
 """Bounds of the number of timed calls."""
 
 LONG_CALLS = 25.0
@@ -96,8 +96,8 @@ def measure_times(call: Call, device: torch.device, *, seconds: float) -> Times:
     while not steady(warm) and not _enough(warm, 2 * seconds, WARM_UP_CALLS, 1):
         warm += times(call, device, _burst(warm, device))
     samples: list[float] = []
-    while len(samples) < MOST_CALLS and not _enough(samples, seconds, FEWEST_CALLS, WINDOW):
-        samples += times(call, device, min(_burst(warm, device), MOST_CALLS - len(samples)))
+    while len(samples) < MAX_CALLS and not _enough(samples, seconds, MIN_CALLS, WINDOW):
+        samples += times(call, device, min(_burst(warm, device), MAX_CALLS - len(samples)))
     return Times(tuple(warm), tuple(samples), steady(warm))
 
 
@@ -110,4 +110,4 @@ def _enough(taken: Sequence[float], seconds: float, least: int, few: int) -> boo
 def _burst(known: Sequence[float], device: torch.device) -> int:
     if device.type != "cuda" or not known:
         return 1
-    return max(1, min(MOST_CALLS // 4, int(BURST / max(known[-1], 1e-6))))
+    return max(1, min(MAX_CALLS // 4, int(BURST / max(known[-1], 1e-6))))

@@ -21,7 +21,7 @@ COLOURS = {
     "muted": ("#5c616b", "#a5aab4"), "rule": ("#dddbd4", "#343840"), "edge": ("#8b8f98", "#6c727d"),
     "hover": ("#f2f0ea", "#20242a"), "link": ("#1a5a94", "#8ac1ef"), "mark": ("#1f6aa8", "#7db8ea"),
     "good": ("#2f7d5b", "#63bb90"), "better": ("#1f6aa8", "#7db8ea"), "worse": ("#b4431d", "#f2926c"),
-    # Nine hues of like weight, as distinct to the colour-blind as nine can be.
+    # Nine hues of similar lightness, chosen to be distinguishable for colour-blind readers.
     "series-0": ("#1f5f9e", "#7db3ea"), "series-1": ("#b14d12", "#ee9a63"), "series-2": ("#27744f", "#6fc6a0"),
     "series-3": ("#8a4fb0", "#c19be6"), "series-4": ("#876404", "#d9b450"), "series-5": ("#0b7480", "#5cc4cf"),
     "series-6": ("#b83272", "#ee86b5"), "series-7": ("#5a6b82", "#a4b4c9"), "series-8": ("#7b4a2b", "#d09b78"),
@@ -41,7 +41,7 @@ def render(package: str, template: str, **context: Any) -> str:
     css = environment.get_template("style.css.j2").render(colours=COLOURS)
     assert environment.loader is not None
     script = environment.loader.get_source(environment, "page.js")[0]
-    # Our own text, written for the place where it goes: not escaped.
+    # Text of this package: not escaped.
     shared = {"css": Markup(css), "script": Markup(script), "version": __version__}
     return environment.get_template(template).render(**shared, **context)
 
@@ -54,6 +54,6 @@ def _environment(package: str) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
-        # A line never breaks between a number and its per cent.
+        # A line never breaks between a number and its per cent sign.
         finalize=lambda value: value.replace(" %", "\u00a0%") if type(value) is str else value,
     )

@@ -2,14 +2,14 @@
 
 A spec is identified by the hash of its JSON. A model may get a new key, in four steps:
 
-1. Declare it with :func:`later_key`, whose default is the value that means what the model did before.
+1. Declare it with :func:`later_key`, whose default is the value of the former behaviour.
 2. Describe it in the class's docstring; the reference is written from there.
-3. Read it where it acts. At its default, nothing may be computed otherwise than before.
+3. Read it where it acts. At its default, every computation must be as before.
 4. Run ``tests/spec``: recorded ids and hashes must not move.
 
 At its default such a key is absent from the JSON, so specs and protocols recorded before it existed keep their ids and
-hashes; at any other value it is part of them. A key that only says how a run is computed or watched, and never changes
-a bit of its result, is declared with ``identity=False`` and is left out of the hash at every value.
+hashes; at any other value it is part of them. A key that only sets how a run is computed or logged, and never changes a
+bit of its result, is declared with ``identity=False`` and is left out of the hash at every value.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 NOT_IDENTITY: JsonDict = {"identity": False}
-"""The mark of a field that says how a run is computed or watched and never changes a bit of its result."""
+"""The mark of a field that sets how a run is computed or logged and never changes a bit of its result."""
 
 LATER: JsonDict = {"later": True}
 """The mark of a field that is absent from the JSON at its default; see :func:`later_key`."""
 
 
 def later_key(former: Any, *, identity: bool = True, **constraints: Any) -> Any:
-    """Declare a field that a model got after specs or protocols of it were recorded.
+    """Declare a field that was added to a model after its specs or protocols were recorded.
 
     Args:
-        former: the default, which means what the model did before it had the field.
+        former: the default, which means the behaviour of the model before it had the field.
         identity: whether other values change the result and so belong to the identity.
         constraints: as of :func:`pydantic.Field`.
     """

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Cost:
     """The work of one forward pass.
 
-    A multiplication and an addition are two operations. What is done once a feature (norms, gates, activations) is
+    A multiplication and an addition are two operations. Work that is done once a feature (norms, gates, activations) is
     not counted, and its traffic is taken as fused with its neighbours.
 
     Attributes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class MachineError(RuntimeError):
-    """A failure of the machine or its scheduler, in the words of whichever reports it."""
+    """A failure of the machine or its scheduler, with the original message."""
 
 
 @dataclass(frozen=True)

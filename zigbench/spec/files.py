@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and the digests that stand for contents."""
+"""Atomic writes of files, and hashes of contents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 SHORT = 16
-"""Digits of a digest that names something among thousands: a run, a protocol, a cached file."""
+"""Hexadecimal digits of a hash that identifies one of thousands: a run, a protocol, a cached file."""
 
 
 def sha256(*parts: str | Buffer) -> str:
@@ -43,7 +43,7 @@ def file_sha256(path: Path | str) -> str:
 
 
 def stream_sha256(file: IO[bytes], limit: int) -> str | None:
-    """Return the SHA-256 of what can be read from ``file``; None where that is more than ``limit`` bytes."""
+    """Return the SHA-256 of the content of ``file``; None if it is longer than ``limit`` bytes."""
     digest, size = hashlib.sha256(), 0
     while piece := file.read(1 << 20):
         size += len(piece)
@@ -54,15 +54,15 @@ def stream_sha256(file: IO[bytes], limit: int) -> str | None:
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Write ``content`` to ``path`` by way of a temporary file in the same folder.
+    """Write ``content`` to ``path`` atomically, through a temporary file in the same folder.
 
     Args:
-        path: file that is replaced whole, or stays untouched.
+        path: file that is replaced, or in case of an error not changed.
         content: bytes of the file.
-        durable: wait until the disk has them; what can be written again need not wait.
+        durable: wait until the disk has them; False for files that can be written again.
 
     Raises:
-        OSError: a full disk, a read-only folder; nothing is left half-written.
+        OSError: a full disk, a read-only folder; ``path`` is not changed.
     """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -97,11 +97,11 @@ class NetworkSpec(Spec):
             raise SpecError(replace(fault, path=paths.get(fault.path, fault.path)) for fault in error.faults) from None
 
     def arguments(self, geometry: Geometry) -> tuple[Any, ...]:
-        """Return what the network's class is called with."""
+        """Return the arguments of the network's class."""
         return (self.config, geometry, *self._further)
 
     def faults(self, geometry: Geometry) -> Iterator[Fault]:
-        """Yield what makes this network impossible on ``geometry``."""
+        """Yield the reasons why this network is impossible on ``geometry``."""
         for problem in self.config.faults(geometry, *self._further):
             yield problem if isinstance(problem, Fault) else Fault("backbone.config", "", problem)
 

@@ -1,4 +1,4 @@
-"""Settings as people write them: dotted keys, and assignments such as ``training.steps=100``."""
+"""Settings as users write them: dotted keys, and assignments such as ``training.steps=100``."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 BELONGING: Mapping[str, tuple[str, ...]] = {"backbone": ("scan", "position")}
-"""Parts of a spec that belong to a plug-in and go when another takes its place."""
+"""Parts of a spec that belong to a plug-in and are dropped when another plug-in replaces it."""
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``changes`` applied. A dotted key reaches inside; a plain key replaces what it names.
+    """Return ``base`` with ``changes``: a dotted key changes one value, a plain key replaces the whole section.
 
-    Changing a plug-in's name (``backbone.name``) drops the old one's config, and the parts of the spec that belong to
-    it: they mean nothing to the new.
+    Changing a plug-in's name (``backbone.name``) drops the config of the old plug-in, and the parts of the spec that
+    belong to it: the new one does not know them.
     """
     result: dict[str, Any] = {key: _copy(value) for key, value in base.items()}
     for path, value in changes.items():

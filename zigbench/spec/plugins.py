@@ -22,8 +22,8 @@ class BackboneConfig(Spec):
     """The base of every backbone's typed config; the plug-in of a backbone is its config class.
 
     A subclass names its network as ``network = "package.module:Class"``; the class is imported and called only when a
-    network is built, so planning never imports torch. ``clips = True`` says that the network maps clips
-    (B, T, C, H, W) too, or only; it is then checked on those.
+    network is built, so planning never imports torch. ``clips = True`` declares that the network maps clips (B, T, C,
+    H, W), alone or besides images; it is then checked on clips.
 
     The scan and the position embedding belong to the run. A family that takes one declares the default of its runs,
     ``default_scan = {"curve": "zigzag", "schemes": 8}`` or ``default_position = "learned"``, and is then called with
@@ -47,7 +47,7 @@ class BackboneConfig(Spec):
     learned_sigma: bool = False
 
     def faults(self, geometry: Geometry) -> Iterator[str | Fault]:
-        """Yield what makes this config impossible on ``geometry``: sentences, or faults of other keys of the spec."""
+        """Yield the reasons why this config is impossible on ``geometry``: sentences, or faults of other keys."""
         return iter(())
 
     def scan_grid(self, geometry: Geometry) -> tuple[int, ...]:
@@ -93,7 +93,7 @@ class Component(Spec):
     @classmethod
     def _read_config(cls, config: Any, info: ValidationInfo) -> Any:
         if "name" not in info.data:
-            # The unknown name is the fault to report; its config can't be judged.
+            # The unknown name is the fault to report; its config cannot be checked.
             return cls.model_fields["config"].annotation()  # type: ignore[misc]
         plugin = cls._registry.get(info.data["name"])
         if isinstance(config, plugin):

@@ -1,6 +1,7 @@
 """Lookup of plug-ins by name: lazy, one plug-in at a time, with errors that name the cause.
 
-A broken plug-in is named when it is looked up and takes no other down. Plug-ins come from four sources, all equal:
+A broken plug-in is reported when it is looked up; the other plug-ins are not affected. Plug-ins come from four sources,
+all equal:
 
 - objects registered in this process by decorator, the engine's built-in ones among them;
 - entry points of installed packages in the registry's group (``zigbench.backbones`` and so on). One with an attribute
@@ -66,8 +67,7 @@ class Registry(Generic[T]):
         home: the engine's module that registers the built-in plug-ins, imported before the first lookup.
 
     Attributes:
-        adapt: what a plug-in is passed through when it is looked up, set by the module that owns the kind; None for
-            nothing.
+        adapt: function applied to a plug-in when it is looked up, set by the module that owns the kind; None for none.
     """
 
     def __init__(self, kind: str, group: str, home: str | None = None) -> None:
@@ -128,7 +128,7 @@ class Registry(Generic[T]):
         if name in self._modules:
             reference = self._modules[name]
             sources.append((reference, lambda: load_object(reference)))
-        # An installed plug-in that has registered itself too is one plug-in, not two.
+        # An installed plug-in that is also registered in this process is one plug-in, not two.
         homes = {side.partition(" ")[0] for side, _ in sources}
         points = [point for point in self._entry_points().get(name, []) if point.value not in homes]
         sources += [(_origin(point), point.load) for point in points]
@@ -143,10 +143,10 @@ class Registry(Generic[T]):
         side, load = sources[0]
         try:
             plugin = load()
-        except Exception as error:  # A plug-in can raise anything while it is imported; the message names it.
+        except Exception as error:  # A plug-in can raise any error while it is imported; the message names it.
             cause = f"{type(error).__name__}: {error}"
             raise BrokenPluginError(
-                f"the {self.kind} {name!r} is installed as {side} but can't be imported: {cause}"
+                f"the {self.kind} {name!r} is installed as {side} but cannot be imported: {cause}"
             ) from error
         return plugin if self.adapt is None else self.adapt(plugin)
 
@@ -162,7 +162,7 @@ class Registry(Generic[T]):
         if self._points[0] is not points:
             by_name: dict[str, list[importlib.metadata.EntryPoint]] = {}
             for point in points:
-                # A checkout on the path beside its installed metadata lists the same point twice.
+                # A checkout on the path, besides its installed metadata, lists the same entry point twice.
                 if all(point.value != other.value for other in by_name.get(point.name, [])):
                     by_name.setdefault(point.name, []).append(point)
             for point in points:
@@ -178,7 +178,7 @@ class Registry(Generic[T]):
 
 @cache
 def _check_own(package: str) -> None:
-    """Check that a package of this project is what Python imports by its name; the names are common.
+    """Check that Python imports this project's package by its name, since the names are common.
 
     Raises:
         CollisionError: it imports another package. The message names both.
@@ -208,7 +208,7 @@ _group_cache: dict[str, tuple[importlib.metadata.EntryPoint, ...]] = {}
 
 
 def _entry_points(group: str) -> tuple[importlib.metadata.EntryPoint, ...]:
-    # Reading installed metadata costs milliseconds a call; what is installed does not change under a process.
+    # Reading installed metadata costs milliseconds a call; it does not change while a process runs.
     if group not in _group_cache:
         _group_cache[group] = tuple(importlib.metadata.entry_points(group=group))
     return _group_cache[group]
@@ -253,7 +253,7 @@ def load_plugin(name: str) -> ModuleType:
             assert spec.loader is not None
             module = importlib.util.module_from_spec(spec)
             sys.modules[module_name] = module
-            # Marked as loaded before it runs: a plug-in that looks a name up must not load itself again.
+            # Marked as loaded before it runs: a plug-in that looks up a name must not load itself again.
             _loaded_plugins[key] = _loaded_plugins[name] = module
             spec.loader.exec_module(module)
         else:
@@ -261,7 +261,7 @@ def load_plugin(name: str) -> ModuleType:
     except Exception as error:
         _loaded_plugins.pop(key, None)
         _loaded_plugins.pop(name, None)
-        raise BrokenPluginError(f"the plug-in {name} can't be imported: {type(error).__name__}: {error}") from error
+        raise BrokenPluginError(f"the plug-in {name} cannot be imported: {type(error).__name__}: {error}") from error
     listed = [p for p in os.environ.get(PLUGINS_VARIABLE, "").split(os.pathsep) if p]
     if key not in listed and name not in listed:
         os.environ[PLUGINS_VARIABLE] = os.pathsep.join([*listed, key])

@@ -1,4 +1,4 @@
-"""The resources of a run: how it is computed, not what, and so outside its identity."""
+"""The resources of a run: they do not change its result, so they are not part of its identity."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Resources(Spec):
         gpus: GPUs a node.
         cpus: cores a process.
         memory_gb: memory a node.
-        hours: time that one job asks for; a run that needs longer goes on in the next.
+        hours: time limit of one job; a longer run continues in the next job.
         partition: of a cluster; None for the profile's, or the cluster's own.
         nodes: nodes that train the run together.
         tasks: processes a node; None for one a GPU, or one where there is none.
-        exclusive: have the node to itself, in a process of its own, and be ended after ``hours``: for what is timed.
+        exclusive: use the node alone, in a separate process that is ended after ``hours``: for timed runs.
     """
 
     gpus: Annotated[int, Field(ge=0)] = 0

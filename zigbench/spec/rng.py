@@ -1,4 +1,4 @@
-"""Random numbers as a function of what they are for, never of a global generator's history."""
+"""Random numbers as a function of their purpose, never of a global generator's history."""
 
 from __future__ import annotations
 

@@ -32,11 +32,11 @@ class RunSpec(NetworkSpec):
 
     Build one with :meth:`parse`, which reports every fault at once.
 
-    Every section is part of every run, also where a task makes no use of it.
+    Every section is part of every run, also if its task does not use it.
 
     Args:
         task: train a network and measure it, measure given weights, or time a network as it is initialised.
-        seed: what every random number of the run is derived from.
+        seed: the seed from which all random numbers of the run are derived.
     """
 
     task: Literal["train", "evaluate", "efficiency"] = "train"
@@ -67,11 +67,11 @@ class RunSpec(NetworkSpec):
     def _faults_of_guidance(self, geometry: Geometry) -> Iterator[Fault]:
         scale, channels = self.sampler.guidance, self.sampler.guidance_channels
         if scale != 1 and geometry.classes is None and geometry.context is None:
-            problem = "the data have neither classes nor text, so there is nothing to follow"
+            problem = "the data have neither classes nor text, so guidance has no condition"
             yield Fault("sampler.guidance", str(scale), problem, "leave it at 1")
         elif scale != 1 and geometry.classes is not None and self.backbone.config.label_dropout == 0:
-            problem = "backbone.config.label_dropout is 0, so the network knows no image without its label"
-            yield Fault("sampler.guidance", str(scale), problem, "leave it at 1, or let labels be dropped")
+            problem = "backbone.config.label_dropout is 0, so the network is never trained without labels"
+            yield Fault("sampler.guidance", str(scale), problem, "leave it at 1, or set label_dropout above 0")
         if channels is not None and channels > geometry.channels:
             yield Fault("sampler.guidance_channels", str(channels), f"the data's channels are {geometry.channels}")
 
@@ -108,7 +108,7 @@ class RunSpec(NetworkSpec):
         return RunSpec.parse(merge(self.resolved(), changes))
 
     def resolved(self) -> dict[str, Any]:
-        """Return the whole spec as JSON values, defaults included; what has no meaning for this run is absent."""
+        """Return the whole spec as JSON values, defaults included; keys without a meaning for this run are absent."""
         return self.model_dump(mode="json", exclude_none=True)
 
     @cached_property
@@ -158,7 +158,7 @@ TASKS: Mapping[str, type[RunSpec]] = {"train": TrainingRun, "evaluate": Evaluati
 
 
 def _faults_between_others(model: type[RunSpec], nested: Mapping[str, Any], error: SpecError) -> tuple[Fault, ...]:
-    """Return the faults that show once the sections named in ``error`` have their defaults, where they have any."""
+    """Return the faults that appear once the sections named in ``error`` have their defaults, if they have any."""
     faulty = {fault.path.partition(".")[0] for fault in error.faults}
     if faulty & {"spec", "task", "weights", "backbone", "scan", "position", "data"}:
         return ()
@@ -179,7 +179,7 @@ def _hash(model: type[RunSpec], resolved: Mapping[str, Any]) -> str:
 
 
 def _identity(model: type[BaseModel], resolved: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``resolved`` without what the model marks as :data:`NOT_IDENTITY`."""
+    """Return ``resolved`` without the fields that the model marks as :data:`NOT_IDENTITY`."""
     marked, parts = _marks(model)
     counted = {name: value for name, value in resolved.items() if name not in marked}
     for name, part in parts.items():

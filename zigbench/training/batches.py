@@ -1,7 +1,7 @@
 """The batch of each training step: data, noise, times and conditions, a function of (seed, step) alone.
 
-Random numbers are drawn for the whole batch on every process, and each process takes its share of them: the same images
-meet the same noise however many processes there are.
+Every process draws the random numbers of the whole batch and takes its share of them: each image has the same noise for
+any number of processes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from zigbench.spec.rng import derive_seed
 from zigbench.training.parallel import World
 
 BURST = 8
-"""Batches that are prepared at once, where they are small and their data lie in memory."""
+"""Number of batches that are prepared at once, if they are small and their data lie in memory."""
 
 BURST_BYTES = 2**22
 """Bytes that the batches of a burst may take."""
@@ -75,7 +75,7 @@ class BatchLoader:
         batch: images a step, over all processes; a multiple of the number of processes.
         label_dropout: share of samples that lose label and context alike, for classifier-free guidance.
         world: this process among all.
-        device: where the batches are moved to, and where noise is drawn.
+        device: the device of the batches, on which noise is drawn.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class BatchLoader:
         self.device = device
         share = shard(batch, world.rank, world.size)
         self._share = slice(share.start, share.stop)
-        # A coupling looks at the data of the whole batch; without one each process reads its own share only.
+        # A coupling needs the data of the whole batch; without one each process reads only its share.
         self._coupled = interpolant.coupling != "independent"
         self._noise_generator = torch.Generator(device)
         self._dropout_generator = torch.Generator()
@@ -120,7 +120,7 @@ class BatchLoader:
         share = self._share
         for step, samples in enumerate(batches(self.split, self._request, start, stop), start):
             x = self._move(samples.x)
-            # Without a coupling only the shape of the data matters: one element stands for the whole batch.
+            # Without a coupling only the shape of the data matters: one element suffices for the whole batch.
             whole = x if self._coupled else x.new_empty(()).expand(self.batch, *x.shape[1:])
             self._noise_generator.manual_seed(derive_seed(self.seed, "noise", step))
             noise, t = self.interpolant.draw(whole, self._noise_generator)

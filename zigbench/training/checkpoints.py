@@ -1,4 +1,4 @@
-"""Checkpoints of a training: each is a folder that exists whole or not at all, with checksums of its files.
+"""Checkpoints of a training: each is a folder that is written atomically, with checksums of its files.
 
 ``weights.safetensors`` (the network), ``average.safetensors`` (its averaged weights), ``state.pt`` (optimizer,
 scaler, counters; loads with ``weights_only=True``) and ``manifest.json`` with their checksums. No state of random
@@ -26,21 +26,21 @@ from zigbench.spec.files import file_sha256, sha256
 log = logging.getLogger(__name__)
 
 FORMAT = 2
-"""Format that is written. Format 1 differs in the layout of the optimizer's state, and is read too."""
+"""The format that is written. Format 1, which has another layout of the optimizer's state, is also read."""
 
 FILES = ("weights.safetensors", "average.safetensors", "state.pt")
 MANIFEST = "manifest.json"
 
 NEWEST = 2
-"""Newest checkpoints that are never removed: one to resume from, and the one before it."""
+"""Number of newest checkpoints that are never removed: one to resume from, and the one before it."""
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that can't be used: damaged, or of another network or run. The message names it and the reason."""
+    """A checkpoint that cannot be used: damaged, or of another network or run. The message names it and the reason."""
 
 
 class DamagedCheckpointError(CheckpointError):
-    """A checkpoint with files that differ from what was written."""
+    """A checkpoint whose files were changed after they were written."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Checkpoint:
 
     Attributes:
         step: steps done.
-        facts: description of the run, as JSON values; a checkpoint with other facts is of another run.
+        facts: description of the run, as JSON values; other facts mean another run.
         weights, average: state dicts, on the CPU.
         state: tensors and plain values only.
     """
@@ -64,7 +64,7 @@ class Checkpoint:
         """Write to the folder ``path``, durable when it returns.
 
         Raises:
-            OSError: a full disk, a read-only folder; nothing half-written is left under the name.
+            OSError: a full disk, a read-only folder; no incomplete checkpoint exists under the name.
         """
         unfinished = path.with_name(f".{path.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -82,7 +82,7 @@ class Checkpoint:
             if path.exists():
                 shutil.rmtree(path)
             unfinished.rename(path)
-            with contextlib.suppress(OSError):  # Not every file system can make a rename durable.
+            with contextlib.suppress(OSError):  # Some file systems cannot make a rename durable.
                 _sync(path.parent)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -90,7 +90,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
-        """Read what :meth:`write` wrote.
+        """Read a checkpoint of :meth:`write`.
 
         Raises:
             DamagedCheckpointError: a file is missing, cut or changed, or the checkpoint is of another format.
@@ -117,7 +117,7 @@ class Checkpoint:
         )
 
     def check_same_run(self, facts: Mapping[str, Any], path: Path) -> None:
-        """Refuse to resume from the checkpoint of another network or run.
+        """Raise CheckpointError for the checkpoint of another network or run.
 
         Args:
             facts: description of the present run.
@@ -139,7 +139,7 @@ class CheckpointManager:
     """The checkpoints of a run in ``folder``, each in a subfolder named after its step.
 
     Args:
-        folder: is created with the first checkpoint.
+        folder: the folder, created with the first checkpoint.
         every: steps between checkpoints; None for none by steps.
         keep_every: checkpoints at multiples of so many steps are written too, and never removed; None for none.
     """
@@ -167,7 +167,7 @@ class CheckpointManager:
         """Write a checkpoint and remove those that are no longer needed.
 
         Raises:
-            OSError: it can't be written; the checkpoints before it are untouched.
+            OSError: it can't be written; earlier checkpoints are not changed.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         checkpoint.write(self.path(checkpoint.step))
@@ -197,14 +197,14 @@ class CheckpointManager:
         return None
 
     def remove_after(self, step: int) -> None:
-        """Remove the checkpoints of later steps, which are done again: a damaged one must not be taken for theirs."""
+        """Remove the checkpoints of later steps, which are repeated: a damaged one must not be mistaken for theirs."""
         for later in self.steps():
             if later > step:
                 shutil.rmtree(self.path(later))
 
 
 def _leaves(facts: Mapping[str, Any], place: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
-    """Return the values of nested mappings by the keys that lead to them."""
+    """Return the values of nested mappings by their paths of keys."""
     leaves: dict[tuple[str, ...], Any] = {}
     for key, value in facts.items():
         if isinstance(value, Mapping):

@@ -52,7 +52,7 @@ def locate(model: nn.Module, forward: Callable[[], Tensor]) -> Origin:
     if watch.origin is not None:
         return watch.origin
     if not bool(loss.isfinite()):
-        return Origin("", f"the loss is {loss.item()} though every layer's output is finite")
+        return Origin("", f"the loss is {loss.item()}, but every layer's output is finite")
     loss.backward()
     for name in reversed(watch.finished):
         for own, parameter in model.get_submodule(name).named_parameters(recurse=False):
@@ -64,7 +64,7 @@ def locate(model: nn.Module, forward: Callable[[], Tensor]) -> Origin:
 def locate_in_gradients(model: nn.Module) -> Origin:
     """Return the layer of the last parameter with a gradient that is not finite, the first in the backward pass.
 
-    For a sharded network, of which one process can't repeat a step on its own.
+    For a sharded network, where a single process cannot repeat a step.
     """
     for name, parameter in reversed(list(model.named_parameters())):
         if parameter.grad is not None and not bool(local_part(parameter.grad).isfinite().all()):
@@ -94,7 +94,7 @@ class _FiniteWatch:
 
     def _begin(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         if self.origin is None and not _finite((args, kwargs)):
-            # The layers before this one handed over finite values, so an operation of their parent is the origin.
+            # The layers before this one returned finite values, so an operation of their parent is the origin.
             parent = self.running[-1] if self.running else None
             self.origin = Origin("", "the network's input is not finite") if parent is None else _of_layer(parent)
         self.running.append(self.names[module])

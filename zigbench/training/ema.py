@@ -1,4 +1,4 @@
-"""The moving average of a network's weights, which is what is sampled from and measured."""
+"""The moving average of a network's weights, from which samples are drawn and which is measured."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from zigbench.training.parallel import full_tensors, local_part, shard_like, sha
 def exponential_weight(decay: float, count: int) -> float:
     """Return the weight of the newest of ``count`` iterates in their exponential average: (1 − β) / (1 − β^count).
 
-    The average of n iterates is then Σ β^(n−i) θ_i / Σ β^(n−i), exactly, from the first step on: the untrained
-    initialisation has no part in it, as in Adam's own correction (Kingma & Ba, 2015, section 3).
+    The average of n iterates is then Σ β^(n−i) θ_i / Σ β^(n−i), exactly, from the first step on: it does not contain
+    the untrained initialisation, as in Adam's own correction (Kingma & Ba, 2015, section 3).
     """
     weight: float = (1 - decay) / (1 - decay**count)
     return weight
@@ -70,7 +70,7 @@ class EMA:
         self._trained = [parameter.detach() for parameter in model.parameters()]
         self._whole = [parameter.detach() for parameter in average.parameters()]
         self._sources = [local_part(parameter) for parameter in self._trained]
-        # A parameter that is not sharded is averaged in the copy itself.
+        # A parameter that is not sharded is averaged directly in the copy.
         self._averages = [
             whole if source is trained else torch.empty_like(source)
             for whole, source, trained in zip(self._whole, self._sources, self._trained, strict=True)

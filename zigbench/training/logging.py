@@ -1,4 +1,4 @@
-"""What a training writes while it runs: its log, its speed, and copies for TensorBoard and Weights & Biases."""
+"""The logs of a training: its log, its telemetry, and copies for TensorBoard and Weights & Biases."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ LINES = 1_000
 """Lines of a log where the spec gives no interval."""
 
 FLUSH_SECONDS = 1.0
-"""Time that a line may wait in memory; a write to the file for each would cost a tenth of a small step."""
+"""Time that a line may wait in memory; writing each at once would cost a tenth of a small step."""
 
 TELEMETRY_SECONDS = 5.0
 """Time between two lines of telemetry."""
 
 WANDB_FINISH_SECONDS = 60.0
-"""Time that Weights & Biases gets at a run's end to upload what is left; the rest stays in its folder."""
+"""Time for Weights & Biases to finish its upload at a run's end; the rest stays in its folder."""
 
 
 @dataclass
@@ -79,17 +79,17 @@ class Counters:
         return asdict(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what :meth:`state_dict` returned; names that an older version had besides are left out."""
+        """Restore the values of :meth:`state_dict`; further names from an older version are ignored."""
         for name in asdict(self):
             setattr(self, name, state[name])
 
 
 class JsonLines:
-    """A file of one JSON object a line, appended to.
+    """A file with one JSON object per line, to which lines are appended.
 
     Args:
         path: is created where it does not exist.
-        length: bytes of the file to keep; the rest is of steps that are done again.
+        length: bytes of the file to keep; the rest belongs to steps that are repeated.
 
     Raises:
         ValueError: the file is shorter than that.
@@ -105,14 +105,14 @@ class JsonLines:
         if size < length:
             self._file.close()
             raise ValueError(
-                f"{path}: {size} bytes, but the checkpoint was written when there were {length}: it was cut; "
+                f"{path}: {size} bytes, but the checkpoint was written at {length}: it was cut; "
                 "delete the run's folder to start it anew"
             )
         self._file.truncate(length)
         self._length = length
 
     def write(self, line: dict[str, Any]) -> None:
-        """Append one line; it reaches the file within a second, if lines keep coming.
+        """Append one line; while lines follow each other, it reaches the file within a second.
 
         Raises:
             OSError: the disk is full.
@@ -154,7 +154,7 @@ class TrainingLog:
     Args:
         folder: of the run.
         training: names the sinks and the interval of the log.
-        lengths: bytes of both files to keep; what follows them is removed.
+        lengths: bytes of both files to keep; the rest is removed.
         main: whether this process writes; the others write nothing.
     """
 
@@ -243,7 +243,7 @@ class SpeedMeter:
 
     @contextlib.contextmanager
     def pause(self) -> Iterator[None]:
-        """Leave the time that the block takes out of every figure."""
+        """Exclude the time of the block from every figure."""
         begun = time.perf_counter()
         yield
         taken = time.perf_counter() - begun
@@ -305,7 +305,7 @@ class TensorBoard:
     def __init__(self, folder: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        # Events of later steps are purged: a process that was killed has written them, and they are written again.
+        # Events of later steps are purged: a killed process has written them, and this one writes them again.
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
@@ -319,12 +319,12 @@ class TensorBoard:
 class WeightsAndBiases:
     """A run of Weights & Biases with the folder's name as its id and the spec as its config.
 
-    With ``WANDB_MODE=offline`` nothing leaves the machine; ``wandb sync`` sends what was stored. A training that is
-    resumed adds to the same run; steps that are done again bring the same figures, which W&B stores once.
+    With ``WANDB_MODE=offline`` nothing is sent; ``wandb sync`` sends it later. A resumed training adds to the same run;
+    repeated steps have the same figures, which W&B stores once.
 
     Raises:
         ModuleNotFoundError: wandb is not installed.
-        wandb.Error: there is no key, or the service can't be reached (within ``WANDB_INIT_TIMEOUT`` seconds).
+        wandb.Error: there is no key, or the service cannot be reached (within ``WANDB_INIT_TIMEOUT`` seconds).
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -353,9 +353,9 @@ SINKS: dict[str, Callable[[Path, int], Sink]] = {"tensorboard": TensorBoard, "wa
 
 
 class Sinks:
-    """Several sinks as one that never fails: a fault of a sink must not stop the training.
+    """Several sinks as one that never fails, since a fault of a sink must not stop the training.
 
-    A sink that raises is reported once, with its error, and used no more.
+    A sink that raises is reported once, with its error, and dropped.
     """
 
     def __init__(self, names: Iterable[str], folder: Path, step: int) -> None:
@@ -380,7 +380,9 @@ class Sinks:
     def _guarded(self, name: str, act: Callable[..., None], *arguments: Any) -> None:
         try:
             act(*arguments)
-        except Exception as error:  # A plug-in's failure of any kind: reported here, and the sink is dropped.
+        except Exception as error:  # Any failure of a plug-in is reported here, and the sink is dropped.
             self._open.pop(name, None)
             hint = "; pip install 'zigbench[track]'" if isinstance(error, ModuleNotFoundError) else ""
-            log.warning("the sink %s failed and is used no more (%s: %s)%s", name, type(error).__name__, error, hint)
+            log.warning(
+                "the sink %s failed and is not used any more (%s: %s)%s", name, type(error).__name__, error, hint
+            )

@@ -13,7 +13,7 @@ from zigbench.spec import OptimizerSpec
 from zigbench.training.parallel import full_tensors, is_sharded, local_part, shard_like
 
 STATE_SPACE = frozenset({"A_log", "D"})
-"""The state space's own names. A_log is a matrix, but holds logarithms of rates: decay would pull them to 1."""
+"""Names of the state space. A_log is a matrix, but of logarithms of rates: decay would pull the rates to 1."""
 
 
 def decay_groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -44,7 +44,7 @@ def make_optimizer(model: nn.Module, spec: OptimizerSpec) -> torch.optim.AdamW:
     """
     matrices, others = decay_groups(model)
     if spec.weight_decay == 0:
-        # Without decay the groups are alike, and each group costs a call of the kernel a step.
+        # Without decay the groups are equal, and each group costs one kernel call per step.
         matrices, others = [parameter for parameter in model.parameters() if parameter.requires_grad], []
     groups = [
         {"params": parameters, "weight_decay": decay}
@@ -77,14 +77,14 @@ def local_gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
 
 
 def gradient_norm(gradients: Iterable[Tensor]) -> Tensor:
-    """Return the Euclidean norm of several gradients taken as one vector, shape ()."""
+    """Return the Euclidean norm of all gradients together, shape ()."""
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients))))
 
 
 def clip_gradients(gradients: list[Tensor], norm: float, limit: float) -> None:
     """Scale gradients in place so that their common norm, now ``norm``, is at most ``limit``."""
     if norm > limit:
-        # A tensor is used by each product as it is; a number would be converted for each of them.
+        # As a tensor: a number would be converted for each product.
         torch._foreach_mul_(gradients, gradients[0].new_tensor(limit / norm))
 
 
@@ -95,7 +95,7 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
 
 
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Put back what :func:`optimizer_state` returned.
+    """Restore the state that :func:`optimizer_state` returned.
 
     Args:
         optimizer: of the same network; sharded or not, whatever the network was when the state was saved.

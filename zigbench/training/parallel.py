@@ -1,9 +1,8 @@
 """Processes that train one network together: replicated (DDP) or sharded (FSDP2).
 
 Sharding after Zhao et al., "PyTorch FSDP: experiences on scaling fully sharded data parallel" (2023). Checkpoints hold
-whole tensors, so they read alike whether or not the network was sharded.
-
-What FSDP rests on takes seconds to import, so it is imported only where a network is sharded.
+whole tensors, so their format does not depend on sharding. The modules of FSDP take seconds to import, so they are
+imported only where a network is sharded.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class World:
-    """The group of processes as one of them sees it: its rank among ``size``; rank 0 alone writes files."""
+    """The group of processes, as seen by one of them: its rank among ``size``; only rank 0 writes files."""
 
     rank: int = 0
     size: int = 1
@@ -92,7 +91,7 @@ def read_rendezvous(environment: Mapping[str, str]) -> Rendezvous | None:
         address = environment.get("MASTER_ADDR", "127.0.0.1")
         port = int(environment.get("MASTER_PORT", "29500"))
         return Rendezvous(int(environment["RANK"]), size, local_rank, address, port) if size > 1 else None
-    # A batch script's own shell has SLURM_NTASKS too; only a task that srun started has a step.
+    # The shell of a batch script has SLURM_NTASKS too; only a task that srun started has a step.
     if int(environment.get("SLURM_STEP_NUM_TASKS", "1")) < 2:
         return None
     address = environment.get("MASTER_ADDR") or _first_host(environment.get("SLURM_STEP_NODELIST", ""))
@@ -148,7 +147,7 @@ def process_group(device: torch.device | str) -> Iterator[tuple[World, torch.dev
 def wrap_ddp(model: nn.Module, device: torch.device) -> nn.Module:
     """Return a module that averages the gradients of ``model`` over all processes in the backward pass.
 
-    The parameters stay those of ``model``; rank 0's values become those of all processes.
+    The parameters are those of ``model``; every process gets the values of rank 0.
     """
     return DistributedDataParallel(
         model,
@@ -159,7 +158,7 @@ def wrap_ddp(model: nn.Module, device: torch.device) -> nn.Module:
 
 
 def shard_fsdp(model: nn.Module, world: World, device: torch.device) -> None:
-    """Shard the parameters of ``model`` over all processes, in place, block by block; rank 0's values are taken.
+    """Shard the parameters of ``model`` over all processes, in place, block by block, with the values of rank 0.
 
     Raises:
         ValueError: the network lists no blocks.
@@ -178,7 +177,7 @@ def shard_fsdp(model: nn.Module, world: World, device: torch.device) -> None:
 
 @contextlib.contextmanager
 def no_sync(forward: nn.Module) -> Iterator[None]:
-    """Leave each process its own gradient in the backward passes of the block, for a network of several processes."""
+    """Do not average gradients over the processes in the backward passes of the block."""
     if isinstance(forward, DistributedDataParallel):
         with forward.no_sync():
             yield
@@ -194,18 +193,18 @@ def no_sync(forward: nn.Module) -> Iterator[None]:
 
 
 def is_sharded(tensor: Any) -> TypeGuard[DTensor]:
-    """Tell a tensor of which each process holds a part from any other value."""
+    """Return whether ``value`` is a tensor of which each process holds a part."""
     module = sys.modules.get("torch.distributed.tensor")
     return module is not None and isinstance(tensor, module.DTensor)
 
 
 def local_part(tensor: Tensor) -> Tensor:
-    """Return the part of a tensor that this process holds, sharing its memory: all of one that is not sharded."""
+    """Return this process's part of a tensor, sharing its memory: the whole tensor if it is not sharded."""
     return cast(Tensor, tensor.to_local()) if is_sharded(tensor) else tensor
 
 
 def full_tensors(value: Any) -> Any:
-    """Return a tensor, or a dict or list of tensors, put together from all processes' parts; every process calls it."""
+    """Gather a tensor, or a dict or list of tensors, from the parts of all processes; every process must call this."""
     if is_sharded(value):
         return value.full_tensor()
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
 """The training of a network, one step after the other: read :meth:`Trainer.train` from top to bottom.
 
-Whatever a step draws at random is a function of the seed and the step's number, never of a generator that runs along.
-A training that was killed and is started again from its checkpoint therefore ends with the bits of one left alone.
+The random numbers of a step are a function of the seed and the step's number, never of a global generator. A training
+that was killed and is resumed from its checkpoint therefore ends with the same bits as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from zigbench.training.optim import (
 )
 
 AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-"""Precisions in which the products of a forward pass are taken; weights are float32 always."""
+"""Precisions of the products in a forward pass; weights are always float32."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class TrainingArguments:
     measure: Callable[[int, nn.Module], None] | None
 
     def check(self, processes: int) -> None:
-        """Refuse arguments that do not go together.
+        """Raise ValueError for arguments that are not allowed together.
 
         Raises:
             ValueError: names the argument, what is allowed and what to do.
@@ -78,7 +78,7 @@ class TrainingArguments:
             )
         if training.distribution == "sharded" and training.precision == "float16":
             raise ValueError(
-                "training.precision is 'float16', for which sharded processes can't agree on a loss scale; take "
+                "training.precision is 'float16', for which sharded processes have no common loss scale; take "
                 "'bfloat16', or training.distribution = 'replicated'"
             )
         if training.on_divergence == "rewind":
@@ -93,7 +93,7 @@ class TrainingArguments:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Description of the run, by which a checkpoint of another run is refused."""
+        """Description of the run; a checkpoint with another description belongs to another run."""
         marked = TrainingSpec.model_fields.items()
         not_identity = {name for name, field in marked if field.json_schema_extra == NOT_IDENTITY}
         return {
@@ -146,7 +146,7 @@ def fit(
     """Train ``model`` on ``split``, from the newest checkpoint in ``folder`` where there is one.
 
     The result is a function of the arguments: a training that was killed and started again ends with the same bits as
-    one left alone (on a GPU, as far as its kernels are deterministic). Leaves ``log.jsonl`` (exact),
+    an uninterrupted one (on a GPU, as far as its kernels are deterministic). It writes ``log.jsonl`` (exact),
     ``telemetry.jsonl`` (wall-clock figures) and ``checkpoints/`` in the folder. Where several processes have joined
     (see :mod:`zigbench.training.parallel`) each calls this with the same arguments and its own device.
 
@@ -166,13 +166,13 @@ def fit(
             for the telemetry; None where that is not known.
         measure_at: numbers of steps after which ``measure`` is called, again where a resumed training repeats them.
         measure: called on every process with (steps done, averaged network in evaluation mode), before that step's
-            checkpoint; it must leave the network as it is. The time it takes is not part of the telemetry.
+            checkpoint; it must not change the network. The time it takes is not part of the telemetry.
 
     Returns:
         The averaged network and the figures of the training.
 
     Raises:
-        ValueError: arguments that do not go together, before the first step.
+        ValueError: arguments that are not allowed together, before the first step.
         CheckpointError: the folder's checkpoints are damaged, or of another network or run.
         DivergedError: the loss or its gradient is not finite; the last checkpoint stays.
         OSError: a checkpoint or a log can't be written.
@@ -224,7 +224,7 @@ class Trainer:
         self.model = model
         self.facts = arguments.facts
 
-        # The network as it is called: compiled, and replicated (DDP) or sharded (FSDP) over several processes.
+        # The called network: compiled, and replicated (DDP) or sharded (FSDP) over several processes.
         average = copy.deepcopy(model)
         sharded = training.distribution == "sharded" and world.size > 1
         if sharded:
@@ -233,7 +233,7 @@ class Trainer:
         if world.size > 1 and not sharded:
             self.forward = parallel.wrap_ddp(self.forward, device)
 
-        # Weights stay float32; float16 needs its loss scaled up, or small gradients vanish.
+        # Weights are float32; with float16 the loss is scaled up, because small gradients would vanish.
         self.ema = EMA(model, average, training)
         self.optimizer = make_optimizer(model, arguments.optimizer)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -256,7 +256,7 @@ class Trainer:
         self.log = TrainingLog(arguments.folder, training, lengths, main=world.main)
 
     def train(self) -> None:
-        """Do the steps that are left, and leave the checkpoint of the last.
+        """Do the remaining steps and write the checkpoint of the last.
 
         Raises:
             DivergedError: see :func:`fit`, as for OSError and Preempted.
@@ -267,7 +267,7 @@ class Trainer:
         batch = meter.wait_for(batches)
         saved_at = time.monotonic()
         while batch is not None:
-            # What the network itself draws (such as dropped paths) is a function of (seed, step, process).
+            # Random numbers inside the network (such as dropped paths) are a function of (seed, step, process).
             self._seed_network(batch.step)
 
             # Forward and backward pass, part by part; processes exchange gradients once a step, with the last part.
@@ -283,7 +283,7 @@ class Trainer:
                     self.scaler.scale(part_loss).backward()
                 losses.append(part_loss.detach())
 
-            # Prepare the next batch before waiting for the outcome, so that a GPU computes in the meantime.
+            # Prepare the next batch before waiting for the loss, so that a GPU computes in the meantime.
             next_batch = meter.wait_for(batches)
 
             # Loss and gradient norm of the whole batch, and whether any process wants a checkpoint: one exchange.
@@ -411,7 +411,7 @@ class Trainer:
         self.checkpoints.save(Checkpoint(self.counters.step, self.facts, weights, average, state))
 
     def _resume(self) -> tuple[int, int]:
-        """Put back the newest sound checkpoint, remove later ones, and return the lengths of log and telemetry.
+        """Load the newest sound checkpoint, remove later ones, and return the lengths of log and telemetry.
 
         Raises:
             CheckpointError: it is of another network or run, or all are damaged.
@@ -451,7 +451,7 @@ class Trainer:
 
 @contextlib.contextmanager
 def matrix_precision(precision: str | None) -> Iterator[None]:
-    """Allow float32 matrix products to use TF32, or forbid it, and put back the setting of before.
+    """Allow or forbid TF32 for float32 matrix products in the block, and restore the setting afterwards.
 
     Args:
         precision: a training's precision; None for torch's defaults, under which networks are evaluated.

@@ -20,10 +20,10 @@ class EfficiencySpec(Spec):
             otherwise the weights are converted too.
         compile: compile the network.
         cuda_graphs: replay each network evaluation as a captured graph; for GPUs, and not for training.
-        device: kind of device that the run is for, and fails without; None for whatever there is.
+        device: kind of device that the run needs; None for any.
         seconds: time given to the timed calls, once their time is steady.
-        memory_gb: take the device as having so many GiB; None for all that it has.
-        largest: what to search the largest of where the run does not fit.
+        memory_gb: GiB of the device's memory that the run may use; None for all.
+        largest: the size of which to search the largest that fits, if the run does not fit.
     """
 
     mode: Literal["inference", "training", "sampling"] = "inference"

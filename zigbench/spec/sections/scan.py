@@ -22,7 +22,7 @@ class ScanSpec(Spec):
     @field_validator("curve")
     @classmethod
     def _canonical(cls, text: str) -> str:
-        # Whether the data are images or clips is not known here; the family holds the curve against them.
+        # This section does not know whether the data are images or clips; the family checks the curve.
         name = text.partition("[")[0]
         curves = registry.volumes if name in registry.volumes.names() else registry.curves
         spelled: str = curves.get(name).canonical(text)

@@ -1,6 +1,6 @@
 """Which scan curve is best, is Hilbert as bad as published, and is it continuity or the diversity of directions?
 
-The miniature asks on grey crops of ten photographs; its steps and seeds were fixed before any of it was looked at.
+The miniature asks on grey crops of ten photographs; its steps and seeds were fixed before any result was seen.
 """
 
 from __future__ import annotations

@@ -144,5 +144,5 @@ def test_runs_are_done_in_the_order_that_the_suite_names():
     assert all(list(cell.labels) == ["arm", "b", "seed"] for cell in expand(named))
     fewer = replace(named, profiles={"few": Profile(axes=axes[1:])}).profile("few")
     assert [tuple(cell.labels.values()) for cell in expand(fewer)] == [("1", "0"), ("2", "0"), ("1", "1"), ("2", "1")]
-    with pytest.raises(ValueError, match="names round, and no axis"):
+    with pytest.raises(ValueError, match="names round, which is no axis"):
         list(expand(replace(made, order=("round",))))

@@ -39,7 +39,7 @@ class _Renamed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def exec_module(self, module: ModuleType) -> None:
         old = module.__name__
         warnings.warn(
-            f"{old} is now {RENAMED[old]}; the old name goes with the next version", FutureWarning, stacklevel=2
+            f"{old} is now {RENAMED[old]}; the next version removes the old name", FutureWarning, stacklevel=2
         )
         # The import system takes what lies here when this function returns: the module itself, not a copy.
         sys.modules[old] = importlib.import_module(RENAMED[old])

@@ -23,7 +23,7 @@ class SizedConfig(BackboneConfig):
     written, any other has none, so that configs that mean the same are equal.
 
     Attributes:
-        size: a name in ``sizes``, or None for numbers of one's own.
+        size: a name in ``sizes``, or None for other numbers.
         width: features of a token.
         depth: blocks.
         time: the input of the network's sinusoids for t ∈ [0, 1] (0 noise, 1 data). ``scaled``: 1000 t, as ZigMa;

@@ -1,6 +1,6 @@
 """The parts of the reference that are read from the code when the documentation is built.
 
-A page asks for one with a line ``% generated: NAME``; what stands there after the build is what the function of
+A page requests one with a line ``% generated: NAME``; the build puts there what the function of
 that name in :data:`PARTS` returns, as Markdown.
 """
 

@@ -1,4 +1,4 @@
-"""Every registered suite: its question, what varies, what must stay equal, and how many runs it asks for."""
+"""Every registered suite: its question, its axes, the quantities that must stay equal, and its number of runs."""
 
 from __future__ import annotations
 

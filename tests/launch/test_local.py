@@ -204,7 +204,7 @@ def test_a_damaged_record_is_planned_only_when_asked_for(tmp_path, tiny):
 
 
 def test_a_state_that_cannot_be_retried_is_refused(tmp_path, tiny):
-    with pytest.raises(ValueError, match="can't retry 'ok'"):
+    with pytest.raises(ValueError, match="cannot retry 'ok'"):
         plan(cells(tiny, {}), tmp_path, ["ok"])
 
 

@@ -35,7 +35,7 @@ def list_(kind: Annotated[Kind, typer.Argument(help="The kind of plug-ins.")] = 
             rows.append((name, _describe(kind, name, known)))
         except ValueError as error:  # A broken plug-in is reported in one line; the others are still listed.
             rows.append((name, f"BROKEN: {error}"))
-    out.print(plain_table((kind.value.removesuffix("s"), "what it is"), rows))
+    out.print(plain_table((kind.value.removesuffix("s"), "description"), rows))
 
 
 def _describe(kind: Kind, name: str, known: registry.Registry[Any]) -> str:

@@ -41,7 +41,7 @@ def status(
     profile: Profile = None,
     only: Only = None,
     set_: Set = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Stay, and show the table as it changes.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Update the table until no run can change any more.")] = False,
     results: Results = RUNS,
 ) -> None:
     """Show the states of a suite's runs, read from their files and the queue."""
@@ -84,7 +84,7 @@ def _remarks(items: Sequence[Item]) -> Iterator[str]:
     ]
     other = sum("submitted_code" in record.environment for record in done)
     if other:
-        yield f"{other} done with other code than submitted; `--snapshot` keeps the code of a launch."
+        yield f"{other} done with other code than submitted; `--snapshot` fixes the code of a launch."
 
 
 def total_status(roots: Path | Sequence[Path]) -> tuple[RenderableType, bool]:

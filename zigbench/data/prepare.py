@@ -38,7 +38,7 @@ class PrepareOptions:
         vae: autoencoder, by folder or cached name.
         text: text encoder, likewise; None for the published one where the recipe has captions.
         pooled: keep captions' one pooled embedding.
-        classes: of one's own folder; None without labels.
+        classes: of a user's folder; None without labels.
         flips: keep a second view, flipped.
         filter: of the resizing.
         encoded: take the latents and embeddings that shards come with.
@@ -127,7 +127,7 @@ def prepare_data_set(
 
 
 def _recipe(name: str, options: PrepareOptions) -> LatentsConfig | None:
-    """Return a recipe's config; None for latents of one's own pictures. A refused option is named as it was given."""
+    """Return a recipe's config; None for latents of a user's pictures. Errors name options as they were given."""
     plugin = registry.data.get(name)
     if plugin is LatentFolderConfig:
         return None

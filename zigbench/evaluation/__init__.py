@@ -15,7 +15,7 @@ from zigbench.evaluation.protocol import Protocol, compare, difference, read_pro
 
 __all__ = ["Metric", "Protocol", "compare", "difference", "read_protocols"]
 
-# Importable from here until version 0.2; a line goes with the version after.
+# Importable from here until version 0.2; the version after it removes each line.
 _MOVED = {
     "Reference": "references",
     "Samples": "generation",
@@ -30,5 +30,5 @@ def __getattr__(name: str) -> Any:
     if name not in _MOVED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = f"{__name__}.{_MOVED[name]}"
-    warnings.warn(f"import {name} from {home}; the old place goes with the next version", FutureWarning, stacklevel=2)
+    warnings.warn(f"import {name} from {home}; the next version removes the old place", FutureWarning, stacklevel=2)
     return getattr(importlib.import_module(home), name)

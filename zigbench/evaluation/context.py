@@ -33,7 +33,7 @@ def process() -> tuple[int, int]:
 class EvaluationContext:
     """One network and everything that its metrics share; the first argument of every metric.
 
-    For example, in a metric of one's own::
+    For example, in your own metric::
 
         def measure(context, metric):
             features = context.features(metric)

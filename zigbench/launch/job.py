@@ -1,4 +1,4 @@
-"""Jobs that a version before 0.2 queued: each ends in one line. This file goes with the next version."""
+"""Jobs that a version before 0.2 queued: each ends with a one-line message. The next version removes this file."""
 
 from __future__ import annotations
 

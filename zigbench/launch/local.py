@@ -121,7 +121,7 @@ def run_submitted(
 
     Args:
         folders: of the runs.
-        is_wanted: called before a run is begun and when it is lost; a run that is no longer wanted is left as it is.
+        is_wanted: called before a run is begun and when it is lost; a run that is no longer wanted is skipped.
     """
     waiting = deque(folders)
     if not waiting:

@@ -165,10 +165,10 @@ class Harmful:
     [
         ("none.pt", None, "no such file"),
         ("weights.bin", b"", "expected .pt, .pth or .safetensors"),
-        ("torn.pt", b"not a file of torch", "torn, no file of torch, or holds more"),
-        ("short.pt", b"hi", "torn, no file of torch, or holds more"),
-        ("empty.pt", b"", "torn, no file of torch, or holds more"),
-        ("torn.safetensors", b"not one either", "can't be read as tensors"),
+        ("torn.pt", b"not a file of torch", "truncated, no file of torch, or holds more"),
+        ("short.pt", b"hi", "truncated, no file of torch, or holds more"),
+        ("empty.pt", b"", "truncated, no file of torch, or holds more"),
+        ("torn.safetensors", b"not one either", "cannot be read as tensors"),
         ("list.pt", [1, 2], "holds no state dict"),
         ("code.pt", Harmful(), "holds more than tensors"),
     ],
@@ -190,5 +190,5 @@ def test_a_file_that_ends_too_early_is_refused_wherever_it_ends(tmp_path: Path, 
     whole = path.read_bytes()
     for part in range(32):
         path.write_bytes(whole[: part * len(whole) // 32])
-        with pytest.raises(ValueError, match="torn, no file of torch"):
+        with pytest.raises(ValueError, match="truncated, no file of torch"):
             checkpoint.read(path)

@@ -103,7 +103,7 @@ def test_the_answer_tells_slopes_and_the_crossover(found: Results) -> None:
     assert "at the largest size only zigma (numba) fits" in said[0]
     # At 1,024 patches: 4 MB + 10.24 MB against those and 2 B a pair more.
     assert "0.872 times the memory" in said[0]
-    assert said[1].startswith("Over 64 to 4,096 patches, speed goes with their number to the power −1.00")
+    assert said[1].startswith("Over 64 to 4,096 patches, speed scales with their number to the power −1.00")
     crossing = [c.crossover for c in comparison.comparisons(found) if c.scan == "zigma (numba)"]
     assert all(at == pytest.approx(synthetic.CROSSING, rel=0.15) for at in crossing)
 

@@ -66,7 +66,7 @@ UPRIGHT: dict[tuple[int, int, int, int], Callable[[np.ndarray], np.ndarray]] = {
     (0, 1, 1, 0): lambda frame: frame.swapaxes(0, 1),
     (0, -1, -1, 0): lambda frame: frame[::-1, ::-1].swapaxes(0, 1),
 }
-"""The turn that a display matrix asks for, by the signs of its upper left entries, row by row."""
+"""The turn of a display matrix, by the signs of its upper left entries, row by row."""
 
 
 class Frame(NamedTuple):

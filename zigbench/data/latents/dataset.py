@@ -24,7 +24,7 @@ class Latents:
     """Latents of unit scale, (z − shift)·scale of the autoencoder's posterior mean.
 
     Args:
-        config: of a recipe, or of a folder of one's own.
+        config: of a recipe, or of a user's folder.
 
     Raises:
         MissingDataError: nothing is prepared; the message says what to download by hand and the command that prepares
@@ -93,7 +93,7 @@ class Latents:
         if abs(index["scale"] - scale) > 1e-6:
             yield (
                 f"the latents are of another autoencoder: they were recorded with the scale {index['scale']:g}, "
-                f"and {scale:g} is asked for"
+                f"the config needs {scale:g}"
             )
         if geometry.classes is not None and len(index["classes"] or ()) != geometry.classes:
             yield f"it has {len(index['classes'] or ())} classes, the config needs {geometry.classes}"

@@ -70,11 +70,11 @@ def _crossovers(results: Results) -> Iterator[Sentence]:
 
 
 def _exponents(chosen: Mapping[str, Sequence[Line]]) -> Sentence:
-    """Return ``Over 64 to 4,096 patches, speed goes with their number to the power −1.00 ± 0.02 for zigma …``"""
+    """Return ``Over 64 to 4,096 patches, speed scales with their number to the power −1.00 ± 0.02 for zigma …``"""
     sizes = [point.x for of_mode in chosen.values() for line in of_mode for point in line.measured]
     parts = [
         f"Over {formatting.number(min(sizes))} to {formatting.number(max(sizes))} patches, "
-        "speed goes with their number to the power "
+        "speed scales with their number to the power "
     ]
     for mode, of_mode in chosen.items():
         laws = [power_law([p.x for p in line.measured], [p.y.mean for p in line.measured]) for line in of_mode]

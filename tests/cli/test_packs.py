@@ -61,7 +61,7 @@ def test_packs_of_two_machines_are_sent_joined_and_reported(command: Command, tm
     done = command("merge", "A.zip", "B.zip", "--out", "all")
     assert done.exit_code == 0, done.output
     assert "5 records of 2 packs" in done.output
-    assert "1 are further measurements" in done.output
+    assert "1 are repeated measurements" in done.output
     manifest = json.loads((tmp_path / "all/manifest.json").read_text())
     assert manifest["author"] == "A, B"
     labels = json.loads((tmp_path / "all/suites.json").read_text())["runs"].values()

@@ -88,7 +88,7 @@ def test_only_the_last_weights_of_a_run_that_ended_well_are_taken(tmp_path, tiny
     assert evaluation_of(folder, root.parent).weights
     timed = RunFolder.of(spec.override({"task": "efficiency"}), root)
     timed.submit(spec.override({"task": "efficiency"}))
-    with pytest.raises(ValueError, match="there are no weights to take"):
+    with pytest.raises(ValueError, match="it has no trained weights"):
         evaluation_of(timed, root.parent)
     (folder.path / "checkpoints" / f"{4:09}" / "average.safetensors").write_bytes(b"")
     with pytest.raises(ValueError, match="no sound checkpoint after step 3, and was trained for 4 steps"):

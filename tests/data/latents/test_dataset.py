@@ -122,7 +122,7 @@ def test_several_processes_make_the_same_shards(tars, prepared, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"scale": 0.13025}, "another autoencoder: they were recorded with the scale 0.18215, the config needs 0.13025"),
+        ({"scale": 0.13025}, "they were recorded with the scale 0.18215, the config needs 0.13025"),
         ({"classes": 5}, "3 classes, the config needs 5"),
         ({"text": (77, 768)}, "embeddings of 5×6, the config needs 77×768"),
         ({"resolution": 64}, r"the latents are \[4, 4, 4\], the config needs \[4, 8, 8\]"),

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from zigbench.interpolant import PATHS, PREDICTIONS, WEIGHTINGS, Interpolant
+from zigbench.interpolant.weighting import MEMBERS, weighting
 
 GENERATOR = torch.Generator().manual_seed(0)
 DATA = torch.randn(16, 1, 2, 2, generator=GENERATOR, dtype=torch.float64)
@@ -20,16 +21,16 @@ def clumsy(prediction: str, interpolant: Interpolant):
     stated = Interpolant(interpolant.path, "data")
 
     def network(x, t, *, label=None, context=None):
-        return getattr(stated, prediction)(torch.tanh(x) * 0.5, x, t)
+        return stated.convert(prediction, torch.tanh(x) * 0.5, x, t)
 
     return network
 
 
-@pytest.mark.parametrize(("path", "weighting"), list(product(PATHS, ("velocity", "likelihood"))))
-def test_the_weighted_loss_does_not_depend_on_the_prediction(path: str, weighting: str):
+@pytest.mark.parametrize(("path", "name"), list(product(PATHS, ("velocity", "likelihood"))))
+def test_the_weighted_loss_does_not_depend_on_the_prediction(path: str, name: str):
     losses = []
     for prediction in PREDICTIONS:
-        interpolant = Interpolant(path, prediction, weighting)
+        interpolant = Interpolant(path, prediction, name)
         losses.append(interpolant.loss(clumsy(prediction, interpolant), DATA, noise=NOISE, t=T))
     for loss in losses[1:]:
         torch.testing.assert_close(loss, losses[0], rtol=1e-6, atol=1e-9)
@@ -40,8 +41,8 @@ def test_the_named_weights_are_the_published_ones(path: str):
     interpolant = Interpolant(path, "noise")
     d, sigma = interpolant.state(T).drift_variance, interpolant.state(T).sigma
     plain = interpolant.loss(clumsy("noise", interpolant), DATA, noise=NOISE, t=T)
-    for weighting, factor in (("velocity", (d / sigma) ** 2), ("likelihood", d / sigma**2)):
-        weighted = Interpolant(path, "noise", weighting)
+    for name, factor in (("velocity", (d / sigma) ** 2), ("likelihood", d / sigma**2)):
+        weighted = Interpolant(path, "noise", name)
         loss = weighted.loss(clumsy("noise", weighted), DATA, noise=NOISE, t=T)
         torch.testing.assert_close(loss, factor * plain, rtol=1e-9, atol=0)
 
@@ -63,13 +64,24 @@ def test_loss_and_gradient_are_finite_at_every_time(path: str, prediction: str, 
         assert bool(x.isfinite().all())
         return (gain * x).to(dtype)
 
-    for weighting in WEIGHTINGS:
+    for name in WEIGHTINGS:
         gain.grad = None
-        interpolant = Interpolant(path, prediction, weighting)
+        interpolant = Interpolant(path, prediction, name)
         loss = interpolant.loss(network, DATA[:7].float(), noise=NOISE[:7].float(), t=t)
         assert loss.shape == (7,)
         assert loss.dtype == torch.float32
         loss.sum().backward()
-        assert bool(loss.isfinite().all()), weighting
+        assert bool(loss.isfinite().all()), name
         assert gain.grad is not None
-        assert bool(gain.grad.isfinite()), weighting
+        assert bool(gain.grad.isfinite()), name
+
+
+def test_a_second_weighting_of_a_name_is_refused_and_one_of_a_users_own_can_be_named():
+    with pytest.raises(ValueError, match="two weightings are called 'velocity'"):
+        weighting("velocity")(lambda state, determinant: determinant)
+    weighting("doubled")(lambda state, determinant: torch.full_like(determinant, 2.0))
+    plain, doubled = Interpolant(), Interpolant(weighting="doubled")
+    losses = [i.loss(clumsy("velocity", i), DATA, noise=NOISE, t=T) for i in (plain, doubled)]
+    torch.testing.assert_close(losses[1], 2 * losses[0])
+    assert "doubled" not in WEIGHTINGS
+    del MEMBERS["doubled"]

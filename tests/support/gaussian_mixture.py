@@ -14,6 +14,20 @@ import torch
 from torch import Generator, Tensor
 
 from zigbench.interpolant.interpolant import Interpolant, Model
+from zigbench.interpolant.state import PathState
+
+
+def meanings(state: PathState, data: Tensor, noise: Tensor) -> dict[str, Tensor]:
+    """Return each prediction by its definition.
+
+    Args:
+        state: the path at the times (B,) or ().
+        data, noise: (B, …).
+    """
+    sigma, dalpha, dsigma = (
+        value.reshape(-1, *[1] * (data.dim() - 1)) for value in (state.sigma, state.dalpha, state.dsigma)
+    )
+    return {"velocity": dalpha * data + dsigma * noise, "score": -noise / sigma, "noise": noise, "data": data}
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,14 +82,7 @@ class GaussianMixture:
         def perfect(x: Tensor, t: Tensor, *, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
             state = interpolant.state(t)
             data, noise = self.posterior(x.double(), state.alpha, state.sigma)
-            if interpolant.prediction == "data":
-                output = data
-            elif interpolant.prediction == "noise":
-                output = noise
-            elif interpolant.prediction == "score":
-                output = -noise / self._shape(state.sigma, x)
-            else:
-                output = self._shape(state.dalpha, x) * data + self._shape(state.dsigma, x) * noise
+            output = meanings(state, data, noise)[interpolant.prediction]
             return output.to(x.dtype)
 
         return perfect
@@ -94,7 +101,3 @@ class GaussianMixture:
         offset = x[:, None].flatten(2) - alpha[..., None] * self.means.flatten(1)
         distance = offset.square().sum(2) / variance
         return self.weights.log() - 0.5 * (distance + self.dimension * (2 * math.pi * variance).log())
-
-    @staticmethod
-    def _shape(coefficient: Tensor, x: Tensor) -> Tensor:
-        return coefficient.reshape(-1, *[1] * (x.dim() - 1))

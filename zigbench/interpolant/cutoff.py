@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from zigbench.interpolant.path import Path
-from zigbench.interpolant.prediction import PARTS, definition, to_part
+from zigbench.interpolant.prediction import MEMBERS, to_part
 from zigbench.interpolant.state import PathState
 from zigbench.interpolant.weighting import weight
 
@@ -73,10 +73,10 @@ def as_cutoff(cutoff: float | Cutoff) -> Cutoff:
 def conversion_range(path: Path, cutoff: Cutoff, prediction: str, targets: tuple[str, ...]) -> tuple[float, float]:
     """Return the range of times in which a prediction is defined and can be converted to all of ``targets``."""
 
-    parts = {part for target in targets if target != prediction for part in PARTS[target]}
+    parts = {part for target in targets if target != prediction for part in MEMBERS[target].parts}
 
     def quantities(state: PathState) -> Iterable[Tensor]:
-        yield from definition(prediction, state)
+        yield from MEMBERS[prediction].definition(state)
         for part in parts:
             yield from to_part(prediction, part, state)
 
@@ -86,7 +86,7 @@ def conversion_range(path: Path, cutoff: Cutoff, prediction: str, targets: tuple
 @lru_cache(maxsize=1024)
 def definition_range(path: Path, cutoff: Cutoff, target: str) -> tuple[float, float]:
     """Return the range of times in which ``target`` has a finite share of data and noise."""
-    return finite_range(path, cutoff, lambda state: definition(target, state))
+    return finite_range(path, cutoff, MEMBERS[target].definition)
 
 
 @lru_cache(maxsize=1024)
@@ -94,7 +94,7 @@ def training_range(path: Path, cutoff: Cutoff, prediction: str, weighting: str) 
     """Return the range of times in which the target of the loss and its weight are finite."""
 
     def quantities(state: PathState) -> Iterable[Tensor]:
-        yield from definition(prediction, state)
+        yield from MEMBERS[prediction].definition(state)
         yield weight(weighting, prediction, state)
 
     return finite_range(path, cutoff, quantities)

@@ -12,14 +12,16 @@ from torch import Generator, Tensor
 
 from zigbench.interpolant import coupling as couplings
 from zigbench.interpolant import path as paths
+from zigbench.interpolant import prediction as predictions
 from zigbench.interpolant import time_sampling
+from zigbench.interpolant import weighting as weightings
 from zigbench.interpolant.cutoff import TRAINING, Cutoff, as_cutoff, conversion_range, definition_range, training_range
 from zigbench.interpolant.options import choose, take, unknown
 from zigbench.interpolant.path import Path
-from zigbench.interpolant.prediction import PREDICTIONS, conversion
+from zigbench.interpolant.prediction import conversion
 from zigbench.interpolant.state import PathState
 from zigbench.interpolant.time_sampling import TimeSampler
-from zigbench.interpolant.weighting import WEIGHTINGS, weight
+from zigbench.interpolant.weighting import weight
 
 Model = Callable[..., Tensor]
 """``model(x, t, *, label=None, context=None)`` with t (B,) in [0, 1]; see the backbone protocol."""
@@ -78,9 +80,9 @@ class Interpolant:
             allowed = [*names, *(field.name for field in fields(time_type))]
             raise unknown(f"option of path {type(path).__name__} with time {time!r}:", left[0], allowed)
         if isinstance(weighting, str):
-            choose("weighting", weighting, dict.fromkeys(WEIGHTINGS))
+            choose("weighting", weighting, weightings.MEMBERS)
         choose("coupling", coupling, couplings.MEMBERS)
-        choose("prediction", prediction, dict.fromkeys(PREDICTIONS))
+        choose("prediction", prediction, predictions.MEMBERS)
         parts = (path, prediction, weighting, time_type(**time_options), coupling, as_cutoff(cutoff))
         for field, part in zip(fields(self), parts, strict=True):
             object.__setattr__(self, field.name, part)
@@ -208,14 +210,14 @@ class Interpolant:
         return error * weight(self.weighting, self.prediction, state).to(precision)
 
     def _error(self, output: Tensor, data: Tensor, noise: Tensor, state: PathState) -> Tensor:
-        """Return output − target, or σ s + ε for the score."""
-        if self.prediction == "score":
-            return spread(state.sigma, output) * output + noise
-        if self.prediction == "noise":
-            return output - noise
-        if self.prediction == "data":
-            return output - data
-        return output - spread(state.dalpha, output) * data - spread(state.dsigma, output) * noise
+        """Return output − target, times σ for the score."""
+        member = predictions.MEMBERS[self.prediction]
+        scale = member.scale(state)
+        error = spread(scale, output) * output
+        for part, value, share in zip(("data", "noise"), (data, noise), member.definition(state), strict=True):
+            if part in member.parts:
+                error = error - spread(scale * share, output) * value
+        return error
 
 
 def _mix(state: PathState, data: Tensor, noise: Tensor) -> Tensor:

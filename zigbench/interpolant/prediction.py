@@ -1,26 +1,23 @@
-"""Predictions: the meanings of a network's output, and the conversions between them.
+"""What a network's output means, and how one meaning turns into another.
 
-With x = α x* + σ ε and its velocity v = α̇ x* + σ̇ ε, each of velocity, score (s = −ε/σ), noise (ε) and data (x*)
-is affine in (x, output), so its expectation given x is the same affine map of the network's expectation:
-target = a x + b output. Albergo et al., "Stochastic interpolants" (2023), section 2; Ma et al., "SiT" (2024),
-equations 4 to 9. The coefficients are computed in float64 and applied in the precision of x.
+With x = α x* + σ ε, each prediction is a mixture y = a x* + b ε: the velocity α̇ x* + σ̇ ε, the score −ε/σ, the noise
+ε, the data x*. So x*, ε and every other mixture are affine in (x, y), and the expectation of one given x is the same
+affine map of the network's expectation of the other: target = a x + b output. Albergo et al., "Stochastic interpolants"
+(2023), section 2; Ma et al., "SiT" (2024), equations 4 to 9. The coefficients are computed in float64 and applied in
+the precision of x.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from zigbench.interpolant.state import PathState
-
-PREDICTIONS = ("velocity", "score", "noise", "data")
-"""The quantities that a network can predict."""
-
-
-PARTS = {"velocity": ("data", "noise"), "score": ("noise",), "noise": ("noise",), "data": ("data",)}
-"""The parts of each prediction: data, noise or both."""
+from zigbench.spec.sections.interpolant import PREDICTIONS as TABLE
 
 
 class Affine(NamedTuple):
@@ -30,61 +27,127 @@ class Affine(NamedTuple):
     of_output: Tensor
 
 
+class Shares(NamedTuple):
+    """Shares of data and noise in y = data · x* + noise · ε, each shaped like the path's coefficients."""
+
+    data: Tensor
+    noise: Tensor
+
+
+Definition = Callable[[PathState], Shares]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A meaning of a network's output.
+
+    Attributes:
+        definition: the shares of data and noise.
+        parts: which of data and noise it is made of; the share of the other is 0.
+        times_sigma: whether the loss takes its error times σ, without which it is infinite at the data.
+    """
+
+    definition: Definition
+    parts: tuple[str, ...]
+    times_sigma: bool
+
+    def scale(self, state: PathState) -> Tensor:
+        """Return the factor of its error in the loss."""
+        return state.sigma if self.times_sigma else torch.ones_like(state.sigma)
+
+    def determinant(self, state: PathState) -> Tensor:
+        """Return α b − σ a of its scaled shares a and b: an error e in the noise is an error of that e/α in it."""
+        data, noise = self.definition(state)
+        return (state.alpha * noise - state.sigma * data) * self.scale(state)
+
+
+MEMBERS: dict[str, Prediction] = {}
+"""Every registered prediction by its name."""
+
+
+def prediction(
+    name: str, *, parts: tuple[str, ...] = ("data", "noise"), times_sigma: bool = False
+) -> Callable[[Definition], Definition]:
+    """Return a decorator that registers a prediction by its shares; a spec can name it if its table has the name.
+
+    Args:
+        name: the name.
+        parts: which of "data" and "noise" it is made of; of one alone, its conversion is finite where the other's
+            coefficient on the path is 0.
+        times_sigma: whether the loss takes its error times σ.
+
+    Raises:
+        ValueError: another prediction has the name.
+    """
+
+    def add(definition: Definition) -> Definition:
+        member = Prediction(definition, parts, times_sigma)
+        if MEMBERS.setdefault(name, member) != member:
+            raise ValueError(f"two predictions are called {name!r}; rename one")
+        return definition
+
+    return add
+
+
+@prediction("velocity")
+def velocity(state: PathState) -> Shares:
+    """Return the shares of v = α̇ x* + σ̇ ε."""
+    return Shares(state.dalpha, state.dsigma)
+
+
+@prediction("score", parts=("noise",), times_sigma=True)
+def score(state: PathState) -> Shares:
+    """Return the shares of s = −ε/σ."""
+    return Shares(torch.zeros_like(state.sigma), -1 / state.sigma)
+
+
+@prediction("noise", parts=("noise",))
+def noise(state: PathState) -> Shares:
+    """Return the shares of ε."""
+    return Shares(torch.zeros_like(state.sigma), torch.ones_like(state.sigma))
+
+
+@prediction("data", parts=("data",))
+def data(state: PathState) -> Shares:
+    """Return the shares of x*."""
+    return Shares(torch.ones_like(state.alpha), torch.zeros_like(state.alpha))
+
+
+PREDICTIONS = tuple(name for name in TABLE if name in MEMBERS)
+"""Names of the predictions, in the order of the documentation."""
+
+
 def to_part(source: str, part: str, state: PathState) -> Affine:
-    """Return the coefficients of "data" or "noise" in x and an output that means ``source``.
+    """Return how "data" or "noise" follows from x and an output that means ``source``.
 
     Not finite where the output does not determine it (the data from the noise where α = 0);
     :mod:`zigbench.interpolant.cutoff` keeps evaluations away from there.
     """
-    return _data(source, state) if part == "data" else _noise(source, state)
+    alpha, sigma = state.alpha, state.sigma
+    a, b = MEMBERS[source].definition(state)
+    if MEMBERS[source].parts == ("noise",):
+        return Affine(1 / alpha, -sigma / (alpha * b)) if part == "data" else Affine(torch.zeros_like(b), 1 / b)
+    if MEMBERS[source].parts == ("data",):
+        return Affine(torch.zeros_like(a), 1 / a) if part == "data" else Affine(1 / sigma, -alpha / (sigma * a))
+    determinant = alpha * b - sigma * a
+    return (
+        Affine(b / determinant, -sigma / determinant)
+        if part == "data"
+        else Affine(-a / determinant, alpha / determinant)
+    )
 
 
 def conversion(source: str, target: str, clamped: PathState, state: PathState) -> Affine:
-    """Return the coefficients of ``target`` in x and an output that means ``source``, by way of data and noise.
+    """Return how ``target`` follows from x and an output that means ``source``: data and noise first, then the target.
 
     Args:
-        source, target: two of :data:`PREDICTIONS`.
-        clamped: the path at the time at which data and noise are computed from the output.
-        state: the path at the time at which the target is computed from them; the same time except next to an end.
+        source, target: names of two predictions.
+        clamped: the path where data and noise are taken from the output.
+        state: the path where the target is put together from them; the same time unless that is next to an end.
     """
     of_x = of_output = torch.zeros_like(clamped.alpha)
-    for part, share in zip(("data", "noise"), definition(target, state), strict=True):
-        if part in PARTS[target]:
+    for part, share in zip(("data", "noise"), MEMBERS[target].definition(state), strict=True):
+        if part in MEMBERS[target].parts:
             affine = to_part(source, part, clamped)
             of_x, of_output = of_x + share * affine.of_x, of_output + share * affine.of_output
     return Affine(of_x, of_output)
-
-
-def _data(source: str, state: PathState) -> Affine:
-    """Return the coefficients of x*."""
-    alpha, sigma = state.alpha, state.sigma
-    if source == "velocity":
-        return Affine(state.dsigma / state.determinant, -sigma / state.determinant)
-    if source == "score":
-        return Affine(1 / alpha, sigma**2 / alpha)
-    if source == "noise":
-        return Affine(1 / alpha, -sigma / alpha)
-    return Affine(torch.zeros_like(alpha), torch.ones_like(alpha))
-
-
-def _noise(source: str, state: PathState) -> Affine:
-    """Return the coefficients of ε."""
-    alpha, sigma = state.alpha, state.sigma
-    if source == "velocity":
-        return Affine(-state.dalpha / state.determinant, alpha / state.determinant)
-    if source == "score":
-        return Affine(torch.zeros_like(alpha), -sigma)
-    if source == "data":
-        return Affine(1 / sigma, -alpha / sigma)
-    return Affine(torch.zeros_like(alpha), torch.ones_like(alpha))
-
-
-def definition(prediction: str, state: PathState) -> Affine:
-    """Return the coefficients (of x*, of ε) of a prediction."""
-    if prediction == "velocity":
-        return Affine(state.dalpha, state.dsigma)
-    zero = torch.zeros_like(state.alpha)
-    if prediction == "score":
-        return Affine(zero, -1 / state.sigma)
-    one = torch.ones_like(state.alpha)
-    return Affine(zero, one) if prediction == "noise" else Affine(one, zero)

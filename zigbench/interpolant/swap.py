@@ -18,7 +18,7 @@ from torch import Tensor
 from zigbench.interpolant.cutoff import SAMPLING
 from zigbench.interpolant.interpolant import Interpolant, Model, prediction_of, spread
 from zigbench.interpolant.path import Path
-from zigbench.interpolant.prediction import definition
+from zigbench.interpolant.prediction import MEMBERS
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Swapped:
         output = prediction_of(self.model(own_x, model_t, label=label, context=context), own_x)
         data = self.trained.data(output, own_x, own_t)
         noise = self.trained.noise(output, own_x, own_t)
-        of_data, of_noise = definition(self.target.prediction, there)
+        of_data, of_noise = MEMBERS[self.target.prediction].definition(there)
         return spread(of_data, x) * data + spread(of_noise, x) * noise
 
 

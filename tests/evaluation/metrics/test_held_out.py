@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests.support.gaussian_mixture import meanings
 from zigbench.evaluation import read_protocols
 from zigbench.evaluation.measure import evaluate
 from zigbench.evaluation.metrics.held_out import bin_means
@@ -31,18 +32,9 @@ class Oracle:
 
     def __call__(self, x: Tensor, t: Tensor, *, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         state = self.interpolant.state(t)
-
-        def wide(values: Tensor) -> Tensor:
-            return values.reshape(-1, 1, 1, 1)
-
-        noise = (x.double() - wide(state.alpha) * ONE.x) / wide(state.sigma)
-        answers = {
-            "velocity": wide(state.dalpha) * ONE.x + wide(state.dsigma) * noise,
-            "noise": noise,
-            "score": -noise / wide(state.sigma),
-            "data": ONE.x.expand_as(x).double(),
-        }
-        return answers[self.interpolant.prediction].float()
+        alpha, sigma = state.alpha.reshape(-1, 1, 1, 1), state.sigma.reshape(-1, 1, 1, 1)
+        noise = (x.double() - alpha * ONE.x) / sigma
+        return meanings(state, ONE.x.expand_as(x).double(), noise)[self.interpolant.prediction].float()
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)

@@ -30,6 +30,12 @@ TIMES: Mapping[str, tuple[str, ...]] = {
 }
 """The options of each distribution of training times."""
 
+PREDICTIONS = ("velocity", "score", "noise", "data")
+"""The meanings of a network's output."""
+
+WEIGHTINGS = ("none", "velocity", "likelihood")
+"""The weights of the loss over time."""
+
 
 class InterpolantSpec(Spec):
     """Path between noise (t = 0) and data (t = 1), what the network predicts along it, and how it is trained.
@@ -50,8 +56,8 @@ class InterpolantSpec(Spec):
     """
 
     path: Annotated[str, OneOf(PATHS)] = "linear"
-    prediction: Literal["velocity", "score", "noise", "data"] = "velocity"
-    weighting: Literal["none", "velocity", "likelihood"] = "none"
+    prediction: Annotated[str, OneOf(PREDICTIONS)] = "velocity"
+    weighting: Annotated[str, OneOf(WEIGHTINGS)] = "none"
     time: Annotated[str, OneOf(TIMES)] = "uniform"
     coupling: Literal["independent", "optimal-transport"] = "independent"
     beta_min: Above | None = None

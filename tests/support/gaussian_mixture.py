@@ -8,7 +8,8 @@ serves to prove.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Generator, Tensor
@@ -16,18 +17,25 @@ from torch import Generator, Tensor
 from zigbench.interpolant.interpolant import Interpolant, Model
 from zigbench.interpolant.state import PathState
 
+MEANINGS: dict[str, Callable[[PathState, Tensor, Tensor], Tensor]] = {
+    "velocity": lambda state, data, noise: state.dalpha * data + state.dsigma * noise,
+    "score": lambda state, data, noise: -noise / state.sigma,
+    "noise": lambda state, data, noise: noise,
+    "data": lambda state, data, noise: data,
+}
+"""Each prediction by its definition, of coefficients that broadcast."""
+
 
 def meanings(state: PathState, data: Tensor, noise: Tensor) -> dict[str, Tensor]:
-    """Return each prediction by its definition.
+    """Return each prediction.
 
     Args:
         state: the path at the times (B,) or ().
         data, noise: (B, …).
     """
-    sigma, dalpha, dsigma = (
-        value.reshape(-1, *[1] * (data.dim() - 1)) for value in (state.sigma, state.dalpha, state.dsigma)
-    )
-    return {"velocity": dalpha * data + dsigma * noise, "score": -noise / sigma, "noise": noise, "data": data}
+    shape = (-1, *[1] * (data.dim() - 1))
+    wide = PathState(**{field.name: getattr(state, field.name).reshape(shape) for field in fields(state)})
+    return {name: meaning(wide, data, noise) for name, meaning in MEANINGS.items()}
 
 
 @dataclass(frozen=True, eq=False)

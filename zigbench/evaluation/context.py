@@ -100,14 +100,14 @@ class EvaluationContext:
     @property
     def work(self) -> int:
         """Number of triples and samples that the metrics and the preview need: the total of the progress."""
-        held_out = any(metric.extractor is None for metric in self.metrics)
+        held_out = any(not metric.reads_samples for metric in self.metrics)
         return held_out * self.spec.evaluation.held_out + self.sample_count
 
     @property
     def sample_count(self) -> int:
         """Number of samples to draw: that of the metrics, or that of the preview if no metric needs samples."""
         wanted = self.spec.evaluation
-        if any(metric.extractor is not None for metric in self.metrics):
+        if any(metric.reads_samples for metric in self.metrics):
             return wanted.samples
         return min(wanted.preview, wanted.samples) if self.step is None else 0
 
@@ -243,7 +243,6 @@ class EvaluationContext:
         facts.setdefault("precision", str(next(self.model.parameters()).dtype).removeprefix("torch."))
         if metric.extractor is not None:
             extractor = self.extractor(metric.extractor)
-            count = self.sample_count
             frames = self.rows_per_sample(metric)
             each = f"; each of the {frames} frames of a clip by itself" if frames > 1 else ""
             facts |= {
@@ -251,8 +250,11 @@ class EvaluationContext:
                 "feature": metric.feature,
                 "weights": extractor.sha256,
                 "preparation": extractor.preparation + each,
-                "samples": count,
-                "indices": (0, count - 1),
+            }
+        if metric.reads_samples:
+            facts |= {
+                "samples": self.sample_count,
+                "indices": (0, self.sample_count - 1),
                 "labels": self._labels(),
                 "solver": self.spec.sampler.solver,
                 "steps": self.spec.sampler.steps,

@@ -32,10 +32,10 @@ def prepare(data: Any, spec: RunSpec, *, cache: Path, weights: Mapping[str, Path
         ValueError: the autoencoder of latents or the reference images are missing or differ from the expected ones.
     """
     given = weights or {}
-    metrics = (registry.metrics.get(name) for name in spec.evaluation.metrics)
+    metrics = [registry.metrics.get(name) for name in spec.evaluation.metrics]
     extractors = sorted({metric.extractor for metric in metrics if metric.extractor is not None})
-    if extractors and hasattr(data, "decode"):
-        assert data.decoder  # Latents know their decoder's name once it is loaded.
+    if metrics and getattr(data, "decode", None) and (spec.evaluation.preview or any(m.reads_samples for m in metrics)):
+        _ = data.decoder  # Latents know their decoder's name once it is loaded.
     if extractors and not spec.evaluation.reference.endswith(".npz"):
         reference_images(data, spec.evaluation.reference)
     for name in extractors:

@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from zigbench.interpolant.state import PathState
-from zigbench.spec.sections.interpolant import PREDICTIONS as TABLE
+from zigbench.spec.sections.interpolant import PREDICTIONS
+
+__all__ = ["MEMBERS", "PREDICTIONS", "Affine", "Prediction", "Shares", "conversion", "prediction", "to_part"]
 
 
 class Affine(NamedTuple):
@@ -111,10 +113,6 @@ def noise(state: PathState) -> Shares:
 def data(state: PathState) -> Shares:
     """Return the shares of x*."""
     return Shares(torch.ones_like(state.alpha), torch.zeros_like(state.alpha))
-
-
-PREDICTIONS = tuple(name for name in TABLE if name in MEMBERS)
-"""Names of the predictions, in the order of the documentation."""
 
 
 def to_part(source: str, part: str, state: PathState) -> Affine:

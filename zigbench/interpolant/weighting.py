@@ -20,12 +20,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from zigbench.interpolant.prediction import MEMBERS as PREDICTIONS
+from zigbench.interpolant import prediction as predictions
 from zigbench.interpolant.state import PathState
-from zigbench.spec.sections.interpolant import WEIGHTINGS as TABLE
+from zigbench.spec.sections.interpolant import WEIGHTINGS
 
 Weight = Callable[[PathState, Tensor], Tensor]
 """A map from a path's coefficients and a prediction's determinant Δ to the factor of its squared error."""
+
+__all__ = ["MEMBERS", "WEIGHTINGS", "weight", "weighting"]
 
 MEMBERS: dict[str, Weight] = {}
 """Every registered weighting by its name."""
@@ -64,10 +66,6 @@ def likelihood(state: PathState, determinant: Tensor) -> Tensor:
     return -state.determinant * state.alpha / (state.sigma * determinant**2)
 
 
-WEIGHTINGS = tuple(name for name in TABLE if name in MEMBERS)
-"""Names of the loss weights, in the order of the documentation."""
-
-
 def weight(weighting: str, prediction: str, state: PathState) -> Tensor:
     """Return the factor of the squared error of ``prediction``; the score's error is taken times σ.
 
@@ -75,4 +73,4 @@ def weight(weighting: str, prediction: str, state: PathState) -> Tensor:
     """
     if weighting == prediction:
         return torch.ones_like(state.alpha)  # Also where the path stands still, D = 0.
-    return MEMBERS[weighting](state, PREDICTIONS[prediction].determinant(state))
+    return MEMBERS[weighting](state, predictions.MEMBERS[prediction].determinant(state))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zigbench.evaluation import Metric
+from zigbench.evaluation import Metric, read_protocols
 from zigbench.evaluation.extractors.catalogue import NAMES
 from zigbench.evaluation.measure import evaluate
 from zigbench.interpolant import Interpolant
@@ -47,13 +47,26 @@ def test_an_unreadable_reference_is_refused(make_spec) -> None:
 def brightness(context, metric) -> tuple[Measurement, ...]:
     """Mean level of the samples: a metric of a user's own."""
     samples = context.samples()
-    return (Measurement(name=metric.name, value=float(samples.images(0, len(samples)).float().mean())),)
+    protocol = context.protocol(metric, estimator="mean of all pixels")
+    level = float(samples.images(0, len(samples)).float().mean())
+    return (Measurement(name=metric.name, value=level, protocol=protocol.hash),)
 
 
 def test_a_metric_of_ones_own_takes_a_description_and_a_function(network, digits, make_spec, tmp_path, cache) -> None:
-    registry.metrics.register("brightness")(
-        Metric("brightness", "mean level", None, f"{__name__}:brightness", extractor="random", feature="features")
-    )
+    metric = Metric("brightness", "mean level", None, f"{__name__}:brightness", pixels=True)
+    registry.metrics.register("brightness")(metric)
     spec = make_spec(evaluation__metrics=["brightness"])
-    (found,) = evaluate(network, Interpolant(), digits, spec, folder=tmp_path, cache=cache)
-    assert 0 < found.value < 255
+    (measured,) = evaluate(network, Interpolant(), digits, spec, folder=tmp_path, cache=cache)
+    assert 0 < measured.value < 255
+    (protocol,) = read_protocols(tmp_path).values()
+    assert measured.protocol == protocol.hash
+    assert (protocol.samples, protocol.steps, protocol.extractor) == (60, 2, None)
+
+
+def test_a_metric_reads_errors_or_samples_or_features_of_samples() -> None:
+    def metric(**reads):
+        return Metric("m", "m", None, "m:measure", **reads)
+
+    assert not metric().reads_samples
+    assert metric(pixels=True).reads_samples
+    assert metric(extractor="random", feature="features").reads_samples

@@ -20,9 +20,9 @@ HERE = __name__.rpartition(".")[0]
 class Metric:
     """The description of one metric.
 
-    For example, a metric that compares samples by their mean level::
+    For example, a metric of the samples' mean level::
 
-        Metric("brightness", "mean level", None, "my_package.brightness:measure", "random", "features")
+        Metric("brightness", "mean level", None, "my_package.brightness:measure", pixels=True)
 
     Args:
         name: the name of its measurement, and of the metric in a spec.
@@ -30,9 +30,11 @@ class Metric:
         higher_is_better: the direction; None for a metric without one.
         compute: ``"module:function"``, imported when the metric is computed; the function maps an
             :class:`zigbench.evaluation.context.EvaluationContext` and this description to measurements.
-        extractor: the name of the network that extracts the features; None for metrics that read no samples.
+        extractor: the name of the network that extracts the features; None for metrics that read none.
         feature: the name of the extractor's feature.
         unit: the unit; "" for a pure number.
+        pixels: whether the metric reads the samples themselves. One that reads neither pixels nor features reads the
+            errors on held-out images.
         frames: the least number of frames of a clip; None for metrics of images.
         predictors: the reference predictors, which need no training and are drawn beside every arm: the name of each
             one's measurement, and its title.
@@ -45,8 +47,14 @@ class Metric:
     extractor: str | None = None
     feature: str | None = None
     unit: str = ""
+    pixels: bool = False
     frames: int | None = None
     predictors: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def reads_samples(self) -> bool:
+        """Whether samples have to be drawn for the metric."""
+        return self.pixels or self.extractor is not None
 
     def faults(self, geometry: Geometry) -> Iterator[str]:
         """Yield the reasons why this metric cannot be computed on images of this shape; none if it can."""

@@ -53,6 +53,18 @@ class Network(nn.Module):
         return f"{chosen.name} ({chosen.version})"
 
     @classmethod
+    def instruction_set(cls, config: SizedConfig) -> str:
+        """Return what this package's kernels in such a network are compiled for on a CPU; empty if it has none.
+
+        For example "AVX-512 (16 floats)".
+        """
+        if not (cls.calls_fused or isinstance(config, ScanConfig)):
+            return ""
+        from backbones.ops.cpu.target import INSTRUCTION_SET  # Loads numba, which a GPU has no use for.
+
+        return str(INSTRUCTION_SET)
+
+    @classmethod
     def kernel_faults(cls, config: SizedConfig, device: torch.device) -> list[str]:
         """Return the kernels that should serve ``device`` and gave wrong results beside the reference.
 

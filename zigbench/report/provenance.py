@@ -25,9 +25,17 @@ MAX_DIFFERENCES = 6
 """Differences between two protocols that a note spells out."""
 
 # Facts of the environment that speed and memory depend on.
-COMPARED = tuple(
-    f"environment.{name}"
-    for name in ("device", "gpu", "machine.gpu", "machine.cpu", "kernel", "kernels", "threads", "precision")
+COMPARED = (
+    "environment.device",
+    "environment.gpu",
+    "environment.machine.gpu",
+    "environment.machine.cpu",
+    "environment.instructions.torch",
+    "environment.instructions.kernels",
+    "environment.kernel",
+    "environment.kernels",
+    "environment.threads",
+    "environment.precision",
 )
 
 MACHINE_UNITS = frozenset(

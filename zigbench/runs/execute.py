@@ -165,7 +165,7 @@ def execute(
             status=status,
             spec=spec.resolved(),
             measurements=measurements,
-            environment=environment(**_device(device), **_kernels(spec, device), **_submitted(folder), **facts),
+            environment=environment(**_device(spec, device), **_kernels(spec, device), **_submitted(folder), **facts),
             error=failure,
         )
         record.write(folder.record)
@@ -304,9 +304,13 @@ def _where(spec: RunSpec) -> str:
     return "cuda" if torch.cuda.is_available() and not for_cpu else "cpu"
 
 
-def _device(device: torch.device) -> dict[str, Any]:
+def _device(spec: RunSpec, device: torch.device) -> dict[str, Any]:
     if device.type != "cuda":
-        return {"device": device.type, "threads": torch.get_num_threads()}
+        # On another instruction set the last bits differ, and the speed.
+        network = load_object(spec.config.network)
+        own = network.instruction_set(spec.config) if hasattr(network, "instruction_set") else ""
+        instructions = {"torch": torch.backends.cpu.get_cpu_capability(), **({"kernels": own} if own else {})}
+        return {"device": device.type, "threads": torch.get_num_threads(), "instructions": instructions}
     properties = torch.cuda.get_device_properties(device)
     return {"device": properties.name, "device_memory": properties.total_memory, "cuda": torch.version.cuda}
 

@@ -27,18 +27,26 @@ class InstructionSet:
 
     Attributes:
         name: as its vendor writes it.
-        lanes: float32 values in a vector of the kernels: four registers, enough independent work to hide latency.
+        width: float32 values in a register.
     """
 
     name: str
-    lanes: int
+    width: int
+
+    @property
+    def lanes(self) -> int:
+        """float32 values in a vector of the kernels: four registers, enough independent work to hide latency."""
+        return 4 * self.width
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.width} floats)"
 
 
-AVX512 = InstructionSet("AVX-512", 64)
-AVX2 = InstructionSet("AVX2", 32)
-SSE = InstructionSet("SSE", 16)
-NEON = InstructionSet("NEON", 16)
-OTHER = InstructionSet("other", 16)
+AVX512 = InstructionSet("AVX-512", 16)
+AVX2 = InstructionSet("AVX2", 8)
+SSE = InstructionSet("SSE", 4)
+NEON = InstructionSet("NEON", 4)
+OTHER = InstructionSet("other", 4)
 
 
 def _detect() -> InstructionSet:

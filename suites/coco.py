@@ -37,8 +37,8 @@ suite = Suite(
             "zigzag-8",
             says="one forward sweep in every layer instead of eight zigzags",
             worse="The order matters for text to image",
-            better="The order matters for text to image, the other way round than published",
-            neither="Whether the order matters for text to image is not settled",
+            better="The order matters for text to image, in the opposite sense to the published one",
+            neither="One forward sweep is not separated from eight zigzags for text to image",
         ),
         Contrast(
             "bidirectional",

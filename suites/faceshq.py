@@ -54,7 +54,7 @@ suite = Suite(
     published_as={"zigzag-8": "zigzag-8", "zigzag-8, batch ×2": "zigzag-8 (batch=2x)"},
     resources=Resources(gpus=8, cpus=8, memory_gb=256.0, hours=24.0),
     notes=(
-        "Published were a batch and its double without saying which; 32 and 64 are the release's four images a GPU on "
+        "The paper names a batch and its double without their sizes; 32 and 64 are the release's four images a GPU on "
         "8 and 16 of them.",
         RELEASED_FDD,
     ),

@@ -21,7 +21,7 @@ SEEDS = grid("seed", (0, 1, 2, 3, 4))
 
 suite = Suite(
     name="receptive_field",
-    question="How many directions must a network scan in before more of them stop to help?",
+    question="How many directions must a network scan in before further ones stop helping?",
     base=CELEBAHQ,
     axes=(arms({"size": "B"}), SEEDS),
     equal={"parameters": 0.05, "images_seen": 0.0},
@@ -34,7 +34,7 @@ suite = Suite(
             says="one direction instead of two",
             worse="A second direction helps",
             better="A second direction hurts",
-            neither="A second direction is not separated from none",
+            neither="Two directions are not separated from one",
         ),
         Contrast(
             "zigzag-2",

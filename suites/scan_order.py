@@ -47,7 +47,7 @@ suite = Suite(
             says="jumping back at every row's end instead of turning round",
             worse="Continuity helps",
             better="Continuity hurts",
-            neither="Continuity alone is not separated from none",
+            neither="A zigzag is not separated from a raster scan",
         ),
         Contrast(
             "zigzag-1",

@@ -72,7 +72,7 @@ suite = Suite(
             "bidirectional · 16",
             "factorized-3d · 16",
             says="the long sweep again, on 16 GPUs",
-            worse="It is so on 16 GPUs too",
+            worse="The same holds on 16 GPUs",
             better="On 16 GPUs the long sweep is better",
             neither="On 16 GPUs the two are not separated",
         ),
@@ -83,7 +83,7 @@ suite = Suite(
     notes=(
         "Class-conditional on the official split 1, 16 consecutive frames at 256×256, latents of 32×32 in patches of "
         "2×2: 4,096 tokens a clip. Reference clips are those of training.",
-        "Published were GPUs and frames, not the batch: 16 and 64 are four clips a GPU, as released for large images. "
+        "The paper has GPUs and frames, not the batch: 16 and 64 are four clips a GPU, as released for large images. "
         "The published FVD was computed on pixels left at 0–255; fvd_released is the column to compare with it.",
     ),
 )

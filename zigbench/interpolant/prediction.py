@@ -1,4 +1,4 @@
-"""What a network's output means, and how one meaning turns into another.
+"""Predictions: the meanings of a network's output, and the conversions between them.
 
 With x = α x* + σ ε, each prediction is a mixture y = a x* + b ε: the velocity α̇ x* + σ̇ ε, the score −ε/σ, the noise
 ε, the data x*. So x*, ε and every other mixture are affine in (x, y), and the expectation of one given x is the same

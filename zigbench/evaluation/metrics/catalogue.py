@@ -53,7 +53,7 @@ class Metric:
 
     @property
     def reads_samples(self) -> bool:
-        """Whether samples have to be drawn for the metric."""
+        """True if the metric needs samples."""
         return self.pixels or self.extractor is not None
 
     def faults(self, geometry: Geometry) -> Iterator[str]:

@@ -50,6 +50,14 @@ class PreemptionSignal:
         raise Preempted
 
 
+EXIT_MACHINE = 74
+"""Exit code of a process that the machine's disk stopped: its run has no record and resumes later (EX_IOERR)."""
+
+
+def allow() -> None:
+    """Allow every write: the check of a process whose folder no other process can take over."""
+
+
 def never() -> bool:
     """Return False: the flag of a process that is never preempted."""
     return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pwd
@@ -19,6 +20,8 @@ from zigbench.records.folder import RunFolder, State
 from zigbench.records.lock import RunLock
 from zigbench.records.record import Status
 from zigbench.spec.files import write_atomically
+
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 OOM, LATE = ("OUT_OF_MEMORY",), ("TIMEOUT", "DEADLINE")
 NO_FAULT = ("CANCELLED", "COMPLETED")
@@ -170,9 +173,13 @@ def record_dead_job(folder: RunFolder, job: Job, end: str) -> State:
     claimed = folder.path / f".job.{os.getpid()}"
     try:
         folder.job.rename(claimed)
+        claimed.unlink()
     except FileNotFoundError:
         return "submitted"  # Another process has detected it at this moment and handles it.
-    claimed.unlink()
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            raise
+        return "submitted"  # A user who may only read; one who may write handles it.
     if not end or end in NO_FAULT:
         return "submitted"
     status: Status = "oom" if end in OOM else "timeout" if end in LATE else "failed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zigbench.launch import slurm_status
-from zigbench.preemption import EXIT_REQUEUE, SIGNALS
+from zigbench.preemption import EXIT_MACHINE, EXIT_REQUEUE, SIGNALS
 from zigbench.records.folder import RunFolder, tail
 from zigbench.records.record import Record, Status
 from zigbench.runs.process import Options, RunOptions
@@ -70,13 +71,15 @@ def should_retry(folder: RunFolder, end: JobEnd) -> bool:
     if before is None or before["checkpoint"] != step:
         return True
     where = f"at step {step}" if step else "before the first checkpoint"
-    Record.failed(
+    record = Record.failed(
         folder.read_spec(),
         end.status,
         kind=KINDS[end.status],
         message=f"two jobs in a row ended {where}: {before['how']}, then {end.reason}",
         log_tail=folder.log_tail() or (tail(end.log) if end.log else ""),
-    ).write(folder.record)
+    )
+    with contextlib.suppress(FileExistsError):  # The run was finished after all.
+        record.write(folder.record)
     return False
 
 
@@ -126,6 +129,10 @@ def requeue_or_record(end: TaskEnd) -> None:
     folder, job = RunFolder(end.task.run), os.environ["SLURM_JOB_ID"]
     # A run without job.json was cancelled; a job in another state than running is ended by the scheduler.
     if folder.record.exists() or not folder.job.exists():
+        return
+    if end.code == EXIT_MACHINE:
+        # The next launch submits the run again, when there is room.
+        folder.job.unlink(missing_ok=True)
         return
     # No other process requeues the job, so a busy controller is queried until it answers.
     if slurm_status.persistently(lambda: slurm_status.own_state(job)) != "RUNNING":

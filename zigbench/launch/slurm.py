@@ -7,7 +7,6 @@ import math
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from zigbench.launch.slurm_status import job_log
 from zigbench.records.environment import SNAPSHOT, digest_of, environment
 from zigbench.runs.process import RunOptions, command
 from zigbench.spec import Resources
+from zigbench.spec.files import new_folder
 
 PACKAGES = ("zigbench", "backbones", "suites")
 
@@ -158,8 +158,7 @@ def snapshot(folder: Path) -> Path:
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=folder.resolve()))
-    unfinished.chmod(0o755)
+    unfinished = new_folder(folder.resolve(), f".{target.name}.")
     for name in files:
         (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source / name, unfinished / name)

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,7 +23,7 @@ from zigbench.records.lock import STALE_AFTER, BusyError, RunLock
 from zigbench.runs.process import Options, RunOptions, command
 from zigbench.spec import Resources
 from zigbench.spec.errors import MachineError
-from zigbench.spec.files import write_atomically
+from zigbench.spec.files import new_folder, write_atomically
 from zigbench.spec.registry import PLUGINS_VARIABLE
 
 ORDER = "order.json"
@@ -108,7 +107,7 @@ def launch_background(plan: Plan, root: Path, *, workers: int | None = None) -> 
             return Submitted()
         jobs = root.parent / "jobs"
         jobs.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="local-", dir=jobs)).resolve()
+        folder = new_folder(jobs, "local-").resolve()
         with _restored_on_failure(items, plan.retry):
             # Before the process starts, which skips a run without this note as cancelled.
             _note(items, [Job("local", folder.name, folder)] * len(items))

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from zigbench.records.lock import STALE_AFTER, BusyError, RunLock
+from zigbench.records.lock import STALE_AFTER, BusyError, HeldLock, RunLock
 from zigbench.records.record import DamagedRecordError, Record
 from zigbench.spec import RunSpec, spec_id
 from zigbench.spec.files import write_atomically
@@ -187,7 +187,7 @@ class RunFolder:
         """Return the process that works on the run now (host, pid, job), or None."""
         return self._lock.holder()
 
-    def lock(self) -> AbstractContextManager[None]:
+    def lock(self) -> AbstractContextManager[HeldLock]:
         """Return a context that holds the run's lock and updates its heartbeat.
 
         Raises:

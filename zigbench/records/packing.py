@@ -6,7 +6,6 @@ import io
 import json
 import os
 import shutil
-import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +34,7 @@ from zigbench.records.pack import (
     text_of,
 )
 from zigbench.records.record import Record, checksum
-from zigbench.spec.files import file_sha256, write_atomically
+from zigbench.spec.files import file_sha256, new_file, new_folder, write_atomically
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """Time of every file in a zip: equal runs give equal packs."""
@@ -75,9 +74,8 @@ def write(runs: Sequence[tuple[RunFiles, Record]], labels: Labels, out: Path, *,
     if out.exists() and not is_pack(out) and not (out.is_dir() and not any(out.iterdir())):
         raise ValueError(f"{out} exists and is no pack; name another place, or remove it")
     out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    folder = new_folder(out.parent, f".{out.name}.")
     try:
-        folder.chmod(0o755)
         _write_members(list(_keyed(runs)), labels, folder, author)
         if out.suffix == ".zip":
             _zip(folder, out)
@@ -235,7 +233,7 @@ def _laid_out(value: Any, depth: int, indent: int = 1) -> str:
 
 
 def _zip(folder: Path, out: Path) -> None:
-    handle, temporary = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+    handle, temporary = new_file(out.parent, f".{out.name}.")
     os.close(handle)
     try:
         with zipfile.ZipFile(temporary, "w") as file:
@@ -245,16 +243,15 @@ def _zip(folder: Path, out: Path) -> None:
                 info = zipfile.ZipInfo(path.name, EPOCH)
                 info.external_attr = 0o644 << 16
                 file.writestr(info, path.read_bytes(), kind)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(out)
+        temporary.replace(out)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _replace(out: Path, folder: Path) -> None:
     """Put ``folder`` in the place of ``out``."""
     if out.exists():
-        old = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+        old = new_folder(out.parent, f".{out.name}.")
         out.replace(old / "old") if out.is_file() else out.rename(old / "old")
         folder.rename(out)
         shutil.rmtree(old)

@@ -172,8 +172,13 @@ class Record(Spec):
             raise DamagedRecordError(f"{path}: not text ({error.reason}): damaged") from None
 
     def write(self, path: Path) -> None:
-        """Write the record atomically."""
-        write_atomically(path, self.to_json().encode())
+        """Write the record atomically; a record is never replaced.
+
+        Raises:
+            FileExistsError: there is one already.
+            OSError: it can't be written.
+        """
+        write_atomically(path, self.to_json().encode(), replace=False)
 
 
 def checksum(body: Mapping[str, Any]) -> str:

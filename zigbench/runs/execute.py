@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import shutil
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -22,24 +20,28 @@ from zigbench.efficiency.limits import matmul
 from zigbench.evaluation import measure as evaluation
 from zigbench.evaluation.learning_curve import LearningCurve
 from zigbench.interpolant import Interpolant
-from zigbench.preemption import Preempted, never
+from zigbench.preemption import Preempted, allow, never
 from zigbench.records.environment import environment
 from zigbench.records.folder import RunFolder
+from zigbench.records.lock import LostLockError
 from zigbench.records.record import Failure, Measurement, Record, Status
 from zigbench.runs.weights import load_network
 from zigbench.spec import EfficiencyRun, EvaluationRun, RunSpec, TrainingRun
+from zigbench.spec.errors import machine_fault
+from zigbench.spec.files import full_disk
 from zigbench.spec.registry import load_object
 from zigbench.training.trainer import AUTOCAST, matrix_precision
 
 FULL = 2**16
-"""Free bytes below which a disk counts as full, so that any failure is put down to it."""
+"""Bytes without room for which a disk counts as full, so that any failure is put down to it."""
 
 
 class Progress:
     """The progress of a run in a file that others read, written a few times a second at most."""
 
-    def __init__(self, path: Path, interval: float = 0.25) -> None:
+    def __init__(self, path: Path, before_write: Callable[[], None] = allow, interval: float = 0.25) -> None:
         self.path = path
+        self.before_write = before_write
         self.interval = interval
         self._last = 0.0
         self._phase = ("", 0, 0.0)
@@ -67,6 +69,7 @@ class Progress:
             figures["images_per_second"] = round(size * pace, 1)
             figures["left"] = round((total - done) / pace, 1)
         # Replaced atomically like a record, but without waiting for the disk, since its loss does no harm.
+        self.before_write()
         temporary = self.path.with_suffix(".tmp")
         temporary.write_text(json.dumps({"phase": phase, "done": done, "total": total, **figures}))
         temporary.replace(self.path)
@@ -85,6 +88,7 @@ class Work(Generic[S]):
         cache: folder that runs share.
         device: where to compute.
         progress: of the run; None on processes that assist.
+        before_write: raises where this process may not write any more.
         stop_requested: returns whether the process was preempted.
         facts: additions of the task to the record's environment.
     """
@@ -95,6 +99,7 @@ class Work(Generic[S]):
     device: torch.device
     progress: Progress | None
     stop_requested: Callable[[], bool]
+    before_write: Callable[[], None] = allow
     facts: dict[str, Any] = field(default_factory=dict)
 
     def report_progress(self, phase: str, done: int, total: int, *, size: int = 1, **figures: float) -> None:
@@ -135,12 +140,13 @@ def execute(
     Raises:
         BusyError: another process is working on the run.
         ValueError: the folder's spec is damaged.
-        OSError: the record can't be written, or the disk is full.
+        LostLockError: another process took the run over while this one was stopped; this one writes nothing more.
+        OSError: the disk is full, read-only, out of reach or another user's; the run resumes later.
         Preempted: the process was preempted; the run resumes from its checkpoint when it is executed again.
     """
     spec = folder.read_spec()
     device = torch.device(device or _where(spec))
-    with folder.lock():
+    with folder.lock() as held:
         if folder.record.exists():
             return Record.read(folder.record)
         measurements: tuple[Measurement, ...] = ()
@@ -149,16 +155,22 @@ def execute(
         facts: dict[str, Any] = {}
         try:
             with training.process_group(device) as (_, device):
-                work = Work(spec, folder, cache, device, Progress(folder.progress), stop_requested, facts)
+                progress = Progress(folder.progress, held.check)
+                work = Work(spec, folder, cache, device, progress, stop_requested, held.check, facts)
                 measurements = TASKS[spec.task](work)
         except (torch.OutOfMemoryError, MemoryError) as error:
             status, failure = "oom", _failure(error, folder)
             measurements = getattr(error, "measurements", ())
         except training.DivergedError as error:
             status, failure = "diverged", _failure(error, folder)
+        except LostLockError:
+            raise
         except Exception as error:  # Any other failure is recorded with its traceback.
-            if shutil.disk_usage(folder.path).free < FULL:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder.path)) from error
+            fault = machine_fault(error) or full_disk(folder.path, FULL)
+            if fault is error:
+                raise
+            if fault is not None:
+                raise fault from error
             status, failure = "failed", _failure(error, folder)
         record = Record(
             id=folder.id,
@@ -168,7 +180,11 @@ def execute(
             environment=environment(**_device(spec, device), **_kernels(spec, device), **_submitted(folder), **facts),
             error=failure,
         )
-        record.write(folder.record)
+        held.check()
+        try:
+            record.write(folder.record)
+        except FileExistsError:
+            raise LostLockError(f"run {folder.id} was recorded by another process meanwhile") from None
         folder.progress.unlink(missing_ok=True)
         return record
 
@@ -212,6 +228,7 @@ def train(work: Work[TrainingRun]) -> tuple[Measurement, ...]:
         peak_images_per_second=_ceiling(spec, device),
         measure_at=curve.steps,
         measure=curve.measure,
+        before_write=work.before_write,
     )
     facts = (
         Measurement(name="parameters", value=count_parameters(model)),

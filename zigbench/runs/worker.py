@@ -22,12 +22,13 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from zigbench import host_memory
-from zigbench.preemption import EXIT_REQUEUE, Preempted, PreemptionSignal
+from zigbench.preemption import EXIT_MACHINE, EXIT_REQUEUE, Preempted, PreemptionSignal
 from zigbench.records.folder import RunFolder
-from zigbench.records.lock import HEARTBEAT, STALE_AFTER, BusyError
+from zigbench.records.lock import HEARTBEAT, STALE_AFTER, BusyError, LostLockError
 from zigbench.runs.isolation import ForkedRunner
 from zigbench.runs.local_ranks import local_ranks
 from zigbench.runs.process import RunOptions, WorkerOptions, read_options
+from zigbench.spec.errors import machine_fault
 from zigbench.spec.registry import PLUGINS_VARIABLE
 
 LAZY = ("torch._dynamo", "torch.utils.flop_counter")
@@ -111,7 +112,7 @@ def do_run(options: RunOptions) -> int:
     except Exception as error:
         traceback.print_exc()
         job_log.write(f"run {folder.id}: {type(error).__name__}: {error}\n")
-        return 0 if assisting else 1
+        return 0 if assisting else EXIT_MACHINE if machine_fault(error) else 1
     return 0
 
 
@@ -126,6 +127,9 @@ def _when_free(execute: Callable[[], object], preempted: PreemptionSignal) -> No
     while True:
         try:
             execute()
+            return
+        except LostLockError as error:
+            sys.stderr.write(f"{error}\n")
             return
         except BusyError as error:
             if time.monotonic() > deadline:
@@ -169,7 +173,7 @@ def _rank_count(gpus: int) -> int:
 
 def _redirect_output(folder: RunFolder) -> None:
     """Send this process's output, that of libraries below Python included, into the run's own file."""
-    handle = os.open(folder.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    handle = os.open(folder.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 
 class MachineError(RuntimeError):
     """A failure of the machine or its scheduler, with the original message."""
+
+
+MACHINE_ERRNOS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
+)
+"""Error numbers of a disk that is full, read-only, out of reach or another user's."""
+
+
+def machine_fault(error: BaseException) -> OSError | None:
+    """Return the error of the machine that caused ``error``, which then says nothing about a run; None without one.
+
+    Libraries that write files themselves pass the error's number in a message only ("os error 28").
+    """
+    seen = set[int]()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        if isinstance(link, OSError) and link.errno in MACHINE_ERRNOS:
+            return link if link is error else OSError(link.errno, link.strerror, link.filename)
+        named = re.search(r"\(os error (\d+)\)", str(link))
+        if named and int(named[1]) in MACHINE_ERRNOS:
+            return OSError(int(named[1]), os.strerror(int(named[1])))
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return None
 
 
 @dataclass(frozen=True)

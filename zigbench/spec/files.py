@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import secrets
 import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -53,27 +55,88 @@ def stream_sha256(file: IO[bytes], limit: int) -> str | None:
     return digest.hexdigest()
 
 
-def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+def new_file(folder: Path, prefix: str) -> tuple[int, Path]:
+    """Create a file with a random name, open for reading and writing, and return its descriptor and path.
+
+    Its permissions follow the umask, so a group that shares a results folder can read and replace it;
+    :mod:`tempfile` would make it private.
+    """
+    while True:
+        path = folder / f"{prefix}{secrets.token_hex(4)}"
+        with contextlib.suppress(FileExistsError):
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), path
+
+
+def new_folder(parent: Path, prefix: str) -> Path:
+    """Create a folder with a random name and the permissions of the umask, and return its path."""
+    while True:
+        path = parent / f"{prefix}{secrets.token_hex(4)}"
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            return path
+
+
+def write_atomically(path: Path, content: bytes, *, durable: bool = True, replace: bool = True) -> None:
     """Write ``content`` to ``path`` atomically, through a temporary file in the same folder.
 
     Args:
         path: file that is replaced, or in case of an error not changed.
         content: bytes of the file.
         durable: wait until the disk has them; False for files that can be written again.
+        replace: replace a file that exists; False to raise.
 
     Raises:
+        FileExistsError: there is a file already, which is not to be replaced.
         OSError: a full disk, a read-only folder; ``path`` is not changed.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = new_file(path.parent, f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
+        if replace:
+            temporary.replace(path)
+        else:
+            _link(temporary, path)
+    finally:
         with contextlib.suppress(FileNotFoundError):
-            Path(temporary).unlink()
-        raise
+            temporary.unlink()
+
+
+NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""Errors of a file system on which a file has one name only."""
+
+
+def _link(temporary: Path, path: Path) -> None:
+    """Give a complete file the name ``path``, which exactly one of several contenders gets.
+
+    Raises:
+        FileExistsError: another file has the name.
+    """
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        # NFS answers so, too, where the request was granted and its answer lost.
+        if not os.path.samefile(temporary, path):
+            raise
+    except OSError as error:
+        if error.errno not in NO_HARD_LINKS:
+            raise
+        path.open("xb").close()
+        temporary.replace(path)
+
+
+def full_disk(folder: Path, size: int) -> OSError | None:
+    """Return the error of a disk or quota in which ``size`` more bytes have no room; None where they have.
+
+    Room is reserved in a file without a name, which costs no writing and shows a quota, too.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, max(1, size))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return OSError(error.errno, os.strerror(error.errno), str(folder))
+    return None

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from zigbench.spec.files import file_sha256, sha256
+from zigbench.spec.errors import machine_fault
+from zigbench.spec.files import file_sha256, full_disk, sha256
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,8 @@ class Checkpoint:
         Raises:
             OSError: a full disk, a read-only folder; no incomplete checkpoint exists under the name.
         """
+        tensors = [*self.weights.values(), *self.average.values(), *_tensors(self.state)]
+        size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
         unfinished = path.with_name(f".{path.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         try:
@@ -84,8 +87,12 @@ class Checkpoint:
             unfinished.rename(path)
             with contextlib.suppress(OSError):  # Some file systems cannot make a rename durable.
                 _sync(path.parent)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(unfinished, ignore_errors=True)
+            # Some libraries report a failed write without its reason.
+            unnamed = isinstance(error, Exception) and machine_fault(error) is None
+            if unnamed and (fault := full_disk(path.parent, size)):
+                raise fault from error
             raise
 
     @classmethod
@@ -228,6 +235,15 @@ def _independent(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         independent[name] = tensor.clone() if address in seen else tensor
         seen.add(address)
     return independent
+
+
+def _tensors(state: Any) -> Iterator[Tensor]:
+    """Yield the tensors in nested mappings and lists."""
+    if isinstance(state, Tensor):
+        yield state
+    elif isinstance(state, Mapping | list | tuple):
+        for value in state.values() if isinstance(state, Mapping) else state:
+            yield from _tensors(value)
 
 
 def _checksum(body: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from zigbench import host_memory
+from zigbench.preemption import allow
 from zigbench.records.folder import RunFolder
 from zigbench.spec import TrainingSpec
 
@@ -90,14 +91,16 @@ class JsonLines:
     Args:
         path: is created where it does not exist.
         length: bytes of the file to keep; the rest belongs to steps that are repeated.
+        before_write: called before lines are written; it raises where this process may not write any more.
 
     Raises:
         ValueError: the file is shorter than that.
         OSError: it can't be written.
     """
 
-    def __init__(self, path: Path, length: int = 0) -> None:
+    def __init__(self, path: Path, length: int = 0, before_write: Callable[[], None] = allow) -> None:
         self.path = path
+        self._before_write = before_write
         self._file = open(path, "ab")  # noqa: SIM115 - open as long as the training
         self._waiting: list[dict[str, Any]] = []
         self._flushed = time.monotonic()
@@ -135,6 +138,8 @@ class JsonLines:
         self._file.close()
 
     def _flush(self) -> None:
+        if self._waiting:
+            self._before_write()
         waiting, self._waiting = self._waiting, []
         for line in waiting:
             self._length += self._file.write(json.dumps(line).encode() + b"\n")
@@ -156,16 +161,25 @@ class TrainingLog:
         training: names the sinks and the interval of the log.
         lengths: bytes of both files to keep; the rest is removed.
         main: whether this process writes; the others write nothing.
+        before_write: see :class:`JsonLines`.
     """
 
-    def __init__(self, folder: Path, training: TrainingSpec, lengths: tuple[int, int], *, main: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        training: TrainingSpec,
+        lengths: tuple[int, int],
+        *,
+        main: bool,
+        before_write: Callable[[], None] = allow,
+    ) -> None:
         self.path = folder / "log.jsonl"
         self.every = training.log_every or max(1, training.steps // LINES)
         self._main = main
         if not main:
             return
-        self._log = JsonLines(self.path, lengths[0])
-        self._telemetry = JsonLines(folder / "telemetry.jsonl", lengths[1])
+        self._log = JsonLines(self.path, lengths[0], before_write)
+        self._telemetry = JsonLines(folder / "telemetry.jsonl", lengths[1], before_write)
         lines = read_lines(self.path)
         self._sinks = Sinks(training.sinks, folder, lines[-1]["step"] if lines else 0)
 

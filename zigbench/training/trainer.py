@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from zigbench.backbone import recomputed
 from zigbench.data.split import Split
 from zigbench.interpolant import Interpolant
-from zigbench.preemption import Preempted, never
+from zigbench.preemption import Preempted, allow, never
 from zigbench.spec import NOT_IDENTITY, OptimizerSpec, TrainingSpec
 from zigbench.spec.rng import derive_seed
 from zigbench.training import parallel
@@ -62,6 +62,7 @@ class TrainingArguments:
     peak_images_per_second: float | None
     measure_at: Collection[int]
     measure: Callable[[int, nn.Module], None] | None
+    before_write: Callable[[], None]
 
     def check(self, processes: int) -> None:
         """Raise ValueError for arguments that are not allowed together.
@@ -142,6 +143,7 @@ def fit(
     peak_images_per_second: float | None = None,
     measure_at: Collection[int] = (),
     measure: Callable[[int, nn.Module], None] | None = None,
+    before_write: Callable[[], None] = allow,
 ) -> TrainingResult:
     """Train ``model`` on ``split``, from the newest checkpoint in ``folder`` where there is one.
 
@@ -167,6 +169,8 @@ def fit(
         measure_at: numbers of steps after which ``measure`` is called, again where a resumed training repeats them.
         measure: called on every process with (steps done, averaged network in evaluation mode), before that step's
             checkpoint; it must not change the network. The time it takes is not part of the telemetry.
+        before_write: called on rank 0 before each checkpoint and before lines of a log are written; it raises where
+            this process may not write any more, because another has taken the folder over.
 
     Returns:
         The averaged network and the figures of the training.
@@ -194,6 +198,7 @@ def fit(
         peak_images_per_second=peak_images_per_second,
         measure_at=measure_at,
         measure=measure,
+        before_write=before_write,
     )
     world = parallel.current_world()
     arguments.check(world.size)
@@ -253,7 +258,9 @@ class Trainer:
             arguments.folder / "checkpoints", every=training.checkpoint_every, keep_every=training.keep_every
         )
         lengths = self._resume()
-        self.log = TrainingLog(arguments.folder, training, lengths, main=world.main)
+        self.log = TrainingLog(
+            arguments.folder, training, lengths, main=world.main, before_write=arguments.before_write
+        )
 
     def train(self) -> None:
         """Do the remaining steps and write the checkpoint of the last.
@@ -408,6 +415,7 @@ class Trainer:
             "lengths": list(self.log.sync()),
         }
         average = self.ema.model.state_dict()
+        self.arguments.before_write()
         self.checkpoints.save(Checkpoint(self.counters.step, self.facts, weights, average, state))
 
     def _resume(self) -> tuple[int, int]:

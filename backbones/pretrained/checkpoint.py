@@ -24,14 +24,17 @@ from zigbench.spec import registry
 
 Weights = Mapping[str, Tensor]
 
+WRAPPERS = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
+"""Parts of names that compilation, sharding and recomputation put before what they wrap, the whole or a block of it."""
+
 
 def read(path: str | Path) -> dict[str, Tensor]:
     """Read the state dict of a released file: .safetensors, or .pt / .pth, of which only tensors are unpickled.
 
-    Averaged weights are taken where the file also holds others, and the prefix of a data-parallel wrapper is cut.
+    Averaged weights are taken where the file also holds others, and what wrappers put into the names is cut out.
 
     Raises:
-        ValueError: a file that is missing, of another kind, or without a state dict.
+        ValueError: a file that is missing, of another kind, without a state dict, or with two weights of one name.
     """
     path = Path(path)
     if not path.is_file():
@@ -51,7 +54,19 @@ def read(path: str | Path) -> dict[str, Tensor]:
     tensors = isinstance(content, Mapping) and all(isinstance(value, Tensor) for value in content.values())
     if not tensors or not content:
         raise ValueError(f"{path} holds no state dict: expected names and tensors")
-    return {key.removeprefix("module."): value for key, value in content.items()}
+    weights = {unwrapped(key): value for key, value in content.items()}
+    if len(weights) < len(content):
+        twice = next(key for key in content if unwrapped(key) != key and unwrapped(key) in content)
+        raise ValueError(f"{path} holds {unwrapped(twice)!r} twice, once as {twice!r}; keep one")
+    return weights
+
+
+def unwrapped(name: str) -> str:
+    """Return a weight's name without the parts that wrappers (DDP, FSDP, compilation, recomputation) put into it."""
+    parts = [part for part in name.split(".") if part not in WRAPPERS]
+    while len(parts) > 1 and parts[0] == "module":
+        parts.pop(0)
+    return ".".join(parts)
 
 
 def _unpickle(path: Path) -> Any:

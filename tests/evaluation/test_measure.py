@@ -137,6 +137,22 @@ def test_latents_are_measured_as_the_images_they_decode_to(network, digits, make
         )
 
 
+def test_what_decodes_latents_is_looked_for_before_the_training(make_spec, cache):
+    class Undecodable:
+        def decode(self, x):
+            return x
+
+        @property
+        def decoder(self):
+            raise ValueError("the autoencoder is not here")
+
+    for metric, preview in (("frechet_random", 0), ("held_out_loss", 10)):
+        spec = make_spec(evaluation__metrics=[metric], evaluation__preview=preview)
+        with pytest.raises(ValueError, match="the autoencoder is not here"):
+            prepare(Undecodable(), spec, cache=cache)
+    prepare(Undecodable(), make_spec(evaluation__metrics=["held_out_loss"], evaluation__preview=0), cache=cache)
+
+
 def test_latents_are_compared_with_their_original_pictures_unless_told_otherwise(
     network, digits, make_spec, tmp_path, cache
 ):

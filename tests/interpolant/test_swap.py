@@ -36,8 +36,8 @@ def test_samples_along_the_other_path_are_those_of_its_own_network(path: str):
     trained, target = Interpolant("gvp", "noise"), Interpolant(path)
     noise = torch.randn(8, 1, 1, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     swapped, interpolant = swap(MIXTURE.model(trained), trained, path)
-    own = sample(MIXTURE.model(target), target, noise, solver="rk4", steps=100)
-    other = sample(swapped, interpolant, noise, solver="rk4", steps=100)
+    own = sample(MIXTURE.model(target), target, noise, solver="rk4", steps=200)
+    other = sample(swapped, interpolant, noise, solver="rk4", steps=200)
     torch.testing.assert_close(other, own, rtol=0, atol=5e-3)
 
 

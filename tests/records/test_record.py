@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.records.environment import code_of, environment
+from zigbench.records.environment import code_of, environment, is_checkout
 from zigbench.records.record import DamagedRecordError, Failure, Measurement, Record
 from zigbench.spec import spec_id
 
@@ -126,3 +126,19 @@ def test_two_states_of_one_commit_are_told_apart(tmp_path):
     source.write_text("a = 1\n")
     source.with_name("b.py").unlink()
     assert code_of(source.parents[1]) == clean
+
+
+def test_the_repository_around_an_installed_package_is_not_its_code(tmp_path):
+    site = tmp_path / "my-paper/.venv/site-packages"
+    (site / "zigbench").mkdir(parents=True)
+    (site / "zigbench/a.py").write_text("a = 1\n")
+    (tmp_path / "my-paper/paper.tex").write_text("hello\n")
+    for arguments in (
+        ["init", "--quiet"],
+        ["add", "paper.tex"],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message=paper"],
+    ):
+        subprocess.run(["git", "-C", str(tmp_path / "my-paper"), *arguments], check=True, capture_output=True)
+    assert code_of(site) == {"commit": None, "dirty": None}
+    assert not is_checkout(site)
+    assert is_checkout(Path(__file__).parents[2]) == (Path(__file__).parents[2] / ".git").exists()

@@ -67,7 +67,7 @@ def test_guiding_any_prediction_guides_the_velocity(prediction: str):
     interpolant = Interpolant("linear", prediction)
 
     def network(x, t, *, label=None, context=None):
-        return getattr(velocity, prediction)(labelled(x, t, label=label), x, t)
+        return velocity.convert(prediction, labelled(x, t, label=label), x, t)
 
     times = [0.2, 0.5, 0.8]
     options = {"label": LABEL, "guidance": 2.5, "times": times}

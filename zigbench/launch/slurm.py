@@ -13,7 +13,7 @@ from typing import Any
 
 from zigbench.launch.clusters import Cluster
 from zigbench.launch.slurm_status import job_log
-from zigbench.records.environment import SNAPSHOT, digest_of, environment
+from zigbench.records.environment import SNAPSHOT, digest_of, environment, is_checkout
 from zigbench.runs.process import RunOptions, command
 from zigbench.spec import Resources
 from zigbench.spec.files import new_folder
@@ -181,14 +181,13 @@ def setup_lines(snapshot: Path) -> tuple[str, ...]:
 
 
 def _files(source: Path) -> list[str]:
-    try:
-        output = subprocess.run(
-            ["git", "-C", str(source), "ls-files", "-z", "--cached", "--others", "--exclude-standard", *PACKAGES],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
-        raise ValueError(f"--snapshot copies a git checkout, and {source} is none") from None
+    if not is_checkout(source):
+        raise ValueError(f"--snapshot copies a git checkout, and {source} is none")
+    output = subprocess.run(
+        ["git", "-C", str(source), "ls-files", "-z", "--cached", "--others", "--exclude-standard", *PACKAGES],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     names = sorted(set(filter(None, output.split("\0"))))
     return [name for name in names if (source / name).is_file()]

@@ -65,18 +65,15 @@ def _code() -> tuple[tuple[str, Any], ...]:
 def code_of(root: Path) -> dict[str, Any]:
     """Return the code of a checkout: its commit, whether its sources differ from that, and a digest of those that do.
 
-    Two checkouts for which this is equal hold equal code. Outside of a checkout commit and "dirty" are None.
+    Two checkouts for which this is equal hold equal code. Outside of a checkout commit and "dirty" are None, also where
+    a repository lies around code that it does not track, such as a package installed into an environment within it.
     """
+    if not is_checkout(root):
+        return {"commit": None, "dirty": None}
     sources = [name for name in ("zigbench", "backbones", "suites", "pyproject.toml") if (root / name).exists()]
 
     def git(*arguments: str) -> str | None:
-        try:
-            process = subprocess.run(
-                ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True
-            )
-        except (OSError, subprocess.SubprocessError):
-            return None
-        return process.stdout.strip()
+        return _git(root, *arguments)
 
     commit = git("rev-parse", "HEAD")
     # Relative names: the repository's top may lie above.
@@ -86,6 +83,22 @@ def code_of(root: Path) -> dict[str, Any]:
         return {"commit": commit, "dirty": None}
     names = sorted(filter(None, f"{changed}\0{added}".split("\0")))
     return {"commit": commit, "dirty": bool(names), **({"changes": digest_of(root, names)} if names else {})}
+
+
+def is_checkout(root: Path) -> bool:
+    """Return whether ``root`` lies in a git repository that tracks the code in it."""
+    return bool(_git(root, "ls-files", "--", "zigbench"))
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """Return what git prints in a folder; None where it fails."""
+    try:
+        process = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return process.stdout.strip()
 
 
 def digest_of(root: Path, names: Iterable[str]) -> str:

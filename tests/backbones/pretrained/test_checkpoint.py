@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,28 @@ def test_files_are_read_as_tensors_only(tmp_path: Path, suffix: str) -> None:
 
 class Harmful:
     """What a hostile file may hold."""
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        "module.{}", "_orig_mod.{}", "module._orig_mod.{}", "_orig_mod.module.{}", "module.module.{}",
+        "_fsdp_wrapped_module.{}", "_fsdp_wrapped_module._orig_mod.{}", "_checkpoint_wrapped_module.{}",
+    ],
+)  # fmt: skip
+def test_names_are_those_of_the_network_whatever_it_was_wrapped_in(tmp_path: Path, wrapped: str) -> None:
+    weights = filled(published.zigma())
+    torch.save({"ema": {wrapped.format(key): value for key, value in weights.items()}}, tmp_path / "w.pt")
+    assert checkpoint.read(tmp_path / "w.pt").keys() == weights.keys()
+    inside = {re.sub(r"^blocks\.(\d+)\.", r"blocks.\1._orig_mod.", key): value for key, value in weights.items()}
+    torch.save(inside, tmp_path / "blocks.pt")
+    assert checkpoint.read(tmp_path / "blocks.pt").keys() == weights.keys()
+
+
+def test_one_weight_under_two_names_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1), "module.a": torch.ones(1)}, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match=r"holds 'a' twice, once as 'module\.a'; keep one"):
+        checkpoint.read(tmp_path / "w.pt")
 
 
 @pytest.mark.parametrize(

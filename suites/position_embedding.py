@@ -40,5 +40,10 @@ suite = Suite(
         Contrast("sweep-2, learned", "zigzag-8, learned", says="the bidirectional sweep, both with learned positions"),
     ),
     published=("position_embedding",),
+    published_as={
+        f"{scan}, {position}": f"{scan} (position={name})"
+        for scan in ("sweep-2", "zigzag-8")
+        for position, name in zip(POSITIONS, ("none", "sinusoidal", "learnable"), strict=True)
+    },
     profiles={"miniature": replace(PHOTOGRAPHS, axes=(arms({"width": 32, "depth": 6}), SEEDS))},
 )

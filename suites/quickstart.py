@@ -23,6 +23,7 @@ suite = Suite(
     baseline="zigzag-8",
     contrasts=tuple(contrast for contrast in CONTRASTS if {contrast.a, contrast.b} <= ARMS.points.keys()),
     published=("scan_curve", "order_receptive_field"),
+    published_as={"hilbert-released-8": "hilbert-8"},
     resources=resources(0.1),
     order=("seed",),
     notes=(

@@ -88,6 +88,7 @@ suite = Suite(
     ),
     figures=("continuity", "schemes", "critical_difference"),
     published=("scan_curve",),
+    published_as={f"hilbert-released-{n}": f"hilbert-{n}" for n in (2, 8)},
     profiles={
         "miniature": replace(PHOTOGRAPHS, axes=(arms(CORE), SEEDS)),
         "miniature-all": PHOTOGRAPHS,

@@ -174,6 +174,7 @@ class Suite:
             "question": self.question,
             "version": self.version,
             "axes": {axis.name: list(axis.points) for axis in self.axes},
+            "axis_order": [axis.name for axis in self.axes],
             "equal": dict(self.equal),
             "metrics": list(self.metrics),
             "baseline": self.baseline,

@@ -135,70 +135,10 @@ def test_standing_marks_a_leader_only_when_separated() -> None:
     near = table(a=[1.0, 1.1, 1.2], b=[0.9, 1.3, 1.15], c=[3.0, 3.1, 3.2001])
     found = statistics.standing(near, higher_is_better=False)
     assert not found.separated
-    assert found.level == ("b",)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=5, max_size=15))
-def test_kendall_is_scipys_and_inside_its_interval(pairs: list[tuple[int, int]]) -> None:
-    x, y = ({str(i): float(p[j]) for i, p in enumerate(pairs)} for j in (0, 1))
-    found = statistics.kendall(x, y)
-    reference = stats.kendalltau(*zip(*pairs, strict=True)).statistic
-    if math.isnan(reference):
-        assert math.isnan(found.tau)
-        return
-    assert found.tau == pytest.approx(reference)
-    assert -1 <= found.low <= found.tau <= found.high <= 1
-
-
-def test_kendall_at_its_ends_and_with_few_things() -> None:
-    x = {str(i): float(i) for i in range(8)}
-    same, opposite = statistics.kendall(x, x), statistics.kendall(x, {k: -v for k, v in x.items()})
-    assert (same.tau, same.high) == (1, 1)
-    assert same.low > 0
-    assert (opposite.low, opposite.high) == pytest.approx((-same.high, -same.low))
-    assert math.isnan(statistics.kendall({"a": 1, "b": 2}, {"a": 1, "b": 2, "c": 3}).low)
-    assert math.isnan(statistics.kendall({"a": 1.0}, {"b": 1.0}).tau)
-
-
-# Demšar (2006), table 5a: critical values q_0.05 of the two-tailed Nemenyi test.
-@pytest.mark.parametrize(("k", "q"), [(3, 2.343), (4, 2.569), (5, 2.728), (7, 2.949), (10, 3.164)])
-def test_critical_difference_has_the_published_critical_values(k: int, q: float) -> None:
-    values = pd.DataFrame(np.random.default_rng(0).normal(size=(k, 6)))
-    found = statistics.friedman(values, higher_is_better=False)
-    assert found.critical_difference == pytest.approx(q * math.sqrt(k * (k + 1) / 36), rel=5e-4)
-
-
-def test_friedman_is_scipys_and_its_closed_form() -> None:
-    values = pd.DataFrame(np.random.default_rng(1).normal(size=(4, 7)), index=list("abcd"))
-    found = statistics.friedman(values, higher_is_better=True)
-    reference = stats.friedmanchisquare(*values.to_numpy())
-    k, n = 4, 7
-    closed = 12 * n / (k * (k + 1)) * (sum(r**2 for r in found.mean_ranks.values()) - k * (k + 1) ** 2 / 4)
-    assert found.statistic == pytest.approx(reference.statistic)
-    assert found.statistic == pytest.approx(closed)
-    assert sum(found.mean_ranks.values()) == pytest.approx(k * (k + 1) / 2)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.lists(st.integers(0, 4), min_size=4, max_size=4), min_size=3, max_size=6))
-def test_friedman_corrects_for_ties_as_scipy_does(rows: list[list[int]]) -> None:
-    values = pd.DataFrame(rows, dtype=float)
-    if (values.nunique(axis="index") == 1).all():
-        return
-    found = statistics.friedman(values, higher_is_better=False)
-    reference = stats.friedmanchisquare(*rows)
-    assert (found.statistic, found.p) == pytest.approx((reference.statistic, reference.pvalue), rel=1e-9, abs=1e-12)
-
-
-def test_friedman_says_what_it_lacks() -> None:
-    with pytest.raises(ValueError, match="2 seeds"):
-        statistics.friedman(table(a=[1.0, math.nan], b=[1.0, 2.0], c=[2.0, 3.0]), higher_is_better=False)
-
-
-def test_friedman_refuses_arms_that_are_all_equal() -> None:
-    with pytest.raises(ValueError, match="nothing to rank"):
-        statistics.friedman(table(a=[1.0, 2.0], b=[1.0, 2.0], c=[1.0, 2.0]), higher_is_better=False)
+    # Not separated is not equal: equality takes a margin, here one that the 90 % interval of b − a lies within.
+    assert found.level == ()
+    assert statistics.standing(near, higher_is_better=False, margin=1.0).level == ("b",)
+    assert statistics.standing(near, higher_is_better=False, margin=0.1).level == ()
 
 
 @settings(max_examples=30, deadline=None)
@@ -268,3 +208,57 @@ def test_the_detectable_effect_of_many_pairs_is_the_normal_one() -> None:
     differences = np.random.default_rng(0).standard_normal(10_000)
     normal = (stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) * differences.std(ddof=1) / 100
     assert statistics.detectable_effect(differences) == pytest.approx(normal, rel=1e-3)
+
+
+def test_a_test_is_known_by_its_figures_whichever_arm_comes_first() -> None:
+    key = statistics.pair_key([1.0, 2.0, math.nan], [0.5, 3.0, 1.0])
+    assert key == statistics.pair_key([0.5, 3.0], [1.0, 2.0]) == statistics.pair_key([3.0, 0.5], [2.0, 1.0])
+    assert key != statistics.pair_key([0.5, 2.0], [1.0, 3.0])
+
+
+def test_a_known_verdict_of_a_larger_family_is_taken_as_it_is() -> None:
+    values = table(a=[1.0, 2.3, 3.1], b=[0.4, 1.9, 2.2], home=[0.3, 1.1, 1.9])
+    known = {statistics.pair_key(values.loc["home"], values.loc["a"]): 0.9}
+    a, b = statistics.effects(values, [("a", "home"), ("b", "home")], known)
+    assert a.p_holm == 0.9
+    assert b.p_holm == pytest.approx(b.p)
+
+
+@pytest.mark.parametrize("groups", [([1.0, 1.2, 0.9], [2.0, 2.2, 1.7, 2.1]), ([1.0, 1.4], [1.1, 0.9, 1.6])])
+def test_the_interaction_of_two_data_sets_is_welchs_t_test(groups: tuple[list[float], list[float]]) -> None:
+    assert statistics.interaction_p(groups) == pytest.approx(stats.ttest_ind(*groups, equal_var=False).pvalue)
+
+
+def test_the_interaction_of_three_data_sets_is_welchs_analysis_of_variance() -> None:
+    groups = [[1.0, 1.2, 0.9, 1.1], [2.0, 2.2, 1.7, 2.1], [1.4, 1.5, 1.1, 1.9]]
+    w = np.array([4 / np.var(g, ddof=1) for g in groups])
+    means = np.array([np.mean(g) for g in groups])
+    spread = float((w * (means - (w @ means) / w.sum()) ** 2).sum()) / 2
+    h = float(((1 - w / w.sum()) ** 2 / 3).sum())
+    reference = stats.f.sf(spread / (1 + 2 / 8 * h), 2, 8 / (3 * h))
+    assert statistics.interaction_p(groups) == pytest.approx(reference)
+
+
+def test_no_interaction_is_claimed_without_two_runs_on_each_of_two_sets() -> None:
+    assert math.isnan(statistics.interaction_p([[1.0, 2.0], [1.0]]))
+    assert statistics.interaction_p([[1.0, 1.0], [2.0, 2.0]]) == 0.0
+    assert statistics.interaction_p([[1.0, 1.0], [1.0, 1.0]]) == 1.0
+
+
+def test_the_mean_over_data_sets_weighs_them_alike_and_has_welchs_interval() -> None:
+    a, b = [1.0, 1.2, 0.9], [2.0, 2.2, 1.7, 2.1, 2.0]
+    found = statistics.mean_of_groups([a, [-value for value in b]])
+    reference = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
+    assert found.mean == pytest.approx((np.mean(a) - np.mean(b)) / 2)
+    assert (found.low, found.high) == pytest.approx((reference.low / 2, reference.high / 2))
+    assert math.isnan(statistics.mean_of_groups([a, [1.0]]).low)
+
+
+def test_one_run_far_from_the_others_of_its_arm_is_an_outlier() -> None:
+    seeds = np.array([0.0, 0.3, -0.2, 0.1])
+    noise = np.random.default_rng(0).normal(0, 0.01, (4, 4))
+    values = pd.DataFrame(1 + seeds + noise, index=list("abcd"), columns=list("0123"))
+    assert statistics.outliers(values) == []
+    values.loc["b", "2"] += 0.5
+    assert statistics.outliers(values) == [("b", "2")]
+    assert statistics.outliers(values[["0", "1"]]) == []

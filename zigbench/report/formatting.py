@@ -166,6 +166,11 @@ def seeds(labels: Sequence[str]) -> str:
     return count(len(labels), block(labels))
 
 
+def point(axis: str, label: str) -> str:
+    """Format a point of an axis: ``480 steps``, ``width 64``."""
+    return f"{label} {axis}" if axis.endswith("s") else f"{axis} {label}"
+
+
 def join(items: Sequence[str]) -> str:
     """Join as ``a, b and c``."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""

@@ -51,6 +51,7 @@ class SuitePage:
     has_index: bool
     # Answer.
     answer: tuple[Sentence, ...]
+    family: str
     lead: Picture | None
     completeness: str
     states: tuple[tuple[str, int], ...]
@@ -65,7 +66,7 @@ class SuitePage:
     former_runs: Table | None
     failures: tuple[Failure, ...]
     # Figures.
-    loss: Picture | None
+    losses: tuple[Picture, ...]
     samples: tuple[SampleRow, ...]
     sample_caption: str
     animated: bool
@@ -88,7 +89,7 @@ class SuitePage:
             ("protocols", "Protocols", self.protocols),
             ("results", "Results", self.results),
             ("speed", "Speed and memory", self.speed),
-            ("curves", "Training", self.loss),
+            ("curves", "Training", self.losses),
             ("samples", "Samples", self.samples),
             ("orders", "Scan orders", self.orders),
             ("figures", "Further figures", self.further_figures),
@@ -133,7 +134,7 @@ def write(
     # Read the results.
     results = join(suite, cells, root)
     published_figures, published_problem = _read_published(suite, published_csv)
-    compared = published.compare(results, published_figures)
+    compared = [column for part in results.parts.values() for column in published.compare(part, published_figures)]
 
     # Answer the question.
     sentences = answer(results)
@@ -177,6 +178,7 @@ def write(
         suite=suite,
         has_index=(out.parent / "index.html").exists(),
         answer=sentences,
+        family=tables.family_note(results) if suite.contrasts and results.finished and results.metrics else "",
         lead=lead,
         completeness=tally,
         states=_count_states(results),
@@ -189,7 +191,7 @@ def write(
         runs=runs,
         former_runs=_former_runs(results, root, out / "cells.json", command),
         failures=_failures(results),
-        loss=pictures.get("loss"),
+        losses=tuple(picture for name, picture in pictures.items() if name.partition("-")[0] == "loss"),
         samples=sample_rows(samples),
         sample_caption=pictures["samples"].caption if "samples" in pictures else "",
         animated=moving is not None,
@@ -232,13 +234,12 @@ def _result_tables(results: Results, compared: Sequence[published.PublishedColum
     """Return the tables of a suite that does not measure speed, as far as the results allow."""
     if swept_size(results) is not None or not results.finished or not results.metrics:
         return []
-    return [
-        tables.result_table(results),
-        predictor_table(results),
-        tables.effect_table(results),
-        tables.rank(results, results.metrics[0]),
-        *published.comparison_tables(compared),
-    ]
+    of_parts: list[Table | None] = []
+    for part in results.parts.values():
+        if part.finished and part.metrics:
+            of_parts += [tables.result_table(part), predictor_table(part), tables.effect_table(part)]
+            of_parts += [tables.rank(part, part.metrics[0])]
+    return [*of_parts, tables.rank_over_data(results, results.metrics[0]), *published.comparison_tables(compared)]
 
 
 def _with_note(several: Iterable[Table | None], tally: str) -> tuple[Table, ...]:
@@ -248,9 +249,10 @@ def _with_note(several: Iterable[Table | None], tally: str) -> tuple[Table, ...]
 
 def _order_figures(results: Results, pictures: Mapping[str, Picture]) -> tuple[Picture | None, tuple[Picture, ...]]:
     """Return the figure beside the answer, and the further ones."""
-    own = [name for name in pictures if name not in catalogue.standard_names()]
+    own = [name for name in pictures if not catalogue.is_standard(name)]
+    effects = [name for name in pictures if name.partition("-")[0] == "effects"]
     lead = catalogue.main_figure(results, pictures)
-    further = tuple(pictures[name] for name in [*own, "effects"] if name in pictures and name != lead)
+    further = tuple(pictures[name] for name in [*effects[1:], *own, *effects[:1]] if name != lead)
     return pictures[lead] if lead else None, further
 
 

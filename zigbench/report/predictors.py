@@ -6,11 +6,10 @@ here for records that hold none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
-
-import pandas as pd
 
 from zigbench.report import formatting
 from zigbench.report.formatting import Sentence
@@ -33,7 +32,7 @@ class Predictor:
 
     Args:
         name: "zero", "pixelwise", "brightness" or "linear".
-        data: name of the data set; "" where the suite has one alone.
+        data: name of the data set where the suite has several, else "".
         level: its loss.
         differences: loss of an arm minus that of the predictor, over the arm's seeds on this data set, by arm.
     """
@@ -42,11 +41,6 @@ class Predictor:
     data: str
     level: float
     differences: Mapping[str, Estimate]
-
-    @property
-    def title(self) -> str:
-        """Name for people, with the data set where there are several."""
-        return PREDICTORS[self.name] + (f", {self.data}" if self.data else "")
 
     def side(self, arm: str) -> Side | None:
         """Return where the arm lies; None where it was not measured beside the predictor."""
@@ -61,22 +55,15 @@ class Predictor:
 
 
 def predictors(results: Results, metric: str) -> tuple[Predictor, ...]:
-    """Return the predictors of ``metric`` that the records hold, data set by data set, the lowest loss first."""
+    """Return the predictors of ``metric`` that the records of one data set hold, the lowest loss first."""
     values = results.values(metric)
     references = []
     for name in PREDICTORS:
         levels = results.values(f"{metric}_{name}")
-        if not levels.notna().any(axis=None):
-            continue
-        for data, cells in results.by_data.items():
-            of_data = levels.where(cells)
-            if of_data.notna().any(axis=None):
-                level = float(of_data.stack().median())
-                differences = values - of_data
-                estimates = {str(arm): mean_interval(row) for arm, row in differences.iterrows()}
-                several = len(results.by_data) > 1
-                references.append(Predictor(name, data if several else "", level, estimates))
-    return tuple(sorted(references, key=lambda reference: (reference.data, reference.level)))
+        if levels.notna().any(axis=None):
+            differences = {str(arm): mean_interval(row) for arm, row in (values - levels).iterrows()}
+            references.append(Predictor(name, results.data, float(levels.stack().median()), differences))
+    return tuple(sorted(references, key=lambda reference: reference.level))
 
 
 def recorded(results: Results) -> bool:
@@ -90,13 +77,11 @@ def verdicts(results: Results, metric: str) -> tuple[Sentence, ...]:
         return ()
     if not recorded(results):
         return (Sentence(("No reference predictor was recorded beside these networks.",)),)
-    by_data: dict[str, list[Predictor]] = {}
-    for reference in predictors(results, metric):
-        by_data.setdefault(reference.data, []).append(reference)
-    return tuple(_verdict(references) for references in by_data.values())
+    by_data = [predictors(part, metric) for part in results.parts.values()]
+    return tuple(_verdict(references) for references in by_data if references)
 
 
-def _verdict(references: list[Predictor]) -> Sentence:
+def _verdict(references: Sequence[Predictor]) -> Sentence:
     """Return the sentence for the references of one data set, the strongest first."""
     strongest = next((r for r in references if r.name == STRONGEST), references[0])
     sides = {arm: side for arm in strongest.differences if (side := strongest.side(arm)) is not None}
@@ -127,7 +112,7 @@ def _verdict(references: list[Predictor]) -> Sentence:
     return Sentence((formatting.capitalized(text),))
 
 
-def _beaten(references: list[Predictor], arm: str) -> str:
+def _beaten(references: Sequence[Predictor], arm: str) -> str:
     """Format the predictors that an arm is below: ``below zero and each pixel by itself``."""
     below = [PREDICTORS[r.name] for r in references if r.side(arm) in ("below", "below, one run")]
     return f"below {formatting.join(below[::-1])}" if below else "below none"
@@ -136,12 +121,12 @@ def _beaten(references: list[Predictor], arm: str) -> str:
 def predictor_rows(results: Results) -> tuple[tuple[Entry, ...], ...]:
     """Return the rows of the results' table: a predictor's level in its metric's column."""
     rows = []
-    by_title: dict[str, dict[str, Predictor]] = {}
+    by_name: dict[str, dict[str, Predictor]] = {}
     for metric in results.metrics:
         for reference in predictors(results, metric):
-            by_title.setdefault(reference.title, {})[metric] = reference
-    for title, by_metric in by_title.items():
-        entries = [Entry(f"Reference: {title}", mark="quiet"), Entry(formatting.NONE)]
+            by_name.setdefault(reference.name, {})[metric] = reference
+    for name, by_metric in by_name.items():
+        entries = [Entry(f"Reference: {PREDICTORS[name]}", mark="quiet"), Entry(formatting.NONE)]
         for metric in results.metrics:
             known = by_metric.get(metric)
             entries.append(
@@ -161,7 +146,7 @@ def predictor_table(results: Results) -> Table | None:
     marks: Mapping[Side | None, Mark] = {"not below": "bad", "not below, one run": "bad", "not separated": "quiet"}
     columns = [Column("Arm")]
     for reference in references:
-        heading = f"{formatting.capitalized(reference.title)} ({formatting.number(reference.level)})"
+        heading = f"{formatting.capitalized(PREDICTORS[reference.name])} ({formatting.number(reference.level)})"
         columns += [Column(heading, True), Column("Arm lies")]
     rows = []
     for arm in results.arms:
@@ -182,13 +167,13 @@ def predictor_table(results: Results) -> Table | None:
         "The predictors are closed forms that know the training images' mean and covariance, or less; no network is "
         "in them. A network that is not below the best linear map has used no more than second moments.",
     )
-    return Table("predictors", "Beside reference predictors", tuple(columns), tuple(rows), notes)
+    name, title = "predictors", "Beside reference predictors"
+    if results.data:
+        name, title = f"{name}-{formatting.slug(results.data)}", f"{title}, {results.data}"
+    return Table(name, title, tuple(columns), tuple(rows), notes)
 
 
 def levels_against(results: Results, metric: str, baseline: str) -> dict[str, float]:
-    """Return each predictor's loss minus the baseline's mean, where the suite has one data set, by title."""
+    """Return each predictor's loss minus the baseline's mean, by its name for people."""
     mean = mean_interval(results.values(metric).loc[baseline]).mean
-    references = predictors(results, metric)
-    if any(reference.data for reference in references):
-        return {}
-    return {r.title: r.level - mean for r in references if pd.notna(mean)}
+    return {PREDICTORS[r.name]: r.level - mean for r in predictors(results, metric) if math.isfinite(mean)}

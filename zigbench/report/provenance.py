@@ -80,9 +80,8 @@ def rankable(results: Results, metric: str) -> bool:
 
 
 def measured_alike(results: Results, metric: str, a: str, b: str) -> bool:
-    """Return True where two arms, or two labels of the first axis, share their protocol wherever they are paired."""
-    first = results.suite.axes[0].name if results.suite.axes else ""
-    arms = {run.arm for run in results.runs if {a, b} & {run.arm, run.cell.labels.get(first)}}
+    """Return True where two arms share their protocol wherever they are paired."""
+    arms = {a, b}
     return all(len(protocols) <= 1 for protocols in _protocols_of_peers(results, metric, arms).values())
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pandas as pd
 
 from zigbench.report import formatting, provenance
+from zigbench.report.ranks import RankAgreement, kendall
 from zigbench.report.results import JOIN, Results
-from zigbench.report.statistics import RankAgreement, kendall, mean_interval
+from zigbench.report.statistics import mean_interval
 from zigbench.report.table import Column, Entry, Table, finite
 
 _CHECKOUT = Path(__file__).resolve().parents[2] / "results/published.csv"
@@ -99,7 +100,9 @@ class PublishedColumn:
     """One published column (table, data set, resolution, metric) beside a measured metric.
 
     ``published`` and ``measured`` hold the arms both have; they are comparable as numbers only where ``same_metric``
-    is True (the metric and the number of samples are the same), as ranks in any case.
+    is True (the metric and the number of samples are the same), as ranks in any case. ``agreements`` has the agreement
+    of the ranks for each reading: where two arms stand for one published figure, the arms of the reading are named.
+    ``data`` is the data set of the measured figures, where the suite has several.
     """
 
     table: str
@@ -113,7 +116,8 @@ class PublishedColumn:
     names: Mapping[str, str]
     higher_is_better: bool
     same_metric: bool
-    agreement: RankAgreement
+    agreements: Mapping[str, RankAgreement]
+    data: str = ""
 
     @property
     def heading(self) -> str:
@@ -135,20 +139,24 @@ def compare(results: Results, figures: Sequence[Figure]) -> tuple[PublishedColum
         by_arm = _by_arm(results, column)
         if metric is None or len(by_arm) < 2:
             continue
-        means = results.values(metric).apply(lambda row: mean_interval(row).mean, axis=1)
+        values = results.values(metric)
+        means = values.apply(lambda row: mean_interval(row).mean, axis=1)
         published = {arm: figure.value for arm, figure in by_arm.items()}
         measured = {arm: float(means[arm]) for arm in by_arm}
         sign = 1 if key[-1] in HIGHER_IS_BETTER else -1
         higher = results.direction(metric) is True
-        agreement = kendall(
-            {arm: sign * value for arm, value in published.items()},
-            {arm: value if higher else -value for arm, value in measured.items()},
-        )
+        goodness = values if higher else -values
+        agreements = {
+            reading: kendall({arm: sign * published[arm] for arm in arms}, goodness)
+            for reading, arms in _readings(by_arm).items()
+        }
         names = {arm: figure.name for arm, figure in by_arm.items()}
         name, count = _split_count(key[-1])
         same = metric == AS_RELEASED.get(name, name)
         same = same and (count is None or provenance.sample_count(results, metric, by_arm) == count)
-        columns.append(PublishedColumn(*key, metric, published, measured, names, higher, same, agreement))
+        columns.append(
+            PublishedColumn(*key, metric, published, measured, names, higher, same, agreements, results.data)
+        )
     return tuple(columns)
 
 
@@ -165,13 +173,33 @@ def _by_arm(results: Results, column: Sequence[Figure]) -> dict[str, Figure]:
     """
     by_arm = {}
     for arm in results.arms:
-        alias = results.suite.published_as.get(arm)
-        matches = [f for f in column if alias == f.name] or [
-            f for f in column if arm in f.arms() or alias in (f.method, f.name)
+        names = {arm, *(twin for twin, home in results.twins.items() if home == arm)}
+        aliases = {results.suite.published_as[name] for name in names if name in results.suite.published_as}
+        matches = [f for f in column if f.name in aliases] or [
+            f for f in column if names & f.arms() or aliases & {f.method, f.name}
         ]
         if len(matches) == 1:
             by_arm[arm] = matches[0]
     return by_arm
+
+
+def _readings(by_arm: Mapping[str, Figure]) -> dict[str, list[str]]:
+    """Return the arms of each reading of a published column, in which each figure has one arm.
+
+    Where two arms stand for one figure (the released Hilbert scan and the curve it is named after), one reading takes
+    the arms that bear the published names, and another those that the suite lays beside them.
+    """
+    of_figure: dict[str, list[str]] = {}
+    for arm, figure in by_arm.items():
+        of_figure.setdefault(figure.name, []).append(arm)
+    if all(len(arms) == 1 for arms in of_figure.values()):
+        return {"": list(by_arm)}
+    readings = {}
+    for own in (True, False):
+        chosen = [min(arms, key=lambda arm: (arm in by_arm[arm].arms()) != own) for arms in of_figure.values()]
+        doubled = [arm for arm, arms in zip(chosen, of_figure.values(), strict=True) if len(arms) > 1]
+        readings[f"with {formatting.join(doubled)}"] = [arm for arm in by_arm if arm in chosen]
+    return readings
 
 
 def _nearest(published: str, measured: tuple[str, ...]) -> str | None:
@@ -189,9 +217,9 @@ def _split_count(published: str) -> tuple[str, int | None]:
 
 def comparison_tables(columns: Sequence[PublishedColumn]) -> list[Table]:
     """Return a table for each published table and source."""
-    groups: dict[tuple[str, str], list[PublishedColumn]] = {}
+    groups: dict[tuple[str, str, str], list[PublishedColumn]] = {}
     for column in columns:
-        groups.setdefault((column.table, column.source), []).append(column)
+        groups.setdefault((column.table, column.source, column.data), []).append(column)
     return [comparison_table(group) for group in groups.values()]
 
 
@@ -207,7 +235,11 @@ def comparison_table(group: Sequence[PublishedColumn]) -> Table:
     for column in group:
         columns.append(Column(f"Published {column.heading}", True))
         _add_ranked(cells, arms, column.published, column.metric in HIGHER_IS_BETTER, "{:g}".format)
-        notes.append(f"Rank agreement with {column.heading}: {_format_agreement(column.agreement)}.")
+        notes += [
+            f"Rank agreement with {column.heading}{f', {reading}' if reading else ''}: {_format_agreement(agreement)}."
+            for reading, agreement in column.agreements.items()
+        ]
+        notes += _size_note(column)
     by_metric = {column.measured_metric: column for column in reversed(group)}
     for metric in reversed(by_metric):
         measured = {arm: v for c in group if c.measured_metric == metric for arm, v in c.measured.items()}
@@ -220,7 +252,11 @@ def comparison_table(group: Sequence[PublishedColumn]) -> Table:
             for arm, row in zip(arms, cells, strict=True):
                 gap = gaps.get(arm, math.nan)
                 row.append(Entry(formatting.signed(gap), finite(gap)))
-    notes.insert(0, f"Source: {group[0].source}. In brackets: the rank in the column, 1 is best.")
+    notes.insert(
+        0,
+        f"Source: {group[0].source}. In brackets: the rank in the column, 1 is best, and the place between the best, "
+        "0 %, and the worst, 100 %.",
+    )
     if unlike := dict.fromkeys(formatting.title(c.metric) for c in group if not c.same_metric):
         notes.append(
             f"Measured and published {formatting.join(list(unlike))} differ in kind or in the number of samples: "
@@ -228,7 +264,44 @@ def comparison_table(group: Sequence[PublishedColumn]) -> Table:
         )
     rows = tuple(tuple(row) for row in cells)
     title = f"Published beside measured: {group[0].table.replace('_', ' ')}"
-    return Table(f"published-{formatting.slug(group[0].table)}", title, tuple(columns), rows, tuple(notes))
+    name = f"published-{formatting.slug(group[0].table)}"
+    if group[0].data:
+        name, title = f"{name}-{formatting.slug(group[0].data)}", f"{title}, {group[0].data}"
+    return Table(name, title, tuple(columns), rows, tuple(notes))
+
+
+def _places(values: Mapping[str, float], higher: bool) -> dict[str, float]:
+    """Return the place of each finite value between the best (0) and the worst (1); none where all are equal."""
+    finite_values = {arm: value for arm, value in values.items() if math.isfinite(value)}
+    low, high = min(finite_values.values(), default=0.0), max(finite_values.values(), default=0.0)
+    if low == high:
+        return {}
+    best, worst = (high, low) if higher else (low, high)
+    return {arm: (value - best) / (worst - best) for arm, value in finite_values.items()}
+
+
+def _size_note(column: PublishedColumn) -> list[str]:
+    """Return a note on where the sizes of published and measured differences are furthest apart, and their ratios."""
+    published = _places(column.published, column.metric in HIGHER_IS_BETTER)
+    measured = _places(column.measured, column.higher_is_better)
+    shared = [arm for arm in published if arm in measured]
+    if len(shared) < 3:
+        return []
+    furthest = max(shared, key=lambda arm: abs(published[arm] - measured[arm]))
+    note = (
+        f"Size of the effects beside {column.heading}: {furthest} lies {formatting.percent(published[furthest], 0)} of "
+        f"the way from the best to the worst as published, {formatting.percent(measured[furthest], 0)} as measured."
+    )
+    extremes = []
+    for values in (column.published, column.measured):
+        finite_values = [value for value in values.values() if math.isfinite(value)]
+        extremes.append((min(finite_values), max(finite_values)))
+    if all(low > 0 for low, _ in extremes):
+        of_published, of_measured = (formatting.number(high / low, 3) for low, high in extremes)
+        note += (
+            f" The largest value is {of_published} times the smallest as published, {of_measured} times as measured."
+        )
+    return [note]
 
 
 def _add_ranked(
@@ -240,20 +313,26 @@ def _add_ranked(
 ) -> None:
     """Append a column of figures with their ranks; a dash for an arm that has none."""
     finite_values = pd.Series({arm: v for arm, v in values.items() if math.isfinite(v)}, dtype=float)
-    ranks = finite_values.rank(ascending=not higher)
+    ranks, places = finite_values.rank(ascending=not higher), _places(values, higher)
     for arm, row in zip(arms, cells, strict=True):
         if arm in finite_values:
             value = float(finite_values[arm])
-            row.append(Entry(f"{formatted(value)} ({ranks[arm]:g})", value))
+            place = f", {formatting.percent(places[arm], 0)}" if arm in places else ""
+            row.append(Entry(f"{formatted(value)} ({ranks[arm]:g}{place})", value))
         else:
             row.append(Entry(formatting.NONE))
 
 
 def _format_agreement(agreement: RankAgreement) -> str:
     tau = f"Kendall's τ = {formatting.signed(agreement.tau, 2)}"
-    if math.isfinite(agreement.low):
-        return f"{tau} (95 % {formatting.signed(agreement.low, 2)} to {formatting.signed(agreement.high, 2)})"
-    return f"{tau} (no interval: {agreement.n} arms)"
+    orders = math.factorial(agreement.n)
+    chance = f"; {agreement.n} arms in a random order agree so once in {orders:,}" if agreement.tau == 1 else ""
+    if not math.isfinite(agreement.low):
+        return f"{tau} ({agreement.n} arms; fewer than two seeds, so no interval{chance})"
+    low, high = formatting.signed(agreement.low, 2), formatting.signed(agreement.high, 2)
+    lowest, highest = (formatting.signed(extreme(agreement.single), 2) for extreme in (min, max))
+    single = f"{lowest} in each seed" if lowest == highest else f"{lowest} to {highest} in single seeds"
+    return f"{tau} ({agreement.n} arms; 95 % bootstrap interval over seeds {low} to {high}; {single}{chance})"
 
 
 def protocol_table(results: Results, figures: Sequence[Figure]) -> Table | None:

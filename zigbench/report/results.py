@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zigbench import scan
 from zigbench.records import collect
 from zigbench.records.folder import RunFiles
 from zigbench.records.record import Damaged, Record
 from zigbench.records.sources import Sources
+from zigbench.report.family import JOIN, SEED, Family, TestedSuite, family_of, family_of_packs, final_values
 from zigbench.spec.overrides import flatten
 from zigbench.suite import Cell, Suite
-
-SEED = "seed"
-JOIN = " · "
 
 PREDICTORS = {
     "zero": "zero",
@@ -70,18 +69,80 @@ class Results:
 
     ``frame`` has the columns of :func:`zigbench.records.collect.frame` and ``arm``, ``seed_label``; all sound records
     are in it, failed ones too, but :meth:`values` reads those of finished runs alone. ``damaged`` are the parts of
-    packs that were not used.
+    packs that were not used. ``campaign`` is the family of tests of the pack that the runs are from. ``data`` is the
+    name of the data set where these are a part of the results, else "".
     """
 
     suite: Suite
     runs: tuple[Run, ...]
     frame: pd.DataFrame
     damaged: tuple[Damaged, ...] = ()
+    campaign: Family | None = None
+    data: str = ""
 
     @cached_property
     def arms(self) -> tuple[str, ...]:
-        """Arms in the order of the suite."""
-        return tuple(dict.fromkeys(run.arm for run in self.runs))
+        """Arms in the order of the suite, each network once."""
+        return tuple(arm for arm in dict.fromkeys(run.arm for run in self.runs) if arm not in self.twins)
+
+    @cached_property
+    def labels(self) -> Mapping[str, Mapping[str, str]]:
+        """Labels of each arm on all axes but the seed."""
+        labels = {run.arm: {k: v for k, v in run.cell.labels.items() if k != SEED} for run in self.runs}
+        return {arm: of for arm, of in labels.items() if arm not in self.twins}
+
+    @cached_property
+    def first_axis(self) -> str | None:
+        """Name of the axis on which arms are compared: the first that is not the seed."""
+        return next((axis.name for axis in self.suite.axes if axis.name != SEED), None)
+
+    @cached_property
+    def twins(self) -> Mapping[str, str]:
+        """Arms that are the network of another under a second name, by name, with that other arm.
+
+        Two arms are one network where their orders are equal and so is, to the last bit, all that was measured of
+        them in every seed. The baseline keeps its name, else the first does.
+        """
+        figures: dict[str, list[tuple[str, Mapping[str, float]]]] = {}
+        examples: dict[str, Run] = {}
+        for run in self.runs:
+            if run.status == "ok" and run.record is not None and run.cell.spec.task == "train":
+                figures.setdefault(run.arm, []).append((run.seed, final_values(run.record)))
+                examples[run.arm] = run
+        groups: dict[str, list[str]] = {}
+        for arm, of in figures.items():
+            others = _key(examples[arm].cell.labels, self.first_axis, SEED)
+            groups.setdefault(json.dumps([others, sorted(of, key=lambda item: item[0])]), []).append(arm)
+        twins: dict[str, str] = {}
+        for arms in groups.values():
+            first = self.first_axis or ""
+            home = next((arm for arm in arms if examples[arm].cell.labels.get(first) == self.baseline), arms[0])
+            same = [arm for arm in arms if arm != home and _same_orders(examples[arm], examples[home])]
+            twins |= dict.fromkeys(same, home)
+        return twins
+
+    @cached_property
+    def parts(self) -> Mapping[str, Results]:
+        """The results on each data set by its name; themselves, under "", where there is one or speed is measured."""
+        if any(run.cell.spec.task != "train" for run in self.runs):
+            return {"": self}
+        names = _names_of_data([run.cell.spec.data for run in self.runs])
+        if len(set(names)) < 2:
+            return {"": self}
+        parts = {}
+        for name in dict.fromkeys(names):
+            runs = tuple(run for run, of in zip(self.runs, names, strict=True) if of == name)
+            frame = self.frame[self.frame["run"].isin([run.id for run in runs])].reset_index(drop=True)
+            parts[name] = replace(self, runs=runs, frame=frame, campaign=self.family, data=name)
+        return parts
+
+    @cached_property
+    def family(self) -> Family:
+        """Tests that this suite's are corrected with: those of the campaign, or its own where there is none."""
+        if self.campaign is not None:
+            return self.campaign
+        runs = [(run.cell.labels, run.record) for run in self.runs if run.status == "ok" and run.record is not None]
+        return family_of([TestedSuite(self.suite.name, self.suite.to_json(), runs)])
 
     @cached_property
     def seeds(self) -> tuple[str, ...]:
@@ -105,17 +166,6 @@ class Results:
         references = {f"{metric}_{name}" for metric in measured for name in PREDICTORS}
         of_networks = tuple(metric for metric in measured if metric not in references)
         return tuple(m for m in self.suite.metrics if m in measured) or of_networks
-
-    @cached_property
-    def by_data(self) -> Mapping[str, pd.DataFrame]:
-        """The data sets of the suite by name, each with the cells, arm × seed, whose runs are on it."""
-        names = _names_of_data([run.cell.spec.data for run in self.runs])
-        tables = {
-            name: pd.DataFrame(False, index=list(self.arms), columns=list(self.seeds)) for name in dict.fromkeys(names)
-        }
-        for run, name in zip(self.runs, names, strict=True):
-            tables[name].loc[run.arm, run.seed] = True
-        return tables
 
     @cached_property
     def _final(self) -> pd.DataFrame:
@@ -168,8 +218,7 @@ class Results:
 
     def against_baseline(self) -> tuple[tuple[str, str], ...]:
         """Return pairs (arm, its baseline): the baseline's label on the first axis, and the arm's on all others."""
-        first = next((axis.name for axis in self.suite.axes if axis.name != SEED), None)
-        labels = {run.arm: {k: v for k, v in run.cell.labels.items() if k != SEED} for run in self.runs}
+        first, labels = self.first_axis, self.labels
         home = {_key(label, first): arm for arm, label in labels.items() if label.get(first or "") == self.baseline}
         pairs = [(arm, home.get(_key(label, first))) for arm, label in labels.items()]
         return tuple((arm, other) for arm, other in pairs if other is not None and arm != other)
@@ -202,7 +251,8 @@ def join(suite: Suite, cells: Sequence[Cell], root: Path | Sequence[Path]) -> Re
     frame["seed_label"] = [places[run].seed for run in frame["run"]]
     order = {run.id: position for position, run in enumerate(runs)}
     frame = frame.sort_values("run", key=lambda column: column.map(order), kind="stable", ignore_index=True)
-    return Results(suite, tuple(runs), frame, tuple(item for item in collected.damaged if not item.run))
+    campaign = family_of_packs(sources, (cell.spec.id for cell in cells))
+    return Results(suite, tuple(runs), frame, tuple(item for item in collected.damaged if not item.run), campaign)
 
 
 def arm_of(cell: Cell) -> str:
@@ -271,5 +321,25 @@ def _names_of_data(data: Sequence[Any]) -> list[str]:
     return names
 
 
-def _key(labels: Mapping[str, str], without: str | None) -> tuple[tuple[str, str], ...]:
-    return tuple((axis, label) for axis, label in labels.items() if axis != without)
+def _same_orders(a: Run, b: Run) -> bool:
+    """Return True where two runs' networks visit the tokens in the same orders.
+
+    Backbones count directions each in its way (a sweep both ways is two of one, one of another): of two different ones
+    the first order is compared.
+    """
+    one, other = a.cell.spec.scan, b.cell.spec.scan
+    if one is None or other is None:
+        return one is other
+    alike = a.cell.spec.backbone.name == b.cell.spec.backbone.name
+    if alike and one.schemes != other.schemes:
+        return False
+    count = min(one.schemes, scan.VARIANTS) if alike else 1
+    grids = [run.cell.spec.config.scan_grid(run.cell.spec.geometry) for run in (a, b)]
+    return grids[0] == grids[1] and all(
+        np.array_equal(scan.make_order(one.curve, grids[0], v).order, scan.make_order(other.curve, grids[0], v).order)
+        for v in range(count)
+    )
+
+
+def _key(labels: Mapping[str, str], *without: str | None) -> tuple[tuple[str, str], ...]:
+    return tuple((axis, label) for axis, label in labels.items() if axis not in without)

@@ -1,4 +1,4 @@
-"""Paired effects, rank agreement, tests of many arms, and power laws.
+"""Paired effects, their tests and families of tests, outliers, and power laws.
 
 Runs of different arms share their seeds (the same initialisation, the same batches, the same held-out noise), so an
 effect is the mean of the differences within a seed. The difference varies far less than either arm does.
@@ -12,7 +12,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -93,18 +92,109 @@ def paired_effect(a: pd.Series, b: pd.Series, names: tuple[str, str] = ("a", "b"
     Where every pair differs by the very same amount the t-test has no variance to work with: its limit is taken,
     p = 0 for a difference and p = 1 for none.
     """
-    from scipy.special import stdtr
-
     differences = (a - b.reindex(a.index)).to_numpy(dtype=float)
     differences = differences[np.isfinite(differences)]
-    estimate = mean_interval(differences)
-    if estimate.n < 2:
-        p = math.nan
-    elif (error := float(differences.std(ddof=1)) / math.sqrt(estimate.n)) == 0:
-        p = 1.0 if estimate.mean == 0 else 0.0
-    else:
-        p = 2 * float(stdtr(estimate.n - 1, -abs(estimate.mean) / error))
-    return Effect(*names, estimate, p, p, tuple(differences.tolist()))
+    p = paired_p(differences)
+    return Effect(*names, mean_interval(differences), p, p, tuple(differences.tolist()))
+
+
+def paired_p(differences: Sequence[float]) -> float:
+    """Return the two-sided p of a t-test of finite paired differences; NaN for fewer than two."""
+    from scipy.special import stdtr
+
+    pairs = np.asarray(differences, dtype=float)
+    if len(pairs) < 2:
+        return math.nan
+    mean, error = float(pairs.mean()), float(pairs.std(ddof=1)) / math.sqrt(len(pairs))
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return 2 * float(stdtr(len(pairs) - 1, -abs(mean) / error))
+
+
+PairKey = tuple[tuple[float, float], ...]
+"""The figures of a paired test, whatever its arms are called and whichever comes first."""
+
+
+def pair_key(a: Iterable[float], b: Iterable[float]) -> PairKey:
+    """Return what identifies the test of two arms: their paired figures, those that both have."""
+    pairs = sorted((x, y) for x, y in zip(a, b, strict=True) if math.isfinite(x) and math.isfinite(y))
+    swapped = sorted((y, x) for x, y in pairs)
+    return tuple(min(pairs, swapped))
+
+
+def corrected_together(tests: Mapping[PairKey, float]) -> dict[PairKey, float]:
+    """Return the p-values of a family of tests by their keys, corrected together by Holm's procedure."""
+    return dict(zip(tests, holm(list(tests.values())), strict=True))
+
+
+def interaction_p(groups: Sequence[Sequence[float]]) -> float:
+    """Return the p of equal means of groups of differences by Welch's analysis of variance (1951).
+
+    The groups are the data sets, the differences those of one pair of arms over the seeds; the variances of the groups
+    need not be equal. With two groups it is Welch's t-test. NaN for fewer than two groups of two or more.
+    """
+    from scipy.special import fdtrc
+
+    arrays = [np.asarray(group, dtype=float) for group in groups]
+    arrays = [array[np.isfinite(array)] for array in arrays]
+    arrays = [array for array in arrays if len(array) > 1]
+    k = len(arrays)
+    if k < 2:
+        return math.nan
+    means = np.array([array.mean() for array in arrays])
+    errors = np.array([array.var(ddof=1) / len(array) for array in arrays])
+    if (errors == 0).any():
+        return 1.0 if float(np.ptp(means)) == 0 else 0.0
+    weights = 1 / errors
+    share = weights / weights.sum()
+    spread = float((weights * (means - share @ means) ** 2).sum()) / (k - 1)
+    unevenness = float(((1 - share) ** 2 / (np.array([len(array) for array in arrays]) - 1)).sum())
+    statistic = spread / (1 + 2 * (k - 2) / (k**2 - 1) * unevenness)
+    return float(fdtrc(k - 1, (k**2 - 1) / (3 * unevenness), statistic))
+
+
+def mean_of_groups(groups: Sequence[Sequence[float]]) -> Estimate:
+    """Return the mean of the groups' means, weighted alike, with its 95 % interval over what varies within them.
+
+    Degrees of freedom are those of Welch and Satterthwaite; NaN bounds where a group has fewer than two.
+    """
+    from scipy.special import stdtrit
+
+    arrays = [np.asarray(group, dtype=float) for group in groups]
+    arrays = [array[np.isfinite(array)] for array in arrays]
+    n = sum(map(len, arrays))
+    if not arrays or any(len(array) == 0 for array in arrays):
+        return Estimate(math.nan, math.nan, math.nan, 0)
+    mean = float(np.mean([array.mean() for array in arrays]))
+    if any(len(array) < 2 for array in arrays):
+        return Estimate(mean, math.nan, math.nan, n)
+    errors = np.array([array.var(ddof=1) / len(array) for array in arrays])
+    if (total := float(errors.sum())) == 0:
+        return Estimate(mean, mean, mean, n)
+    freedom = total**2 / float((errors**2 / np.array([len(array) - 1 for array in arrays])).sum())
+    half = float(stdtrit(freedom, 1 - ALPHA / 2)) * math.sqrt(total) / len(arrays)
+    return Estimate(mean, mean - half, mean + half, n)
+
+
+def outliers(values: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the cells (arm, seed) of ``values`` that lie far from the median of their arm, arms in their order.
+
+    A seed moves all arms together; its median shift is taken off first where there are three arms or more. A cell is
+    far where its distance from the arm's median is more than 3.5 / 0.6745 times the median of such distances (Iglewicz
+    and Hoaglin, 1993), the arm's own or the usual arm's, whichever is larger; twice that where the arm has three runs,
+    of which two lie close together by luck. An arm of fewer has none.
+    """
+    centred = values.sub(values.median(axis="columns"), axis="index")
+    if values.notna().any(axis="columns").sum() >= 3:
+        centred = centred - centred.median(axis="index")
+    distances = centred.sub(centred.median(axis="columns"), axis="index").abs()
+    own, counts = distances.median(axis="columns"), values.notna().sum(axis="columns")
+    usual = float(own[counts >= 3].median()) if (counts >= 3).any() else math.nan
+    cells = []
+    for arm in values.index[counts >= 3]:
+        limit = 3.5 / 0.6745 * max(float(own[arm]), usual) * (2 if counts[arm] == 3 else 1)
+        cells += [(str(arm), str(s)) for s in values.columns if limit > 0 and float(distances.loc[arm, s]) > limit]
+    return cells
 
 
 def sign_flip_p(differences: Sequence[float]) -> float:
@@ -177,16 +267,24 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def effects(values: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> tuple[Effect, ...]:
+def effects(
+    values: pd.DataFrame, pairs: Sequence[tuple[str, str]], known: Mapping[PairKey, float] | None = None
+) -> tuple[Effect, ...]:
     """Return the paired effects of pairs of rows of ``values`` (arm × seed), Holm-corrected together as one family.
 
     Pairs of the very same values are one test and count once: where an axis has no bearing on a metric, as a
     sampler's steps have none on a loss, each of its points repeats the test.
+
+    Args:
+        values: arm × seed.
+        pairs: arms.
+        known: corrected p-values of tests of a larger family, which are taken as they are.
     """
     uncorrected = [paired_effect(values.loc[a], values.loc[b], (a, b)) for a, b in pairs]
-    tests = [(values.loc[a].to_numpy().tobytes(), values.loc[b].to_numpy().tobytes()) for a, b in pairs]
-    family = {test: effect.p for test, effect in zip(tests, uncorrected, strict=True)}
-    corrected = dict(zip(family, holm(list(family.values())), strict=True))
+    tests = [pair_key(values.loc[a], values.loc[b]) for a, b in pairs]
+    known = known or {}
+    family = {test: e.p for test, e in zip(tests, uncorrected, strict=True) if test not in known}
+    corrected = {**corrected_together(family), **known}
     return tuple(replace(effect, p_holm=corrected[test]) for test, effect in zip(tests, uncorrected, strict=True))
 
 
@@ -212,111 +310,40 @@ def within_seeds(values: pd.DataFrame) -> dict[str, Estimate]:
 
 @dataclass(frozen=True)
 class Standing:
-    """The arm that leads a metric, whether it is separated from every other arm, and the arms it is level with."""
+    """The arm that leads a metric, whether it is separated from every other arm, and the arms equal to it."""
 
     leader: str | None
     separated: bool
     level: tuple[str, ...]
 
 
-def standing(values: pd.DataFrame, higher_is_better: bool) -> Standing:
+def standing(
+    values: pd.DataFrame,
+    higher_is_better: bool,
+    margin: float | None = None,
+    known: Mapping[PairKey, float] | None = None,
+) -> Standing:
     """Compare the arm of best mean with each other arm (Holm-corrected) over ``values`` (arm × seed).
 
-    Arms that share fewer than two seeds with the leader are not separated from it and count as level; where no
-    arm shares two, there is no leader.
+    Where no arm shares two seeds with the best, there is no leader. An arm that is not separated from the leader is
+    not therefore equal to it: it counts as level only where two one-sided tests show it.
+
+    Args:
+        values: arm × seed.
+        higher_is_better: the direction that is better.
+        margin: difference below which two arms count as equal; None where no equality is claimed.
+        known: corrected p-values of a larger family of tests, as of :func:`effects`.
     """
     means = values.apply(lambda row: mean_interval(row).mean, axis=1).dropna()
     if len(means) < 2:
         return Standing(None, False, ())
     leader = str(means.idxmax() if higher_is_better else means.idxmin())
-    against = effects(values, [(str(arm), leader) for arm in means.index if arm != leader])
+    against = effects(values, [(str(arm), leader) for arm in means.index if arm != leader], known)
     if all(effect.estimate.n < 2 for effect in against):
         return Standing(None, False, ())
-    level = tuple(effect.a for effect in against if not effect.separated)
-    return Standing(leader, not level, level)
-
-
-@dataclass(frozen=True)
-class RankAgreement:
-    """Kendall's τ_b between two rankings of ``n`` things; the interval is NaN for fewer than five."""
-
-    tau: float
-    low: float
-    high: float
-    n: int
-
-
-def kendall(x: Mapping[str, float], y: Mapping[str, float]) -> RankAgreement:
-    """Return Kendall's τ_b over the names both have, with the 95 % interval of Fieller, Hartley and Pearson (1957).
-
-    Fisher's z of τ is near normal with variance 0.437/(n − 4), which needs n ≥ 5.
-    """
-    from scipy.stats import kendalltau
-
-    shared = [k for k in x if k in y and math.isfinite(x[k]) and math.isfinite(y[k])]
-    n = len(shared)
-    if n < 2:
-        return RankAgreement(math.nan, math.nan, math.nan, n)
-    tau = float(kendalltau([x[k] for k in shared], [y[k] for k in shared]).statistic)
-    if abs(tau) > 1 - 1e-9:
-        tau = math.copysign(1.0, tau)
-    low = high = math.nan
-    if n >= 5 and math.isfinite(tau):
-        half = NormalDist().inv_cdf(1 - ALPHA / 2) * math.sqrt(0.437 / (n - 4))
-        # Fisher's z is infinite at ±1 and its interval would collapse: the next attainable τ lends its bound.
-        next_tau = 1 - 4 / (n * (n - 1))
-        low = math.tanh(math.atanh(min(tau, next_tau)) - half) if tau > -1 else -1.0
-        high = math.tanh(math.atanh(max(tau, -next_tau)) + half) if tau < 1 else 1.0
-    return RankAgreement(tau, low, high, n)
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Friedman's test and Nemenyi's critical difference over arms ranked within each seed (1 is best).
-
-    ``critical_difference`` is the gap of mean ranks above which two arms differ at 5 % over all pairs; ``columns`` are
-    the labels of what the arms were ranked within.
-    """
-
-    mean_ranks: Mapping[str, float]
-    statistic: float
-    p: float
-    critical_difference: float
-    columns: tuple[str, ...]
-
-    @property
-    def n(self) -> int:
-        """Number of seeds that every arm has."""
-        return len(self.columns)
-
-
-def friedman(values: pd.DataFrame, higher_is_better: bool) -> Ranking:
-    """Rank the arms (rows) within each seed (columns) and test them; only seeds that every arm has count.
-
-    The critical difference is q_α √(k (k + 1) / (6 n)), q_α the studentized range at infinite freedom over √2
-    (Demšar, 2006).
-
-    Raises:
-        ValueError: fewer than three arms or two complete seeds, or arms that are equal in every seed.
-    """
-    from scipy.stats import friedmanchisquare, studentized_range
-
-    complete = values.replace([np.inf, -np.inf], np.nan).dropna(axis="columns")
-    k, n = complete.shape
-    if k < 3 or n < 2:
-        raise ValueError(f"Friedman's test needs at least 3 arms and 2 seeds that all arms have; there are {k} and {n}")
-    if (complete.nunique(axis="index") == 1).all():
-        raise ValueError("all arms are equal in every seed: there is nothing to rank")
-    test = friedmanchisquare(*complete.to_numpy())
-    means = complete.rank(axis="index", ascending=not higher_is_better).mean(axis="columns").sort_values()
-    gap = studentized_range.ppf(1 - ALPHA, k, np.inf) / math.sqrt(2) * math.sqrt(k * (k + 1) / (6 * n))
-    return Ranking(
-        {str(arm): float(rank) for arm, rank in means.items()},
-        float(test.statistic),
-        float(test.pvalue),
-        float(gap),
-        tuple(map(str, complete.columns)),
-    )
+    separated = all(effect.separated for effect in against)
+    level = tuple(e.a for e in against if margin is not None and equivalence_p(e.differences, margin) < ALPHA)
+    return Standing(leader, separated, level)
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,25 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+import pandas as pd
 
 from zigbench.records.record import Record
 from zigbench.report import formatting, provenance
+from zigbench.report.family import contrast_pairs
 from zigbench.report.formatting import STATUSES
 from zigbench.report.predictors import predictor_rows
+from zigbench.report.ranks import Ranking, friedman
 from zigbench.report.results import Results, Run
 from zigbench.report.statistics import (
     Effect,
-    Ranking,
+    PairKey,
     detectable_effect,
     effects,
-    friedman,
     mean_interval,
+    outliers,
+    pair_key,
     sign_flip_p,
     standing,
 )
@@ -25,10 +31,15 @@ from zigbench.report.table import Column, Entry, Mark, Table, finite, number_ent
 
 
 def result_table(results: Results) -> Table:
-    """Return arm × metric: mean ± 95 % t-interval over seeds; the best is marked only where it is separated."""
+    """Return arm × metric: mean ± 95 % t-interval over seeds; the best is marked only where it is separated.
+
+    The first metric has the median over the seeds beside its mean, which one run far from the others does not move.
+    """
     metrics = results.metrics
     columns = [Column("Arm"), Column("Runs", numeric=True, hint="finished / planned")]
     columns += [_metric_column(results, metric) for metric in metrics]
+    columns[3:3] = [Column("Median", numeric=True, hint=f"median {formatting.noun(metrics[0])} over the runs")]
+    medians = results.values(metrics[0]).median(axis="columns")
     entries: dict[str, dict[str, Entry]] = {metric: _metric_entries(results, metric) for metric in metrics}
     rows = []
     for arm, runs in results.by_arm.items():
@@ -36,13 +47,14 @@ def result_table(results: Results) -> Table:
         unfinished = _unfinished(runs)
         tally = Entry(f"{done}/{len(runs)}", done, "bad" if unfinished else "", unfinished)
         rows.append((Entry(arm), tally, *(entries[metric][arm] for metric in metrics)))
+        rows[-1] = (*rows[-1][:3], number_entry(float(medians[arm])), *rows[-1][3:])
     references = predictor_rows(results)
-    rows += references
-    notes = [
-        f"Mean ± half of the 95 % t-interval over {formatting.seeds(results.seeds)}.",
-        "Bold: the best, where it is separated from every other arm (paired t-tests, Holm-corrected, 5 %). "
-        "Underlined: the best mean and every arm not separated from it.",
-    ]
+    rows += [(*row[:3], Entry(formatting.NONE), *row[3:]) for row in references]
+    notes = [f"Mean ± half of the 95 % t-interval over {formatting.seeds(results.seeds)}."]
+    if any(entry.mark in ("best", "level") for column in entries.values() for entry in column.values()):
+        notes.append(_mark_note(results))
+    notes += _outlier_notes(results, metrics[0])
+    notes += [f"{arm} is the network of {home} under a second name: one arm." for arm, home in results.twins.items()]
     if references:
         notes.append("Reference: a closed form on the same triples; no network is in it.")
     if any("[" in entry.text for column in entries.values() for entry in column.values()):
@@ -54,7 +66,36 @@ def result_table(results: Results) -> Table:
         hashes = [f"{formatting.noun(m)} {protocol[: provenance.HASH_DIGITS]}" for m, protocol in usual.items()]
         notes.append(f"Protocols: {', '.join(hashes)}; protocols.json in each run's folder has them in full.")
     notes += [f"{arm}: {text}." for arm, runs in results.by_arm.items() if (text := _unfinished(runs))]
-    return Table("results", "Results by arm", tuple(columns), tuple(rows), tuple(notes))
+    return _of_data(results, Table("results", "Results by arm", tuple(columns), tuple(rows), tuple(notes)))
+
+
+def _of_data(results: Results, table: Table) -> Table:
+    """Return a table under a name and title of its own where the results are those of one data set of several."""
+    if not results.data:
+        return table
+    name = f"{table.name}-{formatting.slug(results.data)}"
+    return replace(table, name=name, title=f"{table.title}, {results.data}")
+
+
+def _mark_note(results: Results) -> str:
+    margins = {c.margin for c in results.suite.contrasts if c.margin is not None}
+    note = "Bold: the best, where it is separated from every other arm (paired t-tests, Holm-corrected, 5 %)."
+    if len(margins) != 1:
+        return note
+    return (
+        f"{note} Underlined: the best mean and every arm that is equal to it within the suite's margin, "
+        f"±{margins.pop():g} in {formatting.noun(results.metrics[0])} (two one-sided tests, 5 %)."
+    )
+
+
+def _outlier_notes(results: Results, metric: str) -> list[str]:
+    """Return a note on each run that lies far from the median of its arm."""
+    values = results.values(metric)
+    return [
+        f"† {arm}: the run of {formatting.block(results.seeds)} {seed} ({formatting.number(values.loc[arm, seed])}) is "
+        f"an outlier; the mean follows it, the median ({formatting.number(values.loc[arm].median())}) does not."
+        for arm, seed in outliers(values)
+    ]
 
 
 def _chance_note(results: Results, metric: str) -> str:
@@ -79,7 +120,10 @@ def _metric_entries(results: Results, metric: str) -> dict[str, Entry]:
     """Return the cell of each arm in one metric's column."""
     values, direction = results.values(metric), results.direction(metric)
     rankable = direction is not None and provenance.rankable(results, metric)
-    rank = standing(values, bool(direction)) if rankable else None
+    margins = {c.margin for c in results.suite.contrasts if c.margin is not None}
+    margin = margins.pop() if len(margins) == 1 and metric == results.metrics[0] else None
+    rank = standing(values, bool(direction), margin, results.family.known(metric)) if rankable else None
+    far = {arm for arm, _ in outliers(values)} if metric == results.metrics[0] else set()
     within = _intervals_within_runs(results, metric)
     protocols, odd = provenance.protocols_by_arm(results, metric), provenance.odd_arms(results, metric)
     entries = {}
@@ -91,7 +135,7 @@ def _metric_entries(results: Results, metric: str) -> dict[str, Entry]:
         mark: Mark = ""
         if rank is not None and rank.leader is not None:
             if arm == rank.leader:
-                mark = "best" if rank.separated else "level"
+                mark = "best" if rank.separated else "level" if rank.level else ""
             elif arm in rank.level:
                 mark = "level"
         hint = f"n = {estimate.n}" + (f", 95 % {formatting.interval(estimate)}" if math.isfinite(estimate.half) else "")
@@ -101,6 +145,7 @@ def _metric_entries(results: Results, metric: str) -> dict[str, Entry]:
         hashes = " ".join(protocols.get(arm, ()))
         hint += f", protocol {hashes}" if hashes else ""
         text += " ‡" if arm in odd else ""
+        text += " †" if arm in far else ""
         entries[arm] = Entry(text, estimate.mean, mark, hint, estimate, protocol=hashes)
     return entries
 
@@ -131,25 +176,56 @@ def effect_table(results: Results) -> Table:
     columns = (
         Column("Arm"), *([Column("Against")] if len(baselines) > 1 else []), Column("Metric"),
         Column("Difference", True), Column("95 % interval", True), Column("p", True), Column("p, Holm", True),
-        Column("p, sign flips", True), Column("Detectable", True), Column("Pairs", True), Column("Verdict"),
+        Column("p, sign flips", True), Column("Detectable", True), Column("Pairs", True), Column("Test"),
+        Column("Verdict"),
     )  # fmt: skip
     rows: list[tuple[Entry, ...]] = []
     directed = [metric for metric in results.metrics if results.direction(metric) is not None]
     for metric in directed or results.metrics[:1]:
-        for effect in effects(results.values(metric), pairs):
+        values, known = results.values(metric), results.family.known(metric)
+        contrast_keys = _contrast_keys(results, metric)
+        for effect in effects(values, pairs, known):
             arm, baseline, *figures = _effect_row(effect, metric, results.direction(metric))
+            is_contrast = pair_key(values.loc[effect.a], values.loc[effect.b]) in contrast_keys
+            figures.insert(-1, Entry("a contrast", mark="") if is_contrast else Entry("explored", mark="quiet"))
             if not provenance.measured_alike(results, metric, effect.a, effect.b):
                 figures[-1] = Entry("different protocols ‡", mark="bad")
             rows.append((arm, *([baseline] if len(baselines) > 1 else []), *figures))
     notes = (
         f"Difference: mean over shared {formatting.block(results.seeds)}s of arm − baseline. Interval and p: paired "
-        "t-test, uncorrected. Holm's correction is over the arms of each metric; tests of the very same figures "
-        "count once. The verdict follows the corrected p at 5 %.",
+        f"t-test, uncorrected. The verdict follows the corrected p at 5 %. {family_note(results)}",
         "p, sign flips: exact over all signs of up to ten differences; with n pairs it is never below 2^(1 − n). "
         "Detectable: the smallest difference that so many pairs of this spread show at 5 % in 80 % of studies.",
     )
     title = f"Every arm against {baselines[0] if len(baselines) == 1 else 'its baseline'}"
-    return Table("effects", title, columns, tuple(rows), notes)
+    return _of_data(results, Table("effects", title, columns, tuple(rows), notes))
+
+
+def family_note(results: Results) -> str:
+    """Return the sentences on the family of tests that p-values were corrected in."""
+    family, suites = results.family, len(results.family.suites)
+    whole = f"the {suites} suites of the same pack ({formatting.join_some(family.suites, 12)})"
+    contrasts = (
+        f"Contrasts are corrected together by Holm's procedure: {formatting.count(family.contrasts, 'test')} of "
+        f"{whole if suites > 1 else 'this suite'}; tests of the very same figures count once. "
+    )
+    explored = "Differences that no contrast asks for are explored: they are corrected together, metric by metric" + (
+        ", those of all these suites." if suites > 1 else "."
+    )
+    return (contrasts if family.contrasts else "") + explored
+
+
+def _contrast_keys(results: Results, metric: str) -> frozenset[PairKey]:
+    """Return the tests of the suite's contrasts, which are in its first metric."""
+    if metric != results.metrics[0]:
+        return frozenset()
+    values = results.values(metric)
+    keys = []
+    for contrast in results.suite.contrasts:
+        a, b = (results.twins.get(label, label) for label in (contrast.a, contrast.b))
+        for _, arm, other in contrast_pairs(a, b, results.labels, results.first_axis):
+            keys.append(pair_key(values.loc[arm], values.loc[other]))
+    return frozenset(keys)
 
 
 def _effect_row(effect: Effect, metric: str, direction: bool | None) -> tuple[Entry, ...]:
@@ -178,9 +254,27 @@ def rank(results: Results, metric: str) -> Table | None:
     if direction is None:
         return None
     try:
-        return ranking_table(friedman(results.values(metric).dropna(how="all"), direction), metric)
+        ranking = friedman(results.values(metric).dropna(how="all"), direction)
     except ValueError:
         return None  # The results table shows how many arms and seeds there are.
+    return _of_data(results, ranking_table(ranking, metric))
+
+
+def rank_over_data(results: Results, metric: str) -> Table | None:
+    """Return the table of mean ranks over data sets, each arm's mean over its seeds ranked within each set.
+
+    Data sets are the blocks; the seeds within a set are repetitions. None for fewer than two sets.
+    """
+    direction = results.direction(metric)
+    if len(results.parts) < 2 or direction is None:
+        return None
+    means = {data: part.values(metric).mean(axis="columns") for data, part in results.parts.items()}
+    try:
+        ranking = friedman(pd.DataFrame(means).dropna(how="all"), direction)
+    except ValueError:
+        return None
+    table = ranking_table(ranking, metric)
+    return replace(table, name="ranking", title=f"{table.title}, over data sets")
 
 
 def ranking_table(ranking: Ranking, metric: str) -> Table:
@@ -210,12 +304,13 @@ def run_table(results: Results, linked: Collection[str] = ()) -> Table:
     values = {metric: results.values(metric) for metric in metrics}
     rows = []
     for run in results.runs:
+        home = results.twins.get(run.arm, run.arm)
         seed = float(run.seed) if run.seed.lstrip("-").isdigit() else None
         rows.append((
             Entry(run.arm), Entry(run.seed, seed),
             Entry(run.id, link=f"runs/{run.id}.html" if run.id in linked else ""),
             Entry(STATUSES[run.status], mark="" if run.status == "ok" else "bad", hint=run.reason),
-            *(number_entry(float(values[metric].loc[run.arm, run.seed])) for metric in metrics),
+            *(number_entry(float(values[metric].loc[home, run.seed])) for metric in metrics),
         ))  # fmt: skip
     return Table("runs", "Every run", tuple(columns), tuple(rows))
 

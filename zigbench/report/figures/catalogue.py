@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from zigbench.report.figures.registry import FIGURES, FigureRequest, NoFigureError
+from zigbench.report import formatting
+from zigbench.report.figures.drawing import Drawing
+from zigbench.report.figures.registry import FIGURES, FigureRequest, NoFigureError, request
 from zigbench.report.results import Results
 from zigbench.report.speed import figures as speed_figures  # noqa: F401
 
@@ -27,11 +30,34 @@ def requests(results: Results) -> tuple[dict[str, FigureRequest], tuple[str, ...
         if name not in FIGURES:
             problems.append(f"The suite names the figure “{name}”, which is unknown (known: {', '.join(FIGURES)}).")
             continue
-        try:
-            allowed |= FIGURES[name].requests(results)
-        except NoFigureError as error:
-            problems.append(f"The figure “{name}” is not drawn: {error}.")
+        for data, part in {"": results}.items() if name in OF_ALL_DATA else results.parts.items():
+            try:
+                requests_of = FIGURES[name].requests(part)
+            except NoFigureError as error:
+                problems.append(f"The figure “{name}” is not drawn{f' for {data}' if data else ''}: {error}.")
+            else:
+                allowed |= _of_data(requests_of, data) if data else requests_of
     return allowed, tuple(problems)
+
+
+def _of_data(requests: Mapping[str, FigureRequest], data: str) -> dict[str, FigureRequest]:
+    """Return the requests of one data set's figures under names of their own."""
+    return {f"{name}-{formatting.slug(data)}": request(_titled, of, data) for name, of in requests.items()}
+
+
+def _titled(of: FigureRequest, data: str) -> Drawing:
+    """Draw a figure, with the data set in its name and title."""
+    drawing = of.draw()
+    return replace(
+        drawing,
+        name=f"{drawing.name}-{formatting.slug(data)}",
+        title=f"{drawing.title}, {data}",
+        alternative=f"{formatting.capitalized(data)}. {drawing.alternative}",
+    )
+
+
+OF_ALL_DATA = frozenset({"samples", "orders"})
+"""Figures that show arms without their figures' means: one for all data sets of a suite."""
 
 
 def standard_names() -> frozenset[str]:
@@ -39,10 +65,16 @@ def standard_names() -> frozenset[str]:
     return frozenset(name for name, figure in FIGURES.items() if figure.standard)
 
 
+def is_standard(name: str) -> bool:
+    """Return True for a figure that every suite that trains shows, also under the name that it has on one data set."""
+    return any(name == standard or name.startswith(f"{standard}-") for standard in standard_names())
+
+
 def main_figure(results: Results, drawn: Collection[str]) -> str | None:
     """Return the name of the figure beside the answer: one of ``drawn``, or None where none fits.
 
     The effects come first, unless a single seed leaves them without intervals and the suite names figures itself.
     """
-    own = [name for name in drawn if name not in standard_names()]
-    return "effects" if "effects" in drawn and (len(results.seeds) > 1 or not own) else next(iter(own), None)
+    own = [name for name in drawn if not is_standard(name)]
+    of_effects = [name for name in drawn if name.partition("-")[0] == "effects"]
+    return of_effects[0] if of_effects and (len(results.seeds) > 1 or not own) else next(iter(own), None)

@@ -10,8 +10,9 @@ from zigbench.report import formatting
 from zigbench.report.figures.drawing import BETTER, INK, MUTED, PAPER, RULE, WORSE, Drawing, canvas, styled
 from zigbench.report.figures.registry import FigureRequest, NoFigureError, figure, first_metric, request
 from zigbench.report.predictors import levels_against
+from zigbench.report.ranks import Ranking, friedman
 from zigbench.report.results import Results
-from zigbench.report.statistics import Effect, Ranking, effects, friedman
+from zigbench.report.statistics import Effect, effects
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ def effects_of_arms(results: Results) -> FigureRequest:
     if not pairs or not results.metrics:
         raise NoFigureError("there is no arm beside the baseline, or nothing measured")
     metric = results.metrics[0]
-    of_pairs = effects(results.values(metric), pairs)
+    of_pairs = effects(results.values(metric), pairs, results.family.known(metric))
     if not any(effect.estimate.n for effect in of_pairs):
         raise NoFigureError(f"no arm shares a finished seed with the baseline {results.baseline}")
     baselines = {baseline for _, baseline in pairs}

@@ -51,7 +51,7 @@ class PreemptionSignal:
 
 
 EXIT_MACHINE = 74
-"""Exit code of a process that the machine's disk stopped: its run has no record and resumes later (EX_IOERR)."""
+"""Exit code of a process that a fault of the disk or of the spec's file stopped: its run resumes later (EX_IOERR)."""
 
 
 def allow() -> None:

@@ -221,6 +221,7 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
     known = [axis.name for axis in suite.axes]
     if unknown := set(suite.order) - set(known):
         raise ValueError(f"suite {suite.name!r}: the order names {', '.join(sorted(unknown))}, which is no axis")
+    base = nest(suite.base)
     slowest_first = [suite.axes[known.index(name)] for name in dict.fromkeys((*suite.order, *known))]
     for labels in itertools.product(*(axis.points for axis in slowest_first)):
         chosen = {axis.name: label for axis, label in zip(slowest_first, labels, strict=True)}
@@ -229,7 +230,7 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
             continue
         if any(labelled[axis] != label for axis, label in by_label):
             continue
-        cell = _parse(suite, labelled, overrides or {})
+        cell = _parse(suite, base, labelled, overrides or {})
         if by_key and not _matches(cell, by_key):
             continue
         identity = cell.spec.id
@@ -242,11 +243,11 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
         yield cell
 
 
-def _parse(suite: Suite, labelled: Mapping[str, str], overrides: Mapping[str, Any]) -> Cell:
-    raw = merge({}, suite.base)
-    for axis in suite.axes:
-        raw = merge(raw, axis.points[labelled[axis.name]])
-    raw = merge(raw, overrides)
+def _parse(suite: Suite, base: Mapping[str, Any], labelled: Mapping[str, str], overrides: Mapping[str, Any]) -> Cell:
+    raw = dict(base)
+    for changes in (*(axis.points[labelled[axis.name]] for axis in suite.axes), overrides):
+        if changes:
+            raw = merge(raw, changes)
     needs = raw.pop("resources", {})
     try:
         return Cell(labelled, RunSpec.parse(raw), suite.resources.override(needs))

@@ -75,7 +75,7 @@ def test_a_record_of_another_spec_is_noticed():
 
 def test_another_schema_is_named():
     record = Record(id=spec_id({}), status="ok", spec={}, schema_version=99)
-    with pytest.raises(DamagedRecordError, match="schema version 99"):
+    with pytest.raises(DamagedRecordError, match="schema version is 99"):
         Record.from_json(record.to_json())
 
 

@@ -123,6 +123,6 @@ def _user() -> str:
 def _name(damaged: Sequence[Damaged]) -> None:
     """Print the damaged parts, and end with exit code 1 if there are any."""
     for item in dict.fromkeys(damaged):
-        err.print(f"[red]damaged:[/] {escape(item.reason)}")
+        err.print(f"[red]{item.state}:[/] {escape(item.reason)}")
     if damaged:
         raise typer.Exit(1)

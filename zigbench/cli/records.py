@@ -35,7 +35,7 @@ def collect(
         table.to_csv(csv, index=False)
     out.print(f"{len(collected.records)} records, {len(table)} rows" + (f" written to {csv}" if csv else ""))
     for damaged in collected.damaged:
-        err.print(f"[red]damaged:[/] {escape(damaged.reason)}")
+        err.print(f"[red]{damaged.state}:[/] {escape(damaged.reason)}")
     if collected.damaged:
         raise typer.Exit(1)
 

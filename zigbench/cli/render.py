@@ -23,7 +23,7 @@ from zigbench.records.folder import RunFolder
 STYLES = {
     "ok": "green", "running": "cyan", "missing": "dim", "submitted": "yellow", "pending": "blue",
     "foreign": "blue", "failed": "red", "oom": "red", "diverged": "red", "timeout": "red", "damaged": "bold red",
-    "busy": "yellow", "error": "bold red",
+    "newer": "yellow", "busy": "yellow", "error": "bold red",
 }  # fmt: skip
 
 TRAINING_SHARE = 0.85

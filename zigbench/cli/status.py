@@ -20,7 +20,7 @@ from zigbench.cli.render import STYLES, plain_table, progress_line
 from zigbench.launch import Item, Job, describe, states
 from zigbench.records import cache
 from zigbench.records.folder import RunFolder, State
-from zigbench.records.record import DamagedRecordError, Record
+from zigbench.records.record import Record
 from zigbench.records.sources import Sources
 
 INTERVAL = 2.0
@@ -146,8 +146,11 @@ def state_table(items: Sequence[Item], title: str = "", *, one_line: bool = Fals
 def reason(item: Item) -> str:
     """Return the reason why a run has no result, in one line."""
     try:
+        if item.state == "damaged" and not item.folder.record.exists():
+            item.folder.check_spec()
+            return ""
         record = Record.read(item.folder.record)
-    except DamagedRecordError as error:
+    except ValueError as error:
         return str(error)
     if record.error is None:
         return ""

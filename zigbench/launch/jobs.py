@@ -50,9 +50,9 @@ class Job:
 
     @classmethod
     def read(cls, folder: RunFolder) -> Job | None:
-        """Return the job that a run's folder notes; None where there is none."""
+        """Return the job that a run's folder notes; None where there is none, or a damaged note."""
         note = folder.read_job()
-        if not note:
+        if not {"cluster", "job", "folder"} <= note.keys():
             return None
         return cls(
             note["cluster"], note["job"], Path(note["folder"]), note.get("user"), note.get("site"), note.get("code")

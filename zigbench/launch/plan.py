@@ -25,6 +25,11 @@ class Item:
     folder: RunFolder
     state: State
 
+    @property
+    def unsound(self) -> bool:
+        """Whether the run has no record and its spec is damaged: a launch writes the spec again."""
+        return self.state == "damaged" and not self.folder.record.exists()
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -36,7 +41,7 @@ class Plan:
     @property
     def todo(self) -> tuple[Item, ...]:
         """The runs of a launch: those without a record, and those whose state is to be retried."""
-        return tuple(i for i in self.items if i.state in ("missing", "submitted") or i.state in self.retry)
+        return tuple(i for i in self.items if i.state in ("missing", "submitted") or i.state in self.retry or i.unsound)
 
     def classes(self) -> dict[Resources, list[Item]]:
         """Return the runs of a launch by their resources."""

@@ -71,8 +71,12 @@ def should_retry(folder: RunFolder, end: JobEnd) -> bool:
     if before is None or before["checkpoint"] != step:
         return True
     where = f"at step {step}" if step else "before the first checkpoint"
+    try:
+        spec = folder.read_spec()
+    except ValueError:
+        return True  # The next launch writes the spec again.
     record = Record.failed(
-        folder.read_spec(),
+        spec,
         end.status,
         kind=KINDS[end.status],
         message=f"two jobs in a row ended {where}: {before['how']}, then {end.reason}",

@@ -85,7 +85,8 @@ def script(
     """
     minutes = max(1, math.ceil(60 * min(resources.hours, cluster.max_hours or math.inf)))
     notice = min(cluster.notice_seconds, 20 * minutes)
-    log = job_log(folder, "%A_%a")
+    # In the names of logs, SLURM replaces %j and the like; a "%" of the folder's own is doubled.
+    log = job_log(Path(str(folder).replace("%", "%%")), "%A_%a")
     directives: Mapping[str, Any] = {
         "job-name": name,
         "array": f"0-{len(runs) - 1}%{max_parallel}",

@@ -170,6 +170,9 @@ def run_background(options: BackgroundOptions) -> None:
 
 def _still_missing(plan: Plan) -> dict[Resources, list[Item]]:
     """Return the plan's missing runs by their resources, less those that were submitted after it was made."""
+    for item in plan.todo:
+        if item.unsound:  # Its job may still wait, and needs the spec.
+            item.folder.submit(item.cell.spec)
     by_resources: dict[Resources, list[Item]] = {}
     for item, state in zip(plan.todo, states([item.folder for item in plan.todo]), strict=True):
         if state in (item.state, "submitted"):

@@ -63,7 +63,7 @@ def read(root: Path, only: Iterable[str] | None = None) -> tuple[list[tuple[RunF
             if record.id != name:
                 raise DamagedRecordError(f"{path}: the record of run {record.id} lies in the folder of another run")
         except (DamagedRecordError, OSError) as error:
-            damaged.append(Damaged(path, str(error), name))
+            damaged.append(Damaged(path, str(error), name, getattr(error, "state", "damaged")))
         else:
             records.append((folder, record))
             cached[name] = _Row(stamp, record.status, text)

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 from zigbench.records.lock import STALE_AFTER, BusyError, HeldLock, RunLock
 from zigbench.records.record import DamagedRecordError, Record
@@ -23,10 +23,12 @@ from zigbench.spec.files import write_atomically
 __all__ = ["STALE_AFTER", "BusyError", "RunFiles", "RunFolder", "State"]
 
 State = Literal[
-    "missing", "submitted", "pending", "foreign", "running", "ok", "failed", "oom", "diverged", "timeout", "damaged"
+    "missing", "submitted", "pending", "foreign", "running", "ok", "failed", "oom", "diverged", "timeout", "damaged",
+    "newer",
 ]  # fmt: skip
 """State of a run. "submitted": begun, and no process works on it; "pending": its job waits in a queue; "foreign":
-its job is another user's or of another cluster, whose queue cannot be read from here."""
+its job is another user's or of another cluster, whose queue cannot be read from here; "damaged": its record, or the
+spec of a run without one, was cut or edited; "newer": a later version of zigbench wrote its record."""
 
 
 FILES = ("record.json", "spec.json", "protocols.json", "log.jsonl", "telemetry.jsonl", "samples.npy")
@@ -133,8 +135,10 @@ class RunFolder:
             OSError: the results folder can't be written.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        if not self.spec.exists():
-            # If the machine fails and loses it, the suite writes it again.
+        try:
+            self.check_spec()
+        except (FileNotFoundError, ValueError):
+            # If the machine fails and loses it, or it was edited, the suite writes it again.
             write_atomically(self.spec, spec_text(spec.resolved()).encode(), durable=False)
 
     def forget(self) -> None:
@@ -152,24 +156,41 @@ class RunFolder:
         Raises:
             ValueError: the file is damaged, or its spec is not the one that the folder is named after.
         """
+        return RunSpec.parse(self.check_spec())
+
+    def check_spec(self) -> dict[str, Any]:
+        """Return the JSON values of the spec that was submitted, unparsed.
+
+        Raises:
+            ValueError: as :meth:`read_spec`.
+            FileNotFoundError: the run was not submitted.
+        """
+        repair = "`zigbench run` or `zigbench launch` of its suite writes it again"
         try:
-            raw = json.loads(self.spec.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{self.spec}: damaged ({error}); delete the folder to start the run anew") from None
-        if spec_id(raw) != self.id:
-            raise ValueError(f"{self.spec}: it is not the spec of run {self.id}: it was edited; delete the folder")
-        return RunSpec.parse(raw)
+            body = json.loads(self.spec.read_text(encoding="utf-8"))
+            identity = spec_id(body)
+        except (ValueError, RecursionError, AttributeError, TypeError) as error:
+            raise ValueError(f"{self.spec}: damaged ({error}); {repair}") from None
+        if identity != self.id:
+            raise ValueError(f"{self.spec}: it is not the spec of run {self.id}: it was edited; {repair}")
+        return cast(dict[str, Any], body)
 
     def state(self) -> State:
-        """Return the state that the files imply; "damaged" is a record that can't be trusted."""
+        """Return the state that the files imply."""
         if self.record.exists():
             try:
                 return Record.read(self.record).status
-            except DamagedRecordError:
-                return "damaged"
+            except DamagedRecordError as error:
+                return error.state
         if not self.spec.exists():
             return "missing"
-        return "running" if self.holder() else "submitted"
+        if self.holder():
+            return "running"
+        try:
+            self.check_spec()
+        except ValueError:
+            return "damaged"
+        return "submitted"
 
     def read_progress(self) -> dict[str, Any]:
         """Return the run's present phase and step; empty where it has written none."""

@@ -171,7 +171,7 @@ class Pack:
                 try:
                     record = Record.from_json(line, f"{self.path}: the record of run {identity}")
                 except DamagedRecordError as error:
-                    damaged.append(Damaged(self.path / RECORDS, str(error), identity))
+                    damaged.append(Damaged(self.path / RECORDS, str(error), identity, error.state))
                 else:
                     records.append((PackedRun(self, identity, repeat), record))
         return records, damaged

@@ -27,6 +27,14 @@ Status = Literal["ok", "failed", "oom", "diverged", "timeout"]
 class DamagedRecordError(ValueError):
     """A record that can't be trusted: truncated, edited, of another schema. The message says which and why."""
 
+    state: Literal["damaged", "newer"] = "damaged"
+
+
+class NewerRecordError(DamagedRecordError):
+    """A record that a later version of zigbench wrote: it is sound, and this version cannot read it."""
+
+    state = "newer"
+
 
 @dataclass(frozen=True)
 class Damaged:
@@ -36,11 +44,13 @@ class Damaged:
         path: file that is damaged.
         reason: sentence for the user, which names the file.
         run: id of the run whose record it is; "" for what belongs to no single run.
+        state: "newer" for the record of a later version of zigbench.
     """
 
     path: Path
     reason: str
     run: str = ""
+    state: Literal["damaged", "newer"] = "damaged"
 
 
 class Measurement(Spec):
@@ -113,7 +123,8 @@ class Record(Spec):
         """Read what :meth:`to_json` wrote.
 
         Raises:
-            DamagedRecordError: not JSON, another schema, a wrong checksum, or a spec that does not hash to the id.
+            NewerRecordError: a later schema.
+            DamagedRecordError: not JSON, an unknown schema, a wrong checksum, or a spec that does not hash to the id.
         """
         try:
             body = json.loads(text)
@@ -122,6 +133,11 @@ class Record(Spec):
         if not isinstance(body, dict):
             raise DamagedRecordError(f"{where}: holds {type(body).__name__}, not a record")
         version = body.get("schema_version")
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise NewerRecordError(
+                f"{where}: newer: its schema version is {version} and this zigbench reads {SCHEMA_VERSION}; "
+                "upgrade zigbench"
+            )
         if version != SCHEMA_VERSION:
             raise DamagedRecordError(f"{where}: schema version {version!r}; this zigbench reads {SCHEMA_VERSION}")
         claimed = body.pop("checksum", None)

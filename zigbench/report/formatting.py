@@ -13,7 +13,8 @@ NONE = "–"
 
 STATUSES = {
     "failed": "failed", "oom": "out of memory", "diverged": "diverged", "timeout": "out of time",
-    "damaged": "damaged", "submitted": "submitted", "running": "running", "missing": "missing", "ok": "ok",
+    "damaged": "damaged", "newer": "newer", "submitted": "submitted", "running": "running",
+    "missing": "missing", "ok": "ok",
 }  # fmt: skip
 """The words for a run's state."""
 

@@ -161,7 +161,9 @@ def write(
             table_files.write(table, out / "tables")
 
     # Provenance: what is not used or not comparable, and where everything was measured.
-    problems = [f"Not used: {run.cell.name}. {run.reason}." for run in results.runs if run.status == "damaged"]
+    problems = [
+        f"Not used: {run.cell.name}. {run.reason}." for run in results.runs if run.status in ("damaged", "newer")
+    ]
     problems += [published_problem] if published_problem else []
     problems += [part.reason for part in results.damaged]
     problems += [*provenance.code_warnings(results), *provenance.repeat_warnings(results)]

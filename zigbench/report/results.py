@@ -39,7 +39,7 @@ class Run:
         cell: the labels and the spec.
         arm: the labels of all axes but the seed, joined.
         seed: the seed's label; "" for a suite without that axis.
-        status: the record's status, or missing, submitted, running, damaged.
+        status: the record's status, or missing, submitted, running, damaged, newer.
         record: None unless finished and sound.
         files: its files, in a folder of its own or in a pack; a folder that is not there for a missing run.
         reason: why there is no usable result; "" for a run that is fine.
@@ -232,18 +232,19 @@ def join(suite: Suite, cells: Sequence[Cell], root: Path | Sequence[Path]) -> Re
     sources = Sources.of(root)
     collected = collect.scan(sources, only=[cell.spec.id for cell in cells])
     recorded = {record.id: (files, record) for files, record in reversed(collected.records)}
-    damaged = {item.run: item.reason for item in collected.damaged}
+    damaged = {item.run: item for item in collected.damaged}
     runs = []
     for cell in cells:
         identity = cell.spec.id
         folder = sources.folder(identity)
         files, record = recorded.get(identity, (folder, None))
-        reason = damaged.get(identity, "")
+        fault = damaged.get(identity)
+        reason = fault.reason if fault else ""
         if record is not None:
             status = str(record.status)
             reason = f"{record.error.kind}: {record.error.message}" if record.error else ""
         else:
-            status = "damaged" if reason else folder.state()
+            status = fault.state if fault else folder.state()
         runs.append(Run(cell, arm_of(cell), seed_of(cell), status, record, files, reason))
     frame = collected.frame()
     places = {run.id: run for run in runs}

@@ -94,6 +94,11 @@ def do_run(options: RunOptions) -> int:
     folder = RunFolder(options.run)
     if folder.record.exists():
         return 0
+    try:
+        folder.check_spec()
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"run {folder.id}: {error}\n")
+        return EXIT_MACHINE
     job_log = os.fdopen(os.dup(2), "w", buffering=1)
     _redirect_output(folder)
     several = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1

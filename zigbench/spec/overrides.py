@@ -37,6 +37,9 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     """
     result: dict[str, Any] = {key: _copy(value) for key, value in base.items()}
     for path, value in changes.items():
+        if "." not in path and path != "name":
+            result[path] = _copy(value)
+            continue
         *parents, last = path.split(".")
         node = result
         for parent in parents:
@@ -52,7 +55,8 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _copy(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    # An exact dict is the usual case, and much faster recognised than a mapping.
+    if type(value) is dict or isinstance(value, Mapping):
         return nest(value)
     return value
 

@@ -151,7 +151,7 @@ class Registry(Generic[T]):
         return plugin if self.adapt is None else self.adapt(plugin)
 
     def _load(self) -> None:
-        if self.home is not None:
+        if self.home is not None and self.home not in sys.modules:
             importlib.import_module(self.home)
         self._entry_points()  # Imports the modules that register plug-ins.
         load_plugins()
@@ -229,7 +229,10 @@ def load_plugins() -> None:
     Raises:
         BrokenPluginError: a file that does not exist, or a module that fails to import.
     """
-    for name in filter(None, os.environ.get(PLUGINS_VARIABLE, "").split(os.pathsep)):
+    variable = os.environ.get(PLUGINS_VARIABLE)
+    if not variable:
+        return
+    for name in filter(None, variable.split(os.pathsep)):
         if name not in _loaded_plugins:
             load_plugin(name)
 

@@ -147,10 +147,20 @@ class JsonLines:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of a log, also of one that is being written; empty where there is none."""
+    """Return the whole lines of a log, also of one that is being written; empty where there is none.
+
+    Raises:
+        ValueError: a line is damaged.
+    """
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    lines = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
+        try:
+            lines.append(json.loads(line))
+        except ValueError as error:
+            raise ValueError(f"{path}: line {number} is damaged ({error})") from None
+    return lines
 
 
 class TrainingLog:

@@ -12,7 +12,7 @@ from zigbench.launch.clusters import Cluster
 from zigbench.launch.slurm import script
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
-from zigbench.runs.process import RunOptions
+from zigbench.runs.process import RunOptions, command
 from zigbench.spec import Resources, RunSpec
 
 SITE = Cluster(account="it's us", options={"hold": True, "mail-type": "END", "requeue": False}, notice_seconds=120)
@@ -63,14 +63,56 @@ def test_a_job_is_requeued_or_its_run_recorded(run, programs, tmp_path, code, le
     programs(
         srun=f'for word; do :; done; printf %s "$word" > {tmp_path}/task; exit {code}',
         squeue=f"echo {left}",
-        scontrol=f'[ "$1" = requeue ] && touch {tmp_path}/requeued; echo JobState=RUNNING',
+        scontrol=f'[ "$1" = requeue ] && echo "$2" > {tmp_path}/requeued; echo JobState=RUNNING',
     )
     jobs = {"SLURM_JOB_ID": "8", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
     done = subprocess.run(["bash"], input=text(run), text=True, capture_output=True, env={**os.environ, **jobs})
     assert done.returncode == code, done.stderr
     assert RunOptions.model_validate_json((tmp_path / "task").read_text()) == RunOptions(run=run.path, cpus=2)
     assert (tmp_path / "requeued").exists() == requeued, done.stderr
+    # By its number alone, the last task of an array is every task.
+    assert not requeued or (tmp_path / "requeued").read_text() == "7_1\n"
     assert (Record.read(run.record).status if run.record.exists() else None) == status
+
+
+@pytest.mark.parametrize(
+    ("code", "noted", "kept"),
+    [(74, "7_1", False), (137, "9_1", True)],  # A fault of the disk; a run that was launched again.
+)
+def test_a_job_that_may_not_judge_its_run_leaves_it(run, programs, tmp_path, code, noted, kept):
+    run.job_ends.write_text(json.dumps({"checkpoint": 0, "how": "earlier"}) + "\n")
+    run.job.write_text(json.dumps({"cluster": "slurm", "job": noted, "folder": str(tmp_path)}))
+    programs(
+        srun=f"exit {code}",
+        squeue="echo 10:00",
+        scontrol=f'[ "$1" = requeue ] && touch {tmp_path}/requeued; echo JobState=RUNNING',
+    )
+    jobs = {"SLURM_JOB_ID": "7", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
+    done = subprocess.run(["bash"], input=text(run), text=True, capture_output=True, env={**os.environ, **jobs})
+    assert done.returncode == code, done.stderr
+    assert not (tmp_path / "requeued").exists()
+    assert not run.record.exists()
+    assert run.job.exists() == kept
+
+
+def test_a_worker_whose_run_was_launched_again_does_nothing(run, tmp_path):
+    run.job.write_text(json.dumps({"cluster": "slurm", "job": "9_1", "folder": str(tmp_path)}))
+    jobs = {"SLURM_JOB_ID": "7", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
+    words = command("zigbench.runs.worker", RunOptions(run=run.path, cpus=1).line)
+    done = subprocess.run(words, text=True, capture_output=True, env={**os.environ, **jobs})
+    assert done.returncode == 0
+    assert "belongs to job 9_1 now" in done.stderr
+    assert sorted(path.name for path in run.path.iterdir()) == ["job.json", "spec.json"]
+
+
+def test_a_percent_sign_in_the_path_is_no_pattern_of_a_log(tmp_path):
+    folder = tmp_path / "100%j"
+    runs = [RunOptions(run=tmp_path / "run", cpus=1)]
+    needs = Resources(cpus=1, memory_gb=1.0, hours=1.0)
+    lines = script(runs, needs, Cluster(), folder, name="name", setup=(), max_parallel=1)
+    assert f"{tmp_path}/100%%j/%A_%a_0_log.err" in lines
+    assert f"{tmp_path}/100%%j/%A_%a_%t_log.err" in lines
+    assert json.dumps(str(folder)) in lines
 
 
 def test_memory_that_ran_out_in_the_last_start_of_a_job_is_recorded_as_that(run, programs):

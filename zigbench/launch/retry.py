@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import time
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from zigbench.launch import slurm_status
 from zigbench.preemption import EXIT_MACHINE, EXIT_REQUEUE, SIGNALS
 from zigbench.records.folder import RunFolder, tail
 from zigbench.records.record import Record, Status
-from zigbench.runs.process import Options, RunOptions
+from zigbench.runs.process import Options, RunOptions, slurm_job
 
 KINDS: dict[Status, str] = {"oom": "OutOfMemory", "timeout": "TimeLimit", "failed": "JobDied"}
 
@@ -130,9 +129,10 @@ def requeue_or_record(end: TaskEnd) -> None:
         OSError: the run's folder can't be written.
         UnreachableError: SLURM refuses to requeue the job, or has not answered for minutes.
     """
-    folder, job = RunFolder(end.task.run), os.environ["SLURM_JOB_ID"]
-    # A run without job.json was cancelled; a job in another state than running is ended by the scheduler.
-    if folder.record.exists() or not folder.job.exists():
+    folder, job = RunFolder(end.task.run), slurm_job()
+    # A run without job.json was cancelled, and one that names another job was launched again; a job in another state
+    # than running is ended by the scheduler.
+    if folder.record.exists() or not folder.job.exists() or folder.read_job().get("job", job) != job:
         return
     if end.code == EXIT_MACHINE:
         # The next launch submits the run again, when there is room.
@@ -142,7 +142,7 @@ def requeue_or_record(end: TaskEnd) -> None:
     if slurm_status.persistently(lambda: slurm_status.own_state(job)) != "RUNNING":
         return
     at_limit = slurm_status.persistently(lambda: slurm_status.seconds_left(job)) <= end.notice + MARGIN
-    log = slurm_status.job_log(end.logs, f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}")
+    log = slurm_status.job_log(end.logs, job)
     output = log.read_text(errors="replace") if log.exists() else ""
     if (end.code in PREEMPTED and not at_limit) or should_retry(folder, JobEnd(*_cause(end.code, output), job, log)):
         slurm_status.persistently(lambda: slurm_status.requeue(job))

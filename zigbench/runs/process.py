@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -81,6 +82,16 @@ def read_options(*kinds: type[Options]) -> Options:
         f"zigbench: expected one line of JSON, not {' '.join(sys.argv[1:])!r}: the job was submitted by another "
         "version; `zigbench launch` submits its run again"
     )
+
+
+def slurm_job() -> str:
+    """Return the SLURM job that this process belongs to ("12_3"), as a run's ``job.json`` names it; "" outside SLURM.
+
+    A task of an array also has a number of its own, but that of the array's last task is the array's: commands given
+    that number reach every task.
+    """
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID", "")
 
 
 def describe_exit(code: int) -> str:

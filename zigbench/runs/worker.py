@@ -27,7 +27,7 @@ from zigbench.records.folder import RunFolder
 from zigbench.records.lock import HEARTBEAT, STALE_AFTER, BusyError, LostLockError
 from zigbench.runs.isolation import ForkedRunner
 from zigbench.runs.local_ranks import local_ranks
-from zigbench.runs.process import RunOptions, WorkerOptions, read_options
+from zigbench.runs.process import RunOptions, WorkerOptions, read_options, slurm_job
 from zigbench.spec.errors import machine_fault
 from zigbench.spec.registry import PLUGINS_VARIABLE
 
@@ -93,6 +93,10 @@ def do_run(options: RunOptions) -> int:
         os.environ[PLUGINS_VARIABLE] = options.plugins
     folder = RunFolder(options.run)
     if folder.record.exists():
+        return 0
+    noted, job = folder.read_job(), slurm_job()
+    if job and noted.get("cluster") == "slurm" and noted.get("job") != job:
+        sys.stderr.write(f"run {folder.id} belongs to job {noted.get('job')} now; job {job} has nothing to do\n")
         return 0
     try:
         folder.check_spec()

@@ -27,7 +27,7 @@ class Item:
 
     @property
     def unsound(self) -> bool:
-        """Whether the run has no record and its spec is damaged: a launch writes the spec again."""
+        """True for a run without a record whose spec is damaged: a launch writes the spec again."""
         return self.state == "damaged" and not self.folder.record.exists()
 
 

@@ -2,7 +2,7 @@
 
 A pack knows the suites that its runs belong to. The contrasts of all of them, each on each data set and at each point
 of the further axes, are corrected together by Holm's procedure. The other differences between an arm and its baseline
-are explored, not named_pairs for: in each metric they are a second family, which costs the contrasts nothing. Runs in a
+are exploratory: in each metric they are a second family, which costs the contrasts nothing. Runs in a
 folder belong to no suite; there a suite's own differences are the family.
 """
 
@@ -120,7 +120,7 @@ def family_of_packs(sources: Sources, runs: Iterable[str]) -> Family | None:
 
 @lru_cache(maxsize=4)
 def _family_of_packs(packs: tuple[tuple[Path, str], ...]) -> Family:
-    """Return the family of packs by their paths and checksums; a summary asks for the same one for every suite."""
+    """Return the family of packs by their paths and checksums; a summary needs the same one for every suite."""
     definitions: dict[str, Any] = {}
     runs: dict[str, dict[str, tuple[Labels, Record]]] = {}
     for path, _ in packs:
@@ -145,7 +145,7 @@ def axes_in_order(definition: Mapping[str, Any]) -> list[str]:
 
 
 def _tests(suite: TestedSuite) -> Iterator[tuple[str, bool, PairKey, float]]:
-    """Yield the tests of a suite: metric, whether a contrast asks for it, its figures and its p."""
+    """Yield the tests of a suite: metric, whether it belongs to a contrast, its figures and its p."""
     first, axes = first_axis(suite.definition), axes_in_order(suite.definition)
     arms: dict[str, Labels] = {}
     figures: dict[str, dict[str, dict[str, dict[str, float]]]] = {}

@@ -209,7 +209,7 @@ def family_note(results: Results) -> str:
         f"Contrasts are corrected together by Holm's procedure: {formatting.count(family.contrasts, 'test')} of "
         f"{whole if suites > 1 else 'this suite'}; tests of the very same figures count once. "
     )
-    explored = "Differences that no contrast asks for are explored: they are corrected together, metric by metric" + (
+    explored = "Differences outside the contrasts are exploratory: they are corrected together, metric by metric" + (
         ", those of all these suites." if suites > 1 else "."
     )
     return (contrasts if family.contrasts else "") + explored

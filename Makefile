@@ -58,6 +58,7 @@ test: $(VENV)/.installed-test
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff check --preview --select PLW1514 $(filter-out tests,$(SOURCES)) # text is UTF-8 in any locale
 	$(BIN)/mypy
 	$(BIN)/mypy --strict --follow-imports=silent $(STRICT)
 	$(BIN)/lint-imports

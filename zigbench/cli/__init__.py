@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from typing import Annotated
@@ -39,6 +40,9 @@ def options(
 def main() -> None:
     """Run the command; print an error as one line and exit with 2 (wrong arguments) or 1 (a fault of the machine)."""
     warnings.formatwarning = _warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # A locale without a character must not stop a command.
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # The parser returns this code on an interrupt, and prints nothing.

@@ -36,9 +36,9 @@ def curves_compare(
     names = curves or scan.names(len(sides))
     rows = scan.compare(names, sides)
     if csv:
-        csv.write_text(scan.to_csv(rows))
+        csv.write_text(scan.to_csv(rows), encoding="utf-8")
     if locality:
-        locality.write_text(scan.to_csv(scan.localities(names, sides)))
+        locality.write_text(scan.to_csv(scan.localities(names, sides)), encoding="utf-8")
     if plot:
         from zigbench.scan import comparison, render
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ from rich.markup import escape
 
 from zigbench.cli.options import RUNS, Profile, Results, app, err, out, writable
 from zigbench.cli.planning import recorded_suites
+from zigbench.launch.jobs import current_user
 from zigbench.records import packing
 from zigbench.records.pack import Pack
 from zigbench.records.packing import Labels
@@ -51,7 +51,7 @@ def pack(
         for sentence in broken:
             err.print(f"[yellow]without labels:[/] {escape(sentence)}")
     records, damaged = sources.read(only)
-    packing.write(records, _with(labels, expanded), output, author=author or _user())
+    packing.write(records, _with(labels, expanded), output, author=author or current_user())
     out.print(f"{len(records)} records packed into {output}")
     _name([*damaged, *sources.damaged()])
 
@@ -70,7 +70,7 @@ def merge(
     sources = Sources.of(packs)
     records, damaged = sources.read()
     authors = dict.fromkeys(str(pack.manifest.get("author", "unknown")) for pack in sources.packs)
-    by = author or ", ".join(authors) or _user()
+    by = author or ", ".join(authors) or current_user()
     packing.write(records, packing.joined_labels(sources.packs), output, author=by)
     more = len(records) - len({record.id for _, record in records})
     out.print(
@@ -111,13 +111,6 @@ def _with(labels: Labels, expanded: Iterable[tuple[Suite, Sequence[Cell]]]) -> L
         for cell in cells:
             runs.setdefault(cell.spec.id, {})[suite.name] = dict(cell.labels)
     return Labels(suites, runs)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # In a container the user may have no name.
-        return "unknown"
 
 
 def _name(damaged: Sequence[Damaged]) -> None:

@@ -197,7 +197,7 @@ def _compare_benchmarks(a: Path, b: Path) -> None:
     # Absolute paths: it accepts no mixture. -P: the working directory must not be imported from.
     files = [str(path.resolve()) for path in (a, b)]
     words = [sys.executable, "-P", "-m", "pytest_benchmark", "compare", *files, "--between=median"]
-    done = subprocess.run(words, capture_output=True, text=True)
+    done = subprocess.run(words, capture_output=True, encoding="utf-8", errors="surrogateescape")
     if done.returncode != 0:
         raise ValueError(f"pytest-benchmark cannot compare {a} and {b}: {done.stderr.strip().splitlines()[-1]}")
     out.print(done.stdout, markup=False, highlight=False)

@@ -59,10 +59,10 @@ def read(
     tick = tick or 1 / os.sysconf("SC_CLK_TCK")
     busy = stolen = throttled = None
     with contextlib.suppress(OSError):
-        user, nice, system, _, _, irq, soft, steal = (int(x) for x in stat.read_text().split()[1:9])
+        user, nice, system, _, _, irq, soft, steal = (int(x) for x in stat.read_text(encoding="utf-8").split()[1:9])
         busy, stolen = tick * (user + nice + system + irq + soft), tick * steal
     with contextlib.suppress(OSError):
-        counts = dict(line.split() for line in quota.read_text().splitlines())
+        counts = dict(line.split() for line in quota.read_text(encoding="utf-8").splitlines())
         throttled = int(counts["nr_throttled"]) if "nr_throttled" in counts else None
     return Reading(time.monotonic(), busy, stolen, time.process_time(), os.cpu_count() or 1, throttled)
 
@@ -131,7 +131,9 @@ def parse_gpu(facts: str, running: str) -> Gpu:
 def _output_of(command: Sequence[str], meanwhile: Callable[[], object]) -> str:
     """Return the output of a program, calling ``meanwhile`` until it ends; "" if it fails or takes too long."""
     try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8", errors="surrogateescape"
+        )
     except OSError:
         return ""
     deadline = time.monotonic() + TIMEOUT

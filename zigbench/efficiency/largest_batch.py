@@ -97,7 +97,7 @@ def limited(device: torch.device, gib: float | None) -> Iterator[float]:
 def _available() -> float:
     """Return the free memory of the host in GiB; infinite where the system does not report it."""
     with contextlib.suppress(OSError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
+        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) / 2**20
     return float("inf")

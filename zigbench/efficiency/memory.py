@@ -132,7 +132,7 @@ class ProcessMemory:
 
     def __init__(self) -> None:
         with contextlib.suppress(OSError):
-            CLEAR.write_text("5")
+            CLEAR.write_text("5", encoding="utf-8")
         self.baseline = host_memory.resident_bytes()
 
     @property

@@ -66,9 +66,10 @@ def clusters_file() -> Path:
     """Return the user's file of profiles: ``ZIGBENCH_CLUSTERS``, or ``~/.config/zigbench/clusters.toml``."""
     path = os.environ.get(VARIABLE)
     if path:
-        return Path(path).expanduser()
+        return Path(os.path.expanduser(path))
     home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(home).expanduser() / "zigbench" / "clusters.toml"
+    # Path's own expanduser raises where a container's user has neither home nor name.
+    return Path(os.path.expanduser(home)) / "zigbench" / "clusters.toml"
 
 
 def cluster(name: str | None = None, path: Path | None = None) -> Cluster:

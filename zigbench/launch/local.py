@@ -51,7 +51,14 @@ def visible_gpus() -> tuple[str, ...]:
     if program is None:
         return ()
     try:
-        done = subprocess.run([program, "--list-gpus"], capture_output=True, text=True, timeout=PATIENCE, check=True)
+        done = subprocess.run(
+            [program, "--list-gpus"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=PATIENCE,
+            check=True,
+        )
     except (OSError, subprocess.SubprocessError):
         return ()
     return tuple(str(i) for i in range(sum(line.startswith("GPU ") for line in done.stdout.splitlines())))
@@ -212,7 +219,8 @@ class _Pool:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
             env={**os.environ, **({VISIBLE: ",".join(devices)} if devices else {})},
             start_new_session=True,
         )

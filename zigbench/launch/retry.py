@@ -65,7 +65,7 @@ def should_retry(folder: RunFolder, end: JobEnd) -> bool:
         "checkpoint": step,
         "log": str(end.log) if end.log else None,
     }
-    with folder.job_ends.open("a") as file:
+    with folder.job_ends.open("a", encoding="utf-8") as file:
         file.write(json.dumps(note) + "\n")
     if before is None or before["checkpoint"] != step:
         return True
@@ -89,7 +89,7 @@ def should_retry(folder: RunFolder, end: JobEnd) -> bool:
 def last_end(folder: RunFolder) -> dict[str, Any] | None:
     """Return the newest note of a job's end in a run's folder; None where there is none."""
     try:
-        lines = folder.job_ends.read_text().splitlines()
+        lines = folder.job_ends.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return None
     for line in reversed(lines):

@@ -58,7 +58,13 @@ def submit(
     text = script(runs, resources, cluster, folder, name=name, setup=setup, max_parallel=parallel)
     try:
         done = subprocess.run(
-            ["sbatch", "--parsable"], input=text, capture_output=True, text=True, timeout=SUBMISSION, check=False
+            ["sbatch", "--parsable"],
+            input=text,
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=SUBMISSION,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise ValueError(f"SLURM has not answered the submission within {SUBMISSION:.0f} s; see squeue") from None
@@ -163,7 +169,7 @@ def snapshot(folder: Path) -> Path:
     for name in files:
         (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source / name, unfinished / name)
-    (unfinished / SNAPSHOT).write_text(json.dumps(environment()["code"]))
+    (unfinished / SNAPSHOT).write_text(json.dumps(environment()["code"]), encoding="utf-8")
     try:
         unfinished.rename(target)
     except OSError:
@@ -187,7 +193,8 @@ def _files(source: Path) -> list[str]:
     output = subprocess.run(
         ["git", "-C", str(source), "ls-files", "-z", "--cached", "--others", "--exclude-standard", *PACKAGES],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="surrogateescape",
         check=True,
     ).stdout
     names = sorted(set(filter(None, output.split("\0"))))

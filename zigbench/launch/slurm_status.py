@@ -160,7 +160,8 @@ def _ask(*command: str) -> str:
         done = subprocess.run(
             command,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
             timeout=PATIENCE,
             env={**os.environ, "SLURM_TIME_FORMAT": "standard"},
         )

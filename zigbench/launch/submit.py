@@ -151,7 +151,7 @@ def _start(folder: Path) -> None:
 def run_background(options: BackgroundOptions) -> None:
     """Do the runs of a background launch in this process, and print each event as a line of JSON."""
     folder = options.folder
-    order = json.loads((folder / ORDER).read_text())
+    order = json.loads((folder / ORDER).read_text(encoding="utf-8"))
     root = Path(order["root"])
     with RunLock(folder, subject="this launch").hold():
         # The process that started this one waits for a line; then the pipe is closed.

@@ -58,7 +58,7 @@ def _versions() -> tuple[tuple[str, str], ...]:
 def _code() -> tuple[tuple[str, Any], ...]:
     root = Path(__file__).resolve().parents[2]
     if (root / SNAPSHOT).exists():
-        return tuple(json.loads((root / SNAPSHOT).read_text()).items())
+        return tuple(json.loads((root / SNAPSHOT).read_text(encoding="utf-8")).items())
     return tuple(code_of(root).items())
 
 
@@ -94,7 +94,12 @@ def _git(root: Path, *arguments: str) -> str | None:
     """Return what git prints in a folder; None where it fails."""
     try:
         process = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True
+            ["git", "-C", str(root), *arguments],
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=10,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -114,7 +119,7 @@ def digest_of(root: Path, names: Iterable[str]) -> str:
 def _machine() -> tuple[tuple[str, Any], ...]:
     cpu = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 cpu = line.split(":", 1)[1].strip()
                 break

@@ -225,7 +225,7 @@ def tail(path: Path, lines: int = 20) -> str:
     """Return the last lines of a text file; "" where there is none."""
     if not path.exists():
         return ""
-    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
 def is_run(root: Path, name: str) -> bool:
@@ -249,7 +249,7 @@ def find(root: Path, name: str) -> RunFolder:
 def _read_object(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file that may be absent, or being replaced."""
     try:
-        body = json.loads(path.read_text())
+        body = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return body if isinstance(body, dict) else {}

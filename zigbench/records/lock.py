@@ -104,7 +104,7 @@ class HeldLock:
     def _is_newest(self) -> bool:
         files = self.lock.files()
         try:
-            return bool(files) and files[-1][1] == self.path and self.path.read_text() == self.content
+            return bool(files) and files[-1][1] == self.path and self.path.read_text(encoding="utf-8") == self.content
         except FileNotFoundError:
             return False
 
@@ -220,7 +220,7 @@ def _read(path: Path) -> dict[str, Any]:
         OSError: it cannot be read at this moment.
     """
     try:
-        holder = json.loads(path.read_text())
+        holder = json.loads(path.read_text(encoding="utf-8"))
     except PermissionError:
         # Of another user, whose version made it private.
         return {"host": f"a host unknown to this user ({path} is not readable)", "pid": "", "started": "", "job": None}
@@ -270,7 +270,7 @@ def started(pid: int) -> str | None:
     With it a recycled pid is not mistaken for the process that had it before.
     """
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
         return None
     return None if fields[0] == "Z" else fields[19]

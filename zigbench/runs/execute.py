@@ -71,7 +71,7 @@ class Progress:
         # Replaced atomically like a record, but without waiting for the disk, since its loss does no harm.
         self.before_write()
         temporary = self.path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"phase": phase, "done": done, "total": total, **figures}))
+        temporary.write_text(json.dumps({"phase": phase, "done": done, "total": total, **figures}), encoding="utf-8")
         temporary.replace(self.path)
 
 

@@ -37,7 +37,7 @@ LAZY = ("torch._dynamo", "torch.utils.flop_counter")
 
 def serve(options: WorkerOptions) -> None:
     """Do the runs whose ids come on standard input, until it closes."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     runs: SimpleQueue[str] = SimpleQueue()
     forked = None if options.limit is None else ForkedRunner(options.limit)
 
@@ -103,7 +103,7 @@ def do_run(options: RunOptions) -> int:
     except (OSError, ValueError) as error:
         sys.stderr.write(f"run {folder.id}: {error}\n")
         return EXIT_MACHINE
-    job_log = os.fdopen(os.dup(2), "w", buffering=1)
+    job_log = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace", buffering=1)
     _redirect_output(folder)
     several = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
     assisting = int(os.environ.get("RANK") or (os.environ["SLURM_PROCID"] if several else "0")) > 0

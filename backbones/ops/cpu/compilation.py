@@ -1,20 +1,26 @@
 """Kernels that numba compiles at first use and caches on disk, until one of their source files changes.
 
 numba's own cache checks only the file of the compiled function, while most of a kernel is inlined from other modules:
-when one of these changed, it would load outdated machine code.
+when one of these changed, it would load outdated machine code. And it gives up where no folder can be written, or where
+a file of the cache can't be read; here each process compiles for itself then.
 """
 
 from __future__ import annotations
 
+import functools
+import logging
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, NullCache
 from numba.core.ccallback import CFunc
 
 from zigbench.spec.files import sha256
+
+_log = logging.getLogger(__name__)
 
 FILES = tuple(sorted([*Path(__file__).parent.glob("*.py"), *Path(__file__).parents[1].glob("*/cpu*.py")]))
 """The source files of the functions that are inlined into kernels."""
@@ -27,6 +33,32 @@ class _SourceKeyedCache(FunctionCache):
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         return (*super()._index_key(sig, codegen), SOURCES)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            _warn(f"the cache in {self.cache_path} can't be read ({error})")
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            _warn(f"the cache in {self.cache_path} can't be written ({error})")
+
+
+def _cache(function: Callable[..., Any]) -> Any:
+    try:
+        return _SourceKeyedCache(function)
+    except RuntimeError:  # What numba raises where it can write neither beside the source nor below the home.
+        _warn("no folder for their cache can be written")
+        return NullCache()
+
+
+@functools.cache
+def _warn(why: str) -> None:
+    _log.warning("each process compiles the CPU kernels for itself: %s; set NUMBA_CACHE_DIR to a folder of yours", why)
 
 
 def kernel(function: Callable[[int], None]) -> CFunc:
@@ -44,6 +76,6 @@ def compiled(signature: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 def _compile_cached(dispatcher: Any, function: Callable[..., Any], *signature: Any) -> Any:
-    dispatcher._cache = _SourceKeyedCache(function)
+    dispatcher._cache = _cache(function)
     dispatcher.compile(*signature)
     return dispatcher

@@ -47,6 +47,55 @@ def test_what_is_available_is_less_than_what_is_installed() -> None:
     assert 0 < host_memory.available_bytes() < pages
 
 
+def control_groups(monkeypatch: pytest.MonkeyPatch, root: Path, membership: str, files: dict[str, str]) -> None:
+    """Show the process control groups with these files."""
+    for name, text in {"membership": membership, **files}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    monkeypatch.setattr(host_memory, "CGROUPS", root)
+    monkeypatch.setattr(host_memory, "MEMBERSHIP", root / "membership")
+
+
+UNIFIED = {
+    "job/step/memory.max": "max\n",
+    "job/step/memory.current": f"{MIB}\n",
+    "job/memory.max": f"{8 * MIB}\n",
+    "job/memory.current": f"{5 * MIB}\n",
+    "job/memory.stat": f"anon {3 * MIB}\ninactive_file {2 * MIB}\n",
+    "job/cpu.max": "100000 100000\n",
+}
+SEPARATE = {
+    "memory/memory.limit_in_bytes": f"{6 * MIB}\n",
+    "memory/memory.usage_in_bytes": f"{2 * MIB}\n",
+    "memory/memory.stat": f"inactive_file 1\ntotal_inactive_file {MIB}\n",
+    "cpu/cpu.cfs_quota_us": "150000\n",
+    "cpu/cpu.cfs_period_us": "100000\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("membership", "files"),
+    [("0::/job/step\n", UNIFIED), ("4:memory:/the/hosts/path\n3:cpu,cpuacct:/the/hosts/path\n0::/\n", SEPARATE)],
+)
+def test_the_limits_of_a_container_or_job_count(monkeypatch, tmp_path, membership: str, files: dict[str, str]) -> None:
+    control_groups(monkeypatch, tmp_path, membership, files)
+    assert host_memory.available_bytes() == 5 * MIB
+    assert host_memory.available_cores() == 1
+
+
+def test_a_group_without_limits_limits_nothing(monkeypatch, tmp_path) -> None:
+    files = {"memory.max": "max\n", "memory.current": "1\n", "cpu.max": "max 100000\n"}
+    control_groups(monkeypatch, tmp_path, "0::/\n", files)
+    assert host_memory.available_bytes() > 5 * MIB
+    if hasattr(os, "sched_getaffinity"):
+        assert host_memory.available_cores() == len(os.sched_getaffinity(0))
+
+
+def test_a_group_that_is_over_its_limit_has_no_room(monkeypatch, tmp_path) -> None:
+    control_groups(monkeypatch, tmp_path, "0::/\n", {"memory.max": "10\n", "memory.current": "20\n"})
+    assert host_memory.available_bytes() == 0
+
+
 AGAIN_AND_AGAIN = """
 from resource import RUSAGE_SELF, getrusage
 from zigbench import host_memory

@@ -83,6 +83,24 @@ def test_only_selects_by_label_and_by_key():
         list(expand(asked, only=["seed"]))
 
 
+def test_a_condition_is_read_as_an_assignment_is():
+    of_key = suite(axes=(Axis("arm", {str(b): {"training.compile": b} for b in (False, True)}), grid("seed", (0,))))
+    of_axis = suite(axes=(grid("training.compile", (False, True)), grid("optimizer.lr", (0.01, 0.02))))
+    for text in ("training.compile=false", "training.compile=False"):
+        (cell,) = expand(of_key, only=[text])
+        assert cell.spec.training.compile is False
+        assert [c.spec.optimizer.lr for c in expand(of_axis, only=[text])] == [0.01, 0.02]
+    assert len(list(expand(of_axis, only=["optimizer.lr=1e-2"]))) == 2
+    assert len(list(expand(of_key, only=["training.checkpoint_every=null"]))) == 2
+    assert not list(expand(of_key, only=["training.compile=0"]))
+
+
+@pytest.mark.parametrize("name", ["a/../b", "..", "/tmp/a", "", "a\\b", ".hidden", "a b", "a\n", "-a"])
+def test_a_suite_whose_name_is_no_name_of_a_folder_is_refused(name):
+    with pytest.raises(ValueError, match="also the name of its reports' folder"):
+        suite(name=name)
+
+
 def test_an_override_need_only_make_sense_for_the_cells_that_are_selected():
     arms = Axis("arm", {"zigzag": {}, "dit": {"backbone.name": "dit"}})
     (cell,) = expand(suite(axes=(arms,)), {"scan.curve": "hilbert"}, ["arm=zigzag"])

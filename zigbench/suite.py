@@ -8,6 +8,7 @@ share its record.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from zigbench.spec import Resources, RunSpec, registry
 from zigbench.spec.errors import Fault, SpecError
-from zigbench.spec.overrides import flatten, merge, nest
+from zigbench.spec.overrides import flatten, merge, nest, parse_assignment
 from zigbench.spec.registry import load_plugin, nearest
 
 
@@ -141,6 +142,13 @@ class Suite:
     order: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.-]*", self.name):
+            raise ValueError(
+                f"a suite can't be called {self.name!r}, which is also the name of its reports' folder: use letters, "
+                "digits, '_', '-' and '.', the first a letter or digit"
+            )
+
     def profile(self, name: str | None) -> Suite:
         """Return the suite with a profile's settings, named ``suite-profile``; None is the suite itself.
 
@@ -215,7 +223,7 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
     wanted = [_condition(text) for text in only]
     axes = {axis.name for axis in suite.axes}
     # Cells that their labels exclude are not parsed: an override must be valid for the other cells only.
-    by_label = [(key, value) for key, value in wanted if key in axes]
+    by_label = [(axis, value) for axis in suite.axes for key, value in wanted if key == axis.name]
     by_key = [(key, value) for key, value in wanted if key not in axes]
     seen: dict[str, Cell] = {}
     known = [axis.name for axis in suite.axes]
@@ -228,7 +236,7 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
         labelled = {axis.name: chosen[axis.name] for axis in suite.axes}
         if any(all(labelled.get(axis) == label for axis, label in hole.items()) for hole in suite.exclude):
             continue
-        if any(labelled[axis] != label for axis, label in by_label):
+        if not all(_chosen(axis, labelled[axis.name], value) for axis, value in by_label):
             continue
         cell = _parse(suite, base, labelled, overrides or {})
         if by_key and not _matches(cell, by_key):
@@ -271,7 +279,19 @@ def _matches(cell: Cell, conditions: Sequence[tuple[str, str]]) -> bool:
             known = [*cell.labels, *facts]
             near = nearest(key, known)
             raise SpecError([Fault(key, "", "no run has this key", f"did you mean {near!r}?" if near else "")])
-    return all(str(facts.get(key)) == value for key, value in conditions)
+    return all(_equal(facts.get(key), value) for key, value in conditions)
+
+
+def _chosen(axis: Axis, label: str, text: str) -> bool:
+    """Return whether a condition on an axis names this point: its label, or the value of the axis' key."""
+    point = axis.points[label]
+    return label == text or (axis.name in point and _equal(point[axis.name], text))
+
+
+def _equal(value: Any, text: str) -> bool:
+    """Return whether a value is what a text means where an assignment reads it: ``false``, ``1e-2``, ``null``."""
+    _, meant = parse_assignment(f"key={text}")
+    return str(value) == text or (value == meant and isinstance(value, bool) == isinstance(meant, bool))
 
 
 def load(name: str) -> Suite:

@@ -85,9 +85,9 @@ def available_workers(resources: Resources, runs: int) -> int:
         return 1
     devices = visible_gpus() if resources.gpus else ()
     by_devices = len(devices) // resources.gpus if devices else runs
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    by_cores = host_memory.available_cores() // (resources.cpus * resources.processes)
     by_memory = int(host_memory.available_bytes() / 2**30 / resources.memory_gb)
-    return max(1, min(cores // (resources.cpus * resources.processes), by_memory, by_devices, runs))
+    return max(1, min(by_cores, by_memory, by_devices, runs))
 
 
 def launch_local(plan: Plan, resources: Resources | None, root: Path, *, workers: int | None = None) -> Iterator[Event]:

@@ -8,7 +8,8 @@ import torch
 from tests.support.convergence import convergence, order
 from tests.support.gaussian_mixture import GaussianMixture
 from zigbench.interpolant import PATHS, PREDICTIONS, Interpolant
-from zigbench.sampling import DIFFUSIONS, SOLVERS, Sampler, sample
+from zigbench.sampling import DIFFUSIONS, SOLVERS, Counted, Sampler, sample
+from zigbench.sampling.solvers import dopri5
 
 ORDERS = {
     "euler": 1,
@@ -90,3 +91,18 @@ def test_dopri5_says_where_the_field_breaks():
 
     with pytest.raises(FloatingPointError, match=r"the velocity at t = 0\.[5-9]\d* is not finite"):
         sample(network, Interpolant(), torch.ones(1, 1, 1, 1), solver="dopri5")
+
+
+def test_dopri5_gives_up_where_the_field_is_too_rough(monkeypatch):
+    """A velocity that turns round between any two times that are floating-point numbers: no step is small enough."""
+
+    def network(x, t, *, label=None, context=None):
+        return torch.sin(1e12 * t.double()).reshape(-1, 1, 1, 1).expand_as(x).to(x)
+
+    monkeypatch.setattr(dopri5, "MOST_EVALUATIONS", 300)
+    calls = Counted(network)
+    with pytest.raises(
+        FloatingPointError, match=r"the velocity is too rough for rtol 1e-09 and atol 1e-09; raise them"
+    ):
+        sample(calls, Interpolant(), torch.ones(1, 1, 1, 1, dtype=torch.float64), solver="dopri5", rtol=1e-9, atol=1e-9)
+    assert calls.evaluations <= 300

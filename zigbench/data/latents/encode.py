@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from zigbench import host_memory
 from zigbench.data.formats.pictures import Filter, UnreadablePictureError, read_picture
 from zigbench.data.formats.samples import Content, Sample, digest_of
 from zigbench.data.formats.video import read_clip
@@ -161,7 +161,7 @@ class Encoder:
         self.store = ShardStore(out)
         self.device = f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
         if world > 1:
-            torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
+            torch.set_num_threads(max(1, host_memory.available_cores() // world))
 
     @cached_property
     def autoencoder(self) -> Autoencoder:

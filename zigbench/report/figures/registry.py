@@ -7,7 +7,6 @@ arguments. A function whose results do not suffice raises :class:`NoFigureError`
 from __future__ import annotations
 
 import multiprocessing
-import os
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -16,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from zigbench import host_memory
 from zigbench.report.figures.drawing import Drawing, inline_svg, save
 from zigbench.report.results import Results
 
@@ -139,7 +139,7 @@ def start_drawing(requests: Mapping[str, FigureRequest], folder: Path, note: str
     Raises:
         OSError: ``folder`` can't be written; raised on waiting.
     """
-    workers = min(len(requests), len(os.sched_getaffinity(0))) if sys.platform == "linux" else 1
+    workers = min(len(requests), host_memory.available_cores()) if sys.platform == "linux" else 1
     if workers < 2:
         return partial(_draw_all, requests, folder, note)
     import matplotlib.backends.backend_agg

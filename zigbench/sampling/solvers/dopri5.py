@@ -15,6 +15,9 @@ from zigbench.sampling.solvers.base import SolverOptions, solver
 from zigbench.sampling.solvers.exponential import ddim
 from zigbench.sampling.solvers.runge_kutta import Flow
 
+MOST_EVALUATIONS = 10_000
+"""Network evaluations after which a solution is given up; tolerances of 1e-8 take a few hundred on a smooth field."""
+
 
 def integrate(flow: Flow, x: Tensor, times: list[float], rtol: float, atol: float) -> Tensor:
     """Integrate the flow from the first to the last of ``times``; the solver chooses the steps in between.
@@ -26,10 +29,19 @@ def integrate(flow: Flow, x: Tensor, times: list[float], rtol: float, atol: floa
         rtol, atol: tolerated error of a step, relative to the state and absolute.
 
     Raises:
-        FloatingPointError: the velocity is not finite; no step would be small enough.
+        FloatingPointError: the velocity is not finite, or takes more than :data:`MOST_EVALUATIONS`; no step would be
+            small enough.
     """
+    evaluations = 0
+    advice = f"the velocity is too rough for rtol {rtol:g} and atol {atol:g}; raise them, or take fixed steps"
 
     def slope(t: Tensor, state: Tensor) -> Tensor:
+        nonlocal evaluations
+        evaluations += 1
+        if evaluations > MOST_EVALUATIONS:
+            raise FloatingPointError(
+                f"dopri5 is at t = {float(t):.6g} after {MOST_EVALUATIONS:,} network evaluations: {advice}"
+            )
         velocity = flow.velocity(state, float(t))
         if not bool(velocity.isfinite().all()):
             raise FloatingPointError(f"the velocity at t = {float(t):.6g} is not finite: dopri5 cannot continue")
@@ -38,7 +50,10 @@ def integrate(flow: Flow, x: Tensor, times: list[float], rtol: float, atol: floa
     ends = torch.tensor([times[0], times[-1]], dtype=torch.float64, device=x.device)
     # Without this the solver steps past the end and interpolates back, which is far less exact.
     options = {"step_t": ends[1:]}
-    states: Tensor = odeint(slope, x, ends, method="dopri5", rtol=rtol, atol=atol, options=options)
+    try:
+        states: Tensor = odeint(slope, x, ends, method="dopri5", rtol=rtol, atol=atol, options=options)
+    except AssertionError as error:  # Of torchdiffeq, where a step no longer moves the time.
+        raise FloatingPointError(f"dopri5 finds no step small enough ({error}): {advice}") from None
     return states[-1]
 
 

@@ -15,7 +15,9 @@ from zigbench.evaluation.extractors.features import extract_features
 from zigbench.evaluation.generation import Samples
 from zigbench.evaluation.images import RealImages
 from zigbench.evaluation.measure import evaluate, prepare
+from zigbench.evaluation.metrics import inception_score, kid, precision_recall
 from zigbench.evaluation.metrics.frechet import frechet_distance
+from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
 from zigbench.evaluation.references import Reference
 from zigbench.interpolant import Interpolant
 
@@ -71,6 +73,44 @@ def test_the_networks_mode_is_restored(network, digits, make_spec, tmp_path, cac
     spec = make_spec(evaluation__metrics=["held_out_loss"])
     evaluate(network, Interpolant(), digits, spec, folder=tmp_path, cache=cache)
     assert network.training
+
+
+@pytest.mark.parametrize("samples", [1, 2, 3, 5])
+def test_a_figure_that_few_samples_do_not_have_is_none_with_a_reason(
+    network, digits, make_spec, tmp_path, cache, samples
+):
+    metrics = ("frechet_digits", "kid_digits", "recognised", "frechet_random", "kid_random")
+    spec = make_spec(evaluation__metrics=metrics, evaluation__samples=samples, evaluation__bootstrap=100)
+    measured = {m.name: m for m in evaluate(network, Interpolant(), digits, spec, folder=tmp_path, cache=cache)}
+    for name in metrics:
+        if samples == 1 and name != "recognised":
+            assert measured[name].value is None
+            assert "1 samples" in measured[name].note
+        else:
+            assert np.isfinite(measured[name].value)
+    assert set(read_protocols(tmp_path)) >= {m.protocol for m in measured.values() if m.protocol}
+
+
+def test_a_figure_that_is_not_defined_says_so_of_its_own_kind():
+    one, three = torch.ones(1, 4), torch.rand(3, 4)
+    for figure in (
+        lambda: frechet_distance(one, Reference.of(three)),
+        lambda: Reference.of(one),
+        lambda: kid.kernel_distance(one, three, size=2),
+        lambda: precision_recall.precision_recall(three, three),
+        lambda: precision_recall.density_coverage(three, three),
+        lambda: inception_score.inception_score(three),
+    ):
+        with pytest.raises(UndefinedStatisticError, match=r"\b[13]\b"):
+            figure()
+
+
+def test_a_network_of_weights_that_are_not_finite_is_named_as_that(network, digits, make_spec, tmp_path, cache):
+    with torch.no_grad():
+        network.outer.bias.fill_(float("nan"))
+    spec = make_spec(evaluation__metrics=["held_out_loss"], evaluation__preview=0)
+    with pytest.raises(ValueError, match="not finite on 64 of 64 held-out triples: its weights hold NaN"):
+        evaluate(network, Interpolant(), digits, spec, folder=tmp_path, cache=cache)
 
 
 def test_a_network_that_breaks_down_fails_the_evaluation(network, digits, make_spec, tmp_path, cache):

@@ -64,6 +64,13 @@ def test_released_hilbert_weights_are_imported_with_the_releases_orders(tmp_path
     assert all(torch.equal(loaded[name], tensor) for name, tensor in network.state_dict().items())
 
 
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path):
+    weights = {"sound": torch.ones(2), "broken": torch.tensor([1.0, torch.nan]), "huge": torch.tensor([torch.inf])}
+    with pytest.raises(ValueError, match="2 of 3 weights hold NaN or infinite values: broken, huge"):
+        keep(weights, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_evaluating_a_trained_run_gives_the_figures_of_its_record(tmp_path, tiny):
     root = tmp_path / "results/runs"
     settings = {**tiny, "evaluation.metrics": ["held_out_loss", "frechet_digits"], "evaluation.samples": 40}

@@ -12,6 +12,7 @@ import torch
 from zigbench.evaluation.context import EvaluationContext, process
 from zigbench.evaluation.extractors.catalogue import load_extractor
 from zigbench.evaluation.generation import save_array
+from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
 from zigbench.evaluation.protocol import write_protocols
 from zigbench.evaluation.references import reference_images
 from zigbench.interpolant import Interpolant
@@ -110,14 +111,23 @@ def evaluate(
 
 
 def measure_metrics(context: EvaluationContext) -> tuple[Measurement, ...]:
-    """Return the measurements of all of the context's metrics, each name once; none on ranks above 0."""
+    """Return the measurements of all of the context's metrics, each name once; none on ranks above 0.
+
+    One that is not defined on these samples, such as a covariance of one, has no value and says why.
+    """
     if process()[0] > 0:
         if context.sample_count:
             context.samples()
         return ()
     measurements: dict[str, Measurement] = {}
     for metric in context.metrics:
-        for measurement in load_object(metric.compute)(context, metric):
+        try:
+            measured = load_object(metric.compute)(context, metric)
+        except UndefinedStatisticError as reason:
+            measured = (
+                Measurement(name=metric.name, value=None, higher_is_better=metric.higher_is_better, note=str(reason)),
+            )
+        for measurement in measured:
             measurements.setdefault(measurement.name, measurement)
     return tuple(measurements.values())
 

@@ -19,6 +19,7 @@ from torch_fidelity.metric_fid import fid_features_to_statistics
 
 from zigbench.evaluation.extractors.features import Extractor, extract_features
 from zigbench.evaluation.images import ImageSet, RealImages
+from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
 from zigbench.spec.files import short_sha256, write_atomically
 
 MAX_FEATURES = 10_000
@@ -61,10 +62,10 @@ class Reference:
         """Compute the statistics of features (N, D); ``facts`` are the remaining attributes.
 
         Raises:
-            ValueError: fewer than two images, which have no covariance.
+            UndefinedStatisticError: fewer than two images, which have no covariance.
         """
         if len(features) < 2:
-            raise ValueError(f"{len(features)} reference images; a covariance takes at least 2")
+            raise UndefinedStatisticError(f"{len(features)} reference images; a covariance takes at least 2")
         statistics = fid_features_to_statistics(features.double())
         rows = torch.linspace(0, len(features) - 1, min(MAX_FEATURES, len(features))).round().long()
         return cls(statistics["mu"], np.atleast_2d(statistics["sigma"]), len(features), features[rows], **facts)

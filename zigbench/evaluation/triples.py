@@ -91,6 +91,9 @@ def held_out_errors(
         triples: the choice of each triple's image, "consecutive" or "strided"; see :func:`image_of_triple`.
         device: the network's device.
         on_batch: called with the number of triples of each batch.
+
+    Raises:
+        ValueError: an error is not finite. A broken network must not pass as one without a result.
     """
     if not (isinstance(interpolant.path, Linear) and interpolant.prediction == "velocity"):
         model, interpolant = swap(model, interpolant, "linear")
@@ -114,4 +117,11 @@ def held_out_errors(
         parts.append((error.flatten(1).mean(1).cpu(), first[..., :patch, :patch].flatten(1).mean(1).cpu()))
         if on_batch is not None:
             on_batch(len(data))
-    return HeldOutErrors(times, torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))
+    errors = HeldOutErrors(times, torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))
+    broken = int((~errors.loss.isfinite()).sum())
+    if broken:
+        raise ValueError(
+            f"the network's velocity is not finite on {broken:,} of {count:,} held-out triples: its weights hold NaN "
+            "or infinite values, or its arithmetic overflows"
+        )
+    return errors

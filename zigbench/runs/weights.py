@@ -18,7 +18,15 @@ from zigbench.training.checkpoints import CheckpointManager
 
 
 def keep(weights: Mapping[str, Tensor], results: Path) -> str:
-    """Store weights under ``results/weights`` and return their SHA-256; the same weights are stored once."""
+    """Store weights under ``results/weights`` and return their SHA-256; the same weights are stored once.
+
+    Raises:
+        ValueError: some are not finite; names them.
+    """
+    broken = [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]
+    if broken:
+        some = ", ".join(broken[:5]) + (", …" if len(broken) > 5 else "")
+        raise ValueError(f"{len(broken)} of {len(weights)} weights hold NaN or infinite values: {some}")
     content = safetensors.torch.save({name: tensor.contiguous().clone() for name, tensor in weights.items()})
     digest = sha256(content)
     path = results / "weights" / f"{digest}.safetensors"

@@ -15,6 +15,7 @@ from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics
 
 from zigbench.evaluation.context import EvaluationContext
 from zigbench.evaluation.metrics.catalogue import Metric
+from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
 from zigbench.evaluation.references import Reference
 from zigbench.records.record import Measurement
 
@@ -23,7 +24,8 @@ def frechet_distance(features: Tensor, reference: Reference) -> float:
     """Return the distance between features (N, D) and the reference, by torch-fidelity's estimator in float64.
 
     Raises:
-        ValueError: fewer than two samples, or not the reference's dimension.
+        UndefinedStatisticError: fewer than two samples.
+        ValueError: not the reference's dimension.
     """
     _check(features, reference)
     statistics = fid_features_to_statistics(features.double())
@@ -82,7 +84,9 @@ def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ..
 
 def _check(features: Tensor, reference: Reference) -> None:
     if len(features) < 2:
-        raise ValueError(f"{len(features)} samples; a covariance takes at least 2: raise evaluation.samples")
+        raise UndefinedStatisticError(
+            f"{len(features)} samples; a covariance takes at least 2: raise evaluation.samples"
+        )
     if features.shape[1] != len(reference.mu):
         raise ValueError(
             f"the samples have {features.shape[1]} features, the reference {reference.name!r} {len(reference.mu)}: "

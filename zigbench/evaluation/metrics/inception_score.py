@@ -11,6 +11,7 @@ from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, i
 
 from zigbench.evaluation.context import EvaluationContext
 from zigbench.evaluation.metrics.catalogue import Metric
+from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
 from zigbench.records.record import Measurement
 
 SPLITS = 10
@@ -20,10 +21,12 @@ def inception_score(logits: Tensor, splits: int = SPLITS) -> tuple[float, float]
     """Return mean and standard deviation over ``splits`` parts of the logits (N, classes).
 
     Raises:
-        ValueError: there are fewer samples than parts.
+        UndefinedStatisticError: there are fewer samples than parts.
     """
     if len(logits) < splits:
-        raise ValueError(f"{len(logits)} samples cannot be split into {splits} parts; raise evaluation.samples")
+        raise UndefinedStatisticError(
+            f"{len(logits)} samples cannot be split into {splits} parts; raise evaluation.samples"
+        )
     values = isc_features_to_metric(logits, splits=splits)
     return float(values[KEY_METRIC_ISC_MEAN]), float(values[KEY_METRIC_ISC_STD])
 

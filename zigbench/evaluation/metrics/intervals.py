@@ -17,6 +17,10 @@ Z = 1.959964
 """Two-sided 95 % quantile of the standard normal distribution."""
 
 
+class UndefinedStatisticError(ValueError):
+    """A figure that is not defined on so few samples. The run stands; its measurement has no value and this message."""
+
+
 def resampled_rows(count: int, resamples: int) -> Tensor:
     """Return the rows of each resample of ``count`` samples, int64 (resamples, count); the same at every call."""
     generator = np.random.Generator(np.random.Philox(key=SEED))
@@ -31,6 +35,8 @@ def bootstrap_interval(
     rows_per_sample: int = 1,
 ) -> tuple[float, float] | None:
     """Return the 95 % interval of a figure of ``count`` rows of features; None for no resamples.
+
+    None, too, where a resample has no figure, as of few rows: all of one resample may be the same one.
 
     A resample repeats some samples, which biases most figures: a covariance shrinks, a coverage falls. The interval is
     therefore the spread of the resampled figures about their own mean, centred on the figure itself. The reference
@@ -50,6 +56,8 @@ def bootstrap_interval(
     if rows_per_sample > 1:
         rows = (rows[..., None] * rows_per_sample + torch.arange(rows_per_sample)).flatten(1)
     draws = np.array(resample(rows))
+    if not np.isfinite(draws).all():
+        return None
     low, high = np.quantile(draws - draws.mean(), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return value + float(low), value + float(high)
 

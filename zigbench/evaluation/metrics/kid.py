@@ -12,6 +12,7 @@ from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, k
 
 from zigbench.evaluation.context import EvaluationContext
 from zigbench.evaluation.metrics.catalogue import Metric
+from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
 from zigbench.records.record import Measurement
 
 SUBSETS = 100
@@ -36,10 +37,10 @@ def kernel_distance(features: Tensor, reference: Tensor, *, subsets: int = SUBSE
         size: number of features in each, drawn without replacement from either set.
 
     Raises:
-        ValueError: a subset is larger than one of the sets.
+        UndefinedStatisticError: a subset is larger than one of the sets.
     """
     if size > min(len(features), len(reference)):
-        raise ValueError(
+        raise UndefinedStatisticError(
             f"KID takes subsets of {size}, but there are {len(features)} samples and {len(reference)} references"
         )
     values = kid_features_to_metric(

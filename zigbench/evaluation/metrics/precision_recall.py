@@ -14,6 +14,7 @@ from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, p
 
 from zigbench.evaluation.context import EvaluationContext
 from zigbench.evaluation.metrics.catalogue import Metric
+from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
 from zigbench.records.record import Measurement
 
 NEIGHBOURS = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}
@@ -27,7 +28,7 @@ def precision_recall(samples: Tensor, references: Tensor, neighbours: int = 3) -
     """Return precision and recall of samples (N, D) against references (M, D), by torch-fidelity.
 
     Raises:
-        ValueError: a set has no k-th neighbour.
+        UndefinedStatisticError: a set has no k-th neighbour.
     """
     _check(samples, references, neighbours)
     values = prc_features_to_metric(
@@ -45,7 +46,7 @@ def density_coverage(samples: Tensor, references: Tensor, neighbours: int = 5) -
     """Return density (0 and up; 1 for equal distributions) and coverage (0 to 1) of samples (N, D), references (M, D).
 
     Raises:
-        ValueError: a set has no k-th neighbour.
+        UndefinedStatisticError: a set has no k-th neighbour.
     """
     _check(samples, references, neighbours)
     inside = in_balls(samples, references, neighbours)
@@ -98,4 +99,4 @@ def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ..
 def _check(samples: Tensor, references: Tensor, neighbours: int) -> None:
     for what, features in (("samples", samples), ("references", references)):
         if len(features) <= neighbours:
-            raise ValueError(f"{len(features)} {what} have no neighbour of rank {neighbours}; take more")
+            raise UndefinedStatisticError(f"{len(features)} {what} have no neighbour of rank {neighbours}; take more")

@@ -99,7 +99,7 @@ def test_dopri5_gives_up_where_the_field_is_too_rough(monkeypatch):
     def network(x, t, *, label=None, context=None):
         return torch.sin(1e12 * t.double()).reshape(-1, 1, 1, 1).expand_as(x).to(x)
 
-    monkeypatch.setattr(dopri5, "MOST_EVALUATIONS", 300)
+    monkeypatch.setattr(dopri5, "MAX_EVALUATIONS", 300)
     calls = Counted(network)
     with pytest.raises(
         FloatingPointError, match=r"the velocity is too rough for rtol 1e-09 and atol 1e-09; raise them"

@@ -15,7 +15,7 @@ from zigbench.sampling.solvers.base import SolverOptions, solver
 from zigbench.sampling.solvers.exponential import ddim
 from zigbench.sampling.solvers.runge_kutta import Flow
 
-MOST_EVALUATIONS = 10_000
+MAX_EVALUATIONS = 10_000
 """Network evaluations after which a solution is given up; tolerances of 1e-8 take a few hundred on a smooth field."""
 
 
@@ -29,7 +29,7 @@ def integrate(flow: Flow, x: Tensor, times: list[float], rtol: float, atol: floa
         rtol, atol: tolerated error of a step, relative to the state and absolute.
 
     Raises:
-        FloatingPointError: the velocity is not finite, or takes more than :data:`MOST_EVALUATIONS`; no step would be
+        FloatingPointError: the velocity is not finite, or takes more than :data:`MAX_EVALUATIONS`; no step would be
             small enough.
     """
     evaluations = 0
@@ -38,9 +38,9 @@ def integrate(flow: Flow, x: Tensor, times: list[float], rtol: float, atol: floa
     def slope(t: Tensor, state: Tensor) -> Tensor:
         nonlocal evaluations
         evaluations += 1
-        if evaluations > MOST_EVALUATIONS:
+        if evaluations > MAX_EVALUATIONS:
             raise FloatingPointError(
-                f"dopri5 is at t = {float(t):.6g} after {MOST_EVALUATIONS:,} network evaluations: {advice}"
+                f"dopri5 is at t = {float(t):.6g} after {MAX_EVALUATIONS:,} network evaluations: {advice}"
             )
         velocity = flow.velocity(state, float(t))
         if not bool(velocity.isfinite().all()):

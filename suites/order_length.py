@@ -34,6 +34,7 @@ suite = Suite(
     metrics=("held_out_loss", "frechet_digits", "recognised"),
     baseline="zigzag-8",
     contrasts=tuple(c for c in CONTRASTS if {c.a, c.b} <= {f"{curve}-{n}" for curve, n in STRATEGIES}),
+    figures=("lasting",),
     profiles={"photographs": profile("photographs")},
     resources=resources(2.0),
     order=("seed", "steps"),

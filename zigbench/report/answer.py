@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from zigbench.report import formatting, provenance
+from zigbench.report.factorial import factorial_sentences
 from zigbench.report.family import contrast_pairs
 from zigbench.report.formatting import STATUSES, Sentence
+from zigbench.report.lasting import lasting_sentences
 from zigbench.report.predictors import verdicts
 from zigbench.report.results import Results
 from zigbench.report.speed.answer import speed_answer
@@ -56,6 +58,8 @@ def answer(results: Results) -> tuple[Sentence, ...]:
     tested = [(contrast, contrast_tests(results, contrast, metric)) for contrast in results.suite.contrasts]
     sentences = [_sentence(contrast, tests, metric) for contrast, tests in tested if tests]
     sentences += [_not_tested(results, contrast) for contrast, tests in tested if not tests]
+    for part in results.parts.values():
+        sentences += [*factorial_sentences(part, metric), *lasting_sentences(part)]
     return (*sentences, *verdicts(results, metric))
 
 

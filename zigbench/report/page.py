@@ -16,10 +16,12 @@ from zigbench.records import collect
 from zigbench.report import formatting, provenance, published, run_page, tables
 from zigbench.report import table as table_files
 from zigbench.report.answer import answer, completeness
+from zigbench.report.factorial import factorial_tables
 from zigbench.report.figures import Picture, catalogue, start_drawing
 from zigbench.report.figures.images import SampleRow, animation, sample_rows, samples_by_arm
 from zigbench.report.formatting import Sentence
 from zigbench.report.index import Summary, write_page
+from zigbench.report.lasting import steps_table
 from zigbench.report.predictors import predictor_table
 from zigbench.report.results import Results, join
 from zigbench.report.speed.series import swept_size
@@ -193,7 +195,7 @@ def write(
         runs=runs,
         former_runs=_former_runs(results, root, out / "cells.json", command),
         failures=_failures(results),
-        losses=tuple(picture for name, picture in pictures.items() if name.partition("-")[0] == "loss"),
+        losses=tuple(picture for name, picture in pictures.items() if name.partition("-")[0] in ("learning", "loss")),
         samples=sample_rows(samples),
         sample_caption=pictures["samples"].caption if "samples" in pictures else "",
         animated=moving is not None,
@@ -240,6 +242,7 @@ def _result_tables(results: Results, compared: Sequence[published.PublishedColum
     for part in results.parts.values():
         if part.finished and part.metrics:
             of_parts += [tables.result_table(part), predictor_table(part), tables.effect_table(part)]
+            of_parts += [*factorial_tables(part, part.metrics[0]), steps_table(part)]
             of_parts += [tables.rank(part, part.metrics[0])]
     return [*of_parts, tables.rank_over_data(results, results.metrics[0]), *published.comparison_tables(compared)]
 

@@ -181,15 +181,17 @@ def outliers(values: pd.DataFrame) -> list[tuple[str, str]]:
 
     A seed moves all arms together; its median shift is taken off first where there are three arms or more. A cell is
     far where its distance from the arm's median is more than 3.5 / 0.6745 times the median of such distances (Iglewicz
-    and Hoaglin, 1993), the arm's own or the usual arm's, whichever is larger; twice that where the arm has three runs,
-    of which two lie close together by luck. An arm of fewer has none.
+    and Hoaglin, 1993), of the arm's own or of all that are not 0, whichever is larger; twice that where the arm has
+    three runs, of which two lie close together by luck. An arm of fewer has none.
     """
     centred = values.sub(values.median(axis="columns"), axis="index")
     if values.notna().any(axis="columns").sum() >= 3:
         centred = centred - centred.median(axis="index")
     distances = centred.sub(centred.median(axis="columns"), axis="index").abs()
     own, counts = distances.median(axis="columns"), values.notna().sum(axis="columns")
-    usual = float(own[counts >= 3].median()) if (counts >= 3).any() else math.nan
+    pooled = distances[counts >= 3].to_numpy(dtype=float)
+    pooled = pooled[pooled > 0]
+    usual = float(np.median(pooled)) if len(pooled) else math.nan
     cells = []
     for arm in values.index[counts >= 3]:
         limit = 3.5 / 0.6745 * max(float(own[arm]), usual) * (2 if counts[arm] == 3 else 1)

@@ -73,8 +73,11 @@ def is_standard(name: str) -> bool:
 def main_figure(results: Results, drawn: Collection[str]) -> str | None:
     """Return the name of the figure beside the answer: one of ``drawn``, or None where none fits.
 
-    The effects come first, unless a single seed leaves them without intervals and the suite names figures itself.
+    A suite that asks whether effects last has that figure. Else the effects come first, unless a single seed leaves
+    them without intervals and the suite names figures itself.
     """
     own = [name for name in drawn if not is_standard(name)]
+    if lasting := [name for name in drawn if name.partition("-")[0] == "lasting"]:
+        return lasting[0]
     of_effects = [name for name in drawn if name.partition("-")[0] == "effects"]
     return of_effects[0] if of_effects and (len(results.seeds) > 1 or not own) else next(iter(own), None)

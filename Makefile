@@ -6,11 +6,12 @@ SOURCES := zigbench backbones suites tests docs
 # The floors that everything stands on are typed strictly.
 STRICT := -p zigbench.spec -p zigbench.records -p zigbench.scan $(addprefix -m zigbench.,preemption host_memory suite)
 
-.PHONY: help install quickstart test lint docs reports site benchmark faults clean
+.PHONY: help install quickstart test test-avx2 test-sse lint docs reports site benchmark faults clean
 
 help:
 	@echo "make quickstart   install, train the quickstart suite (minutes on two cores), write its page"
 	@echo "make test         install with the test extra, run every test"
+	@echo "make test-avx2    test kernels, networks and training as a processor with AVX2 computes; test-sse: with SSE"
 	@echo "make install      install only, into $(VENV)"
 	@echo "make lint         style, types and floors"
 	@echo "make docs         build the documentation into docs/_build/html"
@@ -54,6 +55,16 @@ test: $(VENV)/.installed-test
 	again $(BIN)/python -m pytest tests/slurm; \
 	test -z "$$failed"
 	@echo "all tests ran; a single room: $(BIN)/python -m pytest tests/scan"
+
+# Kernels, networks and training steps as an older processor computes them, for which numba and PyTorch are set.
+FORCED_avx2 := ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 NUMBA_CPU_NAME=haswell
+FORCED_sse := ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=SSE4_2 ONEDNN_MAX_CPU_ISA=SSE41 NUMBA_CPU_NAME=nehalem
+FORCED_TESTS := $(addprefix tests/backbones/,ops/scan/test_scan.py ops/conv ops/norm ops/test_choice.py \
+	ops/test_sequences.py test_block.py test_layers.py test_families.py test_contract.py test_video.py) \
+	$(addprefix tests/training/,test_trainer.py test_optim.py test_ema.py test_batches.py)
+
+test-avx2 test-sse: test-%: $(VENV)/.installed-test
+	$(FORCED_$*) NUMBA_CPU_FEATURES= $(BIN)/python -m pytest -n auto --dist loadfile $(FORCED_TESTS) -k "not compiled"
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check $(SOURCES)

@@ -69,6 +69,17 @@ def test_a_backend_that_raises_fails_its_self_check() -> None:
     assert fault == "failed its self-check: RuntimeError: no such instruction"
 
 
+def test_a_bias_of_one_unit_in_the_last_place_of_every_decay_fails_the_self_check() -> None:
+    class Biased(types.ModuleType):
+        def scan_forward(self, u: Tensor, delta: Tensor, A: Tensor, *rest: object) -> object:
+            return reference.scan_forward(u, delta, A + 6e-6, *rest)  # exp(delta A) (1 + 1.2e-7), delta about 0.02
+
+        scan_backward = staticmethod(reference.scan_backward)
+
+    fault = self_check.run(Biased("biased"), reference, torch.device("cpu"))
+    assert fault.startswith("failed its self-check: over 4096 steps, the content of a slow state is off by ")
+
+
 def test_the_choice_is_said_once(fresh: None, caplog: pytest.LogCaptureFixture) -> None:
     inputs = scan_inputs(1, 4, 3, 2)
     with caplog.at_level("INFO", logger="backbones.ops.choice"):

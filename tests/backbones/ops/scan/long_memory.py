@@ -1,22 +1,30 @@
 """Errors of the CPU scan with slow decay against its length, beside those of a plain float32 recurrence.
 
-``python tests/backbones/ops/scan/long_memory.py`` prints one JSON object for the instruction set that numba compiles
-for; ``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` choose another than this processor's.
+``python tests/backbones/ops/scan/long_memory.py`` prints a table for each instruction set of this processor. With
+``--json`` it prints one JSON object for the set that numba compiles for, which ``NUMBA_CPU_NAME`` and
+``NUMBA_CPU_FEATURES`` choose.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 import torch
+from llvmlite import binding
 
 from backbones.ops import selective_scan
 from backbones.ops.cpu.target import INSTRUCTION_SET
 
+HERE = Path(__file__)
+PROCESSORS = {"SSE": "nehalem", "AVX2": "haswell", "AVX-512": "skylake-avx512"}
+NEEDED = {"SSE": "sse4.2", "AVX2": "avx2", "AVX-512": "avx512dq"}
 LENGTHS = (64, 512, 4096, 16384, 65536)
 QUANTITIES = ("y", "ddelta", "du", "dA", "dB", "dC")
 CHANNELS, STATES = 18, 4
@@ -103,5 +111,44 @@ def drift(steps: int = 1000) -> float:
     return float((y / y[:, :1] - 1).abs().max())
 
 
+def run(*command: str, processor: str) -> str:
+    """Run Python with numba compiling for the named processor; return what it prints.
+
+    Raises:
+        RuntimeError: the command failed.
+    """
+    chosen = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": "", "PYTHONPATH": str(HERE.parents[4])}
+    done = subprocess.run([sys.executable, *command], env={**os.environ, **chosen}, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr[-4000:])
+    return done.stdout
+
+
+def has(name: str) -> bool:
+    """Return whether this processor has the instruction set."""
+    return bool(binding.get_host_cpu_features().get(NEEDED[name]))
+
+
+def measured(name: str) -> dict[str, Any]:
+    """Return the drift and the errors on one instruction set, in a process of its own."""
+    found: dict[str, Any] = json.loads(run(str(HERE), "--json", processor=PROCESSORS[name]))
+    return found
+
+
+def table() -> str:
+    """Return a Markdown table of the errors of y and of the gradients, the worst of them, for each length."""
+    sets = {name: measured(name)["errors"] for name in PROCESSORS if has(name)}
+    lines = ["| L | what | float32 recurrence | " + " | ".join(sets) + " |", "|---|---|---|" + "---|" * len(sets)]
+    for length in map(str, LENGTHS):
+        for what, names in (("y", QUANTITIES[:1]), ("gradients", QUANTITIES[1:])):
+            plain = max(next(iter(sets.values()))[length][name][0] for name in names)
+            own = [max(rows[length][name][1] for name in names) for rows in sets.values()]
+            lines.append(f"| {length} | {what} | " + " | ".join(f"{x:.1e}" for x in (plain, *own)) + " |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
-    json.dump({"instruction set": INSTRUCTION_SET.name, "drift": drift(), "errors": errors()}, sys.stdout)
+    if "--json" in sys.argv:
+        json.dump({"instruction set": INSTRUCTION_SET.name, "drift": drift(), "errors": errors()}, sys.stdout)
+    else:
+        sys.stdout.write(f"{table()}\n")

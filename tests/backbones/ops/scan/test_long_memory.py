@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-from llvmlite import binding
 
 from backbones.ops.cpu.target import INSTRUCTION_SET
-
-HERE = Path(__file__)
-PROCESSORS = {"SSE": "nehalem", "AVX2": "haswell", "AVX-512": "skylake-avx512"}
-NEEDED = {"SSE": "sse4.2", "AVX2": "avx2", "AVX-512": "avx512dq"}
+from tests.backbones.ops.scan import long_memory
 
 CROSS_COMPILE = """
 import re
@@ -47,20 +37,11 @@ for kernel in (cpu_forward.scan, cpu_backward.scan_gradient, cpu_kernels.conv, c
 """
 
 
-def run(*command: str, processor: str) -> str:
-    """Run Python with numba compiling for the named processor; return what it prints."""
-    root = str(HERE.parents[4])
-    chosen = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": "", "PYTHONPATH": root}
-    done = subprocess.run([sys.executable, *command], env={**os.environ, **chosen}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return done.stdout
-
-
-@pytest.mark.parametrize("name", PROCESSORS)
+@pytest.mark.parametrize("name", long_memory.PROCESSORS)
 def test_error_is_at_most_twice_that_of_a_float32_recurrence_at_every_length(name: str) -> None:
-    if not binding.get_host_cpu_features().get(NEEDED[name]):
+    if not long_memory.has(name):
         pytest.skip(f"this processor has no {name}")
-    found = json.loads(run(str(HERE.with_name("long_memory.py")), processor=PROCESSORS[name]))
+    found = long_memory.measured(name)
     assert found["instruction set"] == name
     assert found["drift"] == 0.0
     above = {
@@ -74,7 +55,7 @@ def test_error_is_at_most_twice_that_of_a_float32_recurrence_at_every_length(nam
 
 @pytest.mark.skipif(INSTRUCTION_SET.name == "other", reason="no generic code of a known kind to start from")
 def test_the_kernels_compile_for_arm_with_fused_multiply_adds() -> None:
-    lines = run("-c", CROSS_COMPILE, processor="generic").split("\n")[:4]
+    lines = long_memory.run("-c", CROSS_COMPILE, processor="generic").split("\n")[:4]
     for fused, calls in (map(int, line.split()) for line in lines):
         assert fused > 10
         assert calls == 0

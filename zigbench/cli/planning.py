@@ -69,6 +69,21 @@ def recorded_suites(sources: Sources) -> tuple[list[tuple[Suite, list[Cell]]], l
     return known, broken
 
 
+def packed_suites(sources: Sources, known: Sequence[Suite]) -> tuple[list[tuple[Suite, list[Cell]]], list[str]]:
+    """Return the suites that packs define and this machine does not know, as :func:`recorded_suites` does."""
+    from zigbench.report.packed import packed_names, packed_suite  # pandas
+
+    registered = {suite.name for suite in known} | set(registry.suites.names())
+    suites, broken = [], []
+    for name in packed_names(sources):
+        if name not in registered and name.partition("-")[0] not in registered:
+            try:
+                suites.append(packed_suite(sources, name))
+            except ValueError as error:
+                broken.append(f"the suite {name!r} of a pack: {error}")
+    return suites, broken
+
+
 def write_report(
     suite: Suite, cells: list[Cell], results: Sequence[Path], reports: Path, run_pages: bool = False
 ) -> Path:

@@ -14,8 +14,10 @@ import typer
 from rich.markup import escape
 
 from zigbench.cli.options import REPORTS, RUNS, Only, Profile, Reports, Results, Set, app, err, out, writable
-from zigbench.cli.planning import make_plan, recorded_suites, write_report
+from zigbench.cli.planning import make_plan, packed_suites, recorded_suites, write_report
 from zigbench.records.sources import Sources
+from zigbench.spec import registry
+from zigbench.suite import Cell, Suite
 
 
 @app.command()
@@ -78,9 +80,25 @@ def report(
         if broken:
             raise typer.Exit(1)
         return
-    chosen, planned = make_plan(suite, profile, only, set_, None, results)
-    page = write_report(chosen, [item.cell for item in planned.items], results, reports, run_pages)
+    chosen, cells = _suite_to_report(suite, profile, only, set_, results)
+    page = write_report(chosen, cells, results, reports, run_pages)
     out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
+
+
+def _suite_to_report(
+    name: str, profile: str | None, only: Sequence[str] | None, set_: Sequence[str] | None, results: Sequence[Path]
+) -> tuple[Suite, list[Cell]]:
+    """Return a suite and its cells: as registered, or else, of one that is not, as a pack has it."""
+    if not name.endswith(".py") and name not in registry.suites.names():
+        from zigbench.report.packed import packed_names, packed_suite  # pandas
+
+        sources = Sources.of(results)
+        if name in packed_names(sources):
+            if profile or only or set_:
+                raise ValueError(f"{name} is not registered here: its page is that of all its runs in the pack")
+            return packed_suite(sources, name)
+    chosen, planned = make_plan(name, profile, only, set_, None, results)
+    return chosen, [item.cell for item in planned.items]
 
 
 def _benchmarks(results: Sequence[Path]) -> list[Path]:
@@ -103,12 +121,20 @@ def _report_all(results: Sequence[Path], reports: Path, run_pages: bool) -> tupl
     command = "zigbench report --all"
     reports.mkdir(parents=True, exist_ok=True)
     write_index(reports, command=command)  # The pages link to an index that is there.
-    known, broken = recorded_suites(Sources.of(results))
+    known, broken = _known_suites(results)
     for suite, cells in known:
         write_report(suite, cells, results, reports, run_pages)
     if any(path for folder in _benchmarks(results) for path in folder.glob("*.json")):
         _report_benchmarks(results, reports)
     return write_index(reports, command=command), broken
+
+
+def _known_suites(results: Sequence[Path]) -> tuple[list[tuple[Suite, list[Cell]]], list[str]]:
+    """Return all suites with a record: those that are registered, then others that a pack defines."""
+    sources = Sources.of(results)
+    known, broken = recorded_suites(sources)
+    others, broken_too = packed_suites(sources, [suite for suite, _ in known])
+    return known + others, broken + broken_too
 
 
 def _report_summary(results: Sequence[Path], reports: Path) -> tuple[Path, list[str]]:
@@ -117,7 +143,7 @@ def _report_summary(results: Sequence[Path], reports: Path) -> tuple[Path, list[
     from zigbench.report.results import join
 
     places = [word for place in results if results != RUNS for word in ("--results", str(place))]
-    known, broken = recorded_suites(Sources.of(results))
+    known, broken = _known_suites(results)
     suites = []
     for suite, cells in known:
         name, _, profile = suite.name.partition("-")

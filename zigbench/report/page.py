@@ -26,6 +26,7 @@ from zigbench.report.predictors import predictor_table
 from zigbench.report.results import Results, join
 from zigbench.report.speed.series import swept_size
 from zigbench.report.speed.tables import speed_tables
+from zigbench.report.standard import shortfalls
 from zigbench.report.table import Table
 from zigbench.spec.files import write_atomically
 from zigbench.suite import Cell, Suite
@@ -170,6 +171,8 @@ def write(
     problems += [part.reason for part in results.damaged]
     problems += [*provenance.code_warnings(results), *provenance.repeat_warnings(results)]
     problems += [*undrawn, *provenance.machine_warnings(results)] if results.finished else []
+    if reasons := shortfalls(results):
+        problems.insert(0, f"The summary of all suites does not show this as a result: {'; '.join(reasons)}.")
     settings, varying = provenance.settings(results)
     newest = _newest(results)
 

@@ -12,6 +12,7 @@ from zigbench.report.answer import answer, completeness
 from zigbench.report.figures import Drawing, catalogue
 from zigbench.report.figures.drawing import style
 from zigbench.report.results import Results
+from zigbench.report.standard import LEAST_SEEDS, LEAST_STEPS, shortfalls
 from zigbench.spec.files import write_atomically
 
 LARGEST_FIGURE = 60_000
@@ -22,11 +23,19 @@ RESOLUTIONS = (200, 160, 120, 100, 85, 72, 60, 50, 40)
 
 COLOURS = 64
 
+STANDARD = (
+    "A result stands beside a reference predictor, rests on held-out triples that cover the held-out images evenly and "
+    f"on {LEAST_SEEDS} seeds, and is about networks that were trained for {LEAST_STEPS} steps at least. These suites "
+    "have records that do not meet this; their pages show what was measured."
+)
+
 
 def write_summary(suites: Iterable[tuple[Results, str]], out: Path, *, command: str) -> Path:
     """Write ``README.md`` into the folder ``out``, and a PNG for each suite into ``out/figures``; return the former.
 
-    A suite of which less than half of the runs have finished has no section, and is named at the end.
+    A suite has a section where its records are a result: where they meet the standard of
+    :mod:`zigbench.report.standard`. The others are named at the end, each with the reasons; so is one of which less
+    than half of the runs have finished, or of which all finished runs are those of another suite that is whole.
 
     Args:
         suites: results of each suite, and the command line that makes its page.
@@ -37,18 +46,30 @@ def write_summary(suites: Iterable[tuple[Results, str]], out: Path, *, command: 
         OSError: ``out`` can't be written.
     """
     (out / "figures").mkdir(parents=True, exist_ok=True)
-    sections, begun = [], []
-    for results, page in suites:
-        if 2 * len(results.finished) < len(results.runs):
-            begun.append(f"`{results.suite.name}` ({completeness(results)})")
+    sections, below, begun = [], [], []
+    known = list(suites)
+    whole = [{run.id for run in results.runs} for results, _ in known if len(results.finished) == len(results.runs)]
+    for results, page in known:
+        name, finished = results.suite.name, {run.id for run in results.finished}
+        part_of_another = len(finished) < len(results.runs) and any(finished <= other for other in whole)
+        if 2 * len(finished) < len(results.runs) or part_of_another:
+            begun.append(f"`{name}` ({completeness(results)})")
+        elif reasons := shortfalls(results):
+            below.append(f"- `{name}`, {completeness(results)}: {'; '.join(reasons)}. `{page}`")
         else:
             sections.append("\n\n".join(_section(results, page, out / "figures")))
+            continue
+        (out / "figures" / f"{name}.png").unlink(missing_ok=True)
     opening = (
         "# Reports\n\n"
         f"The suites' questions, and the answers from the records. `{command}` makes this page and its figures. The "
         "command below a figure makes the suite's whole page, with tables, samples, provenance and every run."
     )
-    ending = [f"Begun: {', '.join(begun)}."] if begun else []
+    ending = []
+    if below:
+        ending.append(f"## Not shown as results\n\n{STANDARD}\n\n" + "\n".join(below))
+    if begun:
+        ending.append(f"Begun: {', '.join(begun)}.")
     text = "\n\n".join((opening, *sections, *ending)) + "\n"
     path = out / "README.md"
     write_atomically(path, text.encode())

@@ -177,7 +177,6 @@ HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)> {{ 7*7 }} "qu
 def test_hostile_strings_stay_text(tmp_path: Path) -> None:
     points = {HOSTILE: synthetic.point("sweep-1"), "b\u202e]]>-->": synthetic.point("zigzag-8")}
     suite = synthetic.suite(
-        name=HOSTILE,
         question=HOSTILE,
         axes=(Axis("arm", points), grid("seed", [0, 1])),
         baseline="b\u202e]]>-->",

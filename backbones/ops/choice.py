@@ -2,9 +2,9 @@
 
 A backend is two modules (they may be one) that offer `available() -> str | None`, and
 
-    scan_forward(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order, save) -> (y, state)
+    scan_forward(inputs, save) -> (y, state)
     scan_state_shape(batch, length, channels, states, sequences) -> shape of state when saved
-    scan_backward(dy, u, delta, A, B, C, D, z, delta_bias, delta_softplus, order, state) -> gradients
+    scan_backward(dy, inputs, state) -> gradients
     conv_forward(x, weight, bias, activation, order) -> y
     conv_backward(dy, x, weight, bias, activation, order) -> (dx, dweight, dbias)
 

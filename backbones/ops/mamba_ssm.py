@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from backbones.ops.reference import natural, visits
+from backbones.ops.scan.inputs import ScanInputs
 
 DIFFERENTIABLE = True  # `scan` and `conv` carry their own gradients
 _WIDTHS = (2, 3, 4)  # what causal-conv1d was compiled for
@@ -38,19 +39,9 @@ def _natural(y: Tensor, order: Tensor | None) -> Tensor:
     return natural(y.transpose(1, 2), order)
 
 
-def scan(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    delta_softplus: bool,
-    order: Tensor | None,
-) -> Tensor:
+def scan(inputs: ScanInputs) -> Tensor:
     """Return y (batch, L, channels) by `selective_scan_fn`, differentiable."""
+    u, delta, A, B, C, D, z, delta_bias, delta_softplus, order = inputs
     if u.numel() == 0:
         return u * delta
     kernel = importlib.import_module("mamba_ssm.ops.selective_scan_interface").selective_scan_fn
@@ -105,42 +96,15 @@ def scan_state_shape(batch: int, length: int, channels: int, states: int, sequen
     return (0,)
 
 
-def scan_forward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    delta_softplus: bool,
-    order: Tensor | None,
-    save: bool,
-) -> tuple[Tensor, Tensor]:
+def scan_forward(inputs: ScanInputs, save: bool) -> tuple[Tensor, Tensor]:
     """Run `scan` behind the interface that all backends share."""
-    y = scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
-    return y.contiguous(), u.new_empty((0,), dtype=torch.float32)
+    return scan(inputs).contiguous(), inputs.u.new_empty((0,), dtype=torch.float32)
 
 
-def scan_backward(
-    dy: Tensor,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    delta_softplus: bool,
-    order: Tensor | None,
-    state: Tensor,
-) -> tuple[Tensor | None, ...]:
+def scan_backward(dy: Tensor, inputs: ScanInputs, state: Tensor) -> tuple[Tensor | None, ...]:
     """Return the gradients of (u, delta, A, B, C, D, z, delta_bias)."""
-    inputs = (u, delta, A, B, C, D, z, delta_bias)
-    function: Callable[..., Tensor] = scan
-    grads = _recompute(lambda *x: function(*x, delta_softplus, order), dy, inputs)
+    softplus, order = inputs.delta_softplus, inputs.order
+    grads = _recompute(lambda *x: scan(ScanInputs._make((*x, softplus, order))), dy, inputs.tensors)
     small = (2, 5, 7)  # A, D, delta_bias
     return tuple(g.float() if g is not None and i in small else g for i, g in enumerate(grads))
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import pad, silu, softplus
 
 from backbones.ops.checks import sequences
+from backbones.ops.scan.inputs import ScanInputs
 
 DIFFERENTIABLE = True  # `scan` and `conv` carry their own gradients
 
@@ -42,19 +43,9 @@ def natural(y: Tensor, order: Tensor | None) -> Tensor:
     return y.index_select(1, torch.argsort(order.flatten()))
 
 
-def scan(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    delta_softplus: bool,
-    order: Tensor | None,
-) -> Tensor:
+def scan(inputs: ScanInputs) -> Tensor:
     """Return y (batch, L, d_inner) by the recurrence itself, one step after another along the visiting order."""
+    u, delta, A, B, C, D, z, delta_bias, delta_softplus, order = inputs
     out_type, kind = u.dtype, _state_type(u)
     u, delta, B, C = (x.to(kind) for x in (u, delta, B, C))
     A = A.to(kind)
@@ -100,22 +91,9 @@ def scan_state_shape(batch: int, length: int, channels: int, states: int, sequen
     return (0,)
 
 
-def scan_forward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    delta_softplus: bool,
-    order: Tensor | None,
-    save: bool,
-) -> tuple[Tensor, Tensor]:
+def scan_forward(inputs: ScanInputs, save: bool) -> tuple[Tensor, Tensor]:
     """Run `scan` behind the interface that all backends share."""
-    y = scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
-    return y.contiguous(), u.new_empty((0,), dtype=torch.float32)
+    return scan(inputs).contiguous(), inputs.u.new_empty((0,), dtype=torch.float32)
 
 
 def _silu_slope(x: Tensor) -> Tensor:
@@ -123,24 +101,12 @@ def _silu_slope(x: Tensor) -> Tensor:
     return s * (1 + x * (1 - s))
 
 
-def scan_backward(
-    dy: Tensor,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    delta_softplus: bool,
-    order: Tensor | None,
-    state: Tensor,
-) -> tuple[Tensor | None, ...]:
+def scan_backward(dy: Tensor, inputs: ScanInputs, state: Tensor) -> tuple[Tensor | None, ...]:
     """Return the gradients of (u, delta, A, B, C, D, z, delta_bias): one pass forwards, one back, all states in memory.
 
     A custom op cannot call autograd, so the equations are written out: see `backbones.ops.scan.cpu_backward`.
     """
+    u, delta, A, B, C, D, z, delta_bias, delta_softplus, order = inputs
     kind = _state_type(u)
     types = (u.dtype, delta.dtype, B.dtype)
     u, delta, A, B, C, dy = (x.to(kind) for x in (u, delta, A, B, C, dy))

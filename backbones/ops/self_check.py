@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from backbones.ops import reference
+from backbones.ops.scan.inputs import ScanInputs
 
 FAILED = "failed its self-check"
 """The first words of the reason, for a backend that gave wrong results."""
@@ -57,11 +58,13 @@ def _compare_along(
     scan: ModuleType, conv: ModuleType, inputs: list[Tensor], window: list[Tensor], order: Tensor, dy: Tensor
 ) -> str:
     oracle: ModuleType = reference
-    exact = [x.double() for x in inputs]
-    y, state = scan.scan_forward(*inputs, True, order, True)
-    grads = scan.scan_backward(dy, *inputs, True, order, state)
-    right, nothing = oracle.scan_forward(*exact, True, order, True)
-    rights = oracle.scan_backward(dy.double(), *exact, True, order, nothing)
+    given, exactly = (
+        ScanInputs._make((*(x.to(kind) for x in inputs), True, order)) for kind in (torch.float32, torch.float64)
+    )
+    y, state = scan.scan_forward(given, True)
+    grads = scan.scan_backward(dy, given, state)
+    right, nothing = oracle.scan_forward(exactly, True)
+    rights = oracle.scan_backward(dy.double(), exactly, nothing)
     mixed = conv.conv_forward(*window, "silu", order), *conv.conv_backward(dy, *window, "silu", order)
     exact = [x.double() for x in window]
     blended = oracle.conv_forward(*exact, "silu", order)
@@ -93,9 +96,9 @@ def _compare_memory(scan: ModuleType, device: torch.device) -> str:
     u, dy = torch.zeros(2, 1, _STEPS, channels, device=device)
     u[:, 0], dy[:, -1] = 1.0, 1.0
     ones = torch.ones(1, _STEPS, states, device=device)
-    inputs = (u, delta[None].to(device), rates.to(device), ones, ones, None, None, None, False, None)
-    y, state = scan.scan_forward(*inputs, True)
-    du = scan.scan_backward(dy, *inputs, state)[0]
+    inputs = ScanInputs(u, delta[None].to(device), rates.to(device), ones, ones, None, None, None, False, None)
+    y, state = scan.scan_forward(inputs, True)
+    du = scan.scan_backward(dy, inputs, state)[0]
     error = _worst((y[0].cpu(), du[0].cpu()), (ahead, back))
     if not error <= _LONG_TOLERANCE.get(device.type, _TOLERANCE):
         return f"{FAILED}: over {_STEPS} steps, the content of a slow state is off by {error:.1e} of the largest entry"

@@ -31,6 +31,7 @@ from torch import Tensor
 from backbones.ops import reference
 from backbones.ops.conv import triton as triton_conv
 from backbones.ops.scan import triton as triton_scan
+from backbones.ops.scan.inputs import ScanInputs
 
 CACHE_BYTES = 3 * 2**27  # input sets rotate until they exceed this: several times a GPU's L2
 TIMED = torch.bfloat16
@@ -80,10 +81,10 @@ def check_scan(shape: Shape) -> dict[str, float]:
     inputs = shape.scan_inputs(seed=7)
     order, dy = shape.order("random"), inputs.pop("dy")
     given = [inputs[name] for name in SCAN_ARGUMENTS]
-    y, state = triton_scan.scan_forward(*given, True, order, True)
-    found = [y, *triton_scan.scan_backward(dy, *given, True, order, state)]
+    y, state = triton_scan.scan_forward(ScanInputs(*given, True, order), True)
+    found = [y, *triton_scan.scan_backward(dy, ScanInputs(*given, True, order), state)]
     doubles = [x.double().requires_grad_() for x in given]
-    wanted = reference.scan(*doubles, True, order)
+    wanted = reference.scan(ScanInputs(*doubles, True, order))
     grads = torch.autograd.grad(wanted, doubles, dy.double())
     names = ("y", *("d" + name for name in SCAN_ARGUMENTS))
     return {n: _error(f, w) for n, f, w in zip(names, found, (wanted.detach(), *grads), strict=True)}
@@ -95,8 +96,8 @@ def check_inference(shape: Shape) -> dict[str, float]:
     inputs = shape.scan_inputs(seed=9)
     order = shape.order("random")
     given = [inputs[name] for name in SCAN_ARGUMENTS]
-    y, _ = triton_scan.scan_forward(*given, True, order, False)
-    return {"y": _error(y, reference.scan(*(x.double() for x in given), True, order))}
+    y, _ = triton_scan.scan_forward(ScanInputs(*given, True, order), False)
+    return {"y": _error(y, reference.scan(ScanInputs(*(x.double() for x in given), True, order)))}
 
 
 def check_conv(shape: Shape) -> dict[str, float]:
@@ -147,11 +148,11 @@ def floor(shape: Shape, backward: bool, limits: dict[str, float]) -> float:
 
 
 def ours(shape: Shape, inputs: dict[str, Tensor], order: Tensor | None, backward: bool) -> Callable[[], Any]:
-    given, dy = [inputs[name] for name in SCAN_ARGUMENTS], inputs["dy"]
+    given, dy = ScanInputs(*(inputs[name] for name in SCAN_ARGUMENTS), True, order), inputs["dy"]
 
     def call() -> Any:
-        y, state = triton_scan.scan_forward(*given, True, order, backward)
-        return triton_scan.scan_backward(dy, *given, True, order, state) if backward else y
+        y, state = triton_scan.scan_forward(given, backward)
+        return triton_scan.scan_backward(dy, given, state) if backward else y
 
     return call
 

@@ -27,6 +27,7 @@ from torch.nn.functional import conv1d, silu, softplus
 from backbones.ops import reference, selective_scan
 from backbones.ops.cpu.vector import BYTES, exp2, fill, fma, load, store
 from backbones.ops.cpu.workers import run
+from backbones.ops.scan.inputs import ScanInputs
 
 STATES = 16
 OWN = ("ours", "ours, natural order")
@@ -51,7 +52,7 @@ def sequential(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bias: Tensor, order: Tensor, rank: Tensor
 ) -> Tensor:
     """One step after another in PyTorch, the way of `selective_scan_ref`, with a gradient linear in L."""
-    return reference.scan(u, delta, A, B, C, D, None, bias, True, order)
+    return reference.scan(ScanInputs(u, delta, A, B, C, D, None, bias, True, order))
 
 
 def torch_conv1d(x: Tensor, weight: Tensor, bias: Tensor, order: Tensor, rank: Tensor) -> Tensor:

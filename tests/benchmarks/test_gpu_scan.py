@@ -27,10 +27,9 @@ def gpu_scan(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_inference_is_held_against_the_reference_at_every_length_that_is_timed(
     gpu_scan: ModuleType, monkeypatch: pytest.MonkeyPatch, wrong_from: int
 ) -> None:
-    def forward(u: Any, *rest: Any) -> Any:
-        y, state = reference.scan_forward(u, *rest)
-        saved = rest[-1]
-        return (y if saved or u.shape[1] < wrong_from else 1.1 * y), state
+    def forward(inputs: Any, save: bool) -> Any:
+        y, state = reference.scan_forward(inputs, save)
+        return (y if save or inputs.u.shape[1] < wrong_from else 1.1 * y), state
 
     monkeypatch.setattr(gpu_scan, "triton_scan", SimpleNamespace(**{**vars(reference), "scan_forward": forward}))
     monkeypatch.setattr(gpu_scan, "triton_conv", reference)

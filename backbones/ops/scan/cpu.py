@@ -22,6 +22,7 @@ from backbones.ops.cpu.workers import run
 from backbones.ops.scan import cpu_backward, cpu_forward
 from backbones.ops.scan.cpu_backward import STATES_STEP
 from backbones.ops.scan.cpu_forward import CHECKPOINT
+from backbones.ops.scan.inputs import ScanInputs
 
 CHECKS_RATES = True  # packing A finds its positive entries
 _PARTS = 16  # desired tasks of a backward pass; each task has its own sums for dB and dC
@@ -68,19 +69,8 @@ def _coefficients(x: Tensor) -> Tensor:
 class _Call:
     """The inputs of one call in the form the kernels read, kept alive while they run."""
 
-    def __init__(
-        self,
-        u: Tensor,
-        delta: Tensor,
-        A: Tensor,
-        B: Tensor,
-        C: Tensor,
-        D: Tensor | None,
-        z: Tensor | None,
-        delta_bias: Tensor | None,
-        softplus: bool,
-        order: Tensor | None,
-    ) -> None:
+    def __init__(self, inputs: ScanInputs) -> None:
+        u, delta, A, B, C, D, z, delta_bias, self.softplus, order = inputs
         self.batch, self.length, self.channels = u.shape
         self.states = _padded(A.shape[1])
         self.u, self.delta = stream(u), stream(delta)
@@ -89,7 +79,6 @@ class _Call:
         self.rates, self.bias, self.skip = _pack(A), flat(delta_bias), flat(D)
         self.order = None if order is None else order.contiguous()
         self.sequences = checks.sequences(order)
-        self.softplus = softplus
         self.groups = self.rates.shape[0]
         self.work = u.numel() * self.states
 
@@ -115,21 +104,9 @@ class _Call:
         ]
 
 
-def scan_forward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    delta_softplus: bool,
-    order: Tensor | None,
-    save: bool,
-) -> tuple[Tensor, Tensor]:
+def scan_forward(inputs: ScanInputs, save: bool) -> tuple[Tensor, Tensor]:
     """Return y (batch, L, channels) and the saved states, empty unless `save`. Inputs are already checked."""
-    call = _Call(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
+    call, u = _Call(inputs), inputs.u
     y = torch.empty_like(u, dtype=call.u.dtype, memory_format=torch.contiguous_format)
     shape: tuple[int, ...] = (0,)
     if save:
@@ -140,22 +117,10 @@ def scan_forward(
     return y.to(u.dtype), state
 
 
-def scan_backward(
-    dy: Tensor,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    delta_softplus: bool,
-    order: Tensor | None,
-    state: Tensor,
-) -> tuple[Tensor | None, ...]:
+def scan_backward(dy: Tensor, inputs: ScanInputs, state: Tensor) -> tuple[Tensor | None, ...]:
     """Return the gradients of (u, delta, A, B, C, D, z, delta_bias) from dy and the saved states."""
-    call = _Call(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
+    u, delta, A, B, C, D, z, delta_bias, _, _ = inputs
+    call = _Call(inputs)
     dy = stream(dy)
     wanted = max(1, min(call.groups, _PARTS // max(1, call.batch)))
     each = -(-call.groups // wanted)  # the largest part sets the time, so all parts are filled up to its size

@@ -8,6 +8,13 @@ import torch
 from torch import Tensor
 
 from backbones.ops import checks, choice
+from backbones.ops.scan.inputs import ScanInputs
+
+_INPUTS = (
+    "Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, Tensor? z, Tensor? delta_bias, "
+    "bool delta_softplus, Tensor? order"
+)
+"""A :class:`ScanInputs` as a custom op declares it: it takes no tuples."""
 
 
 def selective_scan(
@@ -54,7 +61,7 @@ def selective_scan(
 
     Differentiable once. For second derivatives and forward mode take `backend="reference"`.
     """
-    _check(u, delta, A, B, C, D, z, delta_bias, order)
+    _check(ScanInputs(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order))
     streams = [x for x in (u, delta, B, C, z) if x is not None]
     if any(x.dtype != u.dtype for x in streams):
         kind = u.dtype
@@ -62,31 +69,22 @@ def selective_scan(
             kind = torch.promote_types(kind, x.dtype)
         u, delta, B, C = (x.to(kind) for x in (u, delta, B, C))
         z = None if z is None else z.to(kind)
-    inputs = (u, delta, A, B, C, D, z, delta_bias)
+    inputs = ScanInputs(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
     if not checks.is_abstract(u):
         module = choice.scan_backend(backend, u)
         if getattr(module, "DIFFERENTIABLE", False):
             checks.order_values(order)
             checks.negative(A)
-            return module.scan(*inputs, delta_softplus, order)
-    save = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
-    arguments = (*inputs, delta_softplus, order, backend, save)
+            return module.scan(inputs)
+    save = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs.tensors)
+    arguments = (*inputs, backend, save)
     if checks.is_plain(u):
         return (_Eager.apply if save else _compute)(*arguments)[0]
     return _scan(*arguments)[0]
 
 
-def _check(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    order: Tensor | None,
-) -> None:
+def _check(inputs: ScanInputs) -> None:
+    u, delta, A, B, C, D, z, delta_bias, _, order = inputs
     checks.tensor("u", u, ("batch", "L", "d_inner"), u)
     batch, length, channels = u.shape
     checks.tensor("delta", delta, (batch, length, channels), u)
@@ -104,91 +102,54 @@ def _check(
         checks.order_form(order, length, u)
 
 
-def _compute(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    delta_softplus: bool,
-    order: Tensor | None,
-    backend: str,
-    save: bool,
-) -> tuple[Tensor, Tensor]:
-    checks.order_values(order)
-    module = choice.scan_backend(backend, u)
+def _compute(*arguments: Any) -> tuple[Tensor, Tensor]:
+    *values, backend, save = arguments
+    inputs = ScanInputs(*values)
+    checks.order_values(inputs.order)
+    module = choice.scan_backend(backend, inputs.u)
     if not getattr(module, "CHECKS_RATES", False):
-        checks.negative(A)
-    return module.scan_forward(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order, save)
+        checks.negative(inputs.A)
+    return module.scan_forward(inputs, save)
 
 
-_scan = torch.library.custom_op("zigbench::selective_scan", _compute, mutates_args=())
+_scan = torch.library.custom_op(
+    "zigbench::selective_scan",
+    _compute,
+    mutates_args=(),
+    schema=f"({_INPUTS}, str backend, bool save) -> (Tensor, Tensor)",
+)
 
 
 @_scan.register_fake
-def _scan_fake(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    delta_softplus: bool,
-    order: Tensor | None,
-    backend: str,
-    save: bool,
-) -> tuple[Tensor, Tensor]:
+def _scan_fake(*arguments: Any) -> tuple[Tensor, Tensor]:
+    *values, backend, save = arguments
+    inputs = ScanInputs(*values)
+    u = inputs.u
     shape: tuple[int, ...] = (0,)
     if save:
-        sequences = checks.sequences(order)
-        shape = choice.scan_backend(backend, u).scan_state_shape(*u.shape, A.shape[1], sequences)
+        sequences = checks.sequences(inputs.order)
+        shape = choice.scan_backend(backend, u).scan_state_shape(*u.shape, inputs.A.shape[1], sequences)
     return torch.empty_like(u, memory_format=torch.contiguous_format), u.new_empty(shape, dtype=torch.float32)
 
 
-def _gradients(
-    dy: Tensor,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    delta_softplus: bool,
-    order: Tensor | None,
-    state: Tensor,
-    backend: str,
-) -> list[Tensor]:
-    module = choice.scan_backend(backend, u)
-    grads = module.scan_backward(dy, u, delta, A, B, C, D, z, delta_bias, delta_softplus, order, state)
+def _gradients(dy: Tensor, *arguments: Any) -> list[Tensor]:
+    *values, state, backend = arguments
+    inputs = ScanInputs(*values)
+    grads = choice.scan_backend(backend, inputs.u).scan_backward(dy, inputs, state)
     return [grad for grad in grads if grad is not None]
 
 
-_scan_backward = torch.library.custom_op("zigbench::selective_scan_backward", _gradients, mutates_args=())
+_scan_backward = torch.library.custom_op(
+    "zigbench::selective_scan_backward",
+    _gradients,
+    mutates_args=(),
+    schema=f"(Tensor dy, {_INPUTS}, Tensor state, str backend) -> Tensor[]",
+)
 
 
 @_scan_backward.register_fake
-def _scan_backward_fake(
-    dy: Tensor,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    delta_softplus: bool,
-    order: Tensor | None,
-    state: Tensor,
-    backend: str,
-) -> list[Tensor]:
+def _scan_backward_fake(dy: Tensor, *arguments: Any) -> list[Tensor]:
+    u, delta, A, B, C, D, z, delta_bias, _, _ = arguments[:-2]
     streams = [torch.empty_like(x, memory_format=torch.contiguous_format) for x in (u, delta)]
     rates = u.new_empty(A.shape, dtype=torch.float32)
     pairs = [torch.empty_like(x, memory_format=torch.contiguous_format) for x in (B, C)]

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from backbones.ops import checks
+from backbones.ops.scan.inputs import ScanInputs
 
 LOG2E = math.log2(math.e)
 
@@ -158,27 +159,15 @@ def scan_state_shape(batch: int, length: int, channels: int, states: int, sequen
     return (batch, sequences * -(-(length // sequences) // INTERVAL), states, channels)
 
 
-def scan_forward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    delta_softplus: bool,
-    order: Tensor | None,
-    save: bool,
-) -> tuple[Tensor, Tensor]:
+def scan_forward(inputs: ScanInputs, save: bool) -> tuple[Tensor, Tensor]:
     """Return (y, state): y (batch, L, d_inner), contiguous, in u's type; state float32 for the backward pass.
 
-    u, delta, z: (batch, L, d_inner); A: (d_inner, N); B, C: (batch, L, N); D, delta_bias: (d_inner,); order:
-    (L,) or (sequences, steps) int64. The state is empty, (0,), unless `save`.
+    The state is empty, (0,), unless `save`.
     """
     from backbones.ops.scan.triton_carries import carries
     from backbones.ops.scan.triton_forward import sweep
 
+    u, delta, A, B, C, D, z, delta_bias, delta_softplus, order = inputs
     batch, length, channels = u.shape
     states = A.shape[1]
     y = torch.empty((batch, length, channels), dtype=u.dtype, device=u.device)
@@ -226,24 +215,12 @@ def _pass_on(carries: Any, rates: Tensor, carry: Tensor, total: Tensor, reverse:
     )
 
 
-def scan_backward(
-    dy: Tensor,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    delta_softplus: bool,
-    order: Tensor | None,
-    state: Tensor,
-) -> tuple[Tensor | None, ...]:
+def scan_backward(dy: Tensor, inputs: ScanInputs, state: Tensor) -> tuple[Tensor | None, ...]:
     """Return the gradients (du, ddelta, dA, dB, dC, dD, dz, ddelta_bias); None where the input was absent.
 
     `state` was saved by `scan_forward`. dA, dD and ddelta_bias are float32, the others in their input's type.
     """
+    u, delta, A, B, C, D, z, delta_bias, delta_softplus, order = inputs
     batch, length, channels = u.shape
     states = A.shape[1]
     du, ddelta = (torch.empty(u.shape, dtype=x.dtype, device=u.device) for x in (u, delta))

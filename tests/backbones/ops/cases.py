@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from backbones.ops.scan.inputs import ScanInputs
+
 
 @dataclass
-class ScanInputs:
+class ScanCase:
     """Arguments of `selective_scan`, by name; `call` applies it with changes."""
 
     u: Tensor
@@ -27,9 +29,14 @@ class ScanInputs:
         given = (self.u, self.delta, self.A, self.B, self.C, self.D, self.z, self.delta_bias)
         return [x for x in given if x is not None]
 
-    def to(self, dtype: torch.dtype) -> ScanInputs:
+    def inputs(self) -> ScanInputs:
+        """The same as a backend takes them, with a softplus."""
+        rest = self.D, self.z, self.delta_bias, True, self.order
+        return ScanInputs(self.u, self.delta, self.A, self.B, self.C, *rest)
+
+    def to(self, dtype: torch.dtype) -> ScanCase:
         """Detached copies in `dtype`, leaves of a graph."""
-        return ScanInputs(
+        return ScanCase(
             *(
                 None if x is None else x.detach().to(dtype).requires_grad_()
                 for x in (self.u, self.delta, self.A, self.B, self.C, self.D, self.z, self.delta_bias)
@@ -55,7 +62,7 @@ def scan_inputs(
     optional: bool = True,
     ordered: bool = True,
     views: bool = False,
-) -> ScanInputs:
+) -> ScanCase:
     """Normal inputs with Δ about 0.1 and A between -1 and -16; `views` makes rows overlap other tensors."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -65,7 +72,7 @@ def scan_inputs(
     def rows(width: int) -> Tensor:
         return normal(batch, length, 2 * width + 3)[..., 1 : width + 1] if views else normal(batch, length, width)
 
-    return ScanInputs(
+    return ScanCase(
         u=rows(channels),
         delta=rows(channels) * 0.5 - 2.0 if not views else rows(channels),
         A=-torch.exp(torch.rand(channels, states, generator=generator) * 2.77),

@@ -13,6 +13,7 @@ from torch import Tensor
 from backbones.config.zigma import ZigMaConfig
 from backbones.network import Network
 from backbones.ops import backends, choice, mamba_ssm, reference, self_check
+from backbones.ops.scan.inputs import ScanInputs
 from tests.backbones.ops.cases import error, scan_inputs
 
 
@@ -71,8 +72,9 @@ def test_a_backend_that_raises_fails_its_self_check() -> None:
 
 def test_a_bias_of_one_unit_in_the_last_place_of_every_decay_fails_the_self_check() -> None:
     class Biased(types.ModuleType):
-        def scan_forward(self, u: Tensor, delta: Tensor, A: Tensor, *rest: object) -> object:
-            return reference.scan_forward(u, delta, A + 6e-6, *rest)  # exp(delta A) (1 + 1.2e-7), delta about 0.02
+        def scan_forward(self, inputs: ScanInputs, save: bool) -> object:
+            # exp(delta A) (1 + 1.2e-7), with delta about 0.02
+            return reference.scan_forward(inputs._replace(A=inputs.A + 6e-6), save)
 
         scan_backward = staticmethod(reference.scan_backward)
 
@@ -131,7 +133,8 @@ def vendor(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus):  # type: ignore[no-untyped-def]
         rows = [None if x is None else x.mT for x in (u, delta, B, C, z)]
-        y = reference.scan(rows[0], rows[1], A, rows[2], rows[3], D, rows[4], delta_bias, delta_softplus, None)
+        inputs = ScanInputs(rows[0], rows[1], A, rows[2], rows[3], D, rows[4], delta_bias, delta_softplus, None)
+        y = reference.scan(inputs)
         return y.mT
 
     def conv(x, weight, bias, activation):  # type: ignore[no-untyped-def]
@@ -150,7 +153,7 @@ def test_vendor_layout_order_and_gradients_are_translated_both_ways() -> None:
     assert mamba_ssm.available() is None
     assert self_check.run(mamba_ssm, mamba_ssm, torch.device("cpu")) == ""
     x = scan_inputs(2, 11, 5, 3, views=True)
-    y = mamba_ssm.scan(*x.tensors(), True, x.order)
+    y = mamba_ssm.scan(x.inputs())
     assert error(y, x.call(backend="reference")) <= 1e-6
 
 

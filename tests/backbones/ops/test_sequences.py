@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from backbones.ops import causal_conv, reference
-from tests.backbones.ops.cases import ScanInputs, error, scan_inputs
+from tests.backbones.ops.cases import ScanCase, error, scan_inputs
 
 FORWARD, GRADIENT = 1e-6, 5e-6
 
 
-def cut(inputs: ScanInputs, sequences: int) -> ScanInputs:
+def cut(inputs: ScanCase, sequences: int) -> ScanCase:
     """The same inputs, their order cut into so many sequences."""
     assert inputs.order is not None
     inputs.order = inputs.order.view(sequences, -1)
     return inputs
 
 
-def apart(inputs: ScanInputs, dy: Tensor, **changes: object) -> tuple[Tensor, ...]:
+def apart(inputs: ScanCase, dy: Tensor, **changes: object) -> tuple[Tensor, ...]:
     """The output and the streams' gradients, one sequence after the other, each gathered into samples of its own."""
     order = inputs.order
     total = torch.empty_like(dy)
@@ -51,7 +51,7 @@ def test_written_out_gradients_of_the_reference_are_its_autograd() -> None:
     x = cut(scan_inputs(2, 12, 5, 3).to(torch.float64), 3)
     dy = torch.randn(x.u.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        written = reference.scan_backward(dy, *x.tensors(), True, x.order, torch.empty(0))
+        written = reference.scan_backward(dy, x.inputs(), torch.empty(0))
     for a, b in zip(written, torch.autograd.grad(x.call(backend="reference"), x.tensors(), dy), strict=True):
         assert error(a, b) <= 1e-6  # sums over the batch come back in float32
 

@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 import backbones.ops.conv.operator
 import backbones.ops.scan.operator
 from backbones.ops import causal_conv, selective_scan
-from tests.backbones.ops.cases import ScanInputs, scan_inputs
+from tests.backbones.ops.cases import ScanCase, scan_inputs
 
 
 class Mixer(nn.Module):
@@ -139,7 +139,7 @@ def test_strange_defaults_do_not_reach_the_kernels() -> None:
 
 
 def test_shapes_follow_without_data() -> None:
-    x: ScanInputs = scan_inputs(2, 20, 6, 3)
-    meta = ScanInputs(*(t.to("meta") for t in vars(x).values()))
+    x: ScanCase = scan_inputs(2, 20, 6, 3)
+    meta = ScanCase(*(t.to("meta") for t in vars(x).values()))
     assert meta.call().shape == (2, 20, 6)
     assert causal_conv(meta.u, torch.empty(6, 4, device="meta")).shape == (2, 20, 6)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from backbones.ops.conv import triton as triton_conv
 from backbones.ops.scan import triton as triton_scan
+from backbones.ops.scan.inputs import ScanInputs
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SCAN_QUANTITIES = ("y", "du", "ddelta", "dA", "dB", "dC", "dD", "dz", "ddelta_bias")
@@ -209,14 +210,15 @@ def run_scan(case: Case, seed: int, gradients: bool = True) -> dict[str, float]:
     triton_scan.SCHEDULERS = case.schedulers if DEVICE == "cpu" else None
     doubles = _doubles(inputs)
     wanted = scan_oracle(*doubles, case.softplus, order.tolist(), n // case.sequences)
-    plain, none = triton_scan.scan_forward(*inputs, case.softplus, given, False)
+    scan = ScanInputs(*inputs, case.softplus, given)
+    plain, none = triton_scan.scan_forward(scan, False)
     if not gradients:
         return {"y": _error(plain, wanted.detach()), "repeat": 0.0, "without state": float(none.numel())}
     results = []
     for _ in range(2 if "bfloat16" in str(case.dtype) else 1):
-        y, state = triton_scan.scan_forward(*inputs, case.softplus, given, True)
+        y, state = triton_scan.scan_forward(scan, True)
         assert tuple(state.shape) == triton_scan.scan_state_shape(b, n, d, s, case.sequences)
-        results.append((y, *triton_scan.scan_backward(dy, *inputs, case.softplus, given, state)))
+        results.append((y, *triton_scan.scan_backward(dy, scan, state)))
     errors = _compare(SCAN_QUANTITIES, results[0], wanted, doubles, dy.double().cpu())
     errors["shared"] = _shared(results[0])
     return {**errors, "repeat": _same(results[0], results[-1]), "without state": _same((plain,), (y,)) + none.numel()}
@@ -254,8 +256,9 @@ def run_empty() -> dict[str, float]:
             torch.ones(d, 4, device=DEVICE),
         )
         skip = torch.ones(d, device=DEVICE)
-        y, state = triton_scan.scan_forward(u, u, -A, B, B, skip, None, None, True, None, True)
-        grads = triton_scan.scan_backward(u, u, u, -A, B, B, skip, None, None, True, None, state)
+        scan = ScanInputs(u, u, -A, B, B, skip, None, None, True, None)
+        y, state = triton_scan.scan_forward(scan, True)
+        grads = triton_scan.scan_backward(u, scan, state)
         found = [y, *grads[:6]]
         wrong += sum(f.shape != w.shape or bool(f.any()) for f, w in zip(found, [u, u, u, A, B, B, skip], strict=True))
         y = triton_conv.conv_forward(u, A, None, None, None)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from backbones.ops import reference, selective_scan
 from backbones.ops.cpu.workers import _run_in_threads
-from tests.backbones.ops.cases import ScanInputs, error, scan_inputs
+from tests.backbones.ops.cases import ScanCase, error, scan_inputs
 
 FORWARD, GRADIENT = 1e-6, 5e-6
 
@@ -27,7 +27,7 @@ SHAPES = {
 }
 
 
-def _gradients(inputs: ScanInputs, dy: torch.Tensor, **changes: object) -> tuple[torch.Tensor, ...]:
+def _gradients(inputs: ScanCase, dy: torch.Tensor, **changes: object) -> tuple[torch.Tensor, ...]:
     y = inputs.call(**changes)
     return (y.detach(), *torch.autograd.grad(y, inputs.tensors(), dy.to(y.dtype)))
 
@@ -56,9 +56,7 @@ def test_a_long_sequence_keeps_its_accuracy() -> None:
     exact = inputs.to(torch.float64)
     with torch.no_grad():
         y = exact.call(backend="reference")
-        grads = reference.scan_backward(
-            dy.double(), *exact.tensors(), True, exact.order, torch.empty(0, dtype=torch.float32)
-        )
+        grads = reference.scan_backward(dy.double(), exact.inputs(), torch.empty(0, dtype=torch.float32))
     assert error(found[0], y) <= FORWARD
     assert max(error(a, b) for a, b in zip(found[1:], grads, strict=True)) <= GRADIENT
 
@@ -92,7 +90,7 @@ def test_written_out_gradient_of_the_reference_is_its_autograd() -> None:
     x = scan_inputs(2, 9, 5, 3).to(torch.float64)
     dy = torch.randn(x.u.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        written = reference.scan_backward(dy, *x.tensors(), True, x.order, torch.empty(0))
+        written = reference.scan_backward(dy, x.inputs(), torch.empty(0))
     for a, b in zip(written, _gradients(x, dy, backend="reference")[1:], strict=True):
         assert error(a, b) <= 1e-6  # sums over the batch come back in float32
 
@@ -183,7 +181,7 @@ def test_plain_threads_give_the_same_as_openmp(monkeypatch: pytest.MonkeyPatch) 
     assert calls == [2]
 
 
-def _compute_in_child(x: ScanInputs, queue: multiprocessing.Queue) -> None:
+def _compute_in_child(x: ScanCase, queue: multiprocessing.Queue) -> None:
     queue.put(x.call(backend="cpu").numpy())
 
 

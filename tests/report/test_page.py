@@ -195,7 +195,8 @@ def test_hostile_strings_stay_text(tmp_path: Path) -> None:
         assert len([tag for tag, _ in reader.tags if tag == "script"]) == 1
         assert not [a for _, a in reader.tags if "onerror" in a]
         assert "49" not in re.sub(r"\d{3,}|\.\d+", "", reader.text) or "{{ 7*7 }}" in reader.text
-        assert HOSTILE.split(" {{")[0] in reader.text
+        # A page of a run has the names of its arm alone.
+        assert HOSTILE.split(" {{")[0] in reader.text or "b\u202e]]>-->" in reader.text
 
 
 def test_changed_suite_keeps_and_marks_old_cells(tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
 
-from zigbench.report.statistics import ALPHA
+from zigbench.report.statistics import ALPHA, root
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def friedman(values: pd.DataFrame, higher_is_better: bool) -> Ranking:
     Raises:
         ValueError: fewer than three arms or two complete seeds, or arms that are equal in every seed.
     """
-    from scipy.stats import friedmanchisquare, studentized_range
+    from scipy.special import chdtrc
 
     complete = values.replace([np.inf, -np.inf], np.nan).dropna(axis="columns")
     k, n = complete.shape
@@ -114,13 +115,30 @@ def friedman(values: pd.DataFrame, higher_is_better: bool) -> Ranking:
         raise ValueError(f"Friedman's test needs at least 3 arms and 2 seeds that all arms have; there are {k} and {n}")
     if (complete.nunique(axis="index") == 1).all():
         raise ValueError("all arms are equal in every seed: there is nothing to rank")
-    test = friedmanchisquare(*complete.to_numpy())
-    means = complete.rank(axis="index", ascending=not higher_is_better).mean(axis="columns").sort_values()
-    gap = studentized_range.ppf(1 - ALPHA, k, np.inf) / math.sqrt(2) * math.sqrt(k * (k + 1) / (6 * n))
+    ranked = complete.rank(axis="index", ascending=not higher_is_better)
+    means = ranked.mean(axis="columns").sort_values()
+    # Friedman (1937), with the correction for ties: the spread of the rank sums over that of the ranks within seeds.
+    spread = float(((ranked.sum(axis="columns") - n * (k + 1) / 2) ** 2).sum())
+    statistic = (k - 1) * spread / float(((ranked - (k + 1) / 2) ** 2).to_numpy().sum())
+    gap = _range_quantile(k) / math.sqrt(2) * math.sqrt(k * (k + 1) / (6 * n))
     return Ranking(
         {str(arm): float(rank) for arm, rank in means.items()},
-        float(test.statistic),
-        float(test.pvalue),
-        float(gap),
+        statistic,
+        float(chdtrc(k - 1, statistic)),
+        gap,
         tuple(map(str, complete.columns)),
     )
+
+
+@cache
+def _range_quantile(k: int) -> float:
+    """Return the 95 % quantile of the range of k standard normals, the studentized range at infinite freedom.
+
+    Its distribution function at q is k ∫ φ(z) (Φ(z) − Φ(z − q))^(k − 1) dz over the place z of the largest.
+    """
+    from scipy.special import ndtr
+
+    z = np.linspace(-8.0, 9.0, 4_001)
+    density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    below, step = ndtr(z), float(z[1] - z[0])
+    return root(lambda q: 1 - ALPHA - k * step * float((density * (below - ndtr(z - q)) ** (k - 1)).sum()), 0.0, 20.0)

@@ -184,12 +184,15 @@ def steps_table(results: Results) -> Table | None:
             Entry(f"{count}/{len(reached)}", count, "" if count == len(reached) else "bad"), Entry(shown),
         ))  # fmt: skip
     columns = (Column("Arm"), Column("Median steps", True), Column("Runs that reach it", True), Column("Each run"))
-    notes = (
+    notes: tuple[str, ...] = (
         f"Steps of training after which {formatting.noun(metric)} of the averaged weights is at or below the "
         f"{PREDICTORS[STRONGEST]}: the first of the steps at which it was measured. A run that never is counts as "
         "needing more than its last step.",
         "Within a run the learning rate still falls, so a point on the way is not the end of a shorter training.",
     )
+    specs = [results.by_arm[arm][0].cell.spec for arm in results.arms]
+    if len({spec.backbone for spec in specs}) == 1:
+        notes = (*notes, "All arms are one network in other orders: equal steps are equal FLOPs.")
     name, title = "steps", f"Steps to the {PREDICTORS[STRONGEST]}"
     if results.data:
         name, title = f"{name}-{formatting.slug(results.data)}", f"{title}, {results.data}"

@@ -20,7 +20,7 @@ from zigbench.report.table import Column, Entry, Mark, Table
 Side = Literal["below", "not below", "not separated", "below, one run", "not below, one run"]
 
 STRONGEST = "linear"
-"""The best that images' first two moments allow: a network above it has learned less than these."""
+"""The best that images' first two moments allow: a network above it does no better."""
 
 NAMED = 12
 """Arms that a sentence names."""
@@ -103,8 +103,8 @@ def _verdict(references: Sequence[Predictor]) -> Sentence:
         text = f"{where}no arm beats every reference predictor ({levels}{runs}): "
         if all(sides[arm] not in ("below", "below, one run") for arm in others):
             text = (
-                f"{where}no arm beats the {name} ({levels}{runs}): what is compared are networks that have learned "
-                "less than the images' second moments: "
+                f"{where}no arm beats the {name} ({levels}{runs}): what is compared are networks that do no "
+                "better than the images' first two moments allow: "
             )
         return Sentence((formatting.capitalized(text) + formatting.join_some(listed, NAMED) + ".",))
     text = f"{where}{len(beat_all)} of {count} beat every reference predictor ({levels}{runs}): "
@@ -165,7 +165,7 @@ def predictor_table(results: Results) -> Table | None:
         f"{formatting.title(results.metrics[0])} of the arm minus that of the predictor on the same triples, with its "
         "95 % t-interval over seeds; below or not below where the interval leaves out 0.",
         "The predictors are closed forms that know the training images' mean and covariance, or less; no network is "
-        "in them. A network that is not below the best linear map has used no more than second moments.",
+        "in them. A network that is not below the best linear map does no better than the first two moments allow.",
     )
     name, title = "predictors", "Beside reference predictors"
     if results.data:

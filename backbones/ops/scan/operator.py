@@ -61,7 +61,8 @@ def selective_scan(
 
     Differentiable once. For second derivatives and forward mode take `backend="reference"`.
     """
-    _check(ScanInputs(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order))
+    inputs = ScanInputs(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
+    _check(inputs)
     streams = [x for x in (u, delta, B, C, z) if x is not None]
     if any(x.dtype != u.dtype for x in streams):
         kind = u.dtype
@@ -69,7 +70,7 @@ def selective_scan(
             kind = torch.promote_types(kind, x.dtype)
         u, delta, B, C = (x.to(kind) for x in (u, delta, B, C))
         z = None if z is None else z.to(kind)
-    inputs = ScanInputs(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
+        inputs = ScanInputs(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
     if not checks.is_abstract(u):
         module = choice.scan_backend(backend, u)
         if getattr(module, "DIFFERENTIABLE", False):

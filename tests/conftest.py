@@ -1,4 +1,4 @@
-"""What the tests share: small real specs, and a hypothesis profile with fixed seeds."""
+"""Fixtures of the tests: small real specs, and a hypothesis profile with fixed seeds."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for room in ("zigbench", "backbones", "suites") for path in (ROOT / room).rglob("*.py"))
-TEXTS = sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / "zigbench").rglob("*.j2")])
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+TEXTS = sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / "zigbench").rglob("*.j2"), ROOT / "README.md"])
 
 RELATIVE = {
     "What", "Whether", "Whose", "How", "Which", "Where", "When", "Why", "Who", "Whatever", "Whoever", "That", "Those",
@@ -119,6 +120,12 @@ def test_docstrings_begin_with_a_verb_and_names_are_nouns(path):
     ]
     faults += [f"line {line}: {phrase!r} is out" for line, text in sentences(tree) for phrase in phrases(text)]
     assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_docstrings_of_tests_begin_with_no_relative_word(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert not [(line, word) for line, word, _ in docstrings(tree) if word in NOT_FOR_THINGS]
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))

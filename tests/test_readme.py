@@ -1,4 +1,4 @@
-"""What the README shows is executed, as written."""
+"""The README's examples, executed as written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several test files of the backbones share."""
+"""Helpers that several test files of the backbones share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes each family itself."""
+"""Laws of each family of backbones by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a backbone refuses, in words that name both sides."""
+"""Laws of the inputs that a backbone refuses: the error names both sides."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def test_recomputing_blocks_changes_no_output_and_no_gradient(name: str, geometr
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_network_lists_all_its_blocks_and_nothing_else(name: str) -> None:
-    """What the depth does not change stands outside them, and all of one kind are listed."""
+    """Parameters that the depth does not change stand outside the blocks, and all blocks of one kind are listed."""
     geometry = fitting(name, LABELLED)
     shallow, deep = (moved(name, geometry, depth=depth, position="none") for depth in (4, 8))
     outside = []

@@ -218,7 +218,7 @@ def test_a_width_is_matched_on_clips(name: str) -> None:
 
 
 def test_factorized_networks_keep_not_a_byte_more_than_joint_ones() -> None:
-    """What would show if the frames or places were copied into sequences."""
+    """A copy of frames or places into sequences would show as saved bytes."""
     clip = Geometry(1, 8, 8, 1, frames=4)
     kept = {p: cost("zigma-video", clip, width=16, depth=4, pattern=p).saved_bytes for p in ("joint", "s", "t", "ssts")}
     assert set(kept.values()) == {kept["joint"]}

@@ -1,4 +1,4 @@
-"""What the scan and the convolution are timed against, and against what the machine could do at best.
+"""Peers that the scan and the convolution are timed against, and against what the machine could do at best.
 
 Peers get what they would get in a network: rows in natural order, permuted before and after as the released
 zigzag code does it. None of them fuses the order, the softplus or the gate.
@@ -194,7 +194,7 @@ def copy_bytes_per_second() -> float:
 
 
 def in_new_process(script: str) -> Any:
-    """What a Python script prints last, as JSON, run on its own with this process's thread count."""
+    """Run a Python script in a new process with this one's thread count, and return the JSON it prints last."""
     command = [sys.executable, "-c", f"import torch\ntorch.set_num_threads({THREADS})\n{script}"]
     here = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | here)

@@ -1,4 +1,4 @@
-"""How long a report of a thousand runs takes, and how large its page is: run with ``--benchmark-enable``."""
+"""Time and size of a report of a thousand runs: run with ``--benchmark-enable``."""
 
 from __future__ import annotations
 

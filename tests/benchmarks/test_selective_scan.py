@@ -27,7 +27,7 @@ def _all_cores() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def roof() -> dict[str, float]:
-    """What this machine can do at best, measured now."""
+    """The machine's best speeds, measured now."""
     return {"updates_per_s": peers.updates_per_second(), "copy_bytes_per_s": peers.copy_bytes_per_second()}
 
 

@@ -1,4 +1,4 @@
-"""What the command line says of runs."""
+"""Laws of the command line's sentences on runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of prepared data share: arrays written as shards, tar shards, and tiny models saved to disk."""
+"""Fixtures of the tests of prepared data: arrays written as shards, tar shards, and tiny models saved to disk."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def commands(text: str) -> list[str]:
 
 
 def steps(page: Path) -> list[tuple[str, str]]:
-    """What the session executes, in the order of the page."""
+    """Return the commands that the session executes, in the order of the page."""
     found = []
     for kind, text in FENCE.findall(page.read_text(encoding="utf-8")):
         if kind == "python":

@@ -1,4 +1,4 @@
-"""What does not fit is noticed, and the largest that does is found."""
+"""Laws of the largest batch: one that does not fit is noticed, the largest that fits is found."""
 
 from __future__ import annotations
 

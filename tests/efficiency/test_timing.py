@@ -1,4 +1,4 @@
-"""When a time counts as steady, and how many calls count."""
+"""Laws of the time that counts as steady, and of the number of calls that count."""
 
 from __future__ import annotations
 

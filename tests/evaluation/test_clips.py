@@ -70,7 +70,7 @@ def test_planted_clips_come_back_whole_and_in_order(tmp_path: Path) -> None:
     first: dict[float, int] = {}
 
     def decode(x: Tensor) -> Tensor:
-        """Which sample it is shows in its noise: numbered as first seen, they are told apart in whatever block."""
+        """Return the clips of samples by their noise: numbered as first seen, so that blocks of any size agree."""
         return planted([first.setdefault(float(clip[0, 0, 0, 0]), len(first)) for clip in x])
 
     generate(Still(), Interpolant(), plan, tmp_path, decode=decode)

@@ -147,7 +147,7 @@ class Latents:
 
 
 class Originals(RealImages):
-    """What the digits are decoded to, but for the lowest bit."""
+    """The digits that the decoder returns, up to the lowest bit."""
 
     treatment, content_hash = "original pictures", "0" * 64
 

@@ -1,4 +1,4 @@
-"""What is said of runs whose job nobody can be asked about, or is gone."""
+"""Laws of the states of runs whose job is gone, or belongs to another user or cluster."""
 
 from __future__ import annotations
 

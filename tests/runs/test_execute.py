@@ -1,4 +1,4 @@
-"""What a run's record holds beside its figures."""
+"""Laws of a run's record beside its figures."""
 
 from __future__ import annotations
 

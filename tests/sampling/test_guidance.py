@@ -23,7 +23,7 @@ def labelled(x, t, *, label=None, context=None):
 
 
 def moved(**options) -> torch.Tensor:
-    """How far each sample and channel was carried, (B, C)."""
+    """Return the distance that each sample and channel was moved, (B, C)."""
     options = {"label": LABEL, "steps": 10, **options}
     return (sample(labelled, Interpolant(), NOISE, **options) - NOISE).mean((2, 3))
 

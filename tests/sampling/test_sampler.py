@@ -142,7 +142,7 @@ def test_evaluations_are_counted_exactly(solver: str, evaluations: int):
 
 @pytest.mark.parametrize(("path", "prediction"), list(product(PATHS, PREDICTIONS)))
 def test_a_step_to_a_singular_end_takes_one_evaluation(path: str, prediction: str):
-    """Where σ = 0 the velocity of these paths is infinite, and does not follow from these predictions."""
+    """The velocity of these paths is infinite where σ = 0, and does not follow from these predictions."""
     end = Interpolant(path).state(1.0)
     singular = bool(end.dsigma.isinf()) or (float(end.sigma) == 0 and prediction in ("data", "score"))
     evaluations = network_evaluations(Sampler(solver="rk4", steps=10), Interpolant(path, prediction))

@@ -11,7 +11,7 @@ from zigbench import scan
 
 
 def by_sets(cycle: list[scan.ScanOrder], depth: int) -> list[np.ndarray]:
-    """Which pairs (from, to) are reached after each layer, by Boolean matrices."""
+    """Return the pairs (from, to) that are reached after each layer, by Boolean matrices."""
     length = len(cycle[0])
     reached = np.eye(length, dtype=bool)
     layers = []

@@ -96,7 +96,7 @@ GRANTS = (
 
 
 def missing() -> str:
-    """Why there can be no cluster here; "" when there can."""
+    """Return the reason why there can be no cluster here; "" when there can."""
     absent = [name for name in PROGRAMS if _program(name) is None]
     if absent:
         return f"no {', '.join(absent)} (Debian: {PACKAGES})"
@@ -159,7 +159,7 @@ class LocalSlurm:
         _wait(self._at_service, "the lost node")
 
     def testimony(self) -> str:
-        """What the cluster has to say when something failed on it: its queue, its accounting, the ends of its logs."""
+        """Return the cluster's queue, its accounting and the ends of its logs, for a test that failed."""
         commands = ("sinfo --long --Node", "squeue --array", "scontrol show jobs", "sacct --allocations --parsable2")
         said = []
         for command in commands:
@@ -242,7 +242,7 @@ class LocalSlurm:
         return done.stdout.split()[:1]
 
     def _steps(self) -> list[int]:
-        """What runs on the node: the steps' own daemons, by the sockets that they listen on, then what they watch."""
+        """Return the processes on the node: the steps' daemons, by their sockets, then their children."""
         sockets = Path("/proc/net/unix").read_text().splitlines()
         ours = {f"socket:[{line.split()[6]}]" for line in sockets if line.endswith(tuple(map(str, self._sockets())))}
         daemons = [int(link.parts[2]) for link in Path("/proc").glob("[0-9]*/fd/*") if _target(link) in ours]
@@ -266,7 +266,7 @@ def _program(name: str) -> str | None:
 
 
 def _target(link: Path) -> str:
-    """Where a link leads; "" once it is gone."""
+    """Return the target of a link; "" once it is gone."""
     try:
         return str(link.readlink())
     except OSError:

@@ -66,7 +66,7 @@ SMALL = Resources(cpus=1, memory_gb=3.0, hours=1.0)
 
 @dataclass
 class Outcome:
-    """What came of one kind of fault.
+    """The outcome of one kind of fault.
 
     Attributes:
         fault: what was done.
@@ -150,7 +150,7 @@ class Campaign:
 
 
 def substance(folder: RunFolder) -> tuple[object, ...]:
-    """What must be the same however often a run was interrupted: all of its record but the commit, and its log."""
+    """Return the parts of a run that no interruption may change: its record without the commit, and its log."""
     record = Record.read(folder.record).model_dump(mode="json")
     record["environment"].pop("code")
     record["environment"].pop("submitted_code", None)

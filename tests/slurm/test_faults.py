@@ -1,4 +1,4 @@
-"""Whatever befalls a run on a cluster, its record is that of a run left alone."""
+"""Laws of runs under faults on a cluster: the record is that of an undisturbed run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast a solver's error falls with its steps, measured where the answer is known.
+"""The order of convergence of solvers, measured where the solution is known.
 
 For one Gaussian N(μ, s² I) the perfect field is affine in x. The probability flow carries x at t to
 

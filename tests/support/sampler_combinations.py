@@ -52,7 +52,7 @@ class Cell:
 
     @property
     def finite(self) -> bool:
-        """Whether everything was."""
+        """True if every sample was finite."""
         return self.largest < float("inf")
 
 

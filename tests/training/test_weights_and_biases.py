@@ -26,7 +26,7 @@ from zigbench.training.logging import read_lines
 wandb = pytest.importorskip("wandb", reason="needs the extra `track`")
 
 UNREACHABLE = "http://127.0.0.1:9"
-"""Where nobody listens."""
+"""An address where no server answers."""
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from zigbench.interpolant.state import PathState
+from zigbench.spec.registry import add_member
 from zigbench.spec.sections.interpolant import PREDICTIONS
 
 __all__ = ["MEMBERS", "PREDICTIONS", "Affine", "Prediction", "Shares", "conversion", "prediction", "to_part"]
@@ -79,13 +80,11 @@ def prediction(
         times_sigma: whether the loss takes its error times σ.
 
     Raises:
-        ValueError: another prediction has the name.
+        CollisionError: another prediction has the name.
     """
 
     def add(definition: Definition) -> Definition:
-        member = Prediction(definition, parts, times_sigma)
-        if MEMBERS.setdefault(name, member) != member:
-            raise ValueError(f"two predictions are called {name!r}; rename one")
+        add_member(MEMBERS, name, Prediction(definition, parts, times_sigma), "predictions")
         return definition
 
     return add

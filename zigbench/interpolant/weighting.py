@@ -22,6 +22,7 @@ from torch import Tensor
 
 from zigbench.interpolant import prediction as predictions
 from zigbench.interpolant.state import PathState
+from zigbench.spec.registry import add_member
 from zigbench.spec.sections.interpolant import WEIGHTINGS
 
 Weight = Callable[[PathState, Tensor], Tensor]
@@ -37,12 +38,11 @@ def weighting(name: str) -> Callable[[Weight], Weight]:
     """Return a decorator that registers a weight; a spec can name it if its table of weightings has the name.
 
     Raises:
-        ValueError: another weighting has the name.
+        CollisionError: another weighting has the name.
     """
 
     def add(function: Weight) -> Weight:
-        if MEMBERS.setdefault(name, function) is not function:
-            raise ValueError(f"two weightings are called {name!r}; rename one")
+        add_member(MEMBERS, name, function, "weightings")
         return function
 
     return add

@@ -52,6 +52,22 @@ def nearest(name: str, known: list[str] | tuple[str, ...]) -> str | None:
     return matches[0] if matches else None
 
 
+def add_member(members: dict[str, Any], name: str, member: object, kind: str) -> None:
+    """Add a member to the table of its kind, such as a path to the paths.
+
+    Args:
+        members: the table, by name.
+        name: of the member.
+        member: what the name stands for; adding it again is no fault.
+        kind: plural, for the message ("paths").
+
+    Raises:
+        CollisionError: the name stands for another member.
+    """
+    if members.setdefault(name, member) != member:
+        raise CollisionError(f"two {kind} are called {name!r}; rename one")
+
+
 def load_object(reference: str) -> Any:
     """Import ``"package.module:attribute"`` and return the attribute."""
     module, _, attribute = reference.partition(":")

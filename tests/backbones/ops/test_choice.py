@@ -1,4 +1,4 @@
-"""Which backend runs, why not the others, and the vendor's kernels behind this room's interface."""
+"""Laws of the choice of a backend and its reasons, and of the vendor's kernels behind our interface."""
 
 from __future__ import annotations
 

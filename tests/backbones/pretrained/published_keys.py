@@ -36,7 +36,7 @@ def mixer(name: str, *, backward: bool) -> Iterator[tuple[str, Shape]]:
 
 
 def conditioned_shell() -> Iterator[tuple[str, Shape]]:
-    """What ZigMa, DiT and SiT share."""
+    """Yield the keys and shapes that ZigMa, DiT and SiT share."""
     yield "x_embedder.proj.weight", (D, C, P, P)
     yield "x_embedder.proj.bias", (D,)
     yield from linear("t_embedder.mlp.0", 256, D)

@@ -158,7 +158,7 @@ def test_files_are_read_as_tensors_only(tmp_path: Path, suffix: str) -> None:
 
 
 class Harmful:
-    """What a hostile file may hold."""
+    """An object that a hostile file may hold."""
 
 
 @pytest.mark.parametrize(

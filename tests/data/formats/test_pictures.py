@@ -1,4 +1,4 @@
-"""Whatever file a picture comes in, the same pixels come out, or an error that names it."""
+"""Laws of reading pictures: each format gives the same pixels, or an error that names the file."""
 
 from __future__ import annotations
 

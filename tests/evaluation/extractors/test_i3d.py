@@ -50,7 +50,7 @@ def clip() -> Tensor:
 
 @pytest.fixture(scope="module")
 def logits(network: i3d.Network, clip: Tensor) -> Tensor:
-    """What the network answers to the clip, scaled by hand."""
+    """The network's logits for the clip, scaled by hand."""
     frames = nn.functional.interpolate(clip[0].float(), (224, 224), mode="bilinear", align_corners=False)
     with torch.no_grad():
         return network((frames / 255 * 2 - 1).transpose(0, 1)[None])

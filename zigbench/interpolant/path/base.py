@@ -10,6 +10,7 @@ from typing import TypeVar
 from torch import Tensor
 
 from zigbench.interpolant.state import PathState
+from zigbench.spec.registry import add_member
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,11 @@ def path(name: str) -> Callable[[P], P]:
     """Return a decorator that registers a class of paths; a spec can name it if its table of paths has the name.
 
     Raises:
-        ValueError: another path has the name.
+        CollisionError: another path has the name.
     """
 
     def add(cls: P) -> P:
-        if MEMBERS.setdefault(name, cls) is not cls:
-            raise ValueError(f"two paths are called {name!r}; rename one")
+        add_member(MEMBERS, name, cls, "paths")
         return cls
 
     return add

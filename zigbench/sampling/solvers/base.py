@@ -10,6 +10,7 @@ from torch import Tensor
 from zigbench.sampling.diffusion import Diffusion
 from zigbench.sampling.field import Field
 from zigbench.sampling.random import Increments
+from zigbench.spec.registry import add_member
 from zigbench.spec.solvers import SOLVERS as TABLE
 
 
@@ -53,14 +54,14 @@ def solver(name: str) -> Callable[[Solver], Solver]:
         name: a name of :data:`zigbench.spec.solvers.SOLVERS`, where planning reads kind, options and evaluations.
 
     Raises:
-        ValueError: the table has no such row, or another solver has the name.
+        ValueError: the table has no such row.
+        CollisionError: another solver has the name.
     """
     if name not in TABLE:
         raise ValueError(f"the solver {name!r} has no row in zigbench.spec.solvers.SOLVERS; add one")
 
     def add(function: Solver) -> Solver:
-        if SOLVERS.setdefault(name, function) is not function:
-            raise ValueError(f"two solvers are called {name!r}; rename one")
+        add_member(SOLVERS, name, function, "solvers")
         return function
 
     return add

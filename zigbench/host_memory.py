@@ -77,7 +77,7 @@ def _number(path: Path) -> int | None:
 def _text(path: Path) -> str:
     """Return the text of a file; "" where it is not there or may not be read."""
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except OSError:
         return ""
 

@@ -137,9 +137,7 @@ def with_early_pages(
                 del waiting[seed]
                 if waiting:
                     page = relative(write_page())
-                    out.print(
-                        f"seed {seed} of all arms is done; a first page: [bold]{page}[/]; it grows with each seed"
-                    )
+                    out.print(f"seed {seed} of all arms is done; the page so far: [bold]{page}[/]")
 
 
 def retries(states: Sequence[str]) -> Iterator[str]:

@@ -51,7 +51,9 @@ SETS: Mapping[str, Mapping[str, Any]] = {
         "data": {"name": "mnist-5k", "config": {}},
         "backbone.patch": 2,
         "evaluation.held_out": 1_000,
-        "evaluation.metrics": ["held_out_loss", "held_out_loss_token_0", "frechet_random", "kid_random"],
+        "evaluation.metrics": [
+            "held_out_loss", "held_out_loss_token_0", "frechet_digits", "kid_digits", "recognised",
+        ],
     },
 }  # fmt: skip
 """Keys of each data set."""

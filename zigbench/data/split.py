@@ -44,7 +44,8 @@ class Split(Protocol):
     """One part of a data set.
 
     A split whose samples vary (flips, a choice of captions) has an attribute ``varies`` that is true, and its ``batch``
-    takes an :class:`AugmentationKey` too.
+    takes an :class:`AugmentationKey` too. One whose samples are not independent, as crops of few pictures, has an
+    attribute ``groups``: for each sample the name of the picture that it is from.
 
     Attributes:
         name: of the data set.
@@ -71,17 +72,26 @@ class TensorSplit:
         x: float32 in [-1, 1], or uint8 of 0 to 255, which is mapped to [-1, 1] as a batch is taken; (N, C, H, W).
         label: int64 (N,), or None.
         context: float32 (N, tokens, width), or None.
+        groups: N names of what each sample is a part of, or None.
     """
 
     resident = True
 
-    def __init__(self, name: str, x: Tensor, label: Tensor | None = None, context: Tensor | None = None) -> None:
-        for part in (label, context):
+    def __init__(
+        self,
+        name: str,
+        x: Tensor,
+        label: Tensor | None = None,
+        context: Tensor | None = None,
+        groups: Sequence[str] | None = None,
+    ) -> None:
+        for part in (label, context, groups):
             assert part is None or len(part) == len(x)
         self.name = name
         self.x = x
         self.label = label
         self.context = context
+        self.groups = groups
         self.content_hash = content_hash(x, label, context)
 
     def __len__(self) -> int:

@@ -13,6 +13,7 @@ from zigbench.report import formatting, provenance
 from zigbench.report.factorial import factorial_sentences
 from zigbench.report.family import contrast_pairs
 from zigbench.report.formatting import STATUSES, Sentence
+from zigbench.report.groups import group_words
 from zigbench.report.lasting import lasting_sentences
 from zigbench.report.predictors import verdicts
 from zigbench.report.results import Results
@@ -128,7 +129,8 @@ def _several(contrast: Contrast, tests: Sequence[ContrastTest], metric: str) -> 
         places = formatting.decimals(estimate.half) if estimate.half > 0 else None
         half = f" ± {estimate.half:.{places}f}" if places is not None else ""
         ending = "; " if position < len(measured) - 1 else ""
-        words = f" {test.where} ({verdict(test, contrast)}{_outlier_words(test)}){ending}"
+        of_groups = group_words(test.results, metric, test.effect.a, test.effect.b)
+        words = f" {test.where} ({verdict(test, contrast)}{_outlier_words(test)}{of_groups}){ending}"
         parts += [f"{formatting.signed(estimate.mean, places)}{half}", words]
     counts = sorted({test.effect.estimate.n for test in measured})
     pairs = formatting.count(counts[-1], f"paired {formatting.block(measured[0].results.seeds)}")
@@ -189,6 +191,7 @@ def _effect(contrast: Contrast, test: ContrastTest, metric: str) -> Sentence:
     opening = f"{claim}: {contrast.says}" if claim else subject
     places = formatting.decimals(estimate.half) if estimate.half > 0 else 4
     pairs = formatting.count(estimate.n, f"paired {block}") + _outlier_words(test)
+    pairs += group_words(results, metric, effect.a, effect.b)
     equal_p = _equal_p(effect, contrast)
     if not effect.separated:
         shift = f"{formatting.signed(estimate.mean, places)} ± {estimate.half:.{places}f}"

@@ -20,6 +20,7 @@ from zigbench.report.factorial import factorial_tables
 from zigbench.report.figures import Picture, catalogue, start_drawing
 from zigbench.report.figures.images import SampleRow, animation, sample_rows, samples_by_arm
 from zigbench.report.formatting import Sentence
+from zigbench.report.groups import group_table
 from zigbench.report.index import Summary, write_page
 from zigbench.report.lasting import steps_table
 from zigbench.report.predictors import predictor_table
@@ -244,7 +245,7 @@ def _result_tables(results: Results, compared: Sequence[published.PublishedColum
     of_parts: list[Table | None] = []
     for part in results.parts.values():
         if part.finished and part.metrics:
-            of_parts += [tables.result_table(part), predictor_table(part), tables.effect_table(part)]
+            of_parts += [tables.result_table(part), predictor_table(part), tables.effect_table(part), group_table(part)]
             of_parts += [*factorial_tables(part, part.metrics[0]), steps_table(part)]
             of_parts += [tables.rank(part, part.metrics[0])]
     return [*of_parts, tables.rank_over_data(results, results.metrics[0]), *published.comparison_tables(compared)]

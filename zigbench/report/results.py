@@ -164,7 +164,7 @@ class Results:
         """The suite's metrics that any finished run has; where it has none of them, all that were measured."""
         measured = list(dict.fromkeys(self._final["metric"].tolist()))
         references = {f"{metric}_{name}" for metric in measured for name in PREDICTORS}
-        of_networks = tuple(metric for metric in measured if metric not in references)
+        of_networks = tuple(metric for metric in measured if metric not in references and "[" not in metric)
         return tuple(m for m in self.suite.metrics if m in measured) or of_networks
 
     @cached_property
@@ -193,6 +193,11 @@ class Results:
         data = [[by_cell.get((arm, seed), np.nan) for seed in self.seeds] for arm in self.arms]
         values = pd.DataFrame(data, index=list(self.arms), columns=list(self.seeds), dtype=float)
         return values.replace([np.inf, -np.inf], np.nan)
+
+    def groups(self, metric: str) -> Mapping[str, str]:
+        """Return the groups of held-out samples that were measured by themselves, and the name of each one's figure."""
+        names = [str(name) for name in self._by_metric if str(name).startswith(f"{metric}[")]
+        return {name[len(metric) + 1 : -1]: name for name in names}
 
     def direction(self, metric: str) -> bool | None:
         """Return True where higher is better, False where lower is; None where neither is or the records disagree."""

@@ -79,6 +79,15 @@ def test_held_out_crops_do_not_overlap_and_count_alike_for_each_picture(loaders)
     assert len(split) == smallest * len(PICTURES)
 
 
+@pytest.mark.parametrize("normalised", [False, True])
+def test_each_crop_names_its_picture(normalised):
+    data = Photographs(PhotographsConfig(size=16, normalised=normalised))
+    for part in ("train", "held-out"):
+        split = data.split(part)
+        each = len(split) // len(PICTURES)
+        assert list(split.groups) == [picture for picture in PICTURES for _ in range(each)]
+
+
 def test_the_largest_crops_still_fit_every_picture():
     assert len(Photographs(PhotographsConfig(size=64)).split("held-out")) >= len(PICTURES)
 

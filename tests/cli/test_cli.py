@@ -13,11 +13,8 @@ import sys
 import pytest
 
 from zigbench.cli.render import progress_line
-from zigbench.evaluation.protocol import Protocol, write_protocols
 from zigbench.records.folder import RunFolder
-from zigbench.records.record import Record
 from zigbench.runs.execute import Progress
-from zigbench.spec import spec_id
 
 
 def zigbench(*arguments: str, cwd) -> subprocess.CompletedProcess[str]:
@@ -175,20 +172,6 @@ def test_a_broken_plugin_is_named_and_takes_no_other_down(one, monkeypatch):
     assert done.returncode == 0, done.stderr
     assert "diagnostic bad" in done.stdout
     assert "scan kernel" in done.stdout
-
-
-def test_runs_are_compared_metric_by_metric_and_what_one_alone_has_is_named(tmp_path):
-    fid, kid, loss = (Protocol(metric=name, estimator="one") for name in ("fid", "kid", "held_out_loss"))
-    runs = {"a": [fid, kid], "b": [fid.model_copy(update={"steps": 25})], "c": [loss]}
-    for seed, (name, protocols) in enumerate(runs.items()):
-        (tmp_path / name).mkdir()
-        Record(id=spec_id({"seed": seed}), status="ok", spec={"seed": seed}).write(tmp_path / name / "record.json")
-        write_protocols(tmp_path / name, protocols)
-    some = zigbench("compare", "a", "b", cwd=tmp_path)
-    assert some.stdout == "fid: \n  the number of solver steps differs: none against 25\na alone has kid\n"
-    none = zigbench("compare", "a", "c", cwd=tmp_path)
-    assert none.stdout == "no metric in common\na alone has fid, kid\nc alone has held_out_loss\n"
-    assert (some.returncode, none.returncode) == (0, 0)
 
 
 def test_curves_are_compared_as_table_csv_and_plot(tmp_path):

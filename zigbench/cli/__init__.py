@@ -10,13 +10,14 @@ from typing import Annotated
 import typer
 
 # In the order in which the help shows their commands.
-from zigbench.cli import runs, launching, status, logs, records, packs, weights, plugins, data, curves  # isort: skip
+from zigbench.cli import runs, launching, status, logs, records, compare, packs, weights, plugins, data, curves  # isort: skip
 from zigbench.cli.options import app, err
 from zigbench.spec.errors import MachineError, SpecError
 from zigbench.spec.registry import load_plugin
 
 __all__ = [
-    "app", "curves", "data", "launching", "logs", "main", "packs", "plugins", "records", "runs", "status", "weights",
+    "app", "compare", "curves", "data", "launching", "logs", "main", "packs", "plugins", "records", "runs", "status",
+    "weights",
 ]  # fmt: skip
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
-import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -180,50 +177,3 @@ def inspect(
         if again or not all((folder.path / f"{name}.npz").exists() for name in names):
             look(folder, root.parent)
     out.print(f"{len(recorded)} of {len(folders)} runs are recorded and inspected ({', '.join(names)})")
-
-
-@app.command()
-def compare(
-    a: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its folder; or a file of benchmarks.")],
-    b: Annotated[str, typer.Argument(metavar="RUN", help="Another's.")],
-    results: Results = RUNS,
-) -> None:
-    """Compare the protocols of two runs, metric by metric, or the times of two files of benchmarks."""
-    if a.endswith(".json") and b.endswith(".json"):
-        _compare_benchmarks(Path(a), Path(b))
-        return
-    from zigbench.evaluation import compare as differences
-    from zigbench.evaluation import read_protocols
-    from zigbench.records.folder import RunFolder
-
-    sources = Sources.of(results)
-    runs = [RunFolder(Path(run)) if Path(run).is_dir() else sources.find(run) for run in (a, b)]
-    for run in runs:
-        if run.read("record.json") is None:
-            raise ValueError(f"{run.path} holds no finished run")
-    common = differences(*runs)
-    if not common:
-        out.print("no metric in common")
-    for metric, lines in common.items():
-        out.print(f"[bold]{metric}[/]: " + ("the same protocol" if not lines else ""))
-        for line in lines:
-            out.print(f"  {line}", markup=False)
-    for name, run in zip((a, b), runs, strict=True):
-        if alone := {protocol.metric for protocol in read_protocols(run).values()} - common.keys():
-            out.print(f"{name} alone has {', '.join(sorted(alone))}", markup=False)
-
-
-def _compare_benchmarks(a: Path, b: Path) -> None:
-    """Print pytest-benchmark's own comparison of two of its files."""
-    for path in (a, b):
-        if not path.is_file():
-            raise ValueError(f"there is no file {path}")
-    if find_spec("pytest_benchmark") is None:
-        raise ValueError("comparing files of benchmarks needs pytest-benchmark: install zigbench[bench]")
-    # Absolute paths: it accepts no mixture. -P: the working directory must not be imported from.
-    files = [str(path.resolve()) for path in (a, b)]
-    words = [sys.executable, "-P", "-m", "pytest_benchmark", "compare", *files, "--between=median"]
-    done = subprocess.run(words, capture_output=True, encoding="utf-8", errors="surrogateescape")
-    if done.returncode != 0:
-        raise ValueError(f"pytest-benchmark cannot compare {a} and {b}: {done.stderr.strip().splitlines()[-1]}")
-    out.print(done.stdout, markup=False, highlight=False)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 
+from zigbench.evaluation.context import SHOWN
 from zigbench.evaluation.learning_curve import LearningCurve
 from zigbench.evaluation.measure import evaluate
 from zigbench.interpolant import Interpolant
@@ -36,9 +38,25 @@ def test_each_step_is_measured_as_a_finished_network_of_these_weights_would_be(
         for m in found:
             if m.step == step:
                 assert m.model_copy(update={"step": None}) == finished[m.name]
-    assert [path.name for path in tmp_path.iterdir() if path.suffix or path.name == "learning_curve"] == [
-        "learning_curve.json"
-    ]
+    kept = {path.name for path in tmp_path.iterdir() if path.suffix or path.name == "learning_curve"}
+    assert kept == {"learning_curve.json", "samples-2.npy", "samples-5.npy"}
+    for step in (2, 5):
+        along, finished = np.load(tmp_path / f"samples-{step}.npy"), np.load(tmp_path / f"finished-{step}/samples.npy")
+        assert len(along) == min(SHOWN, spec.evaluation.preview, spec.evaluation.samples)
+        assert np.array_equal(along, finished[: len(along)])  # The noise of sample i is the same at each step.
+
+
+def test_samples_are_kept_along_the_training_also_where_no_metric_needs_any(
+    network, digits, make_spec, tmp_path, cache
+) -> None:
+    wanted = {"evaluation__metrics": ["held_out_loss"], "evaluation__at": [1], "training__steps": 2}
+    for preview, shown in ((4, 4), (64, SHOWN), (0, 0)):
+        folder = tmp_path / str(preview)
+        folder.mkdir()
+        spec = make_spec(**wanted, evaluation__preview=preview, evaluation__samples=64)
+        LearningCurve(Interpolant(), digits, spec, folder, cache).measure(1, network.eval())
+        files = list(folder.glob("samples-*.npy"))
+        assert [len(np.load(file)) for file in files] == [shown] * bool(shown)
 
 
 def test_passing_a_step_again_replaces_its_values(network, digits, make_spec, tmp_path, cache) -> None:

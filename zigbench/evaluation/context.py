@@ -22,6 +22,9 @@ from zigbench.evaluation.triples import HeldOutErrors, held_out_errors
 from zigbench.interpolant import Interpolant
 from zigbench.spec import RunSpec, registry
 
+SHOWN = 16
+"""Samples of each step along a training that are kept for the run's page."""
+
 
 def process() -> tuple[int, int]:
     """Return the rank of this process and the number of processes; (0, 1) outside a process group."""
@@ -105,11 +108,11 @@ class EvaluationContext:
 
     @property
     def sample_count(self) -> int:
-        """Number of samples to draw: that of the metrics, or that of the preview if no metric needs samples."""
+        """Number of samples to draw: that of the metrics, or of those that a page shows if no metric needs samples."""
         wanted = self.spec.evaluation
         if any(metric.reads_samples for metric in self.metrics):
             return wanted.samples
-        return min(wanted.preview, wanted.samples) if self.step is None else 0
+        return min(wanted.preview, wanted.samples, wanted.preview if self.step is None else SHOWN)
 
     def held_out_errors(self) -> HeldOutErrors:
         """Return the network's errors on the held-out triples."""

@@ -11,9 +11,11 @@ from typing import Any
 
 import torch
 
-from zigbench.evaluation.context import EvaluationContext, process
+from zigbench.evaluation.context import SHOWN, EvaluationContext, process
+from zigbench.evaluation.generation import save_array
 from zigbench.evaluation.measure import measure_metrics
 from zigbench.interpolant import Interpolant
+from zigbench.records.folder import samples_file
 from zigbench.records.record import Measurement
 from zigbench.spec import RunSpec
 from zigbench.spec.files import write_atomically
@@ -28,7 +30,8 @@ class LearningCurve:
 
     Each step's measurements are written to the run's folder at once, so a training that resumes behind a step still has
     them; one that passes a step again measures the same values again. Samples are drawn from the same noise as those of
-    the finished network, and are deleted once they are measured. In a process group every process measures.
+    the finished network; all but the first :data:`SHOWN`, which the run's page shows, are deleted once they are
+    measured. In a process group every process measures.
 
     For example, along a training::
 
@@ -78,8 +81,11 @@ class LearningCurve:
             step=step,
         )
         measurements = measure_metrics(context)
+        samples = context.samples() if context.sample_count else None
         if process()[0] > 0:
             return
+        if samples is not None and (shown := min(SHOWN, self.spec.evaluation.preview)):
+            save_array(self.folder / samples_file(step), samples.images(0, min(shown, len(samples))).numpy())
         names = {metric.name for metric in context.metrics}
         body = {**self._read(), str(step): [m.model_dump(mode="json") for m in measurements if m.name in names]}
         write_atomically(self.folder / FILE, (json.dumps(body, ensure_ascii=False) + "\n").encode())

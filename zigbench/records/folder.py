@@ -35,6 +35,11 @@ FILES = ("record.json", "spec.json", "protocols.json", "log.jsonl", "telemetry.j
 """Files that are read of a finished run, beside the ``<inspection>.npz`` that ``zigbench inspect`` writes."""
 
 
+def samples_file(step: int) -> str:
+    """Return the name of the file of the samples that were drawn after ``step`` steps, before the training's end."""
+    return f"samples-{step}.npy"
+
+
 class RunFiles(Protocol):
     """The files of one finished run, wherever they lie: in a folder of its own, or in a pack."""
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from zigbench import scan
 from zigbench.records import collect
-from zigbench.records.folder import RunFiles
+from zigbench.records.folder import RunFiles, samples_file
 from zigbench.records.record import Damaged, Record
 from zigbench.records.sources import Sources
 from zigbench.report.family import JOIN, SEED, Family, TestedSuite, family_of, family_of_packs, final_values
@@ -300,13 +300,20 @@ def logs(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["arm", "seed_label", "step", "loss"])
 
 
-def samples(run: Run) -> np.ndarray | None:
-    """Return the run's first samples, uint8 (N, C, H, W) or (N, T, C, H, W); None where it has none."""
+def samples(run: Run, name: str = "samples.npy") -> np.ndarray | None:
+    """Return the samples of one of a run's files, uint8 (N, C, H, W) or (N, T, C, H, W); None where it has none."""
     try:
-        images = np.load(io.BytesIO(run.files.read("samples.npy") or b""), allow_pickle=False)
+        images = np.load(io.BytesIO(run.files.read(name) or b""), allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     return images if images.dtype == np.uint8 and images.ndim in (4, 5) and images.size else None
+
+
+def samples_along(run: Run) -> dict[int, np.ndarray]:
+    """Return the samples drawn along the run's training, by step, the steps increasing; packs have none."""
+    steps = run.cell.spec.evaluation.at if run.cell.spec.task == "train" else ()
+    by_step = {step: samples(run, samples_file(step)) for step in steps}
+    return {step: images for step, images in by_step.items() if images is not None}
 
 
 def _names_of_data(data: Sequence[Any]) -> list[str]:

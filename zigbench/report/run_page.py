@@ -16,7 +16,7 @@ from zigbench.records.record import Failure
 from zigbench.report import formatting
 from zigbench.report.figures.images import SampleRow, sample_rows
 from zigbench.report.index import write_html
-from zigbench.report.results import Results, Run, read_lines, samples
+from zigbench.report.results import Results, Run, read_lines, samples, samples_along
 from zigbench.report.table import Column, Entry, Table, number_entry
 from zigbench.suite import Suite
 
@@ -57,7 +57,9 @@ def write_all(results: Results, folder: Path) -> frozenset[str]:
 def _run_page(suite: Suite, run: Run) -> RunPage:
     record = run.record
     log = read_lines(run.files.read("log.jsonl"), limit=2000)
-    images = samples(run)
+    images = {f"step {step:,}": drawn for step, drawn in samples_along(run).items()}
+    if (last := samples(run)) is not None:
+        images["the finished network" if images else run.cell.name] = last
     return RunPage(
         suite=suite,
         run=run,
@@ -66,7 +68,7 @@ def _run_page(suite: Suite, run: Run) -> RunPage:
         measurements=_measurements(run) if record and record.measurements else None,
         curve=_loss_curve(log),
         speed=_format_speed(read_lines(run.files.read("telemetry.jsonl"))),
-        samples=sample_rows({run.cell.name: images}) if images is not None else (),
+        samples=sample_rows(images),
         log_end=tuple(json.dumps(line) for line in log[-LOG_LINES:]),
         spec=json.dumps(run.cell.spec.resolved(), indent=1, ensure_ascii=False),
         environment=json.dumps(record.environment, indent=1, ensure_ascii=False) if record else "",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -30,7 +32,7 @@ def test_a_released_file_becomes_a_run_that_can_be_measured_and_written_back(tmp
     network = build("dit", DIGITS, seed=3, **SIT)
     save_file(checkpoint.export(network, "sit"), tmp_path / "sit.safetensors")
     settings = [f"--set=backbone.config.{key}={value}" for key, value in SMALL.items()]
-    settings += ['--set=evaluation.metrics=["held_out_loss"]', "--set=evaluation.held_out=64"]
+    settings += ["--set=evaluation.samples=16", "--set=evaluation.held_out=64", "--set=sampler.steps=2"]
     command = ["import", "sit.safetensors", "--release", "sit", "--data", "digits", "--patch", "2"]
     done = zigbench(*command, *settings, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -39,9 +41,13 @@ def test_a_released_file_becomes_a_run_that_can_be_measured_and_written_back(tmp
     loaded = load_network(spec, tmp_path / "results")
     for name, tensor in network.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor)
+    done = zigbench("evaluate", run, "--set=evaluation.metrics=[]", cwd=tmp_path)
+    assert (done.returncode, "nothing to measure" in done.stderr) == (2, True)
     done = zigbench("evaluate", run, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "held_out_loss" in done.stdout
+    for metric in ("held_out_loss", "frechet_digits", "frechet_random", "recognised"):
+        assert re.search(rf"^{metric} +[0-9]", done.stdout, re.M), metric
+    assert "recorded as run" in done.stdout
     done = zigbench("export", run, "back.safetensors", "--release", "sit", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     before, after = (load_file(tmp_path / name) for name in ("sit.safetensors", "back.safetensors"))
@@ -82,6 +88,15 @@ def test_evaluating_a_trained_run_gives_the_figures_of_its_record(tmp_path, tiny
     assert {m.name for m in measured.measurements} >= {"held_out_loss", "frechet_digits"}
     for m in measured.measurements:
         assert figures[m.name] == m
+
+
+def test_an_evaluation_that_measures_nothing_is_a_failure(tmp_path, tiny):
+    digest = keep(build("zigma", DIGITS, seed=0, width=8, depth=2).state_dict(), tmp_path / "results")
+    network = {key: value for key, value in tiny.items() if not key.startswith("training")}
+    spec = RunSpec.parse({**network, "task": "evaluate", "weights": digest})
+    record = finish(spec, tmp_path / "results/runs")
+    assert record.status == "failed"
+    assert "nothing to measure" in record.error.message
 
 
 def test_only_the_last_weights_of_a_run_that_ended_well_are_taken(tmp_path, tiny):

@@ -61,11 +61,22 @@ def import_(
 
 @app.command()
 def evaluate(run: Run, set_: Set = None, results: Results = RUNS) -> None:
-    """Measure the weights of a trained or imported run, with the settings of `--set`."""
-    from zigbench.runs.weights import evaluation_of  # torch
+    """Measure the weights of a trained or imported run, with the settings of `--set`.
+
+    A run without metrics of its own is measured by all that its data allow without a download.
+    """
+    from zigbench.runs.weights import evaluation_of, with_default_metrics  # torch
 
     root = writable(results)
-    spec = evaluation_of(RunFolder(root / run), root.parent).override(dict(map(parse_assignment, set_ or ())))
+    settings = dict(map(parse_assignment, set_ or ()))
+    spec = evaluation_of(RunFolder(root / run), root.parent).override(settings)
+    if not spec.evaluation.metrics:
+        if "evaluation.metrics" in settings:
+            raise ValueError("evaluation.metrics is empty, so there is nothing to measure: name some, or leave it out")
+        spec, reason = with_default_metrics(spec, root.parent / "cache")
+        out.print(f"metrics: {', '.join(spec.evaluation.metrics)}", markup=False)
+        if reason:
+            out.print(f"no metric of samples: {reason}", markup=False)
     planned = plan([Cell({"run": run}, spec)], root)
     show_run(planned, launch_local(planned, Resources(), root), out)
     record = Record.read(RunFolder.of(spec, root).record)

@@ -250,8 +250,14 @@ def train(work: Work[TrainingRun]) -> tuple[Measurement, ...]:
 
 
 def evaluate(work: Work[EvaluationRun]) -> tuple[Measurement, ...]:
-    """Measure given weights."""
+    """Measure given weights.
+
+    Raises:
+        ValueError: the spec names no metric.
+    """
     spec, folder, cache, device = work.spec, work.folder, work.cache, work.device
+    if not spec.evaluation.metrics:
+        raise ValueError("evaluation.metrics is empty, so there is nothing to measure; `zigbench list metrics`")
     data = load_object(spec.data.config.loader)(spec.data.config)
     evaluation.prepare(data, spec, cache=cache)
     model = load_network(spec, cache.parent).to(device)

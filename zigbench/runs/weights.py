@@ -11,9 +11,12 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from zigbench.backbone import Released, build_from
+from zigbench.evaluation.measure import prepare
+from zigbench.evaluation.metrics.catalogue import default_metrics
 from zigbench.records.folder import RunFolder
 from zigbench.spec import EfficiencyRun, EvaluationRun, Geometry, RunSpec, read, registry
 from zigbench.spec.files import sha256, write_atomically
+from zigbench.spec.registry import load_object
 from zigbench.training.checkpoints import CheckpointManager
 
 
@@ -108,6 +111,29 @@ def evaluation_of(folder: RunFolder, results: Path) -> EvaluationRun:
         raise ValueError(f"run {folder.id} is {state}: only the weights of a run with status ok can be used")
     weights = keep(_average(folder, spec.training.steps), results)
     return EvaluationRun.parse({**spec.resolved(), "task": "evaluate", "weights": weights})
+
+
+def with_default_metrics(spec: RunSpec, cache: Path) -> tuple[RunSpec, str]:
+    """Return an evaluation with every metric that its data can answer, where it names none; and the reason for fewer.
+
+    Latents whose pictures or autoencoder are not on this machine have no metrics of samples.
+
+    Args:
+        spec: of the evaluation.
+        cache: the folder that runs share.
+
+    Raises:
+        ValueError: the data are missing or damaged.
+    """
+    metrics = default_metrics(spec.geometry)
+    complete = spec.override({"evaluation.metrics": list(metrics)})
+    data = load_object(spec.data.config.loader)(spec.data.config)
+    try:
+        prepare(data, complete, cache=cache)
+    except ValueError as reason:
+        losses = [name for name in metrics if not registry.metrics.get(name).reads_samples]
+        return spec.override({"evaluation.metrics": losses, "evaluation.preview": 0}), str(reason)
+    return complete, ""
 
 
 def load_network(spec: EvaluationRun, results: Path) -> nn.Module:

@@ -18,6 +18,8 @@ from zigbench.data.latents.dataset import Latents
 from zigbench.data.latents.encode import EncodingSpec
 from zigbench.data.latents.prepare import Requirements, prepare_latents
 from zigbench.data.shards import DamagedDataError
+from zigbench.runs.weights import with_default_metrics
+from zigbench.spec import RunSpec
 
 ORDER = EncodingSpec(32, 0.18215, latents="img_feature32", flips=False, shard=8)
 
@@ -63,6 +65,16 @@ def test_pictures_that_have_moved_are_named_by_a_variable(tars, prepared, tmp_pa
         load(prepared).originals("train")
     monkeypatch.setenv("ZIGBENCH_PICTURES", str(tmp_path / "elsewhere"))
     assert load(prepared).originals("train").images(0, 2).shape == (2, 3, 32, 32)
+
+
+def test_latents_that_cannot_be_decoded_are_measured_by_their_losses_alone(tars, prepared, tiny, tmp_path):
+    network = {key: value for key, value in tiny.items() if not key.startswith("training")}
+    data = {"name": "latents", "config": {"path": str(prepared), "resolution": 32}}
+    spec = RunSpec.parse({**network, "data": data, "task": "evaluate", "weights": "0" * 64})
+    measured, reason = with_default_metrics(spec, tmp_path / "cache")
+    assert measured.evaluation.metrics == ("held_out_loss", "held_out_loss_token_0")
+    assert measured.evaluation.preview == 0
+    assert "AutoencoderKL" in reason
 
 
 def test_another_picture_of_the_same_name_is_refused(tmp_path, vae):

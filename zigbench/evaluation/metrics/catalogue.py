@@ -133,3 +133,14 @@ METRICS = (
 
 for metric in METRICS:
     registry.metrics.register(metric.name)(metric)
+
+
+LOCAL_EXTRACTORS = (None, "digits", "random", "random-3d")
+"""Extractors of the metrics that need no downloaded weights; None is that of metrics without features."""
+
+
+def default_metrics(geometry: Geometry) -> tuple[str, ...]:
+    """Return the metrics that images of this shape allow on any machine, for an evaluation that names none."""
+    metrics = (registry.metrics.get(name) for name in registry.metrics.names())
+    local = (metric for metric in metrics if metric.extractor in LOCAL_EXTRACTORS)
+    return tuple(metric.name for metric in local if not any(metric.faults(geometry)))

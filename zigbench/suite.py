@@ -18,6 +18,7 @@ from zigbench.spec import Resources, RunSpec, registry
 from zigbench.spec.errors import Fault, SpecError
 from zigbench.spec.overrides import flatten, merge, nest, parse_assignment
 from zigbench.spec.registry import load_plugin, nearest
+from zigbench.spec.run import Sections
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
     known = [axis.name for axis in suite.axes]
     if unknown := set(suite.order) - set(known):
         raise ValueError(f"suite {suite.name!r}: the order names {', '.join(sorted(unknown))}, which is no axis")
-    base = nest(suite.base)
+    base, sections = nest(suite.base), Sections()
     slowest_first = [suite.axes[known.index(name)] for name in dict.fromkeys((*suite.order, *known))]
     for labels in itertools.product(*(axis.points for axis in slowest_first)):
         chosen = {axis.name: label for axis, label in zip(slowest_first, labels, strict=True)}
@@ -238,7 +239,7 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
             continue
         if not all(_chosen(axis, labelled[axis.name], value) for axis, value in by_label):
             continue
-        cell = _parse(suite, base, labelled, overrides or {})
+        cell = _parse(suite, base, labelled, overrides or {}, sections)
         if by_key and not _matches(cell, by_key):
             continue
         identity = cell.spec.id
@@ -251,14 +252,20 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
         yield cell
 
 
-def _parse(suite: Suite, base: Mapping[str, Any], labelled: Mapping[str, str], overrides: Mapping[str, Any]) -> Cell:
+def _parse(
+    suite: Suite,
+    base: Mapping[str, Any],
+    labelled: Mapping[str, str],
+    overrides: Mapping[str, Any],
+    sections: Sections,
+) -> Cell:
     raw = dict(base)
     for changes in (*(axis.points[labelled[axis.name]] for axis in suite.axes), overrides):
         if changes:
             raw = merge(raw, changes)
     needs = raw.pop("resources", {})
     try:
-        return Cell(labelled, RunSpec.parse(raw), suite.resources.override(needs))
+        return Cell(labelled, sections.parse(raw), suite.resources.override(needs))
     except SpecError as error:
         where = f"suite {suite.name!r}, {', '.join(f'{axis} {label}' for axis, label in labelled.items())}"
         raise SpecError(replace(fault, path=f"{where}: {fault.path}") for fault in error.faults) from None

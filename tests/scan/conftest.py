@@ -14,5 +14,6 @@ from zigbench.spec import registry
 def own_curves(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for home in (registry.curves, registry.volumes):
         monkeypatch.setattr(home, "_registered", dict(home._registered))
+        monkeypatch.setattr(home, "_looked_up", {})
     yield
     scan.clear_cache()

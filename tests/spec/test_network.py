@@ -65,6 +65,7 @@ class ArgumentsConfig(BackboneConfig):
 @pytest.fixture(autouse=True)
 def families(monkeypatch):
     monkeypatch.setattr(registry.backbones, "_registered", dict(registry.backbones._registered))
+    monkeypatch.setattr(registry.backbones, "_looked_up", {})
     for name, config in (("plain", PlainConfig), ("fields", FieldsConfig), ("arguments", ArgumentsConfig)):
         registry.backbones.register(name)(config)
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from zigbench.spec import Geometry, RunSpec, Spec, spec_id
 from zigbench.spec.errors import SpecError
+from zigbench.spec.overrides import merge, nest
+from zigbench.spec.run import Sections
 
 CHANGES = {
     "seed": st.integers(0, 5),
@@ -39,6 +41,24 @@ def test_a_json_round_trip_keeps_spec_and_id(changes):
 def test_ids_are_equal_exactly_when_resolved_specs_are(one, other):
     a, b = RunSpec.parse({**BASE, **one}), RunSpec.parse({**BASE, **other})
     assert (a.id == b.id) == (a.resolved() == b.resolved())
+
+
+@given(st.lists(st.fixed_dictionaries({}, optional=CHANGES), min_size=2, max_size=4))
+def test_runs_that_share_sections_are_those_that_are_read_one_by_one(several):
+    sections = Sections()
+    for raw in (merge(nest(BASE), changes) for changes in several):
+        shared, alone = sections.parse(raw), RunSpec.parse(raw)
+        assert shared == alone
+        assert shared.id == spec_id(alone.resolved())
+
+
+def test_a_fault_beside_shared_sections_is_named_as_in_a_run_by_itself():
+    sections = Sections()
+    sections.parse(nest(BASE))
+    with pytest.raises(SpecError, match=r"optimizer\.lr"):
+        sections.parse(nest({**BASE, "optimizer.lr": "high"}))
+    with pytest.raises(SpecError, match=r"efficiency.*belongs to the task"):
+        sections.parse(nest({**BASE, "efficiency.batch": 1}))
 
 
 def test_a_default_said_aloud_is_the_same_run():

@@ -29,7 +29,7 @@ from zigbench.cli.options import (
 )
 from zigbench.cli.planning import command, make_plan, write_report
 from zigbench.cli.render import classes_table, relative, show_run
-from zigbench.cli.status import state_table
+from zigbench.cli.status import StateTable
 from zigbench.launch import Event, Plan, describe, launch_local
 from zigbench.suite import Suite
 
@@ -56,7 +56,7 @@ def plan(
         sys.stdout.write(json.dumps({"suite": chosen.name, **planned.to_json()}, indent=1) + "\n")
         return
     out.print(f"[bold]{chosen.name}[/] asks: {chosen.question}\n")
-    out.print(state_table(planned.items))
+    out.print(StateTable(planned.items))
     todo = command(context, "run", *retries(retry or ()))
     out.print(f"\n{describe(planned.items)}; `{todo}` would run {len(planned.todo)}.", markup=False)
     if planned.todo:

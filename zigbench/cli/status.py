@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
+from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 
 from zigbench.cli.options import RUNS, Only, Profile, Results, Set, app, out
@@ -69,7 +71,7 @@ def suite_status(items: Sequence[Item], *, room: int | None = None) -> tuple[Ren
     shown = list(items)
     if len(shown) > rows:
         shown = [item for item in shown if item.state not in WITHOUT_REMARK][:rows]
-    parts: list[RenderableType] = [state_table(shown, one_line=room is not None), Text()] if shown else []
+    parts: list[RenderableType] = [StateTable(shown, one_line=room is not None), Text()] if shown else []
     return Group(*parts, *map(Text, lines)), any(item.state in UNFINISHED for item in items)
 
 
@@ -111,36 +113,44 @@ def show(look: Callable[[], tuple[RenderableType, bool]], console: Console, watc
             live.update(table, refresh=True)
 
 
-def state_table(items: Sequence[Item], title: str = "", *, one_line: bool = False) -> Table:
-    """Return a table of runs with labels, state, and a remark: the progress, the job or the error.
+class StateTable:
+    """A table of runs with labels, id, state, and a remark: the progress, the job or the error.
+
+    One line a run, so that ten thousand take a moment: a table of rich would wrap and measure every cell.
 
     Args:
         items: the runs.
-        title: of the table.
         one_line: cut each row to one line of the terminal.
     """
-    axes = list(items[0].cell.labels) if items else []
-    table = Table(box=None, pad_edge=False, header_style="bold", title=title or None, title_justify="left")
-    for column in (*axes, "run", "state"):
-        table.add_column(column, no_wrap=one_line)
-    table.add_column("")
-    for item in items:
-        remark = ""
-        if item.state == "running":
-            remark = progress_line(item.folder)
-        elif item.state == "foreign":
-            remark = str(Job.read(item.folder) or "")
-        elif item.state not in ("ok", "missing", "submitted", "pending"):
-            remark = reason(item)
-        style = STYLES.get(item.state, "")
-        labels = (Text(item.cell.labels[axis]) for axis in axes)
-        table.add_row(
-            *labels,
-            item.folder.id,
-            Text(item.state, style=style),
-            Text(remark, style="dim", no_wrap=one_line, overflow="ellipsis"),
-        )
-    return table
+
+    def __init__(self, items: Sequence[Item], *, one_line: bool = False) -> None:
+        axes = list(items[0].cell.labels) if items else []
+        self.one_line = one_line
+        self.states = [item.state for item in items]
+        self.rows = [(*axes, "run", "state", "")]
+        self.rows += [
+            (*(item.cell.labels[axis] for axis in axes), item.folder.id, item.state, remark(item)) for item in items
+        ]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        widths = [max(map(cell_len, column)) for column in list(zip(*self.rows, strict=True))[:-1]]
+        header, dim = console.get_style("bold"), console.get_style("dim")
+        styles: dict[str, Style] = {state: console.get_style(STYLES.get(state, "none")) for state in self.states}
+        for state, (*cells, text) in zip(("", *self.states), self.rows, strict=True):
+            *padded, last = (set_cell_size(cell, width) for cell, width in zip(cells, widths, strict=True))
+            line = [Segment("  ".join((*padded, "")), None if state else header)]
+            line += [Segment(last, styles[state] if state else header), Segment(f"  {text}" if text else "", dim)]
+            yield from Segment.adjust_line_length(line, options.max_width, pad=False) if self.one_line else line
+            yield Segment.line()
+
+
+def remark(item: Item) -> str:
+    """Return what a run's state alone does not say: the progress, the job, or the reason why it has no result."""
+    if item.state == "running":
+        return progress_line(item.folder)
+    if item.state == "foreign":
+        return str(Job.read(item.folder) or "")
+    return "" if item.state in ("ok", "missing", "submitted", "pending") else reason(item)
 
 
 def reason(item: Item) -> str:

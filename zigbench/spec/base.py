@@ -15,9 +15,9 @@ bit of its result, is declared with ``identity=False`` and is left out of the ha
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, SerializerFunctionWrapHandler, model_serializer
@@ -79,6 +79,11 @@ class Spec(BaseModel):
                 body.pop(name, None)
         return body
 
+    @cached_property
+    def identity_json(self) -> str:
+        """Canonical JSON of what counts in the identity of a run; made once for a part that many runs share."""
+        return canonical_json(identity(type(self), self.model_dump(mode="json", exclude_none=True)))
+
 
 @cache
 def _later_keys(model: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
@@ -88,6 +93,32 @@ def _later_keys(model: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
     )
 
 
+def identity(model: type[BaseModel], resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON values of a model without the fields that it marks as :data:`NOT_IDENTITY`."""
+    marked, parts = _marks(model)
+    counted = {name: value for name, value in resolved.items() if name not in marked}
+    for name, part in parts.items():
+        if isinstance(counted.get(name), Mapping):
+            counted[name] = identity(part, counted[name])
+    return counted
+
+
+@cache
+def _marks(model: type[BaseModel]) -> tuple[frozenset[str], dict[str, type[BaseModel]]]:
+    """Return a model's marked fields, and its parts that have marked fields somewhere below."""
+    marked, parts = set(), {}
+    for name, field in model.model_fields.items():
+        part = field.annotation
+        if is_marked(model, name, NOT_IDENTITY):
+            marked.add(name)
+        elif isinstance(part, type) and issubclass(part, BaseModel) and any(_marks(part)):
+            parts[name] = part
+    return frozenset(marked), parts
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(value: Any) -> str:
     """Return JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)

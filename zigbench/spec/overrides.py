@@ -34,8 +34,12 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
 
     Changing a plug-in's name (``backbone.name``) drops the config of the old plug-in, and the parts of the spec that
     belong to it: the new one does not know them.
+
+    Args:
+        base: nested keys. The result shares the sections that do not change.
+        changes: nested or dotted keys.
     """
-    result: dict[str, Any] = {key: _copy(value) for key, value in base.items()}
+    result = dict(base)
     for path, value in changes.items():
         if "." not in path and path != "name":
             result[path] = _copy(value)
@@ -43,8 +47,8 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
         *parents, last = path.split(".")
         node = result
         for parent in parents:
-            if not isinstance(node.get(parent), dict):
-                node[parent] = {}
+            section = node.get(parent)
+            node[parent] = dict(section) if isinstance(section, Mapping) else {}
             node = node[parent]
         if last == "name" and node.get("name", value) != value:
             node.pop("config", None)

@@ -94,6 +94,7 @@ class Registry(Generic[T]):
         self._registered: dict[str, tuple[T, str]] = {}
         self._modules: dict[str, str] = {}
         self._points: tuple[object, dict[str, list[importlib.metadata.EntryPoint]]] = (None, {})
+        self._looked_up: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that adds an object of this process under ``name``.
@@ -108,6 +109,7 @@ class Registry(Generic[T]):
             if other != home:
                 raise CollisionError(f"two {self.kind}s are called {name!r}: {other} and {home}; rename one")
             self._registered[name] = (obj, home)
+            self._looked_up.clear()
             return obj
 
         return add
@@ -122,6 +124,7 @@ class Registry(Generic[T]):
         for module in pkgutil.iter_modules(package.__path__):
             if not module.name.startswith("_"):
                 self._modules[module.name] = f"{package.__name__}.{module.name}:{attribute}"
+        self._looked_up.clear()
 
     def names(self) -> list[str]:
         """Return all names, sorted; no plug-in with a name of its own is imported."""
@@ -137,6 +140,8 @@ class Registry(Generic[T]):
             BrokenPluginError: it can't be imported.
         """
         self._load()
+        if name in self._looked_up:
+            return self._looked_up[name]
         sources: list[tuple[str, Callable[[], T]]] = []
         if name in self._registered:
             obj, home = self._registered[name]
@@ -164,7 +169,8 @@ class Registry(Generic[T]):
             raise BrokenPluginError(
                 f"the {self.kind} {name!r} is installed as {side} but cannot be imported: {cause}"
             ) from error
-        return plugin if self.adapt is None else self.adapt(plugin)
+        self._looked_up[name] = plugin if self.adapt is None else self.adapt(plugin)
+        return self._looked_up[name]
 
     def _load(self) -> None:
         if self.home is not None and self.home not in sys.modules:
@@ -185,6 +191,7 @@ class Registry(Generic[T]):
                 if point.dist is not None and point.dist.name == "zigbench":
                     _check_own(point.module.partition(".")[0])
             self._points = (points, by_name)
+            self._looked_up.clear()
             for name, same in list(by_name.items()):
                 by_name[name] = [point for point in same if point.attr or not _imports(point.module)]
                 if not by_name[name]:

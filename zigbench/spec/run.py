@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Iterator, Mapping
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from zigbench.spec import registry
-from zigbench.spec.base import NOT_IDENTITY, canonical_json, is_marked
+from zigbench.spec.base import Spec, canonical_json, identity
 from zigbench.spec.errors import Fault, SpecError
 from zigbench.spec.faults import read
 from zigbench.spec.files import short_sha256
@@ -117,7 +118,11 @@ class RunSpec(NetworkSpec):
 
         Fields marked :data:`NOT_IDENTITY` are left out.
         """
-        return _hash(type(self), self.resolved())
+        parts = {name: getattr(self, name) for name in type(self).model_fields}
+        members = {name: part.identity_json for name, part in parts.items() if isinstance(part, Spec)}
+        own = self.model_dump(mode="json", exclude_none=True, exclude=set(members))
+        members |= {name: canonical_json(value) for name, value in identity(type(self), own).items()}
+        return short_sha256("{" + ",".join(f'"{name}":{members[name]}' for name in sorted(members)) + "}")
 
     @property
     def geometry(self) -> Geometry:
@@ -157,6 +162,40 @@ TASKS: Mapping[str, type[RunSpec]] = {"train": TrainingRun, "evaluate": Evaluati
 """The type of a run by its task."""
 
 
+class Sections:
+    """The sections of runs that were parsed before, for runs that share most of theirs.
+
+    Sections of equal content are one object, which is read and written as JSON once.
+    """
+
+    # Without the scan, whose defaults depend on the backbone.
+    NAMES = ("backbone", "interpolant", "sampler", "data", "optimizer", "training", "evaluation", "efficiency")
+
+    def __init__(self) -> None:
+        self._parsed: dict[tuple[str, bytes], Spec] = {}
+
+    def parse(self, raw: Mapping[str, Any]) -> RunSpec:
+        """Read a run of any task from nested keys.
+
+        Raises:
+            SpecError: as :meth:`RunSpec.parse`.
+        """
+        keys = {name: (name, content) for name in self.NAMES if (content := _content(raw.get(name)))}
+        known = {name: self._parsed[key] for name, key in keys.items() if key in self._parsed}
+        spec = RunSpec.parse({**raw, **known})
+        for name in keys.keys() - known.keys():
+            self._parsed[keys[name]] = getattr(spec, name)
+        return spec
+
+
+def _content(section: Any) -> bytes | None:
+    """Return bytes that are equal for sections of equal content; None for what is no section of plain values."""
+    try:
+        return marshal.dumps(section, 2) if type(section) is dict else None
+    except ValueError:
+        return None
+
+
 def _faults_between_others(model: type[RunSpec], nested: Mapping[str, Any], error: SpecError) -> tuple[Fault, ...]:
     """Return the faults that appear once the sections named in ``error`` have their defaults, if they have any."""
     faulty = {fault.path.partition(".")[0] for fault in error.faults}
@@ -171,31 +210,4 @@ def _faults_between_others(model: type[RunSpec], nested: Mapping[str, Any], erro
 
 def spec_id(resolved: Mapping[str, Any]) -> str:
     """Return the identity of a resolved spec given as JSON values."""
-    return _hash(TASKS.get(resolved.get("task", ""), RunSpec), resolved)
-
-
-def _hash(model: type[RunSpec], resolved: Mapping[str, Any]) -> str:
-    return short_sha256(canonical_json(_identity(model, resolved)))
-
-
-def _identity(model: type[BaseModel], resolved: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``resolved`` without the fields that the model marks as :data:`NOT_IDENTITY`."""
-    marked, parts = _marks(model)
-    counted = {name: value for name, value in resolved.items() if name not in marked}
-    for name, part in parts.items():
-        if isinstance(counted.get(name), Mapping):
-            counted[name] = _identity(part, counted[name])
-    return counted
-
-
-@cache
-def _marks(model: type[BaseModel]) -> tuple[frozenset[str], dict[str, type[BaseModel]]]:
-    """Return a model's marked fields, and its parts that have marked fields somewhere below."""
-    marked, parts = set(), {}
-    for name, field in model.model_fields.items():
-        part = field.annotation
-        if is_marked(model, name, NOT_IDENTITY):
-            marked.add(name)
-        elif isinstance(part, type) and issubclass(part, BaseModel) and any(_marks(part)):
-            parts[name] = part
-    return frozenset(marked), parts
+    return short_sha256(canonical_json(identity(TASKS.get(resolved.get("task", ""), RunSpec), resolved)))

@@ -100,6 +100,7 @@ def test_unreadable_pictures_are_named_and_counted_and_too_many_refused(pictures
     data = Folder(config(pictures, unreadable=0.1))
     assert sum(len(data.split(name)) for name in ("train", "held-out")) == COUNT - 2
     assert sorted(message.partition(":")[0] for message in data.unreadable) == ["ant/02.png", "cat/03.png"]
+    assert "cat/03.png: not a picture of a known format" in data.unreadable
     with pytest.raises(ValueError, match=r"2 of 24 pictures are unreadable, more than the allowed 1\.0%: ant/02\.png"):
         Folder(config(pictures))
 
@@ -112,7 +113,9 @@ def test_from_disk_the_same_batches_come_as_from_memory(pictures, monkeypatch):
     chosen = [3, 0, 5]
     assert torch.equal(lazy.batch(chosen).x, resident.batch(chosen).x)
     assert torch.equal(lazy.batch(chosen).label, resident.batch(chosen).label)
-    assert lazy.content_hash != Folder(config(pictures)).split("train").content_hash
+    bare = Folder(config(pictures)).split("train")
+    assert lazy.content_hash != bare.content_hash
+    assert lazy.unlabelled_hash == bare.unlabelled_hash == bare.content_hash
 
 
 def test_wrong_classes_and_empty_places_say_what_to_do(pictures, tmp_path):

@@ -20,6 +20,7 @@ from zigbench.records.record import Failure, Measurement
 from zigbench.report import published, tables
 from zigbench.report import table as table_files
 from zigbench.report.answer import answer
+from zigbench.report.figures.effects import effects_of_arms
 from zigbench.report.ranks import friedman
 from zigbench.report.results import Results, join
 from zigbench.report.table import Column, Entry, Table
@@ -104,10 +105,31 @@ def test_unlike_protocols_are_marked_named_and_not_ranked(tmp_path: Path) -> Non
     assert all(row[2].mark == "" for row in table.rows)
     verdicts = {row[0].text: row[-1].text for row in tables.effect_table(found).rows}
     assert [arm for arm, verdict in verdicts.items() if "different protocols" in verdict] == ["hilbert-8"]
+    unlike = next(row for row in tables.effect_table(found).rows if row[0].text == "hilbert-8")
+    assert not any(character.isdigit() for cell in unlike[3:5] for character in cell.text)
+    assert all(not e.estimate.n for e in effects_of_arms(found).arguments[0] if e.a == "hilbert-8")
+    assert tables.rank(found, "frechet_squares") is None
+    assert not any("hilbert-8" in str(s) for s in answer(replace(found, suite=replace(suite, contrasts=()))))
     assert "different protocols" in str(answer(found)[1])
     assert "different protocols" not in str(answer(found)[0])
     rows = list(csv.DictReader(io.StringIO(table_files.csv(table))))
     assert {row["Arm"] for row in rows if row["Frechet squares ↓ ‡ protocol"] == other.hash} == {"hilbert-8"}
+
+
+def test_labels_of_the_held_out_images_leave_the_arms_comparable(tmp_path: Path) -> None:
+    suite = synthetic.suite(metrics=("frechet_squares",))
+    cells = synthetic.cells(suite)
+    bare = Protocol(metric="frechet_squares", estimator="Fréchet distance", reference_hash="images")
+    labelled = bare.model_copy(update={"reference_hash": "with labels", "reference_unlabelled": "images"})
+    for cell in cells:
+        used = labelled if cell.labels["arm"] == "hilbert-8" else bare
+        figure = Measurement(name="frechet_squares", value=1.0, higher_is_better=False, protocol=used.hash)
+        synthetic.record(cell, tmp_path, (figure,), log=False)
+        write_protocols(tmp_path / cell.spec.id, [used])
+    found = join(suite, cells, tmp_path)
+    assert len(found.protocols("frechet_squares")) == 2
+    assert not any(column.title.endswith("‡") for column in tables.result_table(found).columns)
+    assert not any("protocols" in str(sentence) for sentence in answer(found))
 
 
 def test_protocols_that_differ_between_seeds_alone_leave_the_arms_comparable(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from zigbench.cli.options import app, err, out
+from zigbench.data.formats.samples import UNREADABLE
 
 
 @app.command()
@@ -29,7 +30,7 @@ def prepare(
     flips: Annotated[bool, typer.Option(help="Store latents of the flipped pictures too.")] = True,
     encoded: Annotated[bool, typer.Option(help="Use the latents and embeddings in the tar shards.")] = False,
     scaled: Annotated[bool, typer.Option(help="The latents in the shards are scaled already.")] = False,
-    unreadable: Annotated[float, typer.Option(min=0, max=1, help="Largest share of unreadable samples.")] = 0.001,
+    unreadable: Annotated[float, typer.Option(min=0, max=1, help="Largest share of unreadable samples.")] = UNREADABLE,
     frames: Annotated[int | None, typer.Option(min=1, help="Least number of frames of a clip.")] = None,
     official_split: Annotated[
         int | None,

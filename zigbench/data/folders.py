@@ -121,8 +121,9 @@ class FolderSplit:
         self.varies = self.frames is not None
         self.resident = all(item.pixels is not None for item in items)
         shape = (config.resolution, *([] if self.frames is None else [self.frames]), config.channels, config.filter)
-        labels = [] if label is None else label.tolist()
-        self.content_hash = sha256(f"{' '.join(map(str, shape))} {[item.digest for item in items]} {labels}")
+        images = f"{' '.join(map(str, shape))} {[item.digest for item in items]}"
+        self.content_hash = sha256(f"{images} {[] if label is None else label.tolist()}")
+        self.unlabelled_hash = sha256(f"{images} []")
 
     def __len__(self) -> int:
         return len(self.items)

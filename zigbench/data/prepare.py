@@ -14,7 +14,7 @@ from zigbench.data.builtin.folders import LatentFolderConfig
 from zigbench.data.config import SCALE, LatentsConfig
 from zigbench.data.formats.listing import list_samples
 from zigbench.data.formats.pictures import Filter
-from zigbench.data.formats.samples import Sample, printable
+from zigbench.data.formats.samples import UNREADABLE, Sample, printable
 from zigbench.data.formats.video import list_clips
 from zigbench.data.latents.autoencoder import CLIP, VAE, Autoencoder, TextEncoder
 from zigbench.data.latents.encode import CLIPS, EncodingSpec
@@ -59,7 +59,7 @@ class PrepareOptions:
     filter: Filter = "lanczos"
     encoded: bool = False
     scaled: bool = False
-    unreadable: float = 0.001
+    unreadable: float = UNREADABLE
     processes: int = 1
     frames: int | None = None
     official_split: int | None = None

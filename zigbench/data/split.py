@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import torch
@@ -45,7 +46,8 @@ class Split(Protocol):
 
     A split whose samples vary (flips, a choice of captions) has an attribute ``varies`` that is true, and its ``batch``
     takes an :class:`AugmentationKey` too. One whose samples are not independent, as crops of few pictures, has an
-    attribute ``groups``: for each sample the name of the picture that it is from.
+    attribute ``groups``: for each sample the name of the picture that it is from. One with labels or texts has an
+    attribute ``unlabelled_hash``: the content hash of its images without them, since a metric compares images.
 
     Attributes:
         name: of the data set.
@@ -93,6 +95,11 @@ class TensorSplit:
         self.context = context
         self.groups = groups
         self.content_hash = content_hash(x, label, context)
+
+    @cached_property
+    def unlabelled_hash(self) -> str:
+        """Content hash of the same images without labels and texts."""
+        return self.content_hash if self.label is self.context is None else content_hash(self.x, None, None)
 
     def __len__(self) -> int:
         return len(self.x)

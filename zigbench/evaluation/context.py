@@ -272,6 +272,7 @@ class EvaluationContext:
                 "reference_split": compared_with.split,
                 "reference_count": compared_with.count,
                 "reference_hash": compared_with.content_hash,
+                "reference_unlabelled": compared_with.unlabelled_hash,
             }
         protocol = Protocol(metric=metric.name, estimator=estimator, **facts)
         self.protocols[protocol.hash] = protocol

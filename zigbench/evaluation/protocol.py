@@ -48,6 +48,8 @@ class Protocol(Spec):
         precision: precision of the network's arithmetic.
         network: the measured weights.
         triples: choice of the images of the held-out triples.
+        reference_unlabelled: hash of the reference images without labels and texts, where ``reference_hash`` includes
+            some. It is not part of the hash.
     """
 
     metric: str
@@ -72,11 +74,21 @@ class Protocol(Spec):
     precision: str = "float32"
     network: str = "averaged weights"
     triples: str = later_key("consecutive")
+    reference_unlabelled: str | None = later_key(None, identity=False)
 
     @property
     def hash(self) -> str:
         """First sixteen hexadecimal digits of the SHA-256 of the protocol as sorted JSON."""
-        return short_sha256(canonical_json(self.model_dump(mode="json")))
+        return short_sha256(canonical_json(self.model_dump(mode="json", exclude={"reference_unlabelled"})))
+
+    @property
+    def as_seen(self) -> Protocol:
+        """The conditions as the metric sees them, which compares images without their labels and texts.
+
+        Numbers are comparable where the hashes of these are equal.
+        """
+        images = self.reference_unlabelled or self.reference_hash
+        return self.model_copy(update={"reference_hash": images, "reference_unlabelled": None})
 
 
 _WORDS = {
@@ -109,7 +121,7 @@ def difference(a: Protocol, b: Protocol) -> tuple[str, ...]:
     """Return a sentence for each difference of two protocols; none if the numbers are comparable."""
     sentences = []
     for key, words in _WORDS.items():
-        left, right = getattr(a, key), getattr(b, key)
+        left, right = getattr(a.as_seen, key), getattr(b.as_seen, key)
         if left != right:
             sentences.append(f"{words} differs: {_shown(left)} against {_shown(right)}")
     return tuple(sentences)

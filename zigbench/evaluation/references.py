@@ -44,6 +44,7 @@ class Reference:
         name: name of the reference set.
         split: split of the reference set.
         content_hash: hash of the images, or of the file that the statistics were read from.
+        unlabelled_hash: hash of the images without labels and texts, where ``content_hash`` includes some.
         extractor: name, feature, SHA-256 of the weights and preparation of the extractor; empty if the file does not
             say.
     """
@@ -56,6 +57,7 @@ class Reference:
     split: str = ""
     content_hash: str = ""
     extractor: tuple[str, ...] = ()
+    unlabelled_hash: str | None = None
 
     @classmethod
     def of(cls, features: Tensor, **facts: Any) -> Reference:
@@ -129,6 +131,7 @@ class ReferenceImages:
         treatment: the split and its treatment, such as "train, latents decoded".
         content_hash: hash of the images, or of the latents if they are decoded.
         decoder: name of the decoder; None if nothing is decoded.
+        unlabelled_hash: hash without labels and texts, where ``content_hash`` includes some.
     """
 
     images: ImageSet
@@ -136,6 +139,7 @@ class ReferenceImages:
     treatment: str
     content_hash: str
     decoder: str | None = None
+    unlabelled_hash: str | None = None
 
 
 def reference_images(data: Any, reference: str) -> ReferenceImages:
@@ -154,12 +158,20 @@ def reference_images(data: Any, reference: str) -> ReferenceImages:
     if not hasattr(data, "decode"):
         if decoded:
             raise ValueError(f"evaluation.reference is {reference!r}, but {part.name} is not made of latents: {split}")
-        return ReferenceImages(RealImages(part), part.name, split, part.content_hash)
+        bare = unlabelled_hash(part)
+        return ReferenceImages(RealImages(part), part.name, split, part.content_hash, unlabelled_hash=bare)
     if decoded:
         real = RealImages(part, data.decode)
-        return ReferenceImages(real, part.name, f"{split}, latents decoded", part.content_hash, str(data.decoder))
+        treatment, decoder, bare = f"{split}, latents decoded", str(data.decoder), unlabelled_hash(part)
+        return ReferenceImages(real, part.name, treatment, part.content_hash, decoder, bare)
     originals = data.originals(split)
     return ReferenceImages(originals, part.name, f"{split}, {originals.treatment}", originals.content_hash)
+
+
+def unlabelled_hash(split: Any) -> str | None:
+    """Return the hash of a split's images without labels and texts; None where its content hash is of images alone."""
+    bare: str | None = getattr(split, "unlabelled_hash", None)
+    return None if bare == split.content_hash else bare
 
 
 def identity(extractor: Extractor, feature: str) -> tuple[str, ...]:
@@ -182,7 +194,8 @@ def compute_reference(images: ReferenceImages, extractor: Extractor, feature: st
     key = short_sha256(repr(facts))
     path = cache / "statistics" / f"{extractor.name.replace(' ', '-')}-{feature}-{key}.npz"
     if path.exists():
-        return replace(Reference.read(path, feature), name=images.name, split=images.treatment)
+        read = Reference.read(path, feature)
+        return replace(read, name=images.name, split=images.treatment, unlabelled_hash=images.unlabelled_hash)
     reference = Reference.of(
         extract_features(extractor, images.images, [feature])[feature],
         name=images.name,
@@ -191,7 +204,7 @@ def compute_reference(images: ReferenceImages, extractor: Extractor, feature: st
         extractor=identity(extractor, feature),
     )
     reference.save(path)
-    return reference
+    return replace(reference, unlabelled_hash=images.unlabelled_hash)
 
 
 def read_reference(path: Path, extractor: Extractor, feature: str) -> Reference:

@@ -21,6 +21,9 @@ from zigbench.spec.files import short_sha256, write_atomically
 
 SCHEMA_VERSION = 1
 
+UNREADABLE_SAMPLES = "unreadable_samples"
+"""Name of the measurement whose note names the samples of the data that could not be read."""
+
 Status = Literal["ok", "failed", "oom", "diverged", "timeout"]
 
 

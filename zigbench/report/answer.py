@@ -22,7 +22,6 @@ from zigbench.report.speed.series import swept_size
 from zigbench.report.statistics import (
     ALPHA,
     Effect,
-    effects,
     equivalence_p,
     interaction_p,
     mean_of_groups,
@@ -73,7 +72,7 @@ def contrast_tests(results: Results, contrast: Contrast, metric: str) -> list[Co
     for data, part in results.parts.items():
         a, b = (part.twins.get(label, label) for label in (contrast.a, contrast.b))
         pairs = contrast_pairs(a, b, part.labels, part.first_axis)
-        tested = effects(part.values(metric), [(arm, other) for _, arm, other in pairs], part.family.known(metric))
+        tested = provenance.effects_alike(part, metric, [(arm, other) for _, arm, other in pairs])
         for (labels, _, _), effect in zip(pairs, tested, strict=True):
             where = [f"on {data}"] if data else []
             where += [f"at {formatting.point(axis, label)}" for axis, label in labels.items()]
@@ -216,8 +215,10 @@ def _all_arms(results: Results, metric: str) -> Sentence:
     """Return how many arms are separated from their baseline, and the largest difference."""
     name, block = formatting.noun(metric), formatting.block(results.seeds)
     name += f" on {results.data}" if results.data else ""
-    known = results.family.known(metric)
-    tested = [e for e in effects(results.values(metric), results.against_baseline(), known) if e.estimate.n]
+    pairs = results.against_baseline()
+    tested = [e for e in provenance.effects_alike(results, metric, pairs) if e.estimate.n]
+    if not tested and not all(provenance.measured_alike(results, metric, *pair) for pair in pairs):
+        return Sentence((f"No arm was measured in {name} under the protocol of its baseline; see the results.",))
     if not tested:
         return Sentence((f"{formatting.title(metric)} was measured, but no arm shares a {block} with a baseline.",))
     separated = [effect for effect in tested if effect.separated]
@@ -234,5 +235,5 @@ def _all_arms(results: Results, metric: str) -> Sentence:
     if not separated:
         opening = f"No arm is separated from its baseline in {name}"
     words = formatting.verdict(largest, results.direction(metric))
-    pairs = formatting.count(estimate.n, f"paired {block}")
-    return Sentence((f"{opening}; the largest difference is {pair}", shift, f" ({words}, {pairs})."), bool(separated))
+    shared = formatting.count(estimate.n, f"paired {block}")
+    return Sentence((f"{opening}; the largest difference is {pair}", shift, f" ({words}, {shared})."), bool(separated))

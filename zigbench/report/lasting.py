@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from zigbench.report import formatting
+from zigbench.report import formatting, provenance
 from zigbench.report.family import SEED, contrast_pairs
 from zigbench.report.formatting import Sentence
 from zigbench.report.predictors import STRONGEST
 from zigbench.report.results import PREDICTORS, Results
-from zigbench.report.statistics import Effect, effects, mean_interval, paired_effect
+from zigbench.report.statistics import Effect, mean_interval, paired_effect
 from zigbench.report.table import Column, Entry, Table
 
 FIGURE = "lasting"
@@ -82,7 +82,6 @@ def effect_series(results: Results, axis: SweptAxis) -> tuple[EffectSeries, ...]
     if not results.metrics:
         return ()
     metric = results.metrics[0]
-    values, known = results.values(metric), results.family.known(metric)
     margins = {(c.a, c.b): c.margin for c in results.suite.contrasts}
     labels = dict.fromkeys(of[results.first_axis or ""] for of in results.labels.values())
     wanted = list(dict.fromkeys([*margins, *((a, str(results.baseline)) for a in labels if a != results.baseline)]))
@@ -94,7 +93,7 @@ def effect_series(results: Results, axis: SweptAxis) -> tuple[EffectSeries, ...]
             if labels_of.keys() == {axis.name}
         }
         ordered = {label: pairs[label] for label in axis.numbers if label in pairs}
-        tested = dict(zip(ordered, effects(values, list(ordered.values()), known), strict=True))
+        tested = dict(zip(ordered, provenance.effects_alike(results, metric, list(ordered.values())), strict=True))
         if sum(effect.estimate.n > 0 for effect in tested.values()) > 1:
             series.append(EffectSeries(a, b, tested, ordered, margins.get((a, b))))
     return tuple(series)

@@ -170,7 +170,11 @@ def write(
     ]
     problems += [published_problem] if published_problem else []
     problems += [part.reason for part in results.damaged]
-    problems += [*provenance.code_warnings(results), *provenance.repeat_warnings(results)]
+    problems += [
+        *provenance.data_warnings(results),
+        *provenance.code_warnings(results),
+        *provenance.repeat_warnings(results),
+    ]
     problems += [*undrawn, *provenance.machine_warnings(results)] if results.finished else []
     if reasons := shortfalls(results):
         problems.insert(0, f"The summary of all suites does not show this as a result: {'; '.join(reasons)}.")

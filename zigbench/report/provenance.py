@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from zigbench.records.record import UNREADABLE_SAMPLES
 from zigbench.report import formatting
 from zigbench.report.results import SEED, Results
 from zigbench.report.speed.series import swept_size, unlike_conditions
-from zigbench.report.statistics import mean_interval
+from zigbench.report.statistics import Effect, effects, mean_interval
 from zigbench.report.table import Column, Entry, Table
 from zigbench.spec.overrides import flatten
 
@@ -71,6 +72,20 @@ def protocols_clash(results: Results, metric: str) -> bool:
     return any(len(protocols) > 1 for protocols in _protocols_of_peers(results, metric).values())
 
 
+def effects_alike(results: Results, metric: str, pairs: Sequence[tuple[str, str]]) -> tuple[Effect, ...]:
+    """Return the effect of each pair of arms; an empty one of arms that were measured under different protocols.
+
+    Args:
+        results: of the arms.
+        metric: what the effects are differences of.
+        pairs: arms.
+    """
+    alike = [pair for pair in pairs if measured_alike(results, metric, *pair)]
+    tested = dict(zip(alike, effects(results.values(metric), alike, results.family.known(metric)), strict=True))
+    none = mean_interval([])
+    return tuple(tested.get((a, b), Effect(a, b, none, math.nan, math.nan)) for a, b in pairs)
+
+
 def rankable(results: Results, metric: str) -> bool:
     """Return True where all arms may be ranked together: each seed has one protocol."""
     seeds: dict[str, set[str]] = {}
@@ -80,22 +95,26 @@ def rankable(results: Results, metric: str) -> bool:
 
 
 def measured_alike(results: Results, metric: str, a: str, b: str) -> bool:
-    """Return True where two arms share their protocol wherever they are paired."""
-    arms = {a, b}
-    return all(len(protocols) <= 1 for protocols in _protocols_of_peers(results, metric, arms).values())
+    """Return True where two arms share their protocol in every seed that both have."""
+    if len(results.protocols(metric)) < 2:
+        return True
+    rows = results.rows(metric)
+    protocols: dict[str, dict[str, str]] = {a: {}, b: {}}
+    for arm, seed, protocol in zip(rows["arm"], rows["seed_label"], rows["protocol"], strict=True):
+        if isinstance(protocol, str) and arm in protocols:
+            protocols[str(arm)][str(seed)] = results.as_seen(protocol)
+    return all(protocol == protocols[b].get(seed, protocol) for seed, protocol in protocols[a].items())
 
 
-def _protocols_of_peers(
-    results: Results, metric: str, arms: Collection[str] | None = None
-) -> Mapping[tuple[str, tuple[str, ...]], set[str]]:
-    """Return the protocols of figures that share their seed and their labels on all axes but the first."""
-    first = results.suite.axes[0].name if results.suite.axes else ""
-    others = {run.arm: tuple(v for k, v in run.cell.labels.items() if k not in (first, SEED)) for run in results.runs}
+def _protocols_of_peers(results: Results, metric: str) -> Mapping[tuple[str, tuple[str, ...]], set[str]]:
+    """Return the protocols of figures that share their seed and their labels on all axes but that of the arms."""
+    first, runs = results.first_axis, results.runs
+    others = {run.arm: tuple(v for k, v in run.cell.labels.items() if k not in (first, SEED)) for run in runs}
     rows = results.rows(metric)
     hashes: dict[tuple[str, tuple[str, ...]], set[str]] = {}
     for arm, seed, protocol in zip(rows["arm"], rows["seed_label"], rows["protocol"], strict=True):
-        if isinstance(protocol, str) and (arms is None or arm in arms):
-            hashes.setdefault((str(seed), others[arm]), set()).add(protocol)
+        if isinstance(protocol, str):
+            hashes.setdefault((str(seed), others[arm]), set()).add(results.as_seen(protocol))
     return hashes
 
 
@@ -103,8 +122,9 @@ def odd_arms(results: Results, metric: str) -> frozenset[str]:
     """Return the arms with a figure under another protocol than most, where that makes them incomparable."""
     if not protocols_clash(results, metric):
         return frozenset()
-    usual = usual_protocol(results, metric)
-    return frozenset(arm for arm, protocols in protocols_by_arm(results, metric).items() if set(protocols) != {usual})
+    usual = {results.as_seen(str(usual_protocol(results, metric)))}
+    by_arm = protocols_by_arm(results, metric)
+    return frozenset(arm for arm, protocols in by_arm.items() if set(map(results.as_seen, protocols)) != usual)
 
 
 def protocol_notes(results: Results, metric: str) -> tuple[str, ...]:
@@ -114,7 +134,7 @@ def protocol_notes(results: Results, metric: str) -> tuple[str, ...]:
     """
     usual = usual_protocol(results, metric)
     if not protocols_clash(results, metric):
-        count = len(results.protocols(metric))
+        count = len(set(map(results.as_seen, results.protocols(metric))))
         if count < 2:
             return ()
         axes = formatting.join([axis.name for axis in results.suite.axes[1:]])
@@ -123,7 +143,8 @@ def protocol_notes(results: Results, metric: str) -> tuple[str, ...]:
             "differences are valid, a mean or a rank over all protocols is not.",
         )
     by_arm = protocols_by_arm(results, metric)
-    others = dict.fromkeys(protocol for protocols in by_arm.values() for protocol in protocols if protocol != usual)
+    each = dict.fromkeys(protocol for protocols in by_arm.values() for protocol in protocols)
+    others = [protocol for protocol in each if results.as_seen(protocol) != results.as_seen(str(usual))]
     return tuple(
         f"‡ {formatting.title(metric)} of {_arms_under(other, by_arm)} was measured under protocol "
         f"{other[:HASH_DIGITS]}, most others under {str(usual)[:HASH_DIGITS]}: "
@@ -273,6 +294,12 @@ def machine_warnings(results: Results) -> tuple[str, ...]:
     return tuple(warnings)
 
 
+def data_warnings(results: Results) -> tuple[str, ...]:
+    """Return a sentence that names the samples that could not be read, for each set of runs that left out the same."""
+    frame = results.frame[results.frame["metric"] == UNREADABLE_SAMPLES]
+    return tuple(f"{note}." for note in dict.fromkeys(frame["note"]))
+
+
 def code_warnings(results: Results) -> tuple[str, ...]:
     """Return a warning that names the runs done with other code than they were submitted with."""
     names = [run.cell.name for run in results.runs if run.record and "submitted_code" in run.record.environment]
@@ -317,7 +344,7 @@ def notes(results: Results) -> tuple[str, ...]:
     lines = list(results.suite.notes)
     if len(results.frame):
         for metric, note in dict.fromkeys(zip(results.frame["metric"], results.frame["note"], strict=True)):
-            if isinstance(note, str) and note:
+            if isinstance(note, str) and note and metric != UNREADABLE_SAMPLES:
                 lines.append(f"{formatting.title(metric)}: {note}")
         for metric in results.metrics:
             if len(protocols := results.protocols(metric)) == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -213,6 +214,24 @@ class Results:
         """Return the hashes of the protocols of ``metric``'s figures; figures of several protocols must be marked."""
         return tuple(sorted({str(p) for p in self.rows(metric)["protocol"] if isinstance(p, str)}))
 
+    def as_seen(self, protocol: str) -> str:
+        """Return the hash of a recorded protocol as the metric sees it; figures of equal ones are comparable."""
+        return self._protocols_as_seen.get(protocol, protocol)
+
+    @cached_property
+    def _protocols_as_seen(self) -> Mapping[str, str]:
+        """Hashes as the metric sees it, by the recorded ones; protocols are read only of metrics that have several."""
+        from zigbench.evaluation import read_protocols  # Of the room that measures: only where protocols differ.
+
+        hashes = self._final[["metric", "protocol", "run"]].dropna().drop_duplicates(["metric", "protocol"])
+        several = hashes[hashes.duplicated("metric", keep=False)]
+        files = {run.id: run.files for run in self.runs}
+        seen: dict[str, str] = {}
+        for run in several["run"].unique():
+            with contextlib.suppress(ValueError, OSError):  # A run without them keeps the recorded hashes.
+                seen |= {name: protocol.as_seen.hash for name, protocol in read_protocols(files[str(run)]).items()}
+        return seen
+
     @cached_property
     def baseline(self) -> str | None:
         """Label on the first axis that the others are compared with."""
@@ -318,10 +337,7 @@ def samples_along(run: Run) -> dict[int, np.ndarray]:
 
 def _names_of_data(data: Sequence[Any]) -> list[str]:
     """Return a name for the data set of each run; what tells sets of one loader apart stands in brackets."""
-    texts = {
-        id(item): (item.name, tuple((k, str(v)) for k, v in flatten(item.model_dump(mode="json")).items()))
-        for item in data
-    }
+    texts = {id(item): (item.name, tuple((k, str(v)) for k, v in flatten(_images_of(item)).items())) for item in data}
     settings: dict[str, set[tuple[tuple[str, str], ...]]] = {}
     for name, facts in texts.values():
         settings.setdefault(name, set()).add(facts)
@@ -332,6 +348,13 @@ def _names_of_data(data: Sequence[Any]) -> list[str]:
         own = ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in facts if (key, value) not in shared)
         names.append(f"{name} ({own})" if own else name)
     return names
+
+
+def _images_of(data: Any) -> dict[str, Any]:
+    """Return the settings of a data set that its images depend on, and not their labels or texts alone."""
+    body: dict[str, Any] = data.model_dump(mode="json")
+    config = {key: value for key, value in body["config"].items() if key not in data.config.conditions}
+    return {**body, "config": config}
 
 
 def _same_orders(a: Run, b: Run) -> bool:

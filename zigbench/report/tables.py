@@ -20,7 +20,6 @@ from zigbench.report.statistics import (
     Effect,
     PairKey,
     detectable_effect,
-    effects,
     mean_interval,
     outliers,
     pair_key,
@@ -182,9 +181,8 @@ def effect_table(results: Results) -> Table:
     rows: list[tuple[Entry, ...]] = []
     directed = [metric for metric in results.metrics if results.direction(metric) is not None]
     for metric in directed or results.metrics[:1]:
-        values, known = results.values(metric), results.family.known(metric)
-        contrast_keys = _contrast_keys(results, metric)
-        for effect in effects(values, pairs, known):
+        values, contrast_keys = results.values(metric), _contrast_keys(results, metric)
+        for effect in provenance.effects_alike(results, metric, pairs):
             arm, baseline, *figures = _effect_row(effect, metric, results.direction(metric))
             is_contrast = pair_key(values.loc[effect.a], values.loc[effect.b]) in contrast_keys
             figures.insert(-1, Entry("a contrast", mark="") if is_contrast else Entry("explored", mark="quiet"))
@@ -251,7 +249,7 @@ def _effect_row(effect: Effect, metric: str, direction: bool | None) -> tuple[En
 def rank(results: Results, metric: str) -> Table | None:
     """Return the table of mean ranks; None where the metric has no direction or there are too few arms or seeds."""
     direction = results.direction(metric)
-    if direction is None:
+    if direction is None or not provenance.rankable(results, metric):
         return None
     try:
         ranking = friedman(results.values(metric).dropna(how="all"), direction)
@@ -266,7 +264,8 @@ def rank_over_data(results: Results, metric: str) -> Table | None:
     Data sets are the blocks; the seeds within a set are repetitions. None for fewer than two sets.
     """
     direction = results.direction(metric)
-    if len(results.parts) < 2 or direction is None:
+    parts = results.parts.values()
+    if len(parts) < 2 or direction is None or not all(provenance.rankable(part, metric) for part in parts):
         return None
     means = {data: part.values(metric).mean(axis="columns") for data, part in results.parts.items()}
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -24,13 +25,16 @@ from zigbench.preemption import Preempted, allow, never
 from zigbench.records.environment import environment
 from zigbench.records.folder import RunFolder
 from zigbench.records.lock import LostLockError
-from zigbench.records.record import Failure, Measurement, Record, Status
+from zigbench.records.record import UNREADABLE_SAMPLES, Failure, Measurement, Record, Status
 from zigbench.runs.weights import load_network
 from zigbench.spec import EfficiencyRun, EvaluationRun, RunSpec, TrainingRun
 from zigbench.spec.errors import machine_fault
 from zigbench.spec.files import full_disk
 from zigbench.spec.registry import load_object
 from zigbench.training.trainer import AUTOCAST, matrix_precision
+
+NAMED = 20
+"""Unreadable samples that a record names."""
 
 FULL = 2**16
 """Bytes without room for which a disk counts as full, so that any failure is put down to it."""
@@ -231,6 +235,7 @@ def train(work: Work[TrainingRun]) -> tuple[Measurement, ...]:
         before_write=work.before_write,
     )
     facts = (
+        *_left_out(work, data),
         Measurement(name="parameters", value=count_parameters(model)),
         Measurement(name="images_seen", value=trained.images_seen),
         Measurement(name="training_loss", value=trained.loss, higher_is_better=False, step=trained.step),
@@ -262,6 +267,7 @@ def evaluate(work: Work[EvaluationRun]) -> tuple[Measurement, ...]:
     evaluation.prepare(data, spec, cache=cache)
     model = load_network(spec, cache.parent).to(device)
     return (
+        *_left_out(work, data),
         Measurement(name="parameters", value=count_parameters(model)),
         *evaluation.evaluate(
             model,
@@ -274,6 +280,19 @@ def evaluate(work: Work[EvaluationRun]) -> tuple[Measurement, ...]:
             on_progress=work.report_evaluation,
         ),
     )
+
+
+def _left_out(work: Work[Any], data: Any) -> tuple[Measurement, ...]:
+    """Return the number of samples that could not be read, with their names, and log each; none where all were read."""
+    messages: list[str] = getattr(data, "unreadable", [])
+    if not messages:
+        return ()
+    if work.progress is not None:  # Processes that assist read the same data.
+        sys.stderr.writelines(f"unreadable, left out: {message}\n" for message in messages)
+    total = len(messages) + sum(len(data.split(name)) for name in ("train", "held-out"))
+    more = f"; and {len(messages) - NAMED} more, in the run's output.txt" if len(messages) > NAMED else ""
+    note = f"{len(messages):,} of {total:,} samples could not be read and are left out: {'; '.join(messages[:NAMED])}"
+    return (Measurement(name=UNREADABLE_SAMPLES, value=len(messages), higher_is_better=False, note=note + more),)
 
 
 def time_and_memory(work: Work[EfficiencyRun]) -> tuple[Measurement, ...]:

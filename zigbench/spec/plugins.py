@@ -67,9 +67,11 @@ class DataConfig(Spec):
     """The base of every data set's typed config; the plug-in of a data set is its config class.
 
     ``loader = "package.module:Class"`` names the torch side, called as ``Class(config)`` to load the data.
+    ``conditions`` names the keys that give images labels or texts and leave the images as they are.
     """
 
     loader: ClassVar[str]
+    conditions: ClassVar[tuple[str, ...]] = ()
 
     def geometry(self, patch: int) -> Geometry:
         """Return the shape of the data, known without loading them."""

@@ -108,7 +108,7 @@ def test_the_recipe_encodes_every_frame_and_gives_stretches(ucf, small, vae, tmp
 
 def test_what_the_recipe_lacks_is_listed(ucf, small, vae) -> None:
     choices = PrepareOptions(vae=str(vae), frames=7)
-    with pytest.raises(ValueError, match=r"1 of 8 clips are unreadable, more than the allowed 0.1%: .*v_Archery_g00"):
+    with pytest.raises(ValueError, match=r"1 of 8 clips are unreadable, more than the allowed 1.0%: .*v_Archery_g00"):
         prepare_data_set("ucf101", ucf, choices)
     (ucf / "UCF-101" / "Bowling" / "v_Bowling_g01_c01.avi").unlink()
     with pytest.raises(

@@ -55,6 +55,11 @@ def test_latents_are_the_autoencoders_own_and_decode_back(prepared, photographs,
     assert [message.partition(":")[0] for message in made.unreadable] == ["china/00.png"]
     assert made.roundtrip is not None
     data = Latents(config(folder))
+    assert data.unreadable == made.unreadable
+    bare = Latents(config(folder, classes=None, text=None))
+    for name in ("train", "held-out"):
+        assert data.split(name).content_hash != bare.split(name).content_hash
+        assert data.split(name).unlabelled_hash == bare.split(name).unlabelled_hash
     split = data.split("train")
     x = split.batch(range(len(split))).x
     pictures = {}
@@ -131,11 +136,12 @@ def test_latents_are_decoded_by_the_autoencoder_they_were_made_with(prepared, va
 
 
 def test_too_many_unreadable_pictures_and_missing_captions_are_refused(photographs, vae, clip, tmp_path):
-    choices = PrepareOptions(resolution=SIDE, to=tmp_path, vae=str(vae))
+    choices = PrepareOptions(resolution=SIDE, to=tmp_path / "none", vae=str(vae))
     with pytest.raises(
-        ValueError, match=r"1 of 36 pictures are unreadable, more than the allowed 0\.1%: china/00\.png"
+        ValueError, match=r"1 of 36 pictures are unreadable, more than the allowed 1\.0%: china/00\.png"
     ):
         prepare_data_set("latents", photographs, choices)
+    assert not list((tmp_path / "none").glob("*"))  # Refused before anything was encoded.
     for number in range(3):
         path = tmp_path / "bare" / f"{number}.png"
         path.parent.mkdir(exist_ok=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from zigbench.data.config import SCALE, PreparedConfig
-from zigbench.data.formats.samples import printable
+from zigbench.data.formats.samples import UNREADABLE, printable
 from zigbench.spec import DataConfig, Geometry, Positive, registry
 
 
@@ -41,13 +41,14 @@ class ImageFolderConfig(DataConfig):
     """
 
     loader = "zigbench.data.folders:Folder"
+    conditions = ("classes",)
     path: FolderPath
     resolution: Positive
     channels: Literal[1, 3] = 3
     classes: Positive | None = None
     filter: Literal["lanczos", "bicubic", "bilinear", "box"] = "lanczos"
     held_out: Share = 0.1
-    unreadable: Fraction = 0.01
+    unreadable: Fraction = UNREADABLE
 
     def geometry(self, patch: int) -> Geometry:
         return Geometry(self.channels, self.resolution, self.resolution, patch, classes=self.classes)
@@ -71,6 +72,7 @@ class ClipFolderConfig(DataConfig):
     """
 
     loader = "zigbench.data.folders:Folder"
+    conditions = ("classes",)
     path: FolderPath
     resolution: Positive
     frames: Positive = 16
@@ -78,7 +80,7 @@ class ClipFolderConfig(DataConfig):
     classes: Positive | None = None
     filter: Literal["lanczos", "bicubic", "bilinear", "box"] = "lanczos"
     held_out: Share = 0.1
-    unreadable: Fraction = 0.01
+    unreadable: Fraction = UNREADABLE
 
     def geometry(self, patch: int) -> Geometry:
         side = self.resolution
@@ -100,6 +102,7 @@ class LatentFolderConfig(PreparedConfig):
         posterior: draw latents from the autoencoder's posterior at each visit, in place of its mean.
     """
 
+    conditions = ("classes", "text")
     path: FolderPath
     resolution: Positive
     channels: Positive = 4

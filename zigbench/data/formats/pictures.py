@@ -13,7 +13,7 @@ import struct
 from typing import Literal
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 Filter = Literal["lanczos", "bicubic", "bilinear", "box"]
 
@@ -59,6 +59,8 @@ def read_picture(
     try:
         picture = from_array(content) if isinstance(content, np.ndarray) else _opened(content)
         picture = _square(_converted(picture, MODES[channels]), resolution, Image.Resampling[filter.upper()], aspect)
+    except UnidentifiedImageError:  # Its own message has an address in memory, which no two runs share.
+        raise UnreadablePictureError(f"{name}: not a picture of a known format") from None
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise UnreadablePictureError(f"{name}: {error}") from None
     pixels = np.asarray(picture)

@@ -31,6 +31,9 @@ SPLITS = {
 NAMED = 5
 """Samples that an error names."""
 
+UNREADABLE = 0.01
+"""Largest share of unreadable samples that is left out rather than refused, unless another one is set."""
+
 
 class MissingDataError(ValueError):
     """Data that are missing; the message names them, their source, and the command that prepares them."""

@@ -76,6 +76,11 @@ class Latents:
         choose(self.splits, split)
         return open_originals(self.folder, self.index, split, self.config.geometry(1).frames)
 
+    @property
+    def unreadable(self) -> list[str]:
+        """A message for each sample that could not be read when the latents were prepared."""
+        return [message for shards in self.index["splits"].values() for s in shards for message in s["unreadable"]]
+
     def _faults(self) -> Iterator[str]:
         """Yield every difference between the prepared latents and the config."""
         index, geometry = self.index, self.config.geometry(1)

@@ -258,16 +258,10 @@ class Encoder:
 
     def _clips(self, samples: Sequence[Sample]) -> EncodedShard:
         """Encode every frame of clips; one that is unreadable, too short or of varying rate is named and left out."""
-        spec = self.spec
-        assert spec.fewest is not None
         encoded = EncodedShard()
         for row, sample in enumerate(samples):
             try:
-                content = spec.content(sample)
-                pixels = read_clip(
-                    content, spec.resolution, 3, fewest=spec.fewest, name=sample.name, filter=spec.filter
-                )
-                digest = bytes.fromhex(digest_of(content.read()))
+                pixels, digest = self._read(sample)
             except (UnreadablePictureError, OSError) as error:
                 encoded.unreadable.append(_message(sample, error))
                 continue
@@ -278,13 +272,26 @@ class Encoder:
             encoded.rows.append(row)
         return encoded
 
+    def fault(self, sample: Sample) -> str:
+        """Return the reason why a sample cannot be read; "" where it can."""
+        try:
+            self._read(sample)
+        except (UnreadablePictureError, OSError) as error:
+            return _message(sample, error)
+        return ""
+
     def _read(self, sample: Sample) -> tuple[np.ndarray, bytes]:
-        """Read one picture, or a latent that comes with its sample.
+        """Read one picture, one clip, or a latent that comes with its sample.
 
         Returns:
-            Pixels uint8 (3, H, W), or moments (1, 2, …); the SHA-256 of the picture, zeros where there is none.
+            Pixels uint8 (3, H, W) or (F, 3, H, W), or moments (1, 2, …); the SHA-256 of the picture or clip, zeros
+            where there is none.
         """
-        content = self.spec.content(sample).read()
+        spec, place = self.spec, self.spec.content(sample)
+        if spec.fewest is not None:
+            clip = read_clip(place, spec.resolution, 3, fewest=spec.fewest, name=sample.name, filter=spec.filter)
+            return clip, bytes.fromhex(digest_of(place.read()))
+        content = place.read()
         if self.spec.latents is None:
             pixels = read_picture(content, self.spec.resolution, 3, name=sample.name, filter=self.spec.filter)
             return pixels, bytes.fromhex(digest_of(content))

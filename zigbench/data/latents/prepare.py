@@ -14,6 +14,7 @@ import numpy as np
 from zigbench.data.formats.classes import class_names, class_numbers, describe
 from zigbench.data.formats.samples import (
     NAMED,
+    UNREADABLE,
     MissingDataError,
     Sample,
     digest_of,
@@ -54,7 +55,7 @@ class Requirements:
     text: tuple[int, int] | None = None
     images: Mapping[str, int] | None = None
     held_out: float = 0.1
-    unreadable: float = 0.001
+    unreadable: float = UNREADABLE
     source: str = ""
     least: int = 0
     square: bool = False
@@ -123,6 +124,13 @@ def prepare_latents(
     done = _finished(tasks, how, spec, out)
     finished = sum(len(task.samples) for task in tasks if task.name in done)
     todo = [task for task in tasks if task.name not in done]
+    what = "pictures" if spec.fewest is None else "clips"
+    if on_progress is not None:
+        on_progress(finished, total)
+    # Before the first is encoded, which takes far longer than reading all of them.
+    unreadable = [message for shard in done.values() for message in shard["unreadable"]]
+    unreadable += _unreadable(todo, Encoder(spec, required.text, how, out))
+    refuse_too_many(unreadable, total, required.unreadable, printable(where), what)
     for task, shard in _encode(todo, spec, required.text, how, out, processes):
         done[task.name] = shard
         finished += len(task.samples)
@@ -130,13 +138,19 @@ def prepare_latents(
             on_progress(finished, total)
     shards = [done[task.name] for task in tasks]
     unreadable = [message for shard in shards for message in shard["unreadable"]]
-    what = "pictures" if spec.fewest is None else "clips"
     refuse_too_many(unreadable, total, required.unreadable, printable(where), what)
     pictures = str(Path(where).resolve()) if all(sample.picture is not None for sample in samples) else None
     summary = _conclude(spec, required, out, shards, names, unreadable, pictures)
     if required.manifest is not None and facts is not None:
         manifest.write(required.manifest, facts)
     return summary
+
+
+def _unreadable(tasks: list[EncodingTask], encoder: Encoder) -> list[str]:
+    """Return a message for each sample of the tasks that cannot be read."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        messages = pool.map(encoder.fault, (sample for task in tasks for sample in task.samples))
+        return [message for message in messages if message]
 
 
 def _conclude(

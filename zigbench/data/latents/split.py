@@ -16,6 +16,9 @@ from zigbench.data.split import AugmentationKey, Batch, Indices
 from zigbench.spec.files import sha256
 from zigbench.spec.rng import derive_seed
 
+CONDITIONS = ("labels", "texts", "first")
+"""Parts of a shard that say what its samples are of."""
+
 
 @dataclass(frozen=True)
 class _Shard:
@@ -69,6 +72,8 @@ class LatentSplit:
         hashes = [{part: file["sha256"] for part, file in shard["files"].items()} for shard in shards]
         facts = [hashes, scale, shift, labelled, text] + ([] if frames is None else [frames])
         self.content_hash = sha256(json.dumps(facts, sort_keys=True))
+        images = [{part: digest for part, digest in shard.items() if part not in CONDITIONS} for shard in hashes]
+        self.unlabelled_hash = sha256(json.dumps([images, scale, shift, False, False, *facts[5:]], sort_keys=True))
 
     def __len__(self) -> int:
         return int(self._starts[-1])

@@ -10,6 +10,7 @@ from torch import Tensor
 from zigbench.evaluation.context import EvaluationContext
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.metrics.linear_predictors import reference_predictors
+from zigbench.evaluation.references import unlabelled_hash
 from zigbench.evaluation.triples import SEED, image_of_triple
 from zigbench.interpolant import Interpolant
 from zigbench.records.record import Measurement
@@ -70,6 +71,7 @@ def _measurement(context: EvaluationContext, metric: Metric, t: Tensor, values: 
         reference_split="held-out",
         reference_count=len(context.held_out),
         reference_hash=context.held_out.content_hash,
+        reference_unlabelled=unlabelled_hash(context.held_out),
         **facts,
     )
     return Measurement(

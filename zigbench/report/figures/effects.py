@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from zigbench.report import formatting
+from zigbench.report import formatting, provenance
 from zigbench.report.figures.drawing import BETTER, INK, MUTED, PAPER, RULE, WORSE, Drawing, canvas, styled
 from zigbench.report.figures.registry import FigureRequest, NoFigureError, figure, first_metric, request
 from zigbench.report.predictors import levels_against
 from zigbench.report.ranks import Ranking, friedman
 from zigbench.report.results import Results
-from zigbench.report.statistics import Effect, effects
+from zigbench.report.statistics import Effect
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,10 @@ def effects_of_arms(results: Results) -> FigureRequest:
     if not pairs or not results.metrics:
         raise NoFigureError("there is no arm beside the baseline, or nothing measured")
     metric = results.metrics[0]
-    of_pairs = effects(results.values(metric), pairs, results.family.known(metric))
+    of_pairs = provenance.effects_alike(results, metric, pairs)
+    unlike = [arm for arm, baseline in pairs if not provenance.measured_alike(results, metric, arm, baseline)]
+    if unlike and not any(effect.estimate.n for effect in of_pairs):
+        raise NoFigureError(f"{formatting.join_some(unlike)} and the baseline were measured under different protocols")
     if not any(effect.estimate.n for effect in of_pairs):
         raise NoFigureError(f"no arm shares a finished seed with the baseline {results.baseline}")
     baselines = {baseline for _, baseline in pairs}
@@ -141,6 +144,8 @@ def _figures(effect: Effect, places: int) -> str:
 def ranks_of_arms(results: Results) -> FigureRequest:
     """Show the mean ranks of the arms with Nemenyi's critical difference."""
     metric = first_metric(results)
+    if not provenance.rankable(results, metric):
+        raise NoFigureError("the arms were measured under different protocols")
     try:
         ranking = friedman(results.values(metric).dropna(how="all"), results.direction(metric) is True)
     except ValueError as error:

@@ -8,7 +8,7 @@ import pwd
 import pytest
 
 from zigbench.launch.clusters import VARIABLE, cluster, clusters_file
-from zigbench.launch.jobs import current_user
+from zigbench.launch.job_notes import current_user
 
 UNKNOWN = 54321
 

@@ -8,7 +8,8 @@ import pytest
 
 from zigbench.cli.status import reason, suite_status
 from zigbench.launch import plan
-from zigbench.launch.jobs import Job, states
+from zigbench.launch.job_notes import Job
+from zigbench.launch.jobs import states
 from zigbench.launch.retry import JobEnd, should_retry
 from zigbench.launch.submit import _still_missing
 from zigbench.records import collect

@@ -12,7 +12,7 @@ from rich.console import Console
 from zigbench.cli.logs import log_lines
 from zigbench.cli.status import suite_status
 from zigbench.launch import cancel, plan, states
-from zigbench.launch.jobs import current_user
+from zigbench.launch.job_notes import current_user
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
 from zigbench.spec import RunSpec
@@ -68,7 +68,7 @@ def test_a_slurm_that_does_not_answer_is_waited_for(run, programs):
     ],
 )
 def test_a_job_that_is_gone_without_a_record_is_noticed(run, programs, end, job_ends, expected):
-    programs(squeue="echo '8|RUNNING'", sacct=f"echo '7|{end}'")
+    programs(squeue="echo '8|RUNNING|None'", sacct=f"echo '7|{end}'")
     if job_ends:
         run.job_ends.write_text(json.dumps({"checkpoint": 0, "how": "killed"}) + "\n")
     note(run, "slurm", "7")

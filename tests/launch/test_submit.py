@@ -48,7 +48,10 @@ def test_a_refused_launch_leaves_every_folder_as_it_was(tmp_path, tiny, programs
 def test_arrays_that_were_sent_before_a_refusal_are_known(tmp_path, tiny, programs):
     root, wanted = tmp_path / "results/runs", cells(tiny, 4)
     once = tmp_path / "once"
-    programs(**SITE | {"squeue": "echo '7_0|PENDING'; echo '7_1|PENDING'"}, sbatch=f"mkdir {once} || exit 1; {ACCEPTS}")
+    programs(
+        **SITE | {"squeue": "echo '7_0|PENDING|Priority'; echo '7_1|PENDING|Priority'"},
+        sbatch=f"mkdir {once} || exit 1; {ACCEPTS}",
+    )
     with pytest.raises(ValueError, match="SLURM refuses the submission"):
         launch_slurm(plan(wanted, root), Cluster(max_array=2), root, name="halves")
     assert plan(wanted, root).counts() == {"pending": 2, "missing": 2}

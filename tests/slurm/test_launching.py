@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from faults import PATIENCE, substance, wait_for
+from campaign import PATIENCE, substance, wait_for
 
 from zigbench.launch import Cluster, cancel, launch_slurm, plan
 from zigbench.launch import slurm as slurm_launch
@@ -65,7 +65,8 @@ def test_two_launches_at_once_run_nothing_twice_and_records_equal_those_made_her
     runs = suite / "results/runs"
     folders = [RunFolder(path.parent) for path in sorted(runs.glob("*/spec.json"))]
     wait_for(lambda: all(folder.record.exists() for folder in folders), "four records")
-    jobs = slurm.ask("sacct", "-X", "-n", "-P", "--name=four", "--format=JobID", "--starttime=now-1hour").split()
+    names = ",".join({RunFolder(path.parent).read_job()["token"] for path in runs.glob("*/spec.json")})
+    jobs = slurm.ask("sacct", "-X", "-n", "-P", f"--name={names}", "--format=JobID", "--starttime=now-1hour").split()
     # An array for each class of resources, and every run in one of them, once.
     assert len(jobs) == 4
     assert len({job.partition("_")[0] for job in jobs}) == 2
@@ -86,9 +87,11 @@ def test_what_waits_is_pending_and_can_be_called_off(slurm, tmp_path, tiny):
     assert planned.counts() == {"pending": 3}
     assert planned.todo == ()
     assert launch_slurm(planned, held, root, name="held").runs == 0
+    jobs = [item.folder.read_job()["job"] for item in planned.items]
+    assert [read_queue()[job].reason for job in jobs] == ["JobHeldUser"] * 3
     assert len(cancel([item.folder for item in planned.items])) == 3
     assert plan(wanted, root).counts() == {"submitted": 3}
-    assert not any(state == "PENDING" for job, state in read_queue().items() if job.startswith("held"))
+    assert not set(jobs) & set(read_queue())
 
 
 def test_what_slurm_refuses_is_one_line(suite):

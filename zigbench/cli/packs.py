@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from zigbench.cli.options import RUNS, Profile, Results, app, err, out, writable
 from zigbench.cli.planning import recorded_suites
-from zigbench.launch.jobs import current_user
+from zigbench.launch.job_notes import current_user
 from zigbench.records import packing
 from zigbench.records.pack import Pack
 from zigbench.records.packing import Labels

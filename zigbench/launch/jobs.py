@@ -1,25 +1,23 @@
-"""The jobs that do runs: the note of a job in its run's folder, and the state of a run by its job."""
+"""The state of a run by its job, and the end of jobs on request."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
-import pwd
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import cast
 
 from zigbench.launch import slurm_status
+from zigbench.launch.job_notes import Job, adopt, exclusive, foreign_jobs, resolve
 from zigbench.launch.retry import JobEnd, last_end, should_retry
 from zigbench.records import cache
 from zigbench.records.folder import RunFolder, State
 from zigbench.records.lock import RunLock
 from zigbench.records.record import Status
-from zigbench.spec.files import write_atomically
 
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -29,73 +27,27 @@ NO_FAULT = ("CANCELLED", "COMPLETED")
 
 
 @dataclass(frozen=True)
-class Job:
-    """A job that was submitted to do a run, as ``job.json`` in the run's folder has it.
+class RunState:
+    """The state of a run, and SLURM's reason for which its job waits ("JobHeldUser"; "" where there is none)."""
 
-    Args:
-        cluster: "slurm", or "local" for a launch in the background of one machine.
-        id: of the job in its queue ("12_3"); of a local launch its folder's name.
-        folder: of the job's logs; of a local launch, the folder that it holds while it lives.
-        user: name of the user who launched it; None in files of older versions.
-        site: name of the SLURM cluster; None where there is none, and in files of older versions.
-        code: the code that it was submitted with.
-    """
-
-    cluster: Literal["slurm", "local"]
-    id: str
-    folder: Path
-    user: str | None = None
-    site: str | None = None
-    code: Mapping[str, Any] | None = None
-
-    @classmethod
-    def read(cls, folder: RunFolder) -> Job | None:
-        """Return the job that a run's folder notes; None where there is none, or a damaged note."""
-        note = folder.read_job()
-        if not {"cluster", "job", "folder"} <= note.keys():
-            return None
-        return cls(
-            note["cluster"], note["job"], Path(note["folder"]), note.get("user"), note.get("site"), note.get("code")
-        )
-
-    def write(self, folder: RunFolder) -> None:
-        """Note this job in a run's folder."""
-        site = {"site": self.site} if self.site else {}
-        note = {"cluster": self.cluster, **site, "user": self.user, "job": self.id, "folder": str(self.folder)}
-        write_atomically(folder.job, (json.dumps({**note, "code": self.code}) + "\n").encode(), durable=False)
-
-    @property
-    def log(self) -> Path | None:
-        """The file of a SLURM job's output outside its run; None for other jobs."""
-        return slurm_status.job_log(self.folder, self.id) if self.cluster == "slurm" else None
-
-    def __str__(self) -> str:
-        owner = f" of {self.user}" if self.user else ""
-        return f"job {self.id}{owner}" + (f" on {self.site}" if self.site else "")
+    state: State
+    reason: str = ""
 
 
-def current_user() -> str:
-    """Return the name of the user that this process belongs to, as the system and SLURM know it; else the number."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
+@dataclass(frozen=True)
+class _JobState:
+    """A job and the state that it gives its run, as far as queue and processes show: None for a job that is gone."""
 
-
-def foreign_jobs(jobs: Sequence[Job]) -> list[bool]:
-    """Return for each job whether it belongs to another user, or to a cluster that does not answer here.
-
-    A job that notes no user or site counts as this user's, on this cluster.
-
-    Raises:
-        UnreachableError: SLURM does not answer which cluster this is.
-    """
-    user = current_user()
-    here = slurm_status.site() if any(job.site for job in jobs) else None
-    return [(job.user or user) != user or (job.site or here) != here for job in jobs]
+    job: Job
+    run: RunState | None = None
 
 
 def states(folders: Sequence[RunFolder]) -> list[State]:
+    """Return the state of each run; as :func:`run_states`."""
+    return [each.state for each in run_states(folders)]
+
+
+def run_states(folders: Sequence[RunFolder]) -> list[RunState]:
     """Return the state of each run, by its files and its job; the scheduler is asked once for all.
 
     This function detects a job that is gone without a record of its run: a run that can't resume is recorded, and any
@@ -105,21 +57,22 @@ def states(folders: Sequence[RunFolder]) -> list[State]:
     Raises:
         OSError: a record can't be written.
     """
-    by_run = _states_of_files(folders)
-    jobs = {i: job for i, state in enumerate(by_run) if state == "submitted" and (job := Job.read(folders[i]))}
+    by_run = [RunState(state) for state in _states_of_files(folders)]
+    noted = {i: job for i, run in enumerate(by_run) if run.state == "submitted" and (job := Job.read(folders[i]))}
     gone: dict[int, Job] = {}
-    for (i, job), state in zip(jobs.items(), _states_of_jobs(list(jobs.values())), strict=True):
-        if state is None:
-            gone[i] = job
+    for i, each in zip(noted, _states_of_jobs(list(noted.values())), strict=True):
+        if each.run is None:
+            gone[i] = each.job
         else:
-            by_run[i] = state
+            by_run[i] = each.run
     ends = slurm_status.ends(job.id for job in gone.values() if job.cluster == "slurm")
     for i, job in gone.items():
         # The run may have finished after its files were read and before the queue was.
-        by_run[i] = folders[i].state()
-        if by_run[i] == "submitted":
+        state = folders[i].state()
+        if state == "submitted":
             end = ends.get(job.id, "")
-            by_run[i] = record_dead_job(folders[i], job, end) if not end or end in slurm_status.ENDED else "pending"
+            state = record_dead_job(folders[i], job, end) if not end or end in slurm_status.ENDED else "pending"
+        by_run[i] = RunState(state)
     return by_run
 
 
@@ -136,30 +89,37 @@ def _states_of_files(folders: Sequence[RunFolder]) -> list[State]:
     return by_run
 
 
-def _states_of_jobs(jobs: Sequence[Job]) -> list[State | None]:
-    """Return the state that each job gives its run, as far as queue and processes show; None for a job that is gone."""
-    by_job: list[State | None] = [None] * len(jobs)
+def _states_of_jobs(jobs: Sequence[Job]) -> list[_JobState]:
+    states = [_JobState(job) for job in jobs]
     slurm = [i for i, job in enumerate(jobs) if job.cluster == "slurm"]
     try:
         foreign = foreign_jobs([jobs[i] for i in slurm])
+        own = [i for i, is_foreign in zip(slurm, foreign, strict=True) if not is_foreign]
+        # Before the queue is read, which then has every job that was found.
+        resolved = dict(zip(own, resolve([jobs[i] for i in own]), strict=True))
         queued = slurm_status.read_queue() if slurm else None
     except slurm_status.UnreachableError:
         for i in slurm:
-            by_job[i] = "pending"  # It is better to wait for a job that may be lost than to do its run twice.
+            # It is better to wait for a job that may be lost than to do its run twice.
+            states[i] = _JobState(jobs[i], RunState("pending"))
     else:
-        for i, is_foreign in zip(slurm, foreign, strict=True):
-            if is_foreign:
-                by_job[i] = "foreign"
-            elif queued is None:
-                by_job[i] = "submitted"
-            elif jobs[i].id in queued:
-                by_job[i] = "pending"
+        for i in slurm:
+            job = resolved.get(i)
+            if job is None:
+                states[i] = _JobState(jobs[i], RunState("foreign"))
+            elif (
+                queued is None or not job.id
+            ):  # Without an id: a launch is at work on it, or ended before SLURM had it.
+                states[i] = _JobState(job, RunState("submitted"))
+            else:
+                entry = queued.get(job.id)
+                states[i] = _JobState(job, RunState("pending", entry.reason) if entry else None)
     launches = {job.folder for job in jobs if job.cluster == "local"}
     alive = {folder for folder in launches if RunLock(folder).holder()}
     for i, job in enumerate(jobs):
         if job.cluster == "local" and job.folder in alive:
-            by_job[i] = "pending"
-    return by_job
+            states[i] = _JobState(job, RunState("pending"))
+    return states
 
 
 def record_dead_job(folder: RunFolder, job: Job, end: str) -> State:
@@ -191,23 +151,30 @@ def record_dead_job(folder: RunFolder, job: Job, end: str) -> State:
 def cancel(folders: Sequence[RunFolder]) -> list[RunFolder]:
     """Cancel the jobs of runs that wait or run; a begun run resumes from its checkpoint when it is launched again.
 
+    Jobs that a launch is submitting at this moment, or submitted before it was killed, are cancelled too.
+
     Returns:
         The runs whose job was cancelled. A job of another user or cluster, and its run, are not touched.
 
     Raises:
         UnreachableError: SLURM refuses, or does not answer; every run keeps its job.
+        BusyError: a launch into the same folder does not end.
     """
-    jobs = [(folder, job) for folder in folders if (job := Job.read(folder)) and not folder.record.exists()]
-    foreign = foreign_jobs([job for _, job in jobs])
-    own = [pair for pair, is_foreign in zip(jobs, foreign, strict=True) if not is_foreign]
-    # The scheduler first: the note of a job may go only after the job.
-    slurm_status.cancel(job.id for _, job in own if job.cluster == "slurm")
-    for folder, job in own:
-        # Before its worker ends: a launch whose worker died retries only a run that still has a job.
-        folder.job.unlink(missing_ok=True)
-        if job.cluster == "local":
-            _stop_worker(folder)
-    return [folder for folder, _ in own]
+    with contextlib.ExitStack() as stack:
+        for root in sorted({folder.path.parent for folder in folders if folder.path.parent.exists()}):
+            stack.enter_context(exclusive(root))
+        adopt(folders)
+        jobs = [(folder, job) for folder in folders if (job := Job.read(folder)) and not folder.record.exists()]
+        foreign = foreign_jobs([job for _, job in jobs])
+        own = [pair for pair, is_foreign in zip(jobs, foreign, strict=True) if not is_foreign]
+        # The scheduler first: the note of a job may go only after the job.
+        slurm_status.cancel(job.id for _, job in own if job.cluster == "slurm" and job.id)
+        for folder, job in own:
+            # Before its worker ends: a launch whose worker died retries only a run that still has a job.
+            folder.job.unlink(missing_ok=True)
+            if job.cluster == "local":
+                _stop_worker(folder)
+        return [folder for folder, job in own if job.id]
 
 
 def _stop_worker(folder: RunFolder) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zigbench.launch.jobs import states
+from zigbench.launch.jobs import run_states
 from zigbench.records.folder import RunFolder, State
 from zigbench.records.sources import Sources
 from zigbench.spec import Resources
@@ -19,11 +19,19 @@ RETRIABLE = ("failed", "oom", "diverged", "timeout", "damaged", "foreign")
 
 @dataclass(frozen=True)
 class Item:
-    """A cell of a plan, with the folder and the state of its run."""
+    """A cell of a plan, with the folder and the state of its run.
+
+    Args:
+        cell: the cell.
+        folder: of its run.
+        state: of its run.
+        reason: for which its job waits, in SLURM's words; "" where there is none.
+    """
 
     cell: Cell
     folder: RunFolder
     state: State
+    reason: str = ""
 
     @property
     def unsound(self) -> bool:
@@ -85,11 +93,13 @@ def plan(cells: Iterable[Cell], root: Path | Sequence[Path], retry: Iterable[str
             raise ValueError(f"cannot retry {state!r}; allowed: {', '.join(RETRIABLE)}")
     sources = Sources.of(root)
     folders = [(cell, sources.folder(cell.spec.id)) for cell in cells]
-    by_run = states([folder for _, folder in folders])
-    packed = sources.packed(folder.id for (_, folder), state in zip(folders, by_run, strict=True) if state == "missing")
+    by_run = run_states([folder for _, folder in folders])
+    packed = sources.packed(
+        folder.id for (_, folder), run in zip(folders, by_run, strict=True) if run.state == "missing"
+    )
     items = (
-        Item(cell, folder, packed[folder.id].status if folder.id in packed else state)
-        for (cell, folder), state in zip(folders, by_run, strict=True)
+        Item(cell, folder, packed[folder.id].status if folder.id in packed else run.state, run.reason)
+        for (cell, folder), run in zip(folders, by_run, strict=True)
     )
     return Plan(tuple(items), frozenset(retry))
 

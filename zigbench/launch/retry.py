@@ -14,7 +14,7 @@ from zigbench.launch import slurm_status
 from zigbench.preemption import EXIT_MACHINE, EXIT_REQUEUE, SIGNALS
 from zigbench.records.folder import RunFolder, tail
 from zigbench.records.record import Record, Status
-from zigbench.runs.process import Options, RunOptions, slurm_job
+from zigbench.runs.process import Options, RunOptions, has_job, slurm_job
 
 KINDS: dict[Status, str] = {"oom": "OutOfMemory", "timeout": "TimeLimit", "failed": "JobDied"}
 
@@ -130,15 +130,15 @@ def requeue_or_record(end: TaskEnd) -> None:
         UnreachableError: SLURM refuses to requeue the job, or has not answered for minutes.
     """
     folder, job = RunFolder(end.task.run), slurm_job()
-    # A run without job.json was cancelled, and one that names another job was launched again; a job in another state
-    # than running is ended by the scheduler.
-    if folder.record.exists() or not folder.job.exists() or folder.read_job().get("job", job) != job:
+    # A run without job.json was cancelled.
+    if folder.record.exists() or not folder.job.exists() or not has_job(folder, end.task):
         return
     if end.code == EXIT_MACHINE:
         # The next launch submits the run again, when there is room.
         folder.job.unlink(missing_ok=True)
         return
-    # No other process requeues the job, so a busy controller is queried until it answers.
+    # No other process requeues the job, so a busy controller is queried until it answers. A job in another state than
+    # running is ended by the scheduler.
     if slurm_status.persistently(lambda: slurm_status.own_state(job)) != "RUNNING":
         return
     at_limit = slurm_status.persistently(lambda: slurm_status.seconds_left(job)) <= end.notice + MARGIN

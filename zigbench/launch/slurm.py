@@ -7,6 +7,7 @@ import math
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,17 @@ from zigbench.launch.slurm_status import job_log
 from zigbench.records.environment import SNAPSHOT, digest_of, environment, is_checkout
 from zigbench.runs.process import RunOptions, command
 from zigbench.spec import Resources
+from zigbench.spec.errors import MachineError
 from zigbench.spec.files import new_folder
 
 PACKAGES = ("zigbench", "backbones", "suites")
 
 SUBMISSION = 300.0
 """Seconds that SLURM has to take an array; a controller that is busy takes minutes."""
+
+
+class UnansweredError(MachineError):
+    """A submission whose answer is lost: SLURM may have the jobs, and their runs' folders note their name."""
 
 
 def submit(
@@ -33,7 +39,7 @@ def submit(
     name: str,
     setup: Sequence[str] = (),
     max_parallel: int | None = None,
-) -> list[str]:
+) -> str:
     """Submit runs as one array with equal resources.
 
     Args:
@@ -41,14 +47,15 @@ def submit(
         resources: the resources of each.
         cluster: profile of the site.
         folder: for the jobs' logs, on the shared file system.
-        name: of the jobs, in the queue.
+        name: of the jobs, in the queue and in the accounts.
         setup: shell lines before a run, after those of the cluster.
         max_parallel: jobs of an array that run at a time; None for the cluster's.
 
     Returns:
-        The jobs' ids ("12_3"), in the order of the runs.
+        The id of the array ("12"); its tasks are numbered in the order of the runs.
 
     Raises:
+        UnansweredError: SLURM may have taken the array or not.
         ValueError: there is no SLURM here, or it refuses; the message quotes it.
     """
     if shutil.which("sbatch") is None:
@@ -56,22 +63,34 @@ def submit(
     folder.mkdir(parents=True, exist_ok=True)
     parallel = min(len(runs), max_parallel or cluster.max_parallel)
     text = script(runs, resources, cluster, folder, name=name, setup=setup, max_parallel=parallel)
-    try:
-        done = subprocess.run(
-            ["sbatch", "--parsable"],
-            input=text,
-            capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            timeout=SUBMISSION,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ValueError(f"SLURM has not answered the submission within {SUBMISSION:.0f} s; see squeue") from None
+    # It ends with this process: an array that was queued later would not be found by the next launch.
+    bound = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+    # Not through a pipe, which would end in the middle of the script if this process were killed.
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+        file.seek(0)
+        try:
+            done = subprocess.run(
+                [*bound, "sbatch", "--parsable"],
+                stdin=file,
+                capture_output=True,
+                encoding="utf-8",
+                errors="surrogateescape",
+                timeout=SUBMISSION,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise UnansweredError(_unanswered(f"not within {SUBMISSION:.0f} s")) from None
+    message = done.stderr.strip() or f"exit code {done.returncode}"
+    if done.returncode and "timed out" in message:
+        raise UnansweredError(_unanswered(message))
     if done.returncode:
-        raise ValueError(f"SLURM refuses the submission: {done.stderr.strip() or f'exit code {done.returncode}'}")
-    array = done.stdout.strip().partition(";")[0]
-    return [f"{array}_{index}" for index in range(len(runs))]
+        raise ValueError(f"SLURM refuses the submission: {message}")
+    return done.stdout.strip().partition(";")[0]
+
+
+def _unanswered(reason: str) -> str:
+    return f"SLURM has not answered the submission ({reason}); the next launch finds the jobs if SLURM has them"
 
 
 def script(
@@ -94,7 +113,6 @@ def script(
     # In the names of logs, SLURM replaces %j and the like; a "%" of the folder's own is doubled.
     log = job_log(Path(str(folder).replace("%", "%%")), "%A_%a")
     directives: Mapping[str, Any] = {
-        "job-name": name,
         "array": f"0-{len(runs) - 1}%{max_parallel}",
         "time": minutes,
         "nodes": resources.nodes,
@@ -114,6 +132,7 @@ def script(
         "open-mode": "append",
         "requeue": True,
         **cluster.options,
+        "job-name": name,  # By which a launch finds its jobs again.
     }
     task_log = log.with_name(log.name.replace("_0_", "_%t_"))
     # A task that is killed ends the others, which would wait for it; one that fails says so itself.

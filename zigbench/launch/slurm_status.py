@@ -7,7 +7,8 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,16 +27,53 @@ class UnreachableError(MachineError):
     """A SLURM that is installed and does not answer, or refuses."""
 
 
-def read_queue() -> dict[str, str] | None:
-    """Return the states ("PENDING") of the user's jobs that wait or run, by id ("12", "12_3"); None without SLURM.
+@dataclass(frozen=True)
+class QueuedJob:
+    """A job that waits or runs.
+
+    Args:
+        state: in SLURM's words ("PENDING").
+        reason: for which it waits, in SLURM's words ("Priority"); "" where there is none.
+    """
+
+    state: str
+    reason: str
+
+
+def read_queue() -> dict[str, QueuedJob] | None:
+    """Return the user's jobs that wait or run, by id ("12", "12_3"); None without SLURM.
 
     Raises:
         UnreachableError: it does not answer.
     """
     if shutil.which("squeue") is None:
         return None
-    lines = _ask("squeue", "--me", "--noheader", "--array", "--format=%i|%T").splitlines()
-    return dict(line.strip().split("|", 1) for line in lines if "|" in line)
+    text = _ask("squeue", "--me", "--noheader", "--array", "--format=%i|%T|%r")
+    entries = (line.strip().split("|", 2) for line in text.splitlines() if line.count("|") >= 2)
+    return {job: QueuedJob(state, "" if reason == "None" else reason) for job, state, reason in entries}
+
+
+def arrays(names: Collection[str], since: float) -> dict[str, str]:
+    """Return the ids of job arrays ("12") by their names, as far as SLURM's controller or its accounts know them.
+
+    Args:
+        names: of the arrays, at least one; each belongs to one array.
+        since: time of the first submission, in seconds.
+
+    Raises:
+        UnreachableError: it does not answer.
+    """
+    if shutil.which("squeue") is None:
+        return {}
+    wanted = f"--name={','.join(names)}"
+    # The controller knows jobs that have ended for some minutes; so do its accounts, where it keeps any, for ever.
+    text = _ask("squeue", "--me", "--noheader", "--states=all", "--format=%F|%j", wanted)
+    if set(names) - {name for _, _, name in (line.partition("|") for line in text.splitlines())}:
+        # The clocks of two hosts may differ.
+        start = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(since - 86_400))
+        text += _accounts("--allocations", "--format=JobID,JobName", wanted, f"--starttime={start}")
+    entries = (line.strip().partition("|") for line in text.splitlines())
+    return {name: re.split(r"\D", array)[0] for array, _, name in entries if name in names}
 
 
 def site() -> str | None:
@@ -62,12 +100,9 @@ ENDED = frozenset(
 def ends(jobs: Iterable[str]) -> dict[str, str]:
     """Return the states of jobs in SLURM's accounts ("OUT_OF_MEMORY") by id; jobs without an account are absent."""
     names = sorted(set(jobs))
-    if not names or shutil.which("sacct") is None:
+    if not names:
         return {}
-    try:
-        text = _ask("sacct", "--noheader", "--parsable2", "--format=JobID,State", "--jobs", ",".join(names))
-    except UnreachableError:
-        return {}
+    text = _accounts("--format=JobID,State", "--jobs", ",".join(names))
     by_job: dict[str, str] = {}
     for line in text.splitlines():
         name, _, state = line.partition("|")
@@ -153,6 +188,16 @@ def job_log(folder: Path, job: str) -> Path:
         job: id ("12_3"), or its pattern in a script of SLURM's ("%A_%a").
     """
     return folder / f"{job}_0_log.err"
+
+
+def _accounts(*options: str) -> str:
+    """Return what SLURM's accounts answer; "" where none are kept."""
+    if shutil.which("sacct") is None:
+        return ""
+    try:
+        return _ask("sacct", "--noheader", "--parsable2", *options)
+    except UnreachableError:
+        return ""
 
 
 def _ask(*command: str) -> str:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from zigbench.launch import slurm, slurm_status
 from zigbench.launch.clusters import Cluster
-from zigbench.launch.jobs import Job, current_user, states
+from zigbench.launch.job_notes import Job, adopt, current_user, exclusive, new_token
+from zigbench.launch.jobs import states
 from zigbench.launch.local import run_submitted
 from zigbench.launch.plan import Item, Plan
 from zigbench.records.environment import environment
 from zigbench.records.folder import RunFolder
-from zigbench.records.lock import STALE_AFTER, BusyError, RunLock
+from zigbench.records.lock import RunLock
 from zigbench.runs.process import Options, RunOptions, command
 from zigbench.spec import Resources
 from zigbench.spec.errors import MachineError
@@ -53,12 +54,13 @@ def launch_slurm(
         plan: the runs that are to be recorded; without those that another launch has submitted since.
         cluster: profile of the site.
         root: results folder, on a file system that the nodes share.
-        name: of the jobs, in the queue.
+        name: of the jobs in the queue begins with it.
         max_parallel: jobs of an array that run at a time.
         frozen: run a copy of the present code, which later edits do not change.
 
     Raises:
         UnreachableError: SLURM does not answer.
+        UnansweredError: SLURM may have some of the jobs; the next command that reads the runs' states finds them.
         ValueError: SLURM refuses, or there is none.
         OSError: the results folder can't be written.
     """
@@ -68,19 +70,24 @@ def launch_slurm(
     site = slurm_status.site()
     submitted: list[str] = []
     runs = 0
-    with _alone(root):
+    with exclusive(root):
         for resources, missing in _still_missing(plan).items():
             for start in range(0, len(missing), cluster.max_array):
                 items = missing[start : start + cluster.max_array]
+                token, now = new_token(name), time.time()
+                jobs = [Job("slurm", "", folder, site=site, token=token, task=i, time=now) for i in range(len(items))]
                 options = [
-                    RunOptions(run=item.folder.path.resolve(), cpus=resources.cpus, plugins=plugins) for item in items
+                    RunOptions(run=item.folder.path.resolve(), cpus=resources.cpus, plugins=plugins, token=token)
+                    for item in items
                 ]
                 with _restored_on_failure(items, plan.retry):
-                    ids = slurm.submit(
-                        options, resources, cluster, folder, name=name, setup=setup, max_parallel=max_parallel
+                    # Before SLURM has the jobs: if this process is killed, the next one finds them by the token.
+                    _note(items, jobs, durable=True)
+                    array = slurm.submit(
+                        options, resources, cluster, folder, name=token, setup=setup, max_parallel=max_parallel
                     )
-                _note(items, [Job("slurm", each, folder, site=site) for each in ids])
-                submitted += dict.fromkeys(job.partition("_")[0] for job in ids)
+                _note(items, [job.with_id(array) for job in jobs])
+                submitted.append(array)
                 runs += len(items)
     return Submitted(tuple(submitted), runs)
 
@@ -100,7 +107,7 @@ def launch_background(plan: Plan, root: Path, *, workers: int | None = None) -> 
         MachineError: the process does not start.
         OSError: the results folder can't be written.
     """
-    with _alone(root):
+    with exclusive(root):
         classes = _still_missing(plan)
         items = [item for missing in classes.values() for item in missing]
         if not items:
@@ -170,6 +177,7 @@ def run_background(options: BackgroundOptions) -> None:
 
 def _still_missing(plan: Plan) -> dict[Resources, list[Item]]:
     """Return the plan's missing runs by their resources, less those that were submitted after it was made."""
+    adopt([item.folder for item in plan.items])
     for item in plan.todo:
         if item.unsound:  # Its job may still wait, and needs the spec.
             item.folder.submit(item.cell.spec)
@@ -182,7 +190,7 @@ def _still_missing(plan: Plan) -> dict[Resources, list[Item]]:
 
 @contextmanager
 def _restored_on_failure(items: Sequence[Item], retry: frozenset[str]) -> Iterator[None]:
-    """Write the specs of runs that are submitted within the block; a failure there leaves every folder as before."""
+    """Write the specs of runs that are submitted within the block; a refusal there leaves every folder as before."""
     before = [{path: path.read_bytes() for path in _files(item.folder) if path.exists()} for item in items]
     try:
         for item in items:
@@ -190,6 +198,8 @@ def _restored_on_failure(items: Sequence[Item], retry: frozenset[str]) -> Iterat
             if item.state in retry:
                 item.folder.forget()
         yield
+    except slurm.UnansweredError:
+        raise  # SLURM may have the jobs: the runs keep their token.
     except Exception:
         for item, content in zip(items, before, strict=True):
             if item.folder.holder():
@@ -210,33 +220,8 @@ def _files(folder: RunFolder) -> tuple[Path, ...]:
     return folder.spec, folder.job, folder.job_ends, folder.record
 
 
-def _note(items: Sequence[Item], jobs: Sequence[Job]) -> None:
+def _note(items: Sequence[Item], jobs: Sequence[Job], *, durable: bool = False) -> None:
     """Note the job of each run in its folder, with its user and the code that it is submitted with."""
     user, code = current_user(), environment()["code"]
     for item, job in zip(items, jobs, strict=True):
-        replace(job, user=user, code=code).write(item.folder)
-
-
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Hold a results folder, so that one launch at a time submits runs there; others wait.
-
-    Raises:
-        BusyError: another launch does not end.
-    """
-    root.mkdir(parents=True, exist_ok=True)
-    lock = RunLock(root, stem=".launch", subject=str(root))
-    deadline = time.monotonic() + 3 * STALE_AFTER
-    while True:
-        turn = lock.hold()
-        try:
-            turn.__enter__()
-            break
-        except BusyError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-    try:
-        yield
-    finally:
-        turn.__exit__(None, None, None)
+        replace(job, user=user, code=code).write(item.folder, durable=durable)

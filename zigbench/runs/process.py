@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+from zigbench.records.folder import RunFolder
 from zigbench.spec.base import Positive, Spec
 
 
@@ -44,12 +45,14 @@ class RunOptions(Options):
         run: folder of the run, absolute.
         cpus: threads of each process.
         plugins: value of ``ZIGBENCH_PLUGINS``; "" for the value that the environment has.
+        token: name of the SLURM job that this worker belongs to; "" outside SLURM, and in jobs of older versions.
         stop_with_input: stop at once when standard input closes.
     """
 
     run: Path
     cpus: Positive
     plugins: str = ""
+    token: str = ""
     stop_with_input: bool = False
 
 
@@ -92,6 +95,17 @@ def slurm_job() -> str:
     """
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID", "")
+
+
+def has_job(folder: RunFolder, options: RunOptions) -> bool:
+    """Return whether a run still belongs to the SLURM job of this process; True outside SLURM.
+
+    A run without a job was cancelled; one that names another job was launched again.
+    """
+    noted, job = folder.read_job(), slurm_job()
+    if not job or (not noted and folder.job.exists()):  # Of a file that cannot be read, nothing is known.
+        return True
+    return bool(noted.get("token") == options.token if options.token else noted.get("job", job) == job)
 
 
 def describe_exit(code: int) -> str:

@@ -27,7 +27,7 @@ from zigbench.records.folder import RunFolder
 from zigbench.records.lock import HEARTBEAT, STALE_AFTER, BusyError, LostLockError
 from zigbench.runs.isolation import ForkedRunner
 from zigbench.runs.local_ranks import local_ranks
-from zigbench.runs.process import RunOptions, WorkerOptions, read_options, slurm_job
+from zigbench.runs.process import RunOptions, WorkerOptions, has_job, read_options, slurm_job
 from zigbench.spec.errors import machine_fault
 from zigbench.spec.registry import PLUGINS_VARIABLE
 
@@ -94,9 +94,10 @@ def do_run(options: RunOptions) -> int:
     folder = RunFolder(options.run)
     if folder.record.exists():
         return 0
-    noted, job = folder.read_job(), slurm_job()
-    if job and noted.get("cluster") == "slurm" and noted.get("job") != job:
-        sys.stderr.write(f"run {folder.id} belongs to job {noted.get('job')} now; job {job} has nothing to do\n")
+    if not has_job(folder, options):
+        owner = folder.read_job()
+        now = f"belongs to job {owner.get('job', owner.get('token'))} now" if owner else "was cancelled"
+        sys.stderr.write(f"run {folder.id} {now}; job {slurm_job()} has nothing to do\n")
         return 0
     try:
         folder.check_spec()

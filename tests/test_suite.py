@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zigbench.spec import registry
 from zigbench.spec.errors import SpecError
-from zigbench.suite import Axis, Profile, Suite, expand, grid, load, zipped
+from zigbench.suite import Axis, Contrast, Profile, Suite, add_arm, expand, grid, load, override, zipped
 
 BASE = {"backbone.name": "zigma", "data.name": "digits"}
 
@@ -164,3 +164,49 @@ def test_runs_are_done_in_the_order_that_the_suite_names():
     assert [tuple(cell.labels.values()) for cell in expand(fewer)] == [("1", "0"), ("2", "0"), ("1", "1"), ("2", "1")]
     with pytest.raises(ValueError, match="names round, which is no axis"):
         list(expand(replace(made, order=("round",))))
+
+
+ARMS = Axis("arm", {"zigzag": {"scan.curve": "zigzag"}, "hilbert": {"scan.curve": "hilbert"}})
+
+
+def test_a_condition_may_name_several_values():
+    asked = suite(axes=(ARMS, grid("seed", (0, 1, 2))))
+    seeds = [cell.labels["seed"] for cell in expand(asked, only=["seed=0,2", "arm=zigzag"])]
+    assert seeds == ["0", "2"]
+    assert len(list(expand(asked, only=["scan.curve=zigzag,hilbert"]))) == 6
+    of_lists = suite(axes=(Axis("n", {"a, b": {"scan.schemes": 1}, "c": {"scan.schemes": 2}}),))
+    assert [cell.labels["n"] for cell in expand(of_lists, only=["n=a, b"])] == ["a, b"]
+    curves = suite(axes=(grid("scan.curve", ("random[a=1,b=2]", "zigzag")),))
+    with pytest.raises(ValueError, match=r"scan\.curve is one of random\[a=1,b=2\], zigzag"):
+        list(expand(curves, only=["scan.curve=raster"]))
+    with pytest.raises(ValueError, match="no run matches seed=3: seed is one of 0, 1, 2"):
+        list(expand(asked, only=["seed=0,3"]))
+    with pytest.raises(ValueError, match="did you mean 'hilbert'"):
+        list(expand(asked, only=["arm=zigzag,hilbrt"]))
+
+
+def test_an_overridden_arm_says_so_in_its_label():
+    asked = suite(axes=(ARMS, grid("seed", (0, 1))), baseline="zigzag")
+    changed = override(asked, {"scan.curve": "raster", "training.steps": 9, "resources.gpus": 1})
+    cells = list(expand(changed, {"scan.curve": "raster", "training.steps": 9}, ["arm=zigzag"]))
+    assert {cell.labels["arm"] for cell in cells} == {"zigzag [scan.curve=raster]"}
+    assert {cell.spec.scan.curve for cell in cells} == {"raster"}
+    assert changed.baseline == "zigzag [scan.curve=raster]"
+    assert changed.name == f"{asked.name}-scan.curve-raster-training.steps-9"
+    assert override(asked, {"resources.gpus": 1}) == asked
+
+
+def test_an_arm_is_added_as_the_baseline_with_a_key_changed():
+    contrast = Contrast("hilbert", "zigzag", says="the curve")
+    asked = suite(axes=(ARMS, grid("seed", (0, 1))), baseline="zigzag", contrasts=(contrast,))
+    longer = add_arm(asked, "mine:scan.curve=raster,training.steps=7")
+    cells = {cell.labels["arm"]: cell.spec for cell in expand(longer)}
+    assert list(cells) == ["zigzag", "hilbert", "mine"]
+    assert (cells["mine"].scan.curve, cells["mine"].training.steps) == ("raster", 7)
+    assert [cell.spec.id for cell in expand(longer)][:4] == [cell.spec.id for cell in expand(asked)]
+    assert longer.contrasts[:1] == asked.contrasts
+    assert (longer.contrasts[1].a, longer.contrasts[1].b) == ("mine", "zigzag")
+    assert "scan.curve raster instead of zigzag" in longer.contrasts[1].says
+    for wrong, words in (("mine", "is not an arm"), ("hilbert:scan.curve=raster", "has an arm 'hilbert'")):
+        with pytest.raises(ValueError, match=words):
+            add_arm(asked, wrong)

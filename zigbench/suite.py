@@ -16,6 +16,7 @@ from typing import Any
 
 from zigbench.spec import Resources, RunSpec, registry
 from zigbench.spec.errors import Fault, SpecError
+from zigbench.spec.files import short_sha256
 from zigbench.spec.overrides import flatten, merge, nest, parse_assignment
 from zigbench.spec.registry import load_plugin, nearest
 from zigbench.spec.run import Sections
@@ -195,6 +196,78 @@ class Suite:
         }
 
 
+def add_arm(suite: Suite, text: str) -> Suite:
+    """Return the suite with one more arm, which is the baseline with some keys changed, and their contrast.
+
+    Args:
+        suite: a suite with an axis beside the seed.
+        text: ``NAME:KEY=VALUE``, or several assignments with commas between them.
+
+    Raises:
+        ValueError: not of this form, a name that the suite has, or a suite without arms.
+    """
+    name, colon, assignments = text.partition(":")
+    if not colon or not name.strip():
+        raise ValueError(f"{text!r} is not an arm: write NAME:KEY=VALUE, such as mine:scan.curve=mine")
+    axis = next((axis for axis in suite.axes if axis.name != "seed"), None)
+    if axis is None:
+        raise ValueError(f"the suite {suite.name!r} has no arms: its only axis is the seed")
+    if name in axis.points:
+        raise ValueError(f"the suite {suite.name!r} has an arm {name!r}; choose another name")
+    home = suite.baseline or next(iter(axis.points))
+    changes = dict(parse_assignment(part) for part in re.split(r",(?=[\w.]+=)", assignments))
+    former = merge(nest(suite.base), axis.points[home])
+    says = ", ".join(
+        f"{key} {value} instead of {flatten(former).get(key, 'its default')}" for key, value in changes.items()
+    )
+    longer = replace(axis, points={**axis.points, name: {**axis.points[home], **changes}})
+    return replace(
+        suite,
+        name=_beside(suite.name, name),
+        axes=tuple(longer if one is axis else one for one in suite.axes),
+        contrasts=(*suite.contrasts, Contrast(name, home, says=says)) if suite.contrasts else (),
+    )
+
+
+def override(suite: Suite, overrides: Mapping[str, Any]) -> Suite:
+    """Return the suite as its runs are once keys of them are overridden: under a name and with labels of their own.
+
+    An arm one of whose keys is overridden is another arm: its label says so, as ``zigzag-8 [scan.curve=mine]``.
+    Resources are no part of a run.
+    """
+    changed = {key: value for key, value in overrides.items() if key.partition(".")[0] != "resources"}
+    if not changed:
+        return suite
+    axes, baseline = [], suite.baseline
+    renamed: dict[str, dict[str, str]] = {}
+    for axis in suite.axes:
+        names = renamed[axis.name] = {label: _overridden(axis, label, changed) for label in axis.points}
+        axes.append(replace(axis, points={names[label]: keys for label, keys in axis.points.items()}))
+        if axis.name != "seed":
+            baseline = names.get(baseline or "", baseline)
+    holes = tuple({axis: renamed[axis].get(label, label) for axis, label in hole.items()} for hole in suite.exclude)
+    name = _beside(suite.name, *(f"{key}={value}" for key, value in changed.items()))
+    return replace(suite, name=name, axes=tuple(axes), baseline=baseline, exclude=holes)
+
+
+def _overridden(axis: Axis, label: str, changed: Mapping[str, Any]) -> str:
+    """Return the label of a point some of whose keys are overridden; its own where none is."""
+    point = axis.points[label]
+    own = {
+        key: v
+        for key, v in changed.items()
+        if any(f"{a}.".startswith(f"{b}.") for k in point for a, b in ((k, key), (key, k)))
+    }
+    return f"{label} [{', '.join(f'{key}={value}' for key, value in own.items())}]" if own else label
+
+
+def _beside(name: str, *parts: str) -> str:
+    """Return the name of a variant of a suite, whose page stands beside the suite's own."""
+    words = [re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts]
+    whole = "-".join([name, *words])
+    return whole if len(whole) <= 120 else f"{name}-{short_sha256(whole)}"
+
+
 @dataclass(frozen=True)
 class Cell:
     """One run of a suite: the label on each axis, the spec, and its resources."""
@@ -215,17 +288,20 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
     Args:
         suite: the suite; for a profile, the result of :meth:`Suite.profile`.
         overrides: dotted keys changed in every cell, last.
-        only: conditions ``key=value`` that a cell must all meet, key being an axis or a dotted path of the spec.
+        only: conditions ``key=value`` that a cell must all meet, key being an axis or a dotted path of the spec. A
+            value may be several with commas between them, of which a cell must meet one.
 
     Raises:
         SpecError: a cell's spec has faults (the cell is named), or a condition is not valid.
-        ValueError: two cells are the same run, or the order names no axis.
+        ValueError: two cells are the same run, an axis has no such point, or the order names no axis.
     """
     wanted = [_condition(text) for text in only]
     axes = {axis.name for axis in suite.axes}
     # Cells that their labels exclude are not parsed: an override must be valid for the other cells only.
     by_label = [(axis, value) for axis in suite.axes for key, value in wanted if key == axis.name]
     by_key = [(key, value) for key, value in wanted if key not in axes]
+    for axis, value in by_label:
+        _check_point(axis, value)
     seen: dict[str, Cell] = {}
     known = [axis.name for axis in suite.axes]
     if unknown := set(suite.order) - set(known):
@@ -286,13 +362,37 @@ def _matches(cell: Cell, conditions: Sequence[tuple[str, str]]) -> bool:
             known = [*cell.labels, *facts]
             near = nearest(key, known)
             raise SpecError([Fault(key, "", "no run has this key", f"did you mean {near!r}?" if near else "")])
-    return all(_equal(facts.get(key), value) for key, value in conditions)
+    return all(any(_equal(facts.get(key), value) for value in _alternatives(text)) for key, text in conditions)
+
+
+def _alternatives(text: str) -> tuple[str, ...]:
+    """Return the values that a condition allows: all of the text, and its parts between commas outside brackets."""
+    parts = re.split(r",(?![^\[]*\])", text)
+    return (text, *(part.strip() for part in parts)) if len(parts) > 1 else (text,)
+
+
+def _check_point(axis: Axis, text: str) -> None:
+    """Raise ValueError where a condition on an axis names a point that it has not."""
+    if any(_is_point(axis, label, text) for label in axis.points):
+        return
+    for value in _alternatives(text)[1:] or (text,):
+        if not any(_is_point(axis, label, value) for label in axis.points):
+            near = nearest(value, list(axis.points))
+            hint = f"did you mean {near!r}? " if near else ""
+            raise ValueError(
+                f"no run matches {axis.name}={value}: {hint}{axis.name} is one of {', '.join(axis.points)}"
+            )
 
 
 def _chosen(axis: Axis, label: str, text: str) -> bool:
-    """Return whether a condition on an axis names this point: its label, or the value of the axis' key."""
+    """Return whether a condition on an axis names this point, alone or among others."""
+    return any(_is_point(axis, label, value) for value in _alternatives(text))
+
+
+def _is_point(axis: Axis, label: str, text: str) -> bool:
+    """Return whether a text is a point's label, with or without what is overridden, or the value of the axis' key."""
     point = axis.points[label]
-    return label == text or (axis.name in point and _equal(point[axis.name], text))
+    return text in (label, label.partition(" [")[0]) or (axis.name in point and _equal(point[axis.name], text))
 
 
 def _equal(value: Any, text: str) -> bool:

@@ -49,7 +49,9 @@ def one(tmp_path, tiny):
         (["plan", "one.py", "--set", "trainng.steps=3"], "did you mean 'training'"),
         (["plan", "one.py", "--set", "training.steps"], "is not an assignment"),
         (["plan", "one.py", "--only", "sed=1"], "did you mean 'seed'"),
-        (["plan", "one.py", "--only", "seed=9"], "no run of one.py matches seed=9"),
+        (["plan", "one.py", "--only", "seed=9"], "no run matches seed=9: seed is one of 0"),
+        (["plan", "one.py", "--only", "training.steps=9"], "matches training.steps=9; training.steps is one of 4"),
+        (["plan", "one.py", "--arm", "a:seed=9"], "has no arms: its only axis is the seed"),
         (["plan", "one.py", "--retry", "lost"], "cannot retry 'lost'"),
         (["plan", "one.py", "--profile", "mini"], "has no profile 'mini'"),
         (["launch", "one.py", "--on", "local", "--gpus", "2", "--set", "resources.cpu=2"], "did you mean 'cpus'"),
@@ -110,6 +112,17 @@ def test_plan_run_status_report_collect(one):
     again = zigbench("run", "one.py", cwd=one)
     assert again.returncode == 1
     assert "--retry damaged" in again.stderr
+
+
+def test_the_page_of_a_suite_is_of_the_whole_suite(one):
+    text = (one / "one.py").read_text().replace("grid('seed', (0,))", "grid('seed', (0, 1))")
+    (one / "one.py").write_text(text)
+    assert zigbench("run", "one.py", "--only", "seed=1", cwd=one).returncode == 0
+    page = (one / "reports/one/index.html").read_text()
+    assert "1 of 2 runs finished, 1 missing" in page
+    assert zigbench("report", "one.py", "--set", "training.steps=3", cwd=one).returncode == 0
+    assert (one / "reports/one/index.html").read_text() == page
+    assert "0 of 2 runs finished, 2 missing" in (one / "reports/one-training.steps-3/index.html").read_text()
 
 
 def test_a_results_folder_that_cannot_be_written_is_one_line(one):

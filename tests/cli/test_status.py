@@ -7,7 +7,7 @@ import json
 import pytest
 from rich.console import Console
 
-from zigbench.cli.status import suite_status
+from zigbench.cli.status import suite_status, total_status
 from zigbench.launch import Item, plan
 from zigbench.records.environment import environment
 from zigbench.records.folder import RunFolder
@@ -41,6 +41,24 @@ def test_a_watched_status_fits_its_terminal_down_to_the_counts(items, others, he
     assert any(line.startswith("foreign: ") for line in text) == bool(others)
     assert sum("hilbert" in line for line in text) <= max(0, height - 4 - bool(others))
     assert height < 100 or sum("hilbert" in line for line in text) == 27
+
+
+def test_runs_that_nobody_does_are_interrupted_or_missing(tmp_path, tiny):
+    cells = [Cell({"seed": str(seed)}, RunSpec.parse({**tiny, "seed": seed})) for seed in range(2)]
+    for cell in cells:
+        RunFolder.of(cell.spec, tmp_path).submit(cell.spec)
+    (RunFolder.of(cells[0].spec, tmp_path).path / "checkpoints" / "000000003").mkdir(parents=True)
+    items = plan(cells, tmp_path)
+    assert [run["state"] for run in items.to_json()["runs"]] == ["interrupted", "missing"]
+    assert len(items.todo) == 2
+    console = Console(width=100)
+    with console.capture() as said:
+        table, changing = suite_status(items.items)
+        console.print(table, total_status(tmp_path)[0])
+    assert "resumes from step 3" in said.get()
+    assert "2 runs: 1 interrupted, 1 missing" in said.get()
+    assert "submitted" not in said.get()
+    assert not changing
 
 
 def test_runs_of_other_code_than_submitted_are_counted(tmp_path, tiny):

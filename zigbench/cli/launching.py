@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from zigbench.cli.options import RUNS, Only, Profile, Results, Retry, Set, SuiteName, app, out, writable
+from zigbench.cli.options import RUNS, Arm, Only, Profile, Results, Retry, Set, SuiteName, app, out, writable
 from zigbench.cli.planning import command, make_plan
 from zigbench.cli.render import classes_table
 from zigbench.launch import cancel as cancel_jobs
@@ -30,6 +30,7 @@ def launch(
     suite: SuiteName,
     on: Annotated[LaunchTarget, typer.Option(help="SLURM, or this machine in the background.")],
     profile: Profile = None,
+    arm: Arm = None,
     only: Only = None,
     set_: Set = None,
     retry: Retry = None,
@@ -58,7 +59,7 @@ def launch(
     # As JSON, as an override is read: a partition may be called 2080.
     overrides = (f"resources.{key}={json.dumps(value)}" for key, value in needs.items() if value is not None)
     folder = writable(results)
-    chosen, planned = make_plan(suite, profile, only, [*(set_ or ()), *overrides], retry, results)
+    chosen, planned = make_plan(suite, profile, only, [*(set_ or ()), *overrides], retry, results, arm)
     site = cluster_profile(cluster) if on is LaunchTarget.slurm else None
     out.print(f"{describe(planned.items)}.")
     if dry_run or not planned.todo:
@@ -77,6 +78,7 @@ def launch(
 def cancel(
     what: Annotated[str, typer.Argument(metavar="SUITE|RUN", help="A suite, or a run's id.")],
     profile: Profile = None,
+    arm: Arm = None,
     only: Only = None,
     set_: Set = None,
     results: Results = RUNS,
@@ -86,7 +88,7 @@ def cancel(
     if is_run(root, what):
         folders = [find(root, what)]
     else:
-        folders = [item.folder for item in make_plan(what, profile, only, set_, None, results)[1].items]
+        folders = [item.folder for item in make_plan(what, profile, only, set_, None, results, arm)[1].items]
     cancelled = cancel_jobs(folders)
     out.print(f"cancelled the jobs of {len(cancelled)} of {len(folders)} runs.")
     foreign = sum(bool(folder.read_job()) and not folder.record.exists() for folder in folders)

@@ -37,7 +37,15 @@ Set = Annotated[
 Only = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="KEY=VALUE", help="Only the runs that match an axis (`arm=dit`) or a key (`scan.curve=hilbert`)."
+        metavar="KEY=VALUE[,VALUE]",
+        help="Only the runs that match an axis (`arm=dit,zigma`, `seed=0,1`) or a key (`scan.curve=hilbert`).",
+    ),
+]
+Arm = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME:KEY=VALUE",
+        help="Add an arm: the suite's baseline with this key changed (`mine:scan.curve=mine`).",
     ),
 ]
 Retry = Annotated[

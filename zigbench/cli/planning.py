@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -14,8 +15,8 @@ from zigbench.cli.options import RUNS
 from zigbench.launch import Plan
 from zigbench.records.sources import Sources
 from zigbench.spec import registry
-from zigbench.spec.overrides import parse_assignment
-from zigbench.suite import Cell, Suite, expand, load
+from zigbench.spec.overrides import flatten, parse_assignment
+from zigbench.suite import Cell, Suite, add_arm, expand, load, override
 
 
 def make_plan(
@@ -25,17 +26,39 @@ def make_plan(
     set_: Sequence[str] | None,
     retry: Sequence[str] | None,
     results: Sequence[Path],
+    arms: Sequence[str] | None = None,
 ) -> tuple[Suite, Plan]:
     """Return a suite and the plan of its runs; the arguments are the options of the commands.
 
     Raises:
         ValueError: an unknown suite, profile or key, or a choice that no run matches.
     """
-    suite = load(name).profile(profile)
-    cells = list(expand(suite, dict(map(parse_assignment, set_ or ())), only or ()))
+    suite, overrides = load(name).profile(profile), dict(map(parse_assignment, set_ or ()))
+    for arm in arms or ():
+        suite = add_arm(suite, arm)
+    suite = override(suite, overrides)
+    cells = list(expand(suite, overrides, only or ()))
     if not cells:
-        raise ValueError(f"no run of {name} matches {' and '.join(only or ())}")
+        raise ValueError(f"no run of {name} matches {' and '.join(only or ())}{_values(suite, overrides, only or ())}")
     return suite, launch.plan(cells, results, retry or ())
+
+
+def _values(suite: Suite, overrides: Mapping[str, Any], only: Sequence[str]) -> str:
+    """Return the values that the keys of conditions have in the suite's runs, as the end of a sentence."""
+    keys = [key for key in (text.partition("=")[0].strip() for text in only) if "." in key]
+    facts = [flatten(cell.spec.resolved()) for cell in expand(suite, overrides)]
+    values = {key: dict.fromkeys(str(of[key]) for of in facts if key in of) for key in keys}
+    return "".join(
+        f"; {key} is one of {', '.join(each)}" if each else f"; no run has {key}" for key, each in values.items()
+    )
+
+
+def cells_of_page(suite: Suite, planned: Plan, only: Sequence[str] | None, set_: Sequence[str] | None) -> list[Cell]:
+    """Return the cells of a page: the suite's own page is of all its runs, even where a command was for a part.
+
+    A page of overridden runs stands beside it (see :func:`zigbench.suite.override`), and shows the runs of the command.
+    """
+    return [item.cell for item in planned.items] if set_ or not only else list(expand(suite))
 
 
 def command(context: typer.Context, verb: str, *flags: str) -> str:
@@ -44,6 +67,7 @@ def command(context: typer.Context, verb: str, *flags: str) -> str:
     given = context.params
     options = {
         "--profile": [given["profile"]] if given["profile"] else (),
+        "--arm": given["arm"] or (),
         "--only": given["only"] or (),
         "--set": given["set_"] or (),
         "--results": [] if given["results"] == RUNS else list(map(str, given["results"])),

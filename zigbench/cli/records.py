@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from zigbench.cli.options import REPORTS, RUNS, Only, Profile, Reports, Results, Set, app, err, out, writable
-from zigbench.cli.planning import make_plan, packed_suites, recorded_suites, write_report
+from zigbench.cli.options import REPORTS, RUNS, Arm, Only, Profile, Reports, Results, Set, app, err, out, writable
+from zigbench.cli.planning import cells_of_page, make_plan, packed_suites, recorded_suites, write_report
 from zigbench.records.sources import Sources
 from zigbench.spec import registry
 from zigbench.suite import Cell, Suite
@@ -55,6 +55,7 @@ def report(
         bool, typer.Option("--summary", help="README.md with each recorded suite's question, answer and main figure.")
     ] = False,
     profile: Profile = None,
+    arm: Arm = None,
     only: Only = None,
     set_: Set = None,
     results: Results = RUNS,
@@ -77,13 +78,18 @@ def report(
         if broken:
             raise typer.Exit(1)
         return
-    chosen, cells = _suite_to_report(suite, profile, only, set_, results)
+    chosen, cells = _suite_to_report(suite, profile, only, set_, results, arm)
     page = write_report(chosen, cells, results, reports, run_pages)
     out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
 
 
 def _suite_to_report(
-    name: str, profile: str | None, only: Sequence[str] | None, set_: Sequence[str] | None, results: Sequence[Path]
+    name: str,
+    profile: str | None,
+    only: Sequence[str] | None,
+    set_: Sequence[str] | None,
+    results: Sequence[Path],
+    arms: Sequence[str] | None,
 ) -> tuple[Suite, list[Cell]]:
     """Return a suite and its cells: as registered, or else, of one that is not, as a pack has it."""
     if not name.endswith(".py") and name not in registry.suites.names():
@@ -91,11 +97,11 @@ def _suite_to_report(
 
         sources = Sources.of(results)
         if name in packed_names(sources):
-            if profile or only or set_:
+            if profile or only or set_ or arms:
                 raise ValueError(f"{name} is not registered here: its page is that of all its runs in the pack")
             return packed_suite(sources, name)
-    chosen, planned = make_plan(name, profile, only, set_, None, results)
-    return chosen, [item.cell for item in planned.items]
+    chosen, planned = make_plan(name, profile, only, set_, None, results, arms)
+    return chosen, cells_of_page(chosen, planned, only, set_)
 
 
 def _benchmarks(results: Sequence[Path]) -> list[Path]:

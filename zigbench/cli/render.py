@@ -21,7 +21,7 @@ from zigbench.launch import Event, Plan
 from zigbench.records.folder import RunFolder
 
 STYLES = {
-    "ok": "green", "running": "cyan", "missing": "dim", "submitted": "yellow", "pending": "blue",
+    "ok": "green", "running": "cyan", "missing": "dim", "interrupted": "yellow", "pending": "blue",
     "foreign": "blue", "failed": "red", "oom": "red", "diverged": "red", "timeout": "red", "damaged": "bold red",
     "newer": "yellow", "busy": "yellow", "error": "bold red",
 }  # fmt: skip

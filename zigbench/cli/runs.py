@@ -15,6 +15,7 @@ from rich.markup import escape
 from zigbench.cli.options import (
     REPORTS,
     RUNS,
+    Arm,
     Only,
     Profile,
     Reports,
@@ -27,7 +28,7 @@ from zigbench.cli.options import (
     out,
     writable,
 )
-from zigbench.cli.planning import command, make_plan, write_report
+from zigbench.cli.planning import cells_of_page, command, make_plan, write_report
 from zigbench.cli.render import classes_table, relative, show_run
 from zigbench.cli.status import StateTable
 from zigbench.launch import Event, Plan, describe, launch_local
@@ -42,6 +43,7 @@ def plan(
     context: typer.Context,
     suite: SuiteName,
     profile: Profile = None,
+    arm: Arm = None,
     only: Only = None,
     set_: Set = None,
     retry: Retry = None,
@@ -51,7 +53,7 @@ def plan(
     """Show the runs of a suite and their states."""
     from zigbench.data.config import missing  # numpy
 
-    chosen, planned = make_plan(suite, profile, only, set_, retry, results)
+    chosen, planned = make_plan(suite, profile, only, set_, retry, results, arm)
     if as_json:
         sys.stdout.write(json.dumps({"suite": chosen.name, **planned.to_json()}, indent=1) + "\n")
         return
@@ -71,6 +73,7 @@ def run(
     context: typer.Context,
     suite: SuiteName,
     profile: Profile = None,
+    arm: Arm = None,
     only: Only = None,
     set_: Set = None,
     retry: Retry = None,
@@ -82,17 +85,18 @@ def run(
 ) -> None:
     """Do a suite's missing runs on this machine, then write its report."""
     folder = writable(results)
-    chosen, planned = make_plan(suite, profile, only, set_, retry, results)
+    chosen, planned = make_plan(suite, profile, only, set_, retry, results, arm)
     out.print(f"[bold]{chosen.name}[/] asks: {chosen.question}")
+    cells = cells_of_page(chosen, planned, only, set_)
     statuses: dict[str, str] = {}
     if planned.todo:
         out.print(f"{describe(planned.items)}; running {len(planned.todo)} on this machine.")
-        pages = partial(write_report, chosen, [item.cell for item in planned.items], results, reports)
+        pages = partial(write_report, chosen, cells, results, reports)
         events = with_early_pages(chosen, planned, launch_local(planned, None, folder, workers=workers), pages)
         statuses = show_run(planned, events, out)
     else:
         out.print(f"{describe(planned.items)}; nothing is left to do.")
-    page = write_report(chosen, [item.cell for item in planned.items], results, reports)
+    page = write_report(chosen, cells, results, reports)
     out.print(f"report: [bold]{relative(page)}[/] (open it in a browser)")
     others = sum(item.state in ("running", "pending", "foreign") for item in planned.items)
     others += list(statuses.values()).count("busy")

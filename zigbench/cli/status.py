@@ -16,7 +16,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from zigbench.cli.options import RUNS, Only, Profile, Results, Set, app, out
+from zigbench.cli.options import RUNS, Arm, Only, Profile, Results, Set, app, out
 from zigbench.cli.planning import make_plan
 from zigbench.cli.render import STYLES, plain_table, progress_line
 from zigbench.launch import Item, Job, describe, states
@@ -31,7 +31,10 @@ INTERVAL = 2.0
 ROWS = 40
 """Rows beyond which a table shows only the runs that have a remark."""
 
-UNFINISHED: tuple[State, ...] = ("submitted", "pending", "foreign", "running")
+IDLE_LOOKS = 2
+"""Looks without a change after which no run can change any more: between two runs a launch may hold none."""
+
+UNFINISHED: tuple[State, ...] = ("pending", "foreign", "running")
 WITHOUT_REMARK: tuple[State, ...] = ("ok", "missing", "submitted", "pending", "foreign")
 
 
@@ -41,6 +44,7 @@ def status(
         str | None, typer.Argument(metavar="[SUITE]", help="A suite; without one, all runs by state.")
     ] = None,
     profile: Profile = None,
+    arm: Arm = None,
     only: Only = None,
     set_: Set = None,
     watch: Annotated[bool, typer.Option("--watch", help="Update the table until no run can change any more.")] = False,
@@ -52,7 +56,7 @@ def status(
     else:
 
         def look() -> tuple[RenderableType, bool]:
-            items = make_plan(suite, profile, only, set_, None, results)[1].items
+            items = make_plan(suite, profile, only, set_, None, results, arm)[1].items
             return suite_status(items, room=out.height if watch else None)
 
         show(look, out, watch)
@@ -94,7 +98,7 @@ def total_status(roots: Path | Sequence[Path]) -> tuple[RenderableType, bool]:
     sources = Sources.of(roots)
     folders = [RunFolder(path.parent) for root in sources.folders for path in sorted(root.glob("*/spec.json"))]
     known = {folder.id for folder in folders}
-    counts = Counter(states(folders))
+    counts = Counter(folder.shown(state) for folder, state in zip(folders, states(folders), strict=True))
     counts.update(record.status for run, record in sources.packed().items() if run not in known)
     rows = [(state, str(count)) for state, count in counts.most_common()]
     return plain_table(("state", "runs"), rows), any(counts[state] for state in UNFINISHED)
@@ -107,9 +111,11 @@ def show(look: Callable[[], tuple[RenderableType, bool]], console: Console, watc
         console.print(table)
         return
     with Live(table, console=console, auto_refresh=False) as live:
-        while changing:
+        idle = 0 if changing else IDLE_LOOKS
+        while idle < IDLE_LOOKS:
             time.sleep(INTERVAL)
             table, changing = look()
+            idle = 0 if changing else idle + 1
             live.update(table, refresh=True)
 
 
@@ -126,10 +132,11 @@ class StateTable:
     def __init__(self, items: Sequence[Item], *, one_line: bool = False) -> None:
         axes = list(items[0].cell.labels) if items else []
         self.one_line = one_line
-        self.states = [item.state for item in items]
+        self.states = [item.shown for item in items]
         self.rows = [(*axes, "run", "state", "")]
         self.rows += [
-            (*(item.cell.labels[axis] for axis in axes), item.folder.id, item.state, remark(item)) for item in items
+            (*(item.cell.labels[axis] for axis in axes), item.folder.id, shown, remark(item))
+            for item, shown in zip(items, self.states, strict=True)
         ]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
@@ -150,6 +157,8 @@ def remark(item: Item) -> str:
         return progress_line(item.folder)
     if item.state == "foreign":
         return str(Job.read(item.folder) or "")
+    if item.shown == "interrupted":
+        return f"resumes from step {item.folder.checkpoint():,}"
     return "" if item.state in ("ok", "missing", "submitted", "pending") else reason(item)
 
 

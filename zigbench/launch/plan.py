@@ -34,6 +34,11 @@ class Item:
     reason: str = ""
 
     @property
+    def shown(self) -> str:
+        """The state in the word that a user reads."""
+        return self.folder.shown(self.state)
+
+    @property
     def unsound(self) -> bool:
         """True for a run without a record whose spec is damaged: a launch writes the spec again."""
         return self.state == "damaged" and not self.folder.record.exists()
@@ -66,7 +71,7 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON values: each run with state and labels, and the arrays that a launch would submit."""
         return {
-            "runs": [{"run": i.folder.id, "state": i.state, "labels": dict(i.cell.labels)} for i in self.items],
+            "runs": [{"run": i.folder.id, "state": i.shown, "labels": dict(i.cell.labels)} for i in self.items],
             "todo": len(self.todo),
             "arrays": [{"runs": len(v), "resources": r.model_dump(mode="json")} for r, v in self.classes().items()],
             "gpu_hours": self.gpu_hours,
@@ -106,6 +111,6 @@ def plan(cells: Iterable[Cell], root: Path | Sequence[Path], retry: Iterable[str
 
 def describe(items: Sequence[Item]) -> str:
     """Describe the counts by state: "27 runs: 20 ok, 7 missing"."""
-    counts = Counter(item.state for item in items)
+    counts = Counter(item.shown for item in items)
     noun = "run" if len(items) == 1 else "runs"
     return f"{len(items)} {noun}: " + (", ".join(f"{n} {state}" for state, n in counts.most_common()) or "none")

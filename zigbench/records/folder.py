@@ -197,6 +197,17 @@ class RunFolder:
             return "damaged"
         return "submitted"
 
+    def shown(self, state: State) -> str:
+        """Return a state of this run in the word that a user reads.
+
+        A run that is "submitted" and has no job is done by nobody: it was interrupted if it was begun, else it is
+        missing.
+        """
+        if state != "submitted":
+            return state
+        begun = self.progress.exists() or self.output.exists() or self.checkpoint() > 0
+        return "interrupted" if begun else "missing"
+
     def read_progress(self) -> dict[str, Any]:
         """Return the run's present phase and step; empty where it has written none."""
         return _read_object(self.progress)

@@ -13,7 +13,7 @@ NONE = "–"
 
 STATUSES = {
     "failed": "failed", "oom": "out of memory", "diverged": "diverged", "timeout": "out of time",
-    "damaged": "damaged", "newer": "newer", "submitted": "submitted", "running": "running",
+    "damaged": "damaged", "newer": "newer", "interrupted": "interrupted", "running": "running",
     "missing": "missing", "ok": "ok",
 }  # fmt: skip
 """The words for a run's state."""

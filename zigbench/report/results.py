@@ -40,7 +40,7 @@ class Run:
         cell: the labels and the spec.
         arm: the labels of all axes but the seed, joined.
         seed: the seed's label; "" for a suite without that axis.
-        status: the record's status, or missing, submitted, running, damaged, newer.
+        status: the record's status, or missing, interrupted, running, damaged, newer.
         record: None unless finished and sound.
         files: its files, in a folder of its own or in a pack; a folder that is not there for a missing run.
         reason: why there is no usable result; "" for a run that is fine.
@@ -268,7 +268,7 @@ def join(suite: Suite, cells: Sequence[Cell], root: Path | Sequence[Path]) -> Re
             status = str(record.status)
             reason = f"{record.error.kind}: {record.error.message}" if record.error else ""
         else:
-            status = fault.state if fault else folder.state()
+            status = fault.state if fault else folder.shown(folder.state())
         runs.append(Run(cell, arm_of(cell), seed_of(cell), status, record, files, reason))
     frame = collected.frame()
     places = {run.id: run for run in runs}

@@ -241,8 +241,16 @@ def open_gates(network: nn.Module) -> nn.Module:
 
 
 def _own(network: nn.Module) -> Network:
-    """Check that a network is one of this package's, and return it."""
-    assert isinstance(network, Network)
+    """Check that a network is one of this package's, and return it.
+
+    Raises:
+        ValueError: it is another one, whose scans are not known.
+    """
+    if not isinstance(network, Network):
+        raise ValueError(
+            f"the receptive field of {type(network).__name__} can't be read: only a network derived from "
+            "backbones.network.Network declares its scans; leave its runs out with --only"
+        )
     return network
 
 

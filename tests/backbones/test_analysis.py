@@ -151,6 +151,11 @@ def test_opened_gates_make_a_fresh_network_see() -> None:
     assert (effective_receptive_field(open_gates(network), x, t) > 0).all()
 
 
+def test_a_network_that_declares_no_scan_is_refused() -> None:
+    with pytest.raises(ValueError, match="the receptive field of Linear can't be read"):
+        effective_receptive_field(torch.nn.Linear(1, 1), torch.zeros(1, 1, 4, 4), torch.zeros(1))
+
+
 def test_the_figure_has_a_panel_for_each_arm() -> None:
     fields = fresh_fields(Geometry(1, 6, 6, 1), width=16, depth=8, samples=2)
     titles = [axes.get_title() for axes in figure(fields).axes]

@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.waiting import PATIENCE, wait_until
 from zigbench.launch import available_workers, launch_local, local, plan
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
@@ -49,13 +49,6 @@ def text_of(record: Path) -> str:
     body = json.loads(record.read_text())
     del body["environment"]["code"], body["checksum"]
     return json.dumps(body)
-
-
-def wait_until(condition, seconds: float = 90.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def test_what_is_missing_is_run_and_what_is_recorded_is_not(tmp_path, tiny):
@@ -153,7 +146,7 @@ def test_a_launcher_that_is_stopped_goes_on_where_it_was(tmp_path, tiny, untouch
     wait_until(lambda: RunFolder(folder).read_progress().get("done", 0) > 100)
     worker = RunFolder(folder).holder()["pid"]
     first.send_signal(signal_)
-    _, errors = first.communicate(timeout=60)
+    _, errors = first.communicate(timeout=PATIENCE)
     assert first.returncode == (-signal.SIGKILL if signal_ is signal.SIGKILL else 130)
     assert signal_ is signal.SIGKILL or "the same command resumes from here" in errors
     wait_until(lambda: not Path(f"/proc/{worker}").exists())

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import PATIENCE
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
 from zigbench.spec import RunSpec
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.skipif(
 
 def as_second_user(*command: str, groups: str = "0", **options: object) -> subprocess.CompletedProcess[str]:
     words = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", f"--groups={groups}", *command]
-    return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, **options)
+    return subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False, **options)
 
 
 def give_to_first_user(folder: Path) -> None:
@@ -75,7 +76,7 @@ def test_a_user_of_the_group_takes_a_run_over(tmp_path, folder):
     for path in (results, folder.path.parent, folder.path):
         path.chmod(0o2775)
     execute = [sys.executable, "-c", EXECUTE, str(folder.path)]
-    killed = subprocess.run([*execute, "kill"], umask=0o002, timeout=120, check=False)
+    killed = subprocess.run([*execute, "kill"], umask=0o002, timeout=PATIENCE, check=False)
     assert killed.returncode == -9
     assert list(folder.path.glob("claim.*"))
     give_to_first_user(results)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 
+from tests.support.waiting import wait_until
 from zigbench.cli.logs import log_lines
 from zigbench.launch import Cluster, cancel, launch_background, launch_slurm, plan
 from zigbench.launch.retry import JobEnd, should_retry
@@ -97,13 +97,6 @@ def test_a_scheduler_that_does_not_answer_is_one_line(one, tmp_path, programs):
         [sys.executable, "-m", "zigbench.cli", "plan", "one.py", "--json"], cwd=tmp_path, capture_output=True, text=True
     )
     assert [run["state"] for run in json.loads(planned.stdout)["runs"]] == ["missing"]
-
-
-def wait_until(condition, seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def test_runs_are_done_pending_ones_seen_and_unwanted_ones_left(tmp_path, tiny):

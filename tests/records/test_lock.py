@@ -9,21 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import wait_until
 from zigbench.records import lock as lock_module
 from zigbench.records.lock import BusyError, LostLockError, RunLock
 from zigbench.spec import files
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def silence(path: Path) -> None:

@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import PATIENCE, wait_until
 from zigbench.launch import plan
 from zigbench.records import lock as lock_module
 from zigbench.records.folder import RunFolder
@@ -28,13 +29,6 @@ EXECUTE = (
     "execute(RunFolder(folder), cache=folder.parents[1] / 'cache', device='cpu')\n"
 )
 ROOT_ONLY = pytest.mark.skipif(os.getuid() != 0, reason="only root may mount a disk")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def start(folder: RunFolder) -> subprocess.Popen[str]:
@@ -68,7 +62,7 @@ def test_a_stopped_run_that_was_taken_over_writes_nothing_when_it_continues(tmp_
         assert execute(folder, cache=tmp_path / "cache", device="cpu").status == "ok"
         before = contents(folder.path)
         process.send_signal(signal.SIGCONT)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 1

@@ -75,6 +75,9 @@ class TensorSplit:
         label: int64 (N,), or None.
         context: float32 (N, tokens, width), or None.
         groups: N names of what each sample is a part of, or None.
+
+    Raises:
+        ValueError: labels, contexts or groups are not one a sample.
     """
 
     resident = True
@@ -87,8 +90,11 @@ class TensorSplit:
         context: Tensor | None = None,
         groups: Sequence[str] | None = None,
     ) -> None:
-        for part in (label, context, groups):
-            assert part is None or len(part) == len(x)
+        for kind, part in (("labels", label), ("contexts", context), ("groups", groups)):
+            if part is not None and len(part) != len(x):
+                raise ValueError(
+                    f"the data set {name!r} has {len(x)} samples and {len(part)} {kind}; give one a sample"
+                )
         self.name = name
         self.x = x
         self.label = label

@@ -26,7 +26,7 @@ from zigbench.spec import NOT_IDENTITY, OptimizerSpec, TrainingSpec
 from zigbench.spec.rng import derive_seed
 from zigbench.training import parallel
 from zigbench.training.batches import BatchLoader, TrainingBatch
-from zigbench.training.checkpoints import Checkpoint, CheckpointManager
+from zigbench.training.checkpoints import Checkpoint, CheckpointError, CheckpointManager
 from zigbench.training.divergence import DivergedError, locate, locate_in_gradients
 from zigbench.training.ema import EMA
 from zigbench.training.logging import Counters, SpeedMeter, TrainingLog
@@ -422,12 +422,16 @@ class Trainer:
         """Load the newest sound checkpoint, remove later ones, and return the lengths of log and telemetry.
 
         Raises:
-            CheckpointError: it is of another network or run, or all are damaged.
+            CheckpointError: it is of another network or run, all are damaged, or the processes see different ones.
         """
         checkpoint = self.checkpoints.newest()
         # All processes read the same files before rank 0 writes again.
         steps = self.world.gather(None if checkpoint is None else checkpoint.step)
-        assert len(set(steps)) == 1, f"processes see different checkpoints: {steps}"
+        if len(set(steps)) > 1:
+            raise CheckpointError(
+                f"{self.checkpoints.folder}: the processes see different newest checkpoints, of the steps {steps}; "
+                "they need one folder of results, on a file system that all their nodes share"
+            )
         if checkpoint is None:
             return 0, 0
         checkpoint.check_same_run(self.facts, self.checkpoints.path(checkpoint.step))

@@ -110,6 +110,11 @@ def test_the_content_hash_knows_values_shapes_and_labels():
     assert TensorSplit("a", x).content_hash == TensorSplit("b", x.clone()).content_hash
 
 
+def test_labels_that_are_not_one_a_sample_are_refused():
+    with pytest.raises(ValueError, match="'a' has 2 samples and 3 labels; give one a sample"):
+        TensorSplit("a", torch.zeros(2, 1, 4, 4), torch.arange(3))
+
+
 def test_bytes_become_the_whole_range():
     split = TensorSplit("grey", torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1))
     assert split.batch([0, 1]).x.flatten().tolist() == [-1.0, 1.0]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from backbones.ops import reference, selective_scan
 from backbones.ops.cpu.workers import _run_in_threads
 from tests.backbones.ops.cases import ScanCase, error, scan_inputs
+from tests.support.waiting import PATIENCE
 
 FORWARD, GRADIENT = 1e-6, 5e-6
 
@@ -197,8 +198,8 @@ def test_a_forked_child_computes_after_its_parent_did() -> None:
     try:
         here = x.call(backend="cpu")
         child.start()
-        assert torch.equal(torch.from_numpy(queue.get(timeout=30)), here)
-        child.join(30)
+        assert torch.equal(torch.from_numpy(queue.get(timeout=PATIENCE)), here)
+        child.join(PATIENCE)
         assert child.exitcode == 0
     finally:
         child.kill()

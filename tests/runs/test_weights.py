@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -15,7 +16,7 @@ from zigbench.launch import launch_local, plan
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
 from zigbench.runs.weights import evaluation_of, fetch, keep, load_network
-from zigbench.spec import Resources, RunSpec
+from zigbench.spec import EvaluationRun, Resources, RunSpec
 from zigbench.suite import Cell
 
 DIGITS = Geometry(1, 8, 8, 2, classes=10)
@@ -53,6 +54,37 @@ def test_a_released_file_becomes_a_run_that_can_be_measured_and_written_back(tmp
     before, after = (load_file(tmp_path / name) for name in ("sit.safetensors", "back.safetensors"))
     assert before.keys() == after.keys()
     assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_a_plain_export_holds_all_that_builds_the_network_again(tmp_path):
+    network = build("zigma", DIGITS, seed=3, width=16, depth=2, curve="hilbert", schemes=4, position="none")
+    spec = EvaluationRun.parse(
+        {
+            "task": "evaluate",
+            "weights": keep(network.state_dict(), tmp_path / "results"),
+            "backbone": {"name": "zigma", "patch": 2, "config": {"width": 16, "depth": 2}},
+            "scan": {"curve": "hilbert", "schemes": 4},
+            "position": "none",
+            "data.name": "digits",
+        }
+    )
+    folder = RunFolder.of(spec, tmp_path / "results/runs")
+    folder.submit(spec)
+    done = zigbench("export", folder.id, "mine", "--to", "plain", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    config = json.loads((tmp_path / "mine/config.json").read_text())
+    again = build(config["backbone"], Geometry(**config["geometry"]), **config["keywords"])
+    again.load_state_dict(load_file(tmp_path / "mine/model.safetensors"))
+    x, t, label = torch.randn(3, 1, 8, 8), torch.rand(3), torch.arange(3)
+    with torch.no_grad():
+        assert torch.equal(again.eval()(x, t, label=label), network.eval()(x, t, label=label))
+    assert config["interpolant"]["path"] == "linear"
+
+
+def test_an_unknown_target_names_the_known_ones(tmp_path):
+    done = zigbench("export", "0" * 16, "mine", "--to", "onnx", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "unknown target 'onnx' (known: diffusers, plain, dis, dit, " in done.stderr
 
 
 def test_released_hilbert_weights_are_imported_with_the_releases_orders(tmp_path):

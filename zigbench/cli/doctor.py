@@ -40,7 +40,7 @@ def diagnose() -> Group:
 
 REGISTRIES = (
     registry.backbones, registry.curves, registry.volumes, registry.data, registry.suites, registry.metrics,
-    registry.releases, registry.inspections, registry.diagnostics,
+    registry.releases, registry.exports, registry.inspections, registry.diagnostics,
 )  # fmt: skip
 
 

@@ -91,13 +91,26 @@ def evaluate(run: Run, set_: Set = None, results: Results = RUNS) -> None:
 @app.command()
 def export(
     run: Run,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The .safetensors file to write.")],
-    release: Release,
+    place: Annotated[Path, typer.Argument(metavar="PLACE", help="The .safetensors file, or the folder, to write.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            "--release",
+            metavar="NAME",
+            help="`plain` or `diffusers`, which are folders; or the names of a release, in a file: `zigma`, `dit`, "
+            "`sit`, `u-vit`, `dis`, `vim`.",
+        ),
+    ],
     results: Results = RUNS,
 ) -> None:
-    """Write a run's averaged weights under the names that a release published."""
+    """Write a run's averaged weights for use elsewhere.
+
+    `plain` is a file of weights and the config that builds their network again; `diffusers` is a DiT that this package
+    loads with its scheduler; a release's name writes the weights under the names that it published.
+    """
     from zigbench.runs.weights import export_run  # torch
 
     root = writable(results)
-    export_run(RunFolder(root / run), release, file, root.parent)
-    out.print(f"written to {file}")
+    export_run(RunFolder(root / run), to, place, root.parent)
+    out.print(f"written to {place}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -150,16 +152,60 @@ def load_network(spec: EvaluationRun, results: Path) -> nn.Module:
     return network.eval()
 
 
-def export_run(folder: RunFolder, release: str, file: Path, results: Path) -> None:
-    """Write a run's averaged weights under the names that a release published.
+def export_run(folder: RunFolder, target: str, place: Path, results: Path) -> None:
+    """Write a run's averaged weights for use elsewhere.
+
+    Args:
+        folder: of the run.
+        target: a release, whose names the weights get in one .safetensors file; or a registered export, which writes a
+            folder.
+        place: the file or the folder to write.
+        results: folder that holds ``runs`` and ``weights``.
 
     Raises:
-        ValueError: an unknown release, a run without weights, or a network that the release has no names for.
+        ValueError: an unknown target, a run without weights, or a network that the target has no place for.
     """
+    releases, exports = registry.releases.names(), registry.exports.names()
+    if target not in (*releases, *exports):
+        raise ValueError(f"unknown target {target!r} (known: {', '.join((*exports, *releases))})")
     spec = evaluation_of(folder, results)
-    exporter = registry.releases.get(release)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, safetensors.torch.save(exporter.export(load_network(spec, results))))
+    network = load_network(spec, results)
+    if target in exports:
+        place.mkdir(parents=True, exist_ok=True)
+        registry.exports.get(target)(network, spec, place)
+        return
+    weights = registry.releases.get(target).export(network)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(place, safetensors.torch.save(weights))
+
+
+@registry.exports.register("plain")
+def write_plain(network: nn.Module, spec: EvaluationRun, folder: Path) -> None:
+    """Write ``model.safetensors``, under this project's own names, and ``config.json``, the arguments of ``build``.
+
+    For example, the network again::
+
+        config = json.loads((folder / "config.json").read_text())
+        network = build(config["backbone"], Geometry(**config["geometry"]), **config["keywords"])
+        network.load_state_dict(load_file(folder / "model.safetensors"))
+
+    Args:
+        network: with the weights.
+        spec: of the run.
+        folder: to write into.
+    """
+    scan = {} if spec.scan is None else {"curve": spec.scan.curve, "schemes": spec.scan.schemes}
+    position = {} if spec.position is None else {"position": spec.position}
+    keywords = spec.backbone.config.model_dump(mode="json", exclude_none=True)
+    facts = {
+        "backbone": spec.backbone.name,
+        "geometry": asdict(spec.geometry),
+        "keywords": {**keywords, **scan, **position},
+        "interpolant": spec.interpolant.model_dump(mode="json", exclude_none=True),
+    }
+    tensors = {name: tensor.contiguous().clone() for name, tensor in network.state_dict().items()}
+    write_atomically(folder / "model.safetensors", safetensors.torch.save(tensors))
+    write_atomically(folder / "config.json", (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def _average(folder: RunFolder, steps: int) -> Mapping[str, Tensor]:

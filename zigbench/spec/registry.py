@@ -301,5 +301,6 @@ data: Registry[Any] = Registry("data set", "zigbench.data", home="zigbench.data.
 suites: Registry[Any] = Registry("suite", "zigbench.suites")
 metrics: Registry[Any] = Registry("metric", "zigbench.metrics", home="zigbench.evaluation.metrics.catalogue")
 releases: Registry[Any] = Registry("release", "zigbench.releases")
+exports: Registry[Any] = Registry("export", "zigbench.exports", home="zigbench.runs.weights")
 diagnostics: Registry[Any] = Registry("diagnostic", "zigbench.diagnostics")
 inspections: Registry[Any] = Registry("inspection", "zigbench.inspections")

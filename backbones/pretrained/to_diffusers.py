@@ -133,12 +133,12 @@ def _weights(network: DiT) -> Iterator[tuple[str, Tensor]]:
 def _from_noise_time(time: str) -> Tensor:
     """Return the matrix M with (sinusoids of the network's time input) = M · (sinusoids of s), float64 (256, 256)."""
     t = torch.linspace(0, 1, 4_001, dtype=torch.float64)
-    ours, theirs = (Sinusoids(TIME_FREQUENCIES, kind).double() for kind in (time, "unit"))
+    own, other = (Sinusoids(TIME_FREQUENCIES, kind).double() for kind in (time, "unit"))
     half = TIME_FREQUENCIES // 2
     exponents = torch.arange(half, dtype=torch.float64) / half
-    for sinusoids in (ours, theirs):  # The buffer is rounded to float32, which 1,000 times it would show.
+    for sinusoids in (own, other):  # The buffer is rounded to float32, which 1,000 times it would show.
         sinusoids.frequencies = 10_000.0**-exponents
-    wanted, given = ours(t), theirs(1_000 * (1 - t))
+    wanted, given = own(t), other(1_000 * (1 - t))
     solution = torch.linalg.lstsq(given, wanted, rcond=1e-13, driver="gelsd").solution
     assert float((given @ solution - wanted).abs().max()) < EXACT
     return solution.T

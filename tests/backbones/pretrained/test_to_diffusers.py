@@ -64,10 +64,10 @@ def test_both_packages_compute_the_same_velocity(time: str, tmp_path: Path) -> N
     x = torch.randn(7, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     t, label = torch.linspace(0, 1, 7), torch.tensor([0, 1, 2, 3, 9, -1, 5])
     with torch.no_grad():
-        ours = network(x, t, label=label)
-        theirs = loaded(tmp_path)(x, 1_000 * (1 - t), torch.where(label < 0, 10, label)).sample
+        own = network(x, t, label=label)
+        exported = loaded(tmp_path)(x, 1_000 * (1 - t), torch.where(label < 0, 10, label)).sample
     # The angles, up to 1,000, are rounded to float32: 6e-5 in a sinusoid.
-    torch.testing.assert_close(-theirs, ours, atol=2e-4 * float(ours.abs().max()), rtol=0)
+    torch.testing.assert_close(-exported, own, atol=2e-4 * float(own.abs().max()), rtol=0)
 
 
 def test_its_scheduler_takes_the_steps_of_eulers_method(tmp_path: Path) -> None:

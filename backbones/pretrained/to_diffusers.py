@@ -14,10 +14,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from backbones.config.base import TimeInput
 from backbones.config.layers import TIME_FREQUENCIES
 from backbones.dit import NORM_EPS, DiT
 from backbones.layers.conditioning import Sinusoids
@@ -52,7 +54,7 @@ def write(network: nn.Module, spec: EvaluationRun, folder: Path) -> None:
     assert isinstance(network, DiT)
     geometry, config = network.geometry, network.config
     assert geometry.classes is not None
-    model = DiTTransformer2DModel(
+    model: Any = DiTTransformer2DModel(
         num_attention_heads=config.heads,
         attention_head_dim=config.width // config.heads,
         in_channels=geometry.channels,
@@ -67,7 +69,8 @@ def write(network: nn.Module, spec: EvaluationRun, folder: Path) -> None:
     if missing or unexpected:
         raise ValueError(f"this version of diffusers names the weights otherwise: {[*missing, *unexpected][:5]}")
     model.save_pretrained(folder / "transformer")
-    FlowMatchEulerDiscreteScheduler().save_pretrained(folder / "scheduler")
+    scheduler: Any = FlowMatchEulerDiscreteScheduler()
+    scheduler.save_pretrained(folder / "scheduler")
 
 
 def _faults(network: nn.Module, spec: EvaluationRun) -> Iterator[str]:
@@ -130,7 +133,7 @@ def _weights(network: DiT) -> Iterator[tuple[str, Tensor]]:
             yield name + rest, tensor
 
 
-def _from_noise_time(time: str) -> Tensor:
+def _from_noise_time(time: TimeInput) -> Tensor:
     """Return the matrix M with (sinusoids of the network's time input) = M · (sinusoids of s), float64 (256, 256)."""
     t = torch.linspace(0, 1, 4_001, dtype=torch.float64)
     own, other = (Sinusoids(TIME_FREQUENCIES, kind).double() for kind in (time, "unit"))

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from zigbench.cli.logs import log_lines
-from zigbench.cli.status import suite_status
+from zigbench.cli.status import suite_status, total_status
 from zigbench.launch import cancel, plan, states
 from zigbench.launch.job_notes import current_user
 from zigbench.records.folder import RunFolder
@@ -108,6 +108,23 @@ def test_jobs_of_other_users_and_clusters_are_left_alone_until_asked_for(run, pr
         text.print(suite_status(plan([cell], run.path.parent).items)[0])
     assert f"job 7 of {whose['user']} on {whose['site']}" in captured.get()
     assert "1 run: 1 foreign" in captured.get()
+
+
+def test_the_reason_of_a_pending_job_is_shown(run, programs):
+    programs(squeue="echo '7_0|PENDING|JobHeldUser'; echo '7_1|RUNNING|None'", scontrol="echo ClusterName = here")
+    cells = [Cell({"seed": str(seed)}, RunSpec.parse({**run.read_spec().resolved(), "seed": seed})) for seed in (7, 8)]
+    for i, cell in enumerate(cells):
+        folder = RunFolder.of(cell.spec, run.path.parent)
+        folder.submit(cell.spec)
+        note(folder, "slurm", f"7_{i}")
+    items = plan(cells, run.path.parent).items
+    assert [(item.state, item.reason) for item in items] == [("pending", "JobHeldUser"), ("pending", "")]
+    text = Console(width=120)
+    with text.capture() as captured:
+        text.print(suite_status(items)[0])
+        text.print(total_status(run.path.parent)[0])
+    assert f"{items[0].folder.id}  pending  JobHeldUser" in captured.get()
+    assert captured.get().count("SLURM's reasons for pending jobs: 1 JobHeldUser.") == 2
 
 
 def test_my_own_job_on_this_cluster_is_seen_to(run, programs):

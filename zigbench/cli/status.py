@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +19,7 @@ from rich.text import Text
 from zigbench.cli.options import RUNS, Arm, Only, Profile, Results, Set, app, out
 from zigbench.cli.planning import make_plan
 from zigbench.cli.render import STYLES, plain_table, progress_line
-from zigbench.launch import Item, Job, describe, states
+from zigbench.launch import Item, Job, describe, run_states
 from zigbench.records import cache
 from zigbench.records.folder import RunFolder, State
 from zigbench.records.record import Record
@@ -81,6 +81,7 @@ def suite_status(items: Sequence[Item], *, room: int | None = None) -> tuple[Ren
 
 def _remarks(items: Sequence[Item]) -> Iterator[str]:
     """Yield sentences that explain the counts."""
+    yield from _waiting(item.reason for item in items)
     if any(item.state == "foreign" for item in items):
         yield "foreign: the job of another user or cluster; `--retry foreign` runs it here."
     done = [
@@ -93,15 +94,25 @@ def _remarks(items: Sequence[Item]) -> Iterator[str]:
         yield f"{other} done with other code than submitted; `--snapshot` fixes the code of a launch."
 
 
+def _waiting(reasons: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence on the reasons for which jobs wait; nothing where none waits."""
+    counts = Counter(filter(None, reasons))
+    if counts:
+        words = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
+        yield f"SLURM's reasons for pending jobs: {words}."
+
+
 def total_status(roots: Path | Sequence[Path]) -> tuple[RenderableType, bool]:
     """Return the number of runs in each state as a table, and whether one of them may still change."""
     sources = Sources.of(roots)
     folders = [RunFolder(path.parent) for root in sources.folders for path in sorted(root.glob("*/spec.json"))]
     known = {folder.id for folder in folders}
-    counts = Counter(folder.shown(state) for folder, state in zip(folders, states(folders), strict=True))
+    by_run = run_states(folders)
+    counts = Counter(folder.shown(run.state) for folder, run in zip(folders, by_run, strict=True))
     counts.update(record.status for run, record in sources.packed().items() if run not in known)
     rows = [(state, str(count)) for state, count in counts.most_common()]
-    return plain_table(("state", "runs"), rows), any(counts[state] for state in UNFINISHED)
+    lines = [Text(line) for line in _waiting(run.reason for run in by_run)]
+    return Group(plain_table(("state", "runs"), rows), *lines), any(counts[state] for state in UNFINISHED)
 
 
 def show(look: Callable[[], tuple[RenderableType, bool]], console: Console, watch: bool) -> None:
@@ -152,14 +163,16 @@ class StateTable:
 
 
 def remark(item: Item) -> str:
-    """Return what a run's state alone does not say: the progress, the job, or the reason why it has no result."""
+    """Return what a run's state alone does not say: its progress, its job, or the reason why it waits or failed."""
     if item.state == "running":
         return progress_line(item.folder)
     if item.state == "foreign":
         return str(Job.read(item.folder) or "")
     if item.shown == "interrupted":
         return f"resumes from step {item.folder.checkpoint():,}"
-    return "" if item.state in ("ok", "missing", "submitted", "pending") else reason(item)
+    if item.state == "pending":
+        return item.reason
+    return "" if item.state in ("ok", "missing", "submitted") else reason(item)
 
 
 def reason(item: Item) -> str:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from zigbench.evaluation.protocol import Protocol, write_protocols
 from zigbench.records.record import Failure, Measurement
-from zigbench.report import published, tables
+from zigbench.report import provenance, published, tables
 from zigbench.report import table as table_files
 from zigbench.report.answer import answer
 from zigbench.report.figures.effects import effects_of_arms
@@ -25,7 +25,7 @@ from zigbench.report.ranks import friedman
 from zigbench.report.results import Results, join
 from zigbench.report.table import Column, Entry, Table
 from zigbench.spec import registry
-from zigbench.suite import Cell, Suite, expand
+from zigbench.suite import Cell, Suite, expand, load
 
 
 def column(table: Table, title: str) -> dict[str, Entry]:
@@ -114,6 +114,38 @@ def test_unlike_protocols_are_marked_named_and_not_ranked(tmp_path: Path) -> Non
     assert "different protocols" not in str(answer(found)[0])
     rows = list(csv.DictReader(io.StringIO(table_files.csv(table))))
     assert {row["Arm"] for row in rows if row["Frechet squares ↓ ‡ protocol"] == other.hash} == {"hilbert-8"}
+
+
+def test_a_contrast_that_changes_several_keys_is_evidence_for_none_alone(results: Results) -> None:
+    assert provenance.factors(results, "hilbert-8", "zigzag-8") == ("scan.curve",)
+    several = provenance.factors(results, "sweep-1", "zigzag-8")
+    assert len(several) > 1
+    (sentence,) = provenance.factor_warnings(results)
+    assert sentence.startswith(f"The contrast sweep-1 − zigzag-8 changes {', '.join(several[:-1])} and {several[-1]}:")
+    changes = column(tables.effect_table(results), "Changes")
+    assert changes["hilbert-8"].text == "scan.curve"
+    assert changes["sweep-1"].text == ", ".join(several)
+
+
+def test_the_quickstarts_contrasts_change_one_key_each(tmp_path: Path) -> None:
+    suite = load("quickstart")
+    found = join(suite, list(expand(suite)), tmp_path)
+    assert {len(provenance.factors(found, contrast.a, contrast.b)) for contrast in suite.contrasts} == {1}
+
+
+def test_metrics_beyond_the_suites_list_have_a_table(tmp_path: Path) -> None:
+    suite = synthetic.suite(metrics=("held_out_loss",))
+    suite = replace(suite, base={**suite.base, "evaluation.metrics": ["held_out_loss", "kid_digits", "recognised"]})
+    cells = synthetic.cells(suite)
+    for cell in cells:
+        more = Measurement(name="kid_digits", value=2.5, higher_is_better=False)
+        synthetic.record(cell, tmp_path, (*synthetic.measurements(cell, 0.6), more), log=False)
+    found = join(suite, cells, tmp_path)
+    assert found.further_metrics == ("kid_digits",)  # Recognised was not measured.
+    table = tables.further_table(found)
+    assert table is not None
+    assert {row[2].text for row in table.rows} == {"2.500"}
+    assert tables.further_table(join(replace(suite, metrics=("held_out_loss", "kid_digits")), cells, tmp_path)) is None
 
 
 def test_labels_of_the_held_out_images_leave_the_arms_comparable(tmp_path: Path) -> None:

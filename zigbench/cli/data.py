@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +43,7 @@ def prepare(
     from rich.progress import Progress
 
     from zigbench.data.latents.autoencoder import VAE
+    from zigbench.data.latents.index import settings
     from zigbench.data.prepare import PrepareOptions, prepare_data_set
 
     options = PrepareOptions(
@@ -69,3 +71,10 @@ def prepare(
     counts = " and ".join(f"{count:,} {split}" for split, count in summary.counts.items())
     error = "" if summary.roundtrip is None else f", decoded back at {summary.roundtrip:.1f} dB"
     out.print(f"{counts} samples in {folder} (latents deviate by {summary.deviation:.2f}{error})", markup=False)
+    if name == "latents":
+        keys = {"data.name": name, **{f"data.config.{key}": value for key, value in settings(folder).items()}}
+        words = (
+            f"--set {key}={value if isinstance(value, str) else json.dumps(value).replace(' ', '')}"
+            for key, value in keys.items()
+        )
+        out.print(f"train on them with {' '.join(words)}", markup=False)

@@ -29,6 +29,7 @@ def diagnose() -> Group:
     else:
         built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "a CPU build"
         rows.append(("gpu", f"none that PyTorch can use (this PyTorch is {built}); runs compute on the CPU"))
+    rows.append(("threads", _threads()))
     parts: list[object] = [plain_table(("part", "version"), rows)]
     for name, diagnostic in _sound(registry.diagnostics):
         parts += [Text(), plain_table((name, "state", "reason"), diagnostic())]
@@ -36,6 +37,19 @@ def diagnose() -> Group:
     if faults:
         parts += [Text(), plain_table(("broken plug-in", "fault"), faults)]
     return Group(*parts)  # type: ignore[arg-type]
+
+
+def _threads() -> str:
+    """Return PyTorch's number of threads, and its speed beside that of one thread at this moment."""
+    from zigbench.training.threads import VARIABLE, passes_by_threads  # torch
+
+    speeds = passes_by_threads()
+    most = max(speeds)
+    if most == 1:
+        return "1"
+    ratio = speeds[most] / speeds[1]
+    words = f"{most}, small layers at {ratio:.2g} times the speed of one thread"
+    return words if ratio >= 1 else f"{words}: other processes use the cores; set {VARIABLE}=1"
 
 
 REGISTRIES = (

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from zigbench.cli.options import RUNS, Arm, Only, Profile, Results, Retry, Set, SuiteName, app, out, writable
-from zigbench.cli.planning import command, make_plan
+from zigbench.cli.planning import command, make_plan, refuse_unlike_data
 from zigbench.cli.render import classes_table
 from zigbench.launch import cancel as cancel_jobs
 from zigbench.launch import cluster as cluster_profile
@@ -60,6 +60,7 @@ def launch(
     overrides = (f"resources.{key}={json.dumps(value)}" for key, value in needs.items() if value is not None)
     folder = writable(results)
     chosen, planned = make_plan(suite, profile, only, [*(set_ or ()), *overrides], retry, results, arm)
+    refuse_unlike_data(planned)
     site = cluster_profile(cluster) if on is LaunchTarget.slurm else None
     out.print(f"{describe(planned.items)}.")
     if dry_run or not planned.todo:

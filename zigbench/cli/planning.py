@@ -53,6 +53,14 @@ def _values(suite: Suite, overrides: Mapping[str, Any], only: Sequence[str]) -> 
     )
 
 
+def refuse_unlike_data(planned: Plan) -> None:
+    """Raise ValueError where the data that are prepared here are not those of the planned runs."""
+    from zigbench.data.latents.index import refuse_unlike  # numpy
+
+    for config in {item.cell.spec.data.model_dump_json(): item.cell.spec.data.config for item in planned.todo}.values():
+        refuse_unlike(config)
+
+
 def cells_of_page(suite: Suite, planned: Plan, only: Sequence[str] | None, set_: Sequence[str] | None) -> list[Cell]:
     """Return the cells of a page: the suite's own page is of all its runs, even where a command was for a part.
 

@@ -28,7 +28,7 @@ from zigbench.cli.options import (
     out,
     writable,
 )
-from zigbench.cli.planning import cells_of_page, command, make_plan, write_report
+from zigbench.cli.planning import cells_of_page, command, make_plan, refuse_unlike_data, write_report
 from zigbench.cli.render import classes_table, relative, show_run
 from zigbench.cli.status import StateTable
 from zigbench.launch import Event, Plan, describe, launch_local
@@ -54,6 +54,7 @@ def plan(
     from zigbench.data.config import missing  # numpy
 
     chosen, planned = make_plan(suite, profile, only, set_, retry, results, arm)
+    refuse_unlike_data(planned)
     if as_json:
         sys.stdout.write(json.dumps({"suite": chosen.name, **planned.to_json()}, indent=1) + "\n")
         return
@@ -86,6 +87,7 @@ def run(
     """Do a suite's missing runs on this machine, then write its report."""
     folder = writable(results)
     chosen, planned = make_plan(suite, profile, only, set_, retry, results, arm)
+    refuse_unlike_data(planned)
     out.print(f"[bold]{chosen.name}[/] asks: {chosen.question}")
     cells = cells_of_page(chosen, planned, only, set_)
     statuses: dict[str, str] = {}

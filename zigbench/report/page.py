@@ -171,6 +171,7 @@ def write(
     problems += [published_problem] if published_problem else []
     problems += [part.reason for part in results.damaged]
     problems += [
+        *(provenance.factor_warnings(results) if results.finished else ()),
         *provenance.data_warnings(results),
         *provenance.code_warnings(results),
         *provenance.repeat_warnings(results),
@@ -250,6 +251,7 @@ def _result_tables(results: Results, compared: Sequence[published.PublishedColum
     for part in results.parts.values():
         if part.finished and part.metrics:
             of_parts += [tables.result_table(part), predictor_table(part), tables.effect_table(part), group_table(part)]
+            of_parts += [tables.further_table(part)]
             of_parts += [*factorial_tables(part, part.metrics[0]), steps_table(part)]
             of_parts += [tables.rank(part, part.metrics[0])]
     return [*of_parts, tables.rank_over_data(results, results.metrics[0]), *published.comparison_tables(compared)]

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from zigbench.records.record import UNREADABLE_SAMPLES
 from zigbench.report import formatting
+from zigbench.report.family import contrast_pairs
 from zigbench.report.results import SEED, Results
 from zigbench.report.speed.series import swept_size, unlike_conditions
 from zigbench.report.statistics import Effect, effects, mean_interval
 from zigbench.report.table import Column, Entry, Table
-from zigbench.spec.overrides import flatten
+from zigbench.spec.overrides import BELONGING, flatten
 
 if TYPE_CHECKING:
     from zigbench.evaluation import Protocol
@@ -298,6 +299,31 @@ def data_warnings(results: Results) -> tuple[str, ...]:
     """Return a sentence that names the samples that could not be read, for each set of runs that left out the same."""
     frame = results.frame[results.frame["metric"] == UNREADABLE_SAMPLES]
     return tuple(f"{note}." for note in dict.fromkeys(frame["note"]))
+
+
+def factors(results: Results, a: str, b: str) -> tuple[str, ...]:
+    """Return the keys of the spec in which two arms differ; the name of a plug-in stands for all that belongs to it."""
+    one, other = (flatten(results.by_arm[arm][0].cell.spec.resolved()) for arm in (a, b))
+    keys = [key for key in dict.fromkeys((*one, *other)) if key != "seed" and one.get(key) != other.get(key)]
+    named = [key for key in ("backbone.name", "data.name") if key in keys]
+    parts = [name.partition(".")[0] for name in named]
+    owned = tuple(f"{own}." for part in parts for own in (part, *BELONGING.get(part, ())))
+    return tuple(key for key in keys if key in named or not f"{key}.".startswith(owned))
+
+
+def factor_warnings(results: Results) -> tuple[str, ...]:
+    """Return a sentence on each contrast of arms that differ in several keys: it is evidence for none alone."""
+    sentences = []
+    for part in results.parts.values():
+        for contrast in results.suite.contrasts:
+            a, b = (part.twins.get(label, label) for label in (contrast.a, contrast.b))
+            for _, arm, other in contrast_pairs(a, b, part.labels, part.first_axis):
+                if len(keys := factors(part, arm, other)) > 1:
+                    sentences.append(
+                        f"The contrast {arm} − {other} changes {formatting.join(keys)}: its effect is that of all "
+                        "together, and no evidence for one of them."
+                    )
+    return tuple(dict.fromkeys(sentences))
 
 
 def code_warnings(results: Results) -> tuple[str, ...]:

@@ -169,6 +169,12 @@ class Results:
         return tuple(m for m in self.suite.metrics if m in measured) or of_networks
 
     @cached_property
+    def further_metrics(self) -> tuple[str, ...]:
+        """The metrics that runs were asked to measure and the suite does not list, as far as any finished run has."""
+        wanted = dict.fromkeys(name for run in self.runs for name in run.cell.spec.evaluation.metrics)
+        return tuple(name for name in wanted if name not in self.metrics and self.rows(name).size)
+
+    @cached_property
     def _final(self) -> pd.DataFrame:
         """A row per finished run and metric: the figure for the run as a whole, else that of its last step."""
         if self.frame.empty:

@@ -68,6 +68,17 @@ def result_table(results: Results) -> Table:
     return _of_data(results, Table("results", "Results by arm", tuple(columns), tuple(rows), tuple(notes)))
 
 
+def further_table(results: Results) -> Table | None:
+    """Return arm × metric of the metrics that the runs have and the suite does not list; None without any."""
+    if not results.further_metrics:
+        return None
+    suite = replace(results.suite, metrics=results.further_metrics, contrasts=())
+    table = result_table(replace(results, suite=suite))
+    return replace(
+        table, name=table.name.replace("results", "further"), title=f"Further metrics: {table.title.lower()}"
+    )
+
+
 def _of_data(results: Results, table: Table) -> Table:
     """Return a table under a name and title of its own where the results are those of one data set of several."""
     if not results.data:
@@ -175,8 +186,8 @@ def effect_table(results: Results) -> Table:
     columns = (
         Column("Arm"), *([Column("Against")] if len(baselines) > 1 else []), Column("Metric"),
         Column("Difference", True), Column("95 % interval", True), Column("p", True), Column("p, Holm", True),
-        Column("p, sign flips", True), Column("Detectable", True), Column("Pairs", True), Column("Test"),
-        Column("Verdict"),
+        Column("p, sign flips", True), Column("Detectable", True), Column("Pairs", True), Column("Changes"),
+        Column("Test"), Column("Verdict"),
     )  # fmt: skip
     rows: list[tuple[Entry, ...]] = []
     directed = [metric for metric in results.metrics if results.direction(metric) is not None]
@@ -185,6 +196,7 @@ def effect_table(results: Results) -> Table:
         for effect in provenance.effects_alike(results, metric, pairs):
             arm, baseline, *figures = _effect_row(effect, metric, results.direction(metric))
             is_contrast = pair_key(values.loc[effect.a], values.loc[effect.b]) in contrast_keys
+            figures.insert(-1, Entry(", ".join(provenance.factors(results, effect.a, effect.b))))
             figures.insert(-1, Entry("a contrast", mark="") if is_contrast else Entry("explored", mark="quiet"))
             if not provenance.measured_alike(results, metric, effect.a, effect.b):
                 figures[-1] = Entry("different protocols ‡", mark="bad")
@@ -193,7 +205,8 @@ def effect_table(results: Results) -> Table:
         f"Difference: mean over shared {formatting.block(results.seeds)}s of arm − baseline. Interval and p: paired "
         f"t-test, uncorrected. The verdict follows the corrected p at 5 %. {family_note(results)}",
         "p, sign flips: exact over all signs of up to ten differences; with n pairs it is never below 2^(1 − n). "
-        "Detectable: the smallest difference that so many pairs of this spread show at 5 % in 80 % of studies.",
+        "Detectable: the smallest difference that so many pairs of this spread show at 5 % in 80 % of studies. "
+        "Changes: the keys in which the two arms differ; of several, the effect is that of all together.",
     )
     title = f"Every arm against {baselines[0] if len(baselines) == 1 else 'its baseline'}"
     return _of_data(results, Table("effects", title, columns, tuple(rows), notes))

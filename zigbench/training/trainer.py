@@ -39,6 +39,7 @@ from zigbench.training.optim import (
     make_optimizer,
     optimizer_state,
 )
+from zigbench.training.threads import leave_busy_cores
 
 AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 """Precisions of the products in a forward pass; weights are always float32."""
@@ -183,6 +184,8 @@ def fit(
         Preempted: on request; the checkpoint of this very step is written.
     """
     device = torch.device(device)
+    if device.type == "cpu":
+        leave_busy_cores()
     arguments = TrainingArguments(
         model=model.to(device).train(),
         interpolant=interpolant,

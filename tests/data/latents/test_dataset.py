@@ -16,7 +16,7 @@ from zigbench.data.formats.listing import list_samples
 from zigbench.data.formats.samples import MissingDataError
 from zigbench.data.latents.dataset import Latents
 from zigbench.data.latents.encode import EncodingSpec
-from zigbench.data.latents.index import damaged_files
+from zigbench.data.latents.index import damaged_files, refuse_unlike, settings
 from zigbench.data.latents.prepare import Requirements, prepare_latents
 from zigbench.data.prepare import PrepareOptions, prepare_data_set
 from zigbench.data.shards import DamagedDataError
@@ -92,8 +92,9 @@ def test_what_is_whole_is_not_made_again_and_what_is_cut_short_is(tars, prepared
         where=tars,
         on_progress=lambda done, total: steps.append((done, total)),
     )
+    assert steps[0] == (30, 39)  # Before the first is encoded.
     assert steps[-1] == (39, 39)
-    assert len(steps) == 2
+    assert len(steps) == 3
     after = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in prepared.glob("*.npy")}
     assert {name: content for name, (_, content) in before.items()} == {name: c for name, (_, c) in after.items()}
     remade = {name for name in before if before[name][0] != after[name][0]}
@@ -122,15 +123,30 @@ def test_several_processes_make_the_same_shards(tars, prepared, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"scale": 0.13025}, "they were recorded with the scale 0.18215, the config needs 0.13025"),
-        ({"classes": 5}, "3 classes, the config needs 5"),
-        ({"text": (77, 768)}, "embeddings of 5×6, the config needs 77×768"),
-        ({"resolution": 64}, r"the latents are \[4, 4, 4\], the config needs \[4, 8, 8\]"),
+        (
+            {"scale": 0.13025},
+            r"recorded with the scale 0\.18215, the config needs 0\.13025: set data\.config\.scale=0\.18215",
+        ),
+        ({"classes": 5}, "3 classes, the config needs 5: set data.config.classes=3"),
+        ({"text": (77, 768)}, r"embeddings of 5×6, the config needs 77×768: set data.config.text=\[5, 6\]"),
+        (
+            {"resolution": 64},
+            r"the latents are \[4, 4, 4\], the config needs \[4, 8, 8\]: set data.config.resolution=32",
+        ),
     ],
 )
 def test_other_latents_than_asked_for_are_refused(prepared, changes, words):
     with pytest.raises(DamagedDataError, match=words):
         Latents(config(prepared).model_copy(update=changes))
+
+
+def test_the_settings_of_prepared_latents_are_those_that_load_them(tars, prepared):
+    given = settings(prepared)
+    assert given == {"path": str(prepared), "resolution": 32, "classes": 3, "text": list(TEXT)}
+    assert Latents(LatentFolderConfig(**given)).split("train")
+    refuse_unlike(LatentFolderConfig(**given))
+    with pytest.raises(ValueError, match=r"set data\.config\.classes=3"):
+        refuse_unlike(LatentFolderConfig(**{**given, "classes": 4}))
 
 
 def test_latents_of_strange_size_are_refused(tars, prepared, tmp_path):

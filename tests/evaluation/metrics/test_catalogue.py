@@ -23,6 +23,13 @@ def test_every_metric_is_registered_under_its_name_and_can_be_computed(name: str
     assert (metric.extractor is None) == (metric.feature is None)
 
 
+def test_every_metric_describes_itself_in_a_line_of_its_own() -> None:
+    lines = [registry.metrics.get(name).description for name in registry.metrics.names()]
+    assert len(set(lines)) == len(lines)
+    assert "FID, lower is better (from samples' features of inception)" in lines
+    assert "Held-out velocity loss, lower is better (from errors on held-out images)" in lines
+
+
 def test_only_inceptions_features_are_called_fid() -> None:
     called = [name for name in registry.metrics.names() if "FID" in registry.metrics.get(name).title]
     assert {registry.metrics.get(name).extractor for name in called} == {"inception"}

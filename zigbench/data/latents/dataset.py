@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from functools import cached_property
 
 from torch import Tensor
 
 from zigbench.data.config import PreparedConfig
 from zigbench.data.latents.autoencoder import Autoencoder
-from zigbench.data.latents.index import read_index, scale_fault
+from zigbench.data.latents.index import differences, read_index, scale_fault
 from zigbench.data.latents.originals import Originals, open_originals
 from zigbench.data.latents.split import LatentSplit
 from zigbench.data.shards import DamagedDataError, ShardStore
@@ -37,7 +36,7 @@ class Latents:
         self.config = config
         self.folder = config.folder
         self.index = read_index(self.folder, config.how_to_prepare())
-        faults = list(self._faults())
+        faults = list(differences(config, self.index))
         if faults:
             raise DamagedDataError(f"{self.folder}: {'; '.join(faults)}")
         geometry = config.geometry(1)
@@ -80,36 +79,6 @@ class Latents:
     def unreadable(self) -> list[str]:
         """A message for each sample that could not be read when the latents were prepared."""
         return [message for shards in self.index["splits"].values() for s in shards for message in s["unreadable"]]
-
-    def _faults(self) -> Iterator[str]:
-        """Yield every difference between the prepared latents and the config."""
-        index, geometry = self.index, self.config.geometry(1)
-        shape = list(geometry.sample_shape)
-        held = index["shape"]
-        if "shortest" in index:
-            if geometry.frames is None:
-                yield "it holds clips: set data.config.frames to the number of frames of a sample"
-            elif geometry.frames > index["shortest"]:
-                yield f"its shortest clip has {index['shortest']} frames, the config needs {geometry.frames}"
-            held = [*([geometry.frames] if geometry.frames else []), *held]
-        if held != shape:
-            yield f"the latents are {held}, the config needs {shape}"
-        scale = self.config.expected_scale
-        if abs(index["scale"] - scale) > 1e-6:
-            yield (
-                f"the latents are of another autoencoder: they were recorded with the scale {index['scale']:g}, "
-                f"the config needs {scale:g}"
-            )
-        if geometry.classes is not None and len(index["classes"] or ()) != geometry.classes:
-            yield f"it has {len(index['classes'] or ())} classes, the config needs {geometry.classes}"
-        if geometry.context is not None and index["text"] != list(geometry.context):
-            have = f"embeddings of {index['text'][0]}×{index['text'][1]}" if index["text"] else "no captions"
-            yield f"it has {have}, the config needs {geometry.context[0]}×{geometry.context[1]}"
-        for split, count in self.config.counts.items():
-            held_count = sum(shard["count"] for shard in index["splits"].get(split, ()))
-            unreadable = sum(len(shard["unreadable"]) for shard in index["splits"].get(split, ()))
-            if held_count + unreadable != count:
-                yield f"the split {split!r} holds {held_count:,} samples of {count:,}"
 
     def _refuse_strange_values(self) -> None:
         """Compare a few latents with the statistics that were recorded, and those with unit scale."""

@@ -16,13 +16,15 @@ A split lies in shards of some hundred samples (see :class:`zigbench.data.shards
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from zigbench.data.config import INDEX
+from zigbench.data.builtin.folders import LatentFolderConfig
+from zigbench.data.config import INDEX, PreparedConfig
 from zigbench.data.formats.samples import MissingDataError
 from zigbench.data.shards import DamagedDataError, ShardStore
+from zigbench.spec import DataConfig
 from zigbench.spec.files import file_sha256, write_atomically
 
 FORMAT = 1
@@ -75,6 +77,85 @@ def read_index(folder: Path, advice: str) -> dict[str, Any]:
         )
     assert isinstance(index, dict)
     return index
+
+
+def differences(config: PreparedConfig, index: Mapping[str, Any]) -> Iterator[str]:
+    """Yield every difference between prepared latents and the config of a run: the key, both values, the remedy.
+
+    Args:
+        config: of the run's data.
+        index: as :func:`read_index` returns it.
+    """
+    geometry = config.geometry(1)
+    held = index["shape"]
+    if "shortest" in index:
+        if geometry.frames is None:
+            yield "it holds clips: set data.config.frames to the number of frames of a sample"
+        elif geometry.frames > index["shortest"]:
+            yield (
+                f"its shortest clip has {index['shortest']} frames, the config needs {geometry.frames}: "
+                f"set data.config.frames={index['shortest']}"
+            )
+        held = [*([geometry.frames] if geometry.frames else []), *held]
+    if held != list(geometry.sample_shape):
+        channels, side = held[-3], held[-1]
+        yield (
+            f"the latents are {held}, the config needs {list(geometry.sample_shape)}"
+            + _remedy(
+                config, resolution=index["resolution"], channels=channels, downsampling=index["resolution"] // side
+            )
+        )
+    scale = config.expected_scale
+    if abs(index["scale"] - scale) > 1e-6:
+        yield (
+            "the latents are of another autoencoder: they were recorded with the scale "
+            f"{index['scale']:g}, the config needs {scale:g}" + _remedy(config, scale=index["scale"])
+        )
+    classes = len(index["classes"] or ())
+    if geometry.classes is not None and classes != geometry.classes:
+        yield f"it has {classes} classes, the config needs {geometry.classes}" + _remedy(
+            config, classes=classes or None
+        )
+    if geometry.context is not None and index["text"] != list(geometry.context):
+        have = f"embeddings of {index['text'][0]}×{index['text'][1]}" if index["text"] else "no captions"
+        needs = f"the config needs {geometry.context[0]}×{geometry.context[1]}"
+        yield f"it has {have}, {needs}" + _remedy(config, text=index["text"])
+    for split, count in config.counts.items():
+        held_count = sum(shard["count"] for shard in index["splits"].get(split, ()))
+        unreadable = sum(len(shard["unreadable"]) for shard in index["splits"].get(split, ()))
+        if held_count + unreadable != count:
+            yield f"the split {split!r} holds {held_count:,} samples of {count:,}"
+
+
+def _remedy(config: PreparedConfig, **values: Any) -> str:
+    """Return the assignments that fit a config to the latents; of a recipe, whose values are fixed, the preparation."""
+    wanted = {key: value for key, value in values.items() if getattr(config, key, None) != value}
+    if not wanted.keys() <= type(config).model_fields.keys():
+        return ": prepare it anew, with the autoencoder and encoder of the published networks"
+    return ": set " + " ".join(f"data.config.{key}={json.dumps(value)}" for key, value in wanted.items())
+
+
+def settings(folder: Path) -> dict[str, Any]:
+    """Return the keys of ``data.config`` that describe a user's prepared latents, beside the defaults."""
+    index = read_index(folder, f"nothing is prepared in {folder}")
+    shape, resolution = index["shape"], index["resolution"]
+    values = {"path": str(folder), "resolution": resolution, "channels": shape[-3], "scale": index["scale"]}
+    values |= {"downsampling": resolution // shape[-1], "classes": len(index["classes"] or ()) or None}
+    values |= {"text": index["text"], "frames": index.get("shortest")}
+    fields = LatentFolderConfig.model_fields
+    return {key: value for key, value in values.items() if value != fields[key].default}
+
+
+def refuse_unlike(config: DataConfig) -> None:
+    """Raise ValueError where prepared latents are not those that a run's config describes; reads the index alone.
+
+    Raises:
+        ValueError: names each key with both values and the remedy.
+    """
+    if not isinstance(config, PreparedConfig) or not (config.folder / INDEX).exists():
+        return
+    if faults := list(differences(config, read_index(config.folder, ""))):
+        raise ValueError(f"{config.folder}: {'; '.join(faults)}")
 
 
 def damaged_files(folder: Path) -> list[str]:

@@ -55,6 +55,14 @@ class Metric:
     predictors: tuple[tuple[str, str], ...] = ()
 
     @property
+    def description(self) -> str:
+        """The title, the better direction and what the metric reads, in one line."""
+        better = {True: ", higher is better", False: ", lower is better", None: ""}[self.higher_is_better]
+        features = f"features of {self.extractor}" if self.extractor else "pixels"
+        of = f"samples' {features}" if self.reads_samples else "errors on held-out images"
+        return f"{self.title[:1].upper()}{self.title[1:]}{better} (from {of})"
+
+    @property
     def reads_samples(self) -> bool:
         """True if the metric needs samples."""
         return self.pixels or self.extractor is not None

@@ -89,7 +89,7 @@ def test_the_environment_names_code_and_machine():
     found = environment(device="cpu")
     assert found["packages"]["torch"]
     assert found["machine"]["cores"] >= 1
-    assert {"commit", "dirty"} <= set(found["code"]) <= {"commit", "dirty", "changes"}
+    assert {"commit", "dirty"} <= set(found["code"]) <= {"commit", "dirty", "changes", "plugins"}
     assert found["device"] == "cpu"
     json.dumps(found)
 

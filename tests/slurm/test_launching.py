@@ -12,8 +12,8 @@ import pytest
 from campaign import PATIENCE, substance, wait_for
 
 from zigbench.launch import Cluster, cancel, launch_slurm, plan
-from zigbench.launch import slurm as slurm_launch
 from zigbench.launch.slurm_status import read_queue
+from zigbench.launch.snapshots import take_snapshot
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
 from zigbench.spec import Resources, RunSpec
@@ -131,13 +131,13 @@ def test_a_thousand_runs_are_one_array(slurm, tmp_path, tiny):
 
 
 def test_a_snapshot_is_what_runs(slurm, tmp_path):
-    taken = slurm_launch.snapshot(tmp_path / "snapshots")
-    assert slurm_launch.snapshot(tmp_path / "snapshots") == taken
+    taken = take_snapshot(tmp_path / "snapshots")
+    assert take_snapshot(tmp_path / "snapshots") == taken
     code = "import json, zigbench; from zigbench.records.environment import environment; "
     code += "print(json.dumps([zigbench.__file__, environment()['code']]))"
-    script = "\n".join([*slurm_launch.setup_lines(taken), f"{sys.executable} -c {json.dumps(code)}"])
+    script = "\n".join([*taken.setup_lines, f"{sys.executable} -c {json.dumps(code)}"])
     checkout = Path(__file__).parents[2]
     done = subprocess.run(["bash", "-c", script], cwd=checkout, capture_output=True, text=True, check=True)
     file, said = json.loads(done.stdout)
-    assert Path(file).is_relative_to(taken)
-    assert said == json.loads((taken / "snapshot.json").read_text())
+    assert Path(file).is_relative_to(taken.path)
+    assert said == json.loads((taken.path / "snapshot.json").read_text())

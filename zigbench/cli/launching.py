@@ -45,7 +45,7 @@ def launch(
     ] = None,
     max_parallel: Annotated[int | None, typer.Option(min=1, help="Runs at a time.")] = None,
     snapshot: Annotated[
-        bool, typer.Option(help="Run a copy of the present code; later edits do not change it.")
+        bool, typer.Option(help="Run a copy of the present code and plug-ins; later edits do not change it.")
     ] = False,
     dry_run: Annotated[bool, typer.Option(help="Show what would be submitted, and submit nothing.")] = False,
     results: Results = RUNS,

@@ -130,6 +130,7 @@ def requeue_or_record(end: TaskEnd) -> None:
         UnreachableError: SLURM refuses to requeue the job, or has not answered for minutes.
     """
     folder, job = RunFolder(end.task.run), slurm_job()
+    end.task.set_plugins()
     # A run without job.json was cancelled.
     if folder.record.exists() or not folder.job.exists() or not has_job(folder, end.task):
         return

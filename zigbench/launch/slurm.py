@@ -14,13 +14,9 @@ from typing import Any
 
 from zigbench.launch.clusters import Cluster
 from zigbench.launch.slurm_status import job_log
-from zigbench.records.environment import SNAPSHOT, digest_of, environment, is_checkout
 from zigbench.runs.process import RunOptions, command
 from zigbench.spec import Resources
 from zigbench.spec.errors import MachineError
-from zigbench.spec.files import new_folder
-
-PACKAGES = ("zigbench", "backbones", "suites")
 
 SUBMISSION = 300.0
 """Seconds that SLURM has to take an array; a controller that is busy takes minutes."""
@@ -166,55 +162,3 @@ def script(
 def _directive(key: str, value: object) -> str:
     name = f"#SBATCH --{key.replace('_', '-')}"
     return name if value is True else f"{name}={shlex.quote(str(value))}"
-
-
-def snapshot(folder: Path) -> Path:
-    """Copy the packages of the checkout that this process runs from; the same code is copied once.
-
-    Args:
-        folder: for snapshots, on the shared file system.
-
-    Raises:
-        ValueError: the code is not a checkout.
-        OSError: the copy can't be written.
-    """
-    source = Path(__file__).resolve().parents[2]
-    files = _files(source)
-    target = folder.resolve() / digest_of(source, files)
-    if target.exists():
-        return target
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = new_folder(folder.resolve(), f".{target.name}.")
-    for name in files:
-        (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source / name, unfinished / name)
-    (unfinished / SNAPSHOT).write_text(json.dumps(environment()["code"]), encoding="utf-8")
-    try:
-        unfinished.rename(target)
-    except OSError:
-        # Another launch has made the same copy at this moment.
-        shutil.rmtree(unfinished)
-        if not target.exists():
-            raise
-    return target
-
-
-def setup_lines(snapshot: Path) -> tuple[str, ...]:
-    """Return shell lines that make Python import the code of a snapshot from any working directory."""
-    path = shlex.quote(str(snapshot))
-    # Safe: without the working directory in front, which is the checkout where one submits from there.
-    return (f'export PYTHONSAFEPATH=1 PYTHONPATH={path}"${{PYTHONPATH:+:$PYTHONPATH}}"',)
-
-
-def _files(source: Path) -> list[str]:
-    if not is_checkout(source):
-        raise ValueError(f"--snapshot copies a git checkout, and {source} is none")
-    output = subprocess.run(
-        ["git", "-C", str(source), "ls-files", "-z", "--cached", "--others", "--exclude-standard", *PACKAGES],
-        capture_output=True,
-        encoding="utf-8",
-        errors="surrogateescape",
-        check=True,
-    ).stdout
-    names = sorted(set(filter(None, output.split("\0"))))
-    return [name for name in names if (source / name).is_file()]

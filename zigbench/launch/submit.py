@@ -18,6 +18,7 @@ from zigbench.launch.job_notes import Job, adopt, current_user, exclusive, new_t
 from zigbench.launch.jobs import states
 from zigbench.launch.local import run_submitted
 from zigbench.launch.plan import Item, Plan
+from zigbench.launch.snapshots import take_snapshot
 from zigbench.records.environment import environment
 from zigbench.records.folder import RunFolder
 from zigbench.records.lock import RunLock
@@ -56,7 +57,7 @@ def launch_slurm(
         root: results folder, on a file system that the nodes share.
         name: of the jobs in the queue begins with it.
         max_parallel: jobs of an array that run at a time.
-        frozen: run a copy of the present code, which later edits do not change.
+        frozen: run a copy of the present code and plug-ins, which later edits do not change.
 
     Raises:
         UnreachableError: SLURM does not answer.
@@ -64,9 +65,9 @@ def launch_slurm(
         ValueError: SLURM refuses, or there is none.
         OSError: the results folder can't be written.
     """
-    plugins = os.environ.get(PLUGINS_VARIABLE, "")
     folder = (root.parent / "jobs").resolve()
-    setup = slurm.setup_lines(slurm.snapshot(root.parent / "snapshots")) if frozen else ()
+    plugins = os.environ.get(PLUGINS_VARIABLE, "")
+    snapshot = take_snapshot(root.parent / "snapshots", plugins) if frozen else None
     site = slurm_status.site()
     submitted: list[str] = []
     runs = 0
@@ -77,9 +78,15 @@ def launch_slurm(
                 token, now = new_token(name), time.time()
                 jobs = [Job("slurm", "", folder, site=site, token=token, task=i, time=now) for i in range(len(items))]
                 options = [
-                    RunOptions(run=item.folder.path.resolve(), cpus=resources.cpus, plugins=plugins, token=token)
+                    RunOptions(
+                        run=item.folder.path.resolve(),
+                        cpus=resources.cpus,
+                        plugins=snapshot.plugins if snapshot else plugins,
+                        token=token,
+                    )
                     for item in items
                 ]
+                setup = snapshot.setup_lines if snapshot else ()
                 with _restored_on_failure(items, plan.retry):
                     # Before SLURM has the jobs: if this process is killed, the next one finds them by the token.
                     _note(items, jobs, durable=True)

@@ -8,13 +8,14 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from zigbench import __version__
-from zigbench.spec.files import sha256, short_sha256
+from zigbench.spec.files import digest_of
+from zigbench.spec.registry import plugin_digests
 
 SNAPSHOT = "snapshot.json"
 """File in a copy of the code that names the commit it was copied from."""
@@ -26,12 +27,16 @@ PACKAGES = (
 
 
 def environment(**extra: Any) -> dict[str, Any]:
-    """Return versions, code and machine of this process; ``extra`` is added to them (device, kernels)."""
+    """Return versions, code and machine of this process; ``extra`` is added to them (device, kernels).
+
+    The code has digests of the plug-ins that came from files and modules of the user's.
+    """
+    plugins = plugin_digests()
     return {
         "zigbench": __version__,
         "python": platform.python_version(),
         "packages": dict(_versions()),
-        "code": dict(_code()),
+        "code": {**dict(_code()), **({"plugins": plugins} if plugins else {})},
         "machine": dict(_machine()),
         **extra,
     }
@@ -104,15 +109,6 @@ def _git(root: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return process.stdout.strip()
-
-
-def digest_of(root: Path, names: Iterable[str]) -> str:
-    """Return 16 digits that stand for the names and contents of files under ``root``, absent ones included."""
-    parts: list[str | bytes] = []
-    for name in names:
-        content = (root / name).read_bytes() if (root / name).is_file() else b""
-        parts += [f"{name}\0", bytes.fromhex(sha256(content))]
-    return short_sha256(*parts)
 
 
 @lru_cache(maxsize=1)

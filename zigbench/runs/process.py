@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zigbench.records.folder import RunFolder
 from zigbench.spec.base import Positive, Spec
+from zigbench.spec.registry import PLUGINS_VARIABLE
 
 
 class Options(Spec):
@@ -54,6 +55,11 @@ class RunOptions(Options):
     plugins: str = ""
     token: str = ""
     stop_with_input: bool = False
+
+    def set_plugins(self) -> None:
+        """Let this process import the plug-ins of the run's launch, whatever its environment names."""
+        if self.plugins:
+            os.environ[PLUGINS_VARIABLE] = self.plugins
 
 
 def command(module: str, *lines: str) -> list[str]:

@@ -29,7 +29,6 @@ from zigbench.runs.isolation import ForkedRunner
 from zigbench.runs.local_ranks import local_ranks
 from zigbench.runs.process import RunOptions, WorkerOptions, has_job, read_options, slurm_job
 from zigbench.spec.errors import machine_fault
-from zigbench.spec.registry import PLUGINS_VARIABLE
 
 LAZY = ("torch._dynamo", "torch.utils.flop_counter")
 """Modules that torch imports at first use, which takes a second: imported once, before runs are forked."""
@@ -89,8 +88,7 @@ def do_run(options: RunOptions) -> int:
     preempted.listen()
     if options.stop_with_input:
         threading.Thread(target=_stop_with_input, name="listen", daemon=True).start()
-    if options.plugins:
-        os.environ[PLUGINS_VARIABLE] = options.plugins
+    options.set_plugins()
     folder = RunFolder(options.run)
     if folder.record.exists():
         return 0

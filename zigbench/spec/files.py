@@ -8,6 +8,7 @@ import hashlib
 import os
 import secrets
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -53,6 +54,15 @@ def stream_sha256(file: IO[bytes], limit: int) -> str | None:
             return None
         digest.update(piece)
     return digest.hexdigest()
+
+
+def digest_of(root: Path, names: Iterable[str]) -> str:
+    """Return 16 digits that stand for the names and contents of files under ``root``, absent ones included."""
+    parts: list[str | bytes] = []
+    for name in names:
+        content = (root / name).read_bytes() if (root / name).is_file() else b""
+        parts += [f"{name}\0", bytes.fromhex(sha256(content))]
+    return short_sha256(*parts)
 
 
 def new_file(folder: Path, prefix: str) -> tuple[int, Path]:

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from zigbench.spec.files import sha256
+from zigbench.spec.files import digest_of, sha256
 
 T = TypeVar("T")
 
@@ -246,6 +246,49 @@ def _origin(point: importlib.metadata.EntryPoint) -> str:
 _loaded_plugins: dict[str, ModuleType] = {}
 
 
+_digests: dict[str, str] = {}
+
+
+def _plugin_key(name: str) -> str:
+    return str(Path(name).resolve()) if name.endswith(".py") else name
+
+
+def plugin_source(name: str) -> Path:
+    """Return the file of a plug-in, or the folder of the package that it is a module of; a module is imported already.
+
+    Args:
+        name: a path that ends in .py, or a module's dotted name.
+    """
+    if name.endswith(".py"):
+        return Path(name).resolve()
+    package = sys.modules[name.partition(".")[0]]
+    return Path(next(iter(getattr(package, "__path__", ())), getattr(package, "__file__", None) or name)).resolve()
+
+
+def plugin_digest(name: str) -> str:
+    """Return 16 digits for the present content of a plug-in's Python files; argument as :func:`plugin_source`.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    source = plugin_source(name)
+    files = sorted(source.rglob("*.py")) if source.is_dir() else [source.resolve(strict=True)]
+    return digest_of(source.parent, [file.relative_to(source.parent).as_posix() for file in files])
+
+
+def imported_digest(name: str) -> str:
+    """Return the digest that an imported plug-in had when it was imported; argument as :func:`plugin_source`."""
+    return _digests[_plugin_key(name)]
+
+
+def plugin_digests() -> dict[str, str]:
+    """Return the digests that plug-ins had when they were imported, by the name of their file or module."""
+    digests: dict[str, str] = {}
+    for name, digest in sorted((Path(key).name if key.endswith(".py") else key, _digests[key]) for key in _digests):
+        digests[name] = f"{digests[name]}+{digest}" if name in digests else digest
+    return digests
+
+
 def load_plugins() -> None:
     """Import the files and modules in ``ZIGBENCH_PLUGINS`` that are not imported yet.
 
@@ -268,7 +311,7 @@ def load_plugin(name: str) -> ModuleType:
     Raises:
         BrokenPluginError: the file does not exist, or importing it fails.
     """
-    key = str(Path(name).resolve()) if name.endswith(".py") else name
+    key = _plugin_key(name)
     if key in _loaded_plugins:
         return _loaded_plugins[key]
     try:
@@ -281,9 +324,11 @@ def load_plugin(name: str) -> ModuleType:
             sys.modules[module_name] = module
             # Marked as loaded before it runs: a plug-in that looks up a name must not load itself again.
             _loaded_plugins[key] = _loaded_plugins[name] = module
+            _digests[key] = plugin_digest(key)
             spec.loader.exec_module(module)
         else:
             module = _loaded_plugins[key] = importlib.import_module(name)
+            _digests[key] = plugin_digest(key)
     except Exception as error:
         _loaded_plugins.pop(key, None)
         _loaded_plugins.pop(name, None)

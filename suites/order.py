@@ -47,7 +47,7 @@ CONTRASTS = (
     Contrast(
         "raster-8",
         "zigzag-8",
-        says="jumping back at every row's end, with the same eight directions",
+        says="jumping back at every row's end instead of turning round in the same eight directions",
         worse="Continuity helps",
         better="Continuity hurts",
         neither="Continuity is not separated from jumps",
@@ -57,7 +57,7 @@ CONTRASTS = (
     Contrast(
         "hilbert-8",
         "zigzag-8",
-        says="the Hilbert curve, local in two dimensions, instead of the zigzag, local along rows",
+        says="the Hilbert curve (local in two dimensions) instead of the zigzag (local along rows)",
         worse="Locality in two dimensions does not help",
         better="Locality in two dimensions helps",
         neither="Hilbert is not separated from the zigzag",
@@ -77,7 +77,7 @@ CONTRASTS = (
     Contrast(
         "zigzag-1",
         "zigzag-8",
-        says="scanning in one direction instead of eight, along the zigzag",
+        says="scanning the zigzag in one direction instead of eight",
         worse="Directions help a local curve",
         better="Directions hurt a local curve",
         neither="Eight directions are not separated from one along a local curve",

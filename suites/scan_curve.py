@@ -66,7 +66,7 @@ suite = Suite(
         Contrast(
             "raster-8",
             "zigzag-8",
-            says="jumping back at every row's end, with the same eight directions",
+            says="jumping back at every row's end instead of turning round in the same eight directions",
             worse="Continuity counts beyond the diversity of directions",
             better="With equally diverse directions, continuity hurts",
             neither="With equally diverse directions, continuity is not separated from jumps",

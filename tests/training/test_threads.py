@@ -1,4 +1,4 @@
-"""The number of threads where nobody has set it: no more than there are idle cores."""
+"""The number of threads where nobody has set it: one for a small network, whatever the load of the moment."""
 
 from __future__ import annotations
 
@@ -6,36 +6,38 @@ import pytest
 import torch
 
 from zigbench.training import threads
-from zigbench.training.threads import idle_threads, leave_busy_cores, passes_by_threads
+from zigbench.training.threads import SMALL, choose_threads, passes_by_threads
 
 
-def test_threads_are_as_many_as_idle_cores_and_at_least_one():
-    assert idle_threads(8, 8, 0.0) == 8
-    assert idle_threads(8, 8, 3.0) == 5
-    assert idle_threads(2, 2, 17.0) == 1
-    assert idle_threads(4, 16, 2.0) == 4
-
-
-def test_a_number_that_was_set_is_kept(monkeypatch, recwarn):
-    monkeypatch.setattr(threads.host_memory, "available_cores", lambda: torch.get_num_threads())
-    monkeypatch.setattr(threads.os, "getloadavg", lambda: (99.0, 99.0, 99.0))
+@pytest.fixture
+def three_threads(monkeypatch):
+    """A process of three threads on as many cores, of which nobody has set the number."""
     before = torch.get_num_threads()
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    leave_busy_cores()
-    assert torch.get_num_threads() == before
-    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(threads.host_memory, "available_cores", lambda: 3)
     torch.set_num_threads(3)
-    try:
-        monkeypatch.setattr(threads.host_memory, "available_cores", lambda: 4)
-        leave_busy_cores()  # Fewer than the cores: the program chose it.
-        assert torch.get_num_threads() == 3
-        assert not recwarn.list
-        monkeypatch.setattr(threads.host_memory, "available_cores", lambda: 3)
-        with pytest.warns(UserWarning, match="1 of 3 threads, since other processes use the cores"):
-            leave_busy_cores()
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_small_network_computes_with_one_thread_and_a_large_one_with_all(three_threads):
+    choose_threads(torch.nn.Linear(1_000, SMALL // 1_000, bias=False))
+    assert torch.get_num_threads() == 3
+    with pytest.warns(UserWarning, match="1 of 3 threads, since the layers of a network of 999,000 parameters"):
+        choose_threads(torch.nn.Linear(999, 1_000, bias=False))
+    assert torch.get_num_threads() == 1
+
+
+def test_a_number_that_was_set_is_kept(three_threads, monkeypatch, recwarn):
+    small = torch.nn.Linear(2, 2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    choose_threads(small)
+    assert torch.get_num_threads() == 3
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(threads.host_memory, "available_cores", lambda: 4)
+    choose_threads(small)  # Fewer than the cores: the program chose it.
+    assert torch.get_num_threads() == 3
+    assert not recwarn.list
 
 
 def test_each_number_of_threads_has_a_speed_and_the_former_number_is_restored():

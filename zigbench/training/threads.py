@@ -1,7 +1,9 @@
 """The number of threads of a training on the CPU, where neither the user nor a launcher has set it.
 
 A thread that waits for another, which the operating system has not let run, spins: with as many threads as cores, and
-other processes on those cores, a network of small layers trains several times slower than with one thread.
+other processes on those cores, a network of small layers trains several times slower than with one thread. The number
+must not follow the load of the moment, though: sums are rounded by it, and a resumed training must end with the same
+bits.
 """
 
 from __future__ import annotations
@@ -11,37 +13,34 @@ import time
 import warnings
 
 import torch
+from torch import nn
 
 from zigbench import host_memory
+from zigbench.backbone import count_parameters
 
 VARIABLE = "OMP_NUM_THREADS"
 """The environment variable that sets the number; workers of a launch have it."""
 
-
-def idle_threads(threads: int, cores: int, load: float) -> int:
-    """Return how many of ``threads`` threads find a core of their own.
-
-    Args:
-        threads: number that PyTorch would use.
-        cores: number of the machine that this process may use.
-        load: mean number of processes that ran on them lately.
-    """
-    return max(1, min(threads, cores - round(load)))
+SMALL = 1_000_000
+"""Parameters of a network below which a layer's work is too short to be worth sharing between threads."""
 
 
-def leave_busy_cores() -> None:
-    """Compute with as many threads as cores are idle, and say so, unless the number was set.
+def choose_threads(network: nn.Module) -> None:
+    """Compute a small network with one thread, and say so, unless the number of threads was set.
 
     A number that the program set by ``torch.set_num_threads`` before is kept where it is not PyTorch's own default.
+
+    Args:
+        network: to be trained on the CPU.
     """
-    threads, cores = torch.get_num_threads(), host_memory.available_cores()
-    idle = idle_threads(threads, cores, os.getloadavg()[0])
-    if VARIABLE in os.environ or threads < cores or idle == threads:
+    threads = torch.get_num_threads()
+    chosen = VARIABLE in os.environ or threads < host_memory.available_cores()
+    if chosen or threads == 1 or count_parameters(network) >= SMALL:
         return
-    torch.set_num_threads(idle)
+    torch.set_num_threads(1)
     warnings.warn(
-        f"computing with {idle} of {threads} threads, since other processes use the cores (load "
-        f"{os.getloadavg()[0]:.1f}); set {VARIABLE} to choose the number",
+        f"computing with 1 of {threads} threads, since the layers of a network of {count_parameters(network):,} "
+        f"parameters are too short to share; set {VARIABLE} to choose the number",
         stacklevel=2,
     )
 

@@ -39,7 +39,7 @@ from zigbench.training.optim import (
     make_optimizer,
     optimizer_state,
 )
-from zigbench.training.threads import leave_busy_cores
+from zigbench.training.threads import choose_threads
 
 AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 """Precisions of the products in a forward pass; weights are always float32."""
@@ -185,7 +185,7 @@ def fit(
     """
     device = torch.device(device)
     if device.type == "cpu":
-        leave_busy_cores()
+        choose_threads(model)
     arguments = TrainingArguments(
         model=model.to(device).train(),
         interpolant=interpolant,

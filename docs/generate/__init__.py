@@ -13,13 +13,10 @@ from pathlib import Path
 # Closed forms that the tests use too.
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from generate import backbones, cli, curves, data, figures, gallery, metrics, published, solvers, spec, suites
+from generate import backbones, cli, curves, data, figures, gallery, metrics, published, solvers, suites
 
 PARTS: dict[str, Callable[[], str]] = {
     "cli": cli.commands,
-    "spec": spec.keys,
-    "resources": spec.resources,
-    "clusters": spec.clusters,
     "backbones": backbones.families,
     "backbones-published": backbones.published,
     "backbones-clips": backbones.clips,

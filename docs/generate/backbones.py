@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from support.published_parameters import CLIP, ROWS, WAYS, surpluses
 
-from generate.spec import COLUMNS, rows
 from generate.words import NONE, code, summary, table
+from zigbench.cli.keys import COLUMNS, rows
 from zigbench.spec import BackboneConfig, Geometry, NetworkSpec, ScanSpec, registry
 
 GEOMETRIES = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from generate.spec import COLUMNS, rows
 from generate.words import summary, table
+from zigbench.cli.keys import COLUMNS, rows
 from zigbench.spec import DataConfig, registry
 
 

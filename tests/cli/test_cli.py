@@ -15,6 +15,7 @@ import pytest
 from zigbench.cli.render import progress_line
 from zigbench.records.folder import RunFolder
 from zigbench.runs.execute import Progress
+from zigbench.suite import expand, load
 
 
 def zigbench(*arguments: str, cwd) -> subprocess.CompletedProcess[str]:
@@ -112,6 +113,25 @@ def test_plan_run_status_report_collect(one):
     again = zigbench("run", "one.py", cwd=one)
     assert again.returncode == 1
     assert "--retry damaged" in again.stderr
+
+
+def test_show_has_the_resolved_spec_size_and_hours_of_a_suite_and_of_a_run(one):
+    assert re.fullmatch(r"zigbench \d+\.\d+\.\d+\n", zigbench("--version", cwd=one).stdout)
+    suite = zigbench("show", "one.py", cwd=one)
+    assert suite.returncode == 0, suite.stderr
+    assert re.search(r"^sampler\.solver +euler *$", suite.stdout, re.M)
+    assert re.search(r"^all +[\d,]+ +[\d.]+ MFLOP +[\d.]+ [MG]FLOP, 32 images", suite.stdout, re.M)
+    assert "1 run: 1 missing; at most 1 h 00 min of runs" in suite.stdout
+    run = json.loads(zigbench("plan", "one.py", "--json", cwd=one).stdout)["runs"][0]["run"]
+    folder = RunFolder(one / "results/runs" / run)
+    (spec,) = (cell.spec for cell in expand(load(str(one / "one.py"))))
+    folder.submit(spec)
+    shown = zigbench("show", run[:5], cwd=one)
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(rf"^run +{run} *$", shown.stdout, re.M)
+    assert re.search(r"^state +missing *$", shown.stdout, re.M)
+    assert re.search(rf"^parameters +{spec.parameters(spec.geometry):,} *$", shown.stdout, re.M)
+    assert re.search(r"^training\.steps +4 *$", shown.stdout, re.M)
 
 
 def test_the_page_of_a_suite_is_of_the_whole_suite(one):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from zigbench.records import collect
@@ -88,3 +91,10 @@ def test_only_reads_what_is_asked_for(runs):
     root, folders = runs
     found = collect.scan(root, only=[folders[0].id, "absent"])
     assert [record.id for _, record in found.records] == [folders[0].id]
+
+
+def test_every_column_is_explained_in_the_guide():
+    text = (Path(__file__).parents[2] / "docs/guides/reports.md").read_text(encoding="utf-8")
+    (section,) = re.findall(r"^## The frame\n(.*?)^## ", text, re.M | re.S)
+    explained = set(re.findall(r"`([\w.]+)`", " ".join(re.findall(r"^\| (`.*?) \|", section, re.M))))
+    assert explained >= {*collect.COLUMNS, "suite", "arm", "seed_label"}

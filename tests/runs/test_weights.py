@@ -49,7 +49,7 @@ def test_a_released_file_becomes_a_run_that_can_be_measured_and_written_back(tmp
     for metric in ("held_out_loss", "frechet_digits", "frechet_random", "recognised"):
         assert re.search(rf"^{metric} +[0-9]", done.stdout, re.M), metric
     assert "recorded as run" in done.stdout
-    done = zigbench("export", run, "back.safetensors", "--release", "sit", cwd=tmp_path)
+    done = zigbench("export", run[:6], "back.safetensors", "--release", "sit", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     before, after = (load_file(tmp_path / name) for name in ("sit.safetensors", "back.safetensors"))
     assert before.keys() == after.keys()
@@ -190,7 +190,7 @@ def test_weights_belong_to_evaluations_alone(tiny):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["evaluate", "0" * 16], "there is no run"),
+        (["evaluate", "0" * 16], "no run under results/runs with an id that begins with"),
         (["import", "none.pt", "--release", "dit", "--data", "digits", "--patch", "2"], "no such file"),
         (["import", "none.pt", "--release", "dot", "--data", "digits", "--patch", "2"], "did you mean 'dit'"),
         (["import", "none.pt", "--release", "dit", "--data", "digits", "--patch", "3"], "patches that do"),

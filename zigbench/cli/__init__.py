@@ -10,19 +10,26 @@ from typing import Annotated
 import typer
 
 # In the order in which the help shows their commands.
-from zigbench.cli import runs, launching, status, logs, records, compare, packs, weights, plugins, data, curves  # isort: skip
-from zigbench.cli.options import app, err
+from zigbench.cli import runs, launching, status, show, logs, records, compare, packs, weights, plugins, data, curves  # isort: skip
+from zigbench import __version__
+from zigbench.cli.options import app, err, out
 from zigbench.spec.errors import MachineError, SpecError
 from zigbench.spec.registry import load_plugin
 
 __all__ = [
-    "app", "compare", "curves", "data", "launching", "logs", "main", "packs", "plugins", "records", "runs", "status",
-    "weights",
+    "app", "compare", "curves", "data", "launching", "logs", "main", "packs", "plugins", "records", "runs", "show",
+    "status", "weights",
 ]  # fmt: skip
 
 
 INTERRUPTED = 130
 """Exit code of a program that an interrupt stopped."""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"zigbench {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -33,6 +40,9 @@ def options(
             metavar="FILE.py|MODULE", help="Import this first: it registers curves, backbones, data or metrics."
         ),
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
 ) -> None:
     for name in plugin or ():
         load_plugin(name)

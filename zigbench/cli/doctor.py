@@ -44,11 +44,11 @@ def _threads() -> str:
     from zigbench.training.threads import VARIABLE, passes_by_threads  # torch
 
     speeds = passes_by_threads()
-    most = max(speeds)
-    if most == 1:
+    own = max(speeds)
+    if own == 1:
         return "1"
-    ratio = speeds[most] / speeds[1]
-    words = f"{most}, small layers at {ratio:.2g} times the speed of one thread"
+    ratio = speeds[own] / speeds[1]
+    words = f"{own}, small layers at {ratio:.2g} times the speed of one thread"
     return words if ratio >= 1 else f"{words}: other processes use the cores; set {VARIABLE}=1"
 
 

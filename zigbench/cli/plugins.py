@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 from rich.text import Text
 
 from zigbench.cli.doctor import diagnose
+from zigbench.cli.keys import COLUMNS, listed, page
 from zigbench.cli.options import app, out
 from zigbench.cli.render import plain_table
 from zigbench.spec import registry
@@ -16,18 +18,33 @@ from zigbench.suite import load
 
 
 class Kind(StrEnum):
-    """A kind of plug-ins that `zigbench list` lists."""
+    """A kind of things that `zigbench list` lists: plug-ins, or the keys of a spec."""
 
     suites = "suites"
     backbones = "backbones"
     curves = "curves"
     data = "data"
     metrics = "metrics"
+    keys = "keys"
 
 
 @app.command("list")
-def list_(kind: Annotated[Kind, typer.Argument(help="The kind of plug-ins.")] = Kind.suites) -> None:
-    """List the installed suites, backbones, curves, data sets or metrics."""
+def list_(
+    kind: Annotated[Kind, typer.Argument(help="The kind of plug-ins, or the keys of a spec.")] = Kind.suites,
+    prefix: Annotated[
+        str, typer.Argument(metavar="[PREFIX]", help="Of keys: those that begin so (`training`, `backbone.config`).")
+    ] = "",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Of keys: the page of the reference.")] = False,
+) -> None:
+    """List the installed suites, backbones, curves, data sets or metrics, or the keys of a spec."""
+    if (prefix or markdown) and kind is not Kind.keys:
+        raise ValueError(f"PREFIX and --markdown are of keys; `zigbench list {kind.value}` takes neither")
+    if markdown:
+        sys.stdout.write(page())
+        return
+    if kind is Kind.keys:
+        out.print(plain_table(COLUMNS, listed(prefix)))
+        return
     known: registry.Registry[Any] = getattr(registry, kind.value)
     rows = []
     for name in known.names():
@@ -48,7 +65,7 @@ def _describe(kind: Kind, name: str, known: registry.Registry[Any]) -> str:
 
 @app.command()
 def check(name: Annotated[str, typer.Argument(metavar="BACKBONE", help="A registered backbone.")]) -> None:
-    """Test a backbone against the public contract: shapes, gradients, conditioning, determinism, any grid."""
+    """Run the interface test of a backbone: shapes, gradients, conditioning, determinism, any grid."""
     from zigbench.check import check as run_check  # torch
 
     results = run_check(name)
@@ -57,7 +74,7 @@ def check(name: Annotated[str, typer.Argument(metavar="BACKBONE", help="A regist
         out.print(Text.assemble((f"{result.status:8}", style), f"{result.geometry:12}{result.name}"), end="")
         out.print(f": {result.detail}" if result.detail else "", markup=False)
     failed = sum(result.status == "failed" for result in results)
-    out.print(f"{name}: {failed} of {len(results)} checks failed" if failed else f"{name} keeps the contract")
+    out.print(f"{name}: {failed} of {len(results)} checks failed" if failed else f"{name} passes the interface test")
     if failed:
         raise typer.Exit(1)
 

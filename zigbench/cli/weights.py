@@ -10,13 +10,13 @@ import typer
 from zigbench.cli.options import RUNS, Results, Set, app, out, writable
 from zigbench.cli.render import show_run
 from zigbench.launch import launch_local, plan
-from zigbench.records.folder import RunFolder
+from zigbench.records.folder import RunFolder, find
 from zigbench.records.record import Record
 from zigbench.spec import Resources
 from zigbench.spec.overrides import nest, parse_assignment
 from zigbench.suite import Cell
 
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of one.")]
 Release = Annotated[
     str,
     typer.Option(metavar="NAME", help="The file's release: `zigma`, `dit`, `sit`, `u-vit`, `dis`, `vim`."),
@@ -69,7 +69,7 @@ def evaluate(run: Run, set_: Set = None, results: Results = RUNS) -> None:
 
     root = writable(results)
     settings = dict(map(parse_assignment, set_ or ()))
-    spec = evaluation_of(RunFolder(root / run), root.parent).override(settings)
+    spec = evaluation_of(find(root, run), root.parent).override(settings)
     if not spec.evaluation.metrics:
         if "evaluation.metrics" in settings:
             raise ValueError("evaluation.metrics is empty, so there is nothing to measure: name some, or leave it out")
@@ -112,5 +112,5 @@ def export(
     from zigbench.runs.weights import export_run  # torch
 
     root = writable(results)
-    export_run(RunFolder(root / run), to, place, root.parent)
+    export_run(find(root, run), to, place, root.parent)
     out.print(f"written to {place}")

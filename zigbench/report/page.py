@@ -182,7 +182,7 @@ def write(
     settings, varying = provenance.settings(results)
     newest = _newest(results)
 
-    _write_frame(results.frame, out)
+    _write_frame(results.frame.assign(suite=suite.name), out)
 
     # The page, through its template.
     pictures = drawing()

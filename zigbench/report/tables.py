@@ -49,7 +49,10 @@ def result_table(results: Results) -> Table:
         rows[-1] = (*rows[-1][:3], number_entry(float(medians[arm])), *rows[-1][3:])
     references = predictor_rows(results)
     rows += [(*row[:3], Entry(formatting.NONE), *row[3:]) for row in references]
-    notes = [f"Mean ± half of the 95 % t-interval over {formatting.seeds(results.seeds)}."]
+    notes = [
+        f"Mean ± half of the 95 % t-interval over {formatting.seeds(results.seeds)}. Runs: finished of planned. "
+        f"Median: of {formatting.noun(metrics[0])} over the runs. ↓: lower is better, ↑: higher."
+    ]
     if any(entry.mark in ("best", "level") for column in entries.values() for entry in column.values()):
         notes.append(_mark_note(results))
     notes += _outlier_notes(results, metrics[0])
@@ -203,7 +206,9 @@ def effect_table(results: Results) -> Table:
             rows.append((arm, *([baseline] if len(baselines) > 1 else []), *figures))
     notes = (
         f"Difference: mean over shared {formatting.block(results.seeds)}s of arm − baseline. Interval and p: paired "
-        f"t-test, uncorrected. The verdict follows the corrected p at 5 %. {family_note(results)}",
+        f"t-test, uncorrected. Pairs: {formatting.block(results.seeds)}s that both arms have. Test: a contrast was "
+        "stated by the suite, the others are explored. "
+        f"The verdict follows the corrected p at 5 %. {family_note(results)}",
         "p, sign flips: exact over all signs of up to ten differences; with n pairs it is never below 2^(1 − n). "
         "Detectable: the smallest difference that so many pairs of this spread show at 5 % in 80 % of studies. "
         "Changes: the keys in which the two arms differ; of several, the effect is that of all together.",

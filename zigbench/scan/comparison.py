@@ -170,7 +170,7 @@ def figure(cycles: Sequence[Cycle]) -> Figure:
         share = reach(cycle).share
         right.plot(range(1, len(share) + 1), share, marker="o", markersize=4, **style)
     left.set(xscale="log", yscale="log", xlabel="steps apart, k", ylabel="mean grid distance (Manhattan)")
-    left.set_title(f"Distance of tokens k steps apart on {grid_text(cycles[0][1][0].grid)}", fontsize=11)
+    left.set_title(f"Locality: distance of tokens k steps apart on {grid_text(cycles[0][1][0].grid)}", fontsize=11)
     right.set(xlabel="layer", ylabel="share of token pairs reached", ylim=(0, 1.02))
     right.set_title(f"Reach of layers that use {len(cycles[0][1])} variants in turn", fontsize=11)
     right.locator_params(axis="x", integer=True)

@@ -9,23 +9,15 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.support.processes import zigbench
 from zigbench.cli.render import progress_line
 from zigbench.records.folder import RunFolder
 from zigbench.runs.execute import Progress
 from zigbench.suite import expand, load
-
-
-def zigbench(*arguments: str, cwd) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "zigbench.cli", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "200"},
-    )
 
 
 @pytest.fixture
@@ -190,6 +182,12 @@ def test_a_broken_plugin_is_named_and_takes_no_other_down(one, monkeypatch):
     text = "".join(f"[zigbench.{group}]\n{more}bad = broken_package:x\n" for group, more in points.items())
     (metadata / "entry_points.txt").write_text(text)
     monkeypatch.setenv("PYTHONPATH", f"{one}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+
+    def zigbench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        """Run a command in a process that reads the installed packages anew."""
+        command = [sys.executable, "-m", "zigbench.cli", *arguments]
+        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
+
     for kind, sound in (("suites", "quickstart"), ("curves", "hilbert")):
         done = zigbench("list", kind, cwd=one)
         assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.cli.test_cli import zigbench
+from tests.support.processes import zigbench
 from zigbench import report
 from zigbench.records import collect
 from zigbench.report import benchmarks

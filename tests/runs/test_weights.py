@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from backbones.pretrained import checkpoint
-from tests.cli.test_cli import zigbench
+from tests.support.processes import zigbench
 from zigbench.backbone import Geometry, build
 from zigbench.launch import launch_local, plan
 from zigbench.records.folder import RunFolder

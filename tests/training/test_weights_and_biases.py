@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.cli.test_cli import zigbench
+from tests.support.processes import zigbench
 from tests.training.conftest import train
 from tests.training.test_resume import Stop, stop_at
 from zigbench.records.folder import RunFolder

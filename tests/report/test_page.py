@@ -171,7 +171,7 @@ def test_failures_damage_and_nan_are_said(tmp_path: Path) -> None:
     assert "The loss was not finite." in text
 
 
-HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)> {{ 7*7 }} "quoted" & $\\LaTeX$ _x^2'
+HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)> {{ 7777*7777 }} "quoted" & $\\LaTeX$ _x^2'
 
 
 def test_hostile_strings_stay_text(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_hostile_strings_stay_text(tmp_path: Path) -> None:
         reader = read(path)
         assert len([tag for tag, _ in reader.tags if tag == "script"]) == 1
         assert not [a for _, a in reader.tags if "onerror" in a]
-        assert "49" not in re.sub(r"\d{3,}|\.\d+", "", reader.text) or "{{ 7*7 }}" in reader.text
+        assert "60481729" not in reader.text or "{{ 7777*7777 }}" in reader.text
         # A page of a run has the names of its arm alone.
         assert HOSTILE.split(" {{")[0] in reader.text or "b\u202e]]>-->" in reader.text
 

@@ -10,16 +10,15 @@ import shutil
 import stat
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.support.second_user import FIRST, GROUP, as_second_user, give_to_first_user
 from tests.support.waiting import PATIENCE
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
 from zigbench.spec import RunSpec
 
-FIRST, GROUP = 4001, 4321
 KEYS = {"evaluation.metrics": ["held_out_loss"]}
 EXECUTE = (
     "import os, signal, sys\nfrom pathlib import Path\nfrom zigbench.records.folder import RunFolder\n"
@@ -32,16 +31,6 @@ EXECUTE = (
 pytestmark = pytest.mark.skipif(
     os.getuid() != 0 or shutil.which("setpriv") is None, reason="only root can become another user"
 )
-
-
-def as_second_user(*command: str, groups: str = "0", **options: object) -> subprocess.CompletedProcess[str]:
-    words = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", f"--groups={groups}", *command]
-    return subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False, **options)
-
-
-def give_to_first_user(folder: Path) -> None:
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, FIRST, GROUP)
 
 
 @pytest.fixture

@@ -98,17 +98,19 @@ class Campaign:
             self._seed += 1
         return made
 
-    def launch(self, cells: Sequence[Cell], root: Path | None = None, setup: tuple[str, ...] = ()) -> list[RunFolder]:
-        """Submit; their folders."""
+    def launch(
+        self, cells: Sequence[Cell], root: Path | None = None, setup: tuple[str, ...] = (), **options: bool
+    ) -> list[RunFolder]:
+        """Submit, with further options of sbatch; their folders."""
         root = root or self.base / "slurm" / "runs"
-        paced = (f"export ZIGBENCH_PACE={PACE}", f"export ZIGBENCH_HURRY={self._hurry(cells[0].spec)}")
-        cluster = Cluster(notice_seconds=NOTICE, setup=(*paced, *setup))
+        paced = (f"export ZIGBENCH_PACE={PACE}", f"export ZIGBENCH_HURRY={self.hurry(cells[0].spec)}")
+        cluster = Cluster(notice_seconds=NOTICE, setup=(*paced, *setup), options=options)
         launch_slurm(plan(cells, root), cluster, root, name="faults", frozen=True)
         return [RunFolder.of(cell.spec, root) for cell in cells]
 
-    def judge(self, name: str, folders: Sequence[RunFolder], begun: float, tried: int, note: str = "") -> None:
+    def judge(self, name: str, folders: Sequence[RunFolder], begun: float, tried: int, note: str = "") -> Outcome:
         """Let the runs go, wait for their records and hold these against those of twins left alone."""
-        self._hurry(folders[0].read_spec()).touch()
+        self.hurry(folders[0].read_spec()).touch()
         with contextlib.suppress(TimeoutError):
             wait_for(lambda: all(folder.record.exists() for folder in folders), f"records after {name}")
         outcome = Outcome(name, tried, seconds=time.monotonic() - begun, note=note)
@@ -120,8 +122,9 @@ class Campaign:
             elif substance(folder) != substance(twin):
                 outcome.changed += 1
         self.outcomes[name] = outcome
+        return outcome
 
-    def _hurry(self, spec: RunSpec) -> Path:
+    def hurry(self, spec: RunSpec) -> Path:
         """The file that lets runs go, by the first of them."""
         return self.base / f"hurry-{spec.seed}"
 
@@ -166,6 +169,11 @@ def wait_for(condition: Callable[[], object], what: str, seconds: float = PATIEN
 def done(folder: RunFolder) -> int:
     """Steps of training that a run at work has done."""
     return int(folder.read_progress().get("done", 0)) if folder.holder() else 0
+
+
+def lock_file(folder: RunFolder) -> Path:
+    """The file of the lock on a run at work, whose time is the last heartbeat."""
+    return max(folder.path.glob("claim.*"))
 
 
 def at_work(folders: Sequence[RunFolder], beyond: int = 0) -> None:

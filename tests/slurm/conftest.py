@@ -12,8 +12,10 @@ import pluggy
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(1, str(Path(__file__).parents[1] / "support"))
 
 from cluster import LocalSlurm, missing
+from faults import Injection
 
 
 @pytest.fixture(scope="session")
@@ -31,11 +33,24 @@ def slurm() -> Iterator[LocalSlurm]:
         _RUNNING.clear()
 
 
+@pytest.fixture(scope="session")
+def injection(slurm: LocalSlurm, tmp_path_factory: pytest.TempPathFactory) -> Injection:
+    """The campaign of faults, begun."""
+    return Injection(slurm, tmp_path_factory.mktemp("faults"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Waits here have limits of their own, which say what was waited for."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.timeout(3600))
+    """Waits here have limits of their own, which say what was waited for; where faults are tested, they begin first.
+
+    They wait for most of their time, in which the other tests are run.
+    """
+    ours = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    of_faults = [item for item in ours if item.path.name == "test_faults.py"]
+    for item in ours:
+        item.add_marker(pytest.mark.timeout(3600))
+        if of_faults and isinstance(item, pytest.Function) and "slurm" in item.fixturenames:
+            item.fixturenames.insert(item.fixturenames.index("slurm") + 1, "injection")
+    items[:] = [item for item in items if item not in of_faults] + of_faults
 
 
 _RUNNING: list[LocalSlurm] = []

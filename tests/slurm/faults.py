@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(1, str(Path(__file__).parents[1] / "support"))
 
 import launch_faults
 import work_faults
@@ -26,28 +27,41 @@ SINGLE: tuple[Callable[[Campaign], None], ...] = (
 )  # fmt: skip
 
 
-def run(slurm: LocalSlurm, base: Path) -> list[Outcome]:
-    """The whole campaign."""
-    load_plugin(str(Path(__file__).with_name("paced.py")))
-    campaign = Campaign(slurm, base)
-    errors: list[str] = []
+class Injection:
+    """The whole campaign, from its first fault on.
 
-    def inject(fault: Callable[[Campaign], None]) -> None:
+    The faults that hit the whole node are over when this is made; the others, which wait for most of their time, go on
+    in threads of their own.
+
+    Args:
+        slurm: the cluster.
+        base: folder for results.
+    """
+
+    def __init__(self, slurm: LocalSlurm, base: Path) -> None:
+        load_plugin(str(Path(__file__).with_name("paced.py")))
+        self._campaign = Campaign(slurm, base)
+        self._errors: list[str] = []
+        self._inject(work_faults.preemption_and_node_failure)
+        self._threads = [
+            threading.Thread(target=self._inject, args=(fault,)) for fault in (work_faults.time_limit, *SINGLE)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def outcomes(self) -> list[Outcome]:
+        """Wait for all faults, and return their outcomes."""
+        for thread in self._threads:
+            thread.join()
+        if self._errors:
+            raise RuntimeError("; ".join(self._errors))
+        return list(self._campaign.outcomes.values())
+
+    def _inject(self, fault: Callable[[Campaign], None]) -> None:
         try:
-            fault(campaign)
+            fault(self._campaign)
         except Exception as error:
-            errors.append(f"{fault.__name__}: {type(error).__name__}: {error}")
-
-    inject(work_faults.preemption_and_node_failure)
-    # Not before: eight programs that start at once leave a job with a limit too little of it.
-    threads = [threading.Thread(target=inject, args=(fault,)) for fault in (work_faults.time_limit, *SINGLE)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise RuntimeError("; ".join(errors))
-    return list(campaign.outcomes.values())
+            self._errors.append(f"{fault.__name__}: {type(error).__name__}: {error}")
 
 
 COUNTS = ("tried", "lost", "changed", "duplicated")
@@ -73,7 +87,7 @@ def main() -> None:
     if why:
         sys.exit(f"no SLURM can be started here: {why}")
     with tempfile.TemporaryDirectory(prefix="zb-") as name, LocalSlurm(Path(name) / "slurm", cpus=10) as slurm:
-        outcomes = run(slurm, Path(name) / "results")
+        outcomes = Injection(slurm, Path(name) / "results").outcomes()
     sys.stdout.write(table(outcomes) + "\n")
     sys.exit(any(outcome.lost or outcome.changed or outcome.duplicated for outcome in outcomes))
 

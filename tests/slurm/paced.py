@@ -2,12 +2,14 @@
 
 ``ZIGBENCH_PACE`` is the pause before each batch, in seconds, until the file named by ``ZIGBENCH_HURRY`` is there; a
 twin without it computes the same. The file named by ``ZIGBENCH_EATS`` is taken away by the first to see it, who then
-grows until it is stopped.
+grows until it is stopped. While the file named by ``ZIGBENCH_ESTALE`` is there, no heartbeat can be written, as on a
+network file system whose server was restarted; a file beside it notes that one was tried.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from pathlib import Path
@@ -66,3 +68,19 @@ def _eat(seconds: float = 60.0) -> None:
     for _ in range(40):
         eaten.append(bytearray(os.urandom(1) * 2**26))
     time.sleep(seconds)
+
+
+def _fail_heartbeats(sign: Path) -> None:
+    utime = os.utime
+
+    def fail(path: Any, *arguments: Any, **options: Any) -> None:
+        if sign.exists() and Path(path).name.startswith("claim."):
+            sign.with_suffix(".tried").touch()
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        utime(path, *arguments, **options)
+
+    os.utime = fail  # type: ignore[assignment]
+
+
+if "ZIGBENCH_ESTALE" in os.environ:
+    _fail_heartbeats(Path(os.environ["ZIGBENCH_ESTALE"]))

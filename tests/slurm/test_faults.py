@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import faults
 import pytest
+from campaign import LIMITS, Outcome
 
 FAULTS = (
-    "preemption", "node failure", "scontrol requeue", "scancel, launched again", "SIGKILL of the task",
-    "out of memory, once", "out of memory, always", "full disk, launched again", "time limit",
+    "preemption", "node failure", "scontrol requeue", "scancel, launched again", "SIGKILL of an array's last task",
+    "SIGSTOP, taken over, SIGCONT", "passing error in the heartbeat", "a second user looks", "out of memory, once",
+    "out of memory, always", "full disk, launched again", "time limit", "SIGKILL of the launch",
+    "spec damaged before the start", "empty claim, stray files", "%j in the path, jobs held",
+    "record of a later version", "edit of a plug-in after --snapshot",
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def outcomes(slurm, tmp_path_factory) -> dict[str, faults.Outcome]:
+def outcomes(injection) -> dict[str, Outcome]:
     """All faults, injected once."""
-    found = faults.run(slurm, tmp_path_factory.mktemp("faults"))
-    return {outcome.fault: outcome for outcome in found}
+    return {outcome.fault: outcome for outcome in injection.outcomes()}
 
 
 def test_every_fault_was_tried(outcomes):
@@ -24,13 +26,13 @@ def test_every_fault_was_tried(outcomes):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_no_record_is_lost_and_no_result_changed(outcomes, fault):
+def test_no_record_is_lost_no_result_changed_and_no_job_duplicated(outcomes, fault):
     outcome = outcomes[fault]
-    assert (outcome.lost, outcome.changed) == (0, 0), f"{outcome}\n{outcome.evidence}"
+    assert (outcome.lost, outcome.changed, outcome.duplicated) == (0, 0, 0), f"{outcome}\n{outcome.evidence}"
 
 
 def test_a_run_longer_than_its_limit_goes_on_as_often_as_it_takes(outcomes):
-    assert outcomes["time limit"].tried >= faults.LIMITS
+    assert outcomes["time limit"].tried >= LIMITS
 
 
 def test_a_run_whose_memory_never_suffices_is_recorded_as_that(outcomes):

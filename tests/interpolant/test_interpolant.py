@@ -129,3 +129,18 @@ def test_the_perfect_network_has_the_least_loss(path: str, prediction: str):
         return float(interpolant.loss(scaled, data, noise=noise, t=t).mean())
 
     assert loss(1.0) < min(loss(0.9), loss(1.1))
+
+
+@pytest.mark.parametrize("t", [-0.01, 1.5, torch.tensor([0.5, 2.0]), float("inf")])
+def test_a_time_outside_the_unit_interval_is_refused_and_not_clamped(t):
+    x = torch.zeros(2, 1, 2, 2)
+    for path in PATHS:
+        interpolant = Interpolant(path)
+        for act in (
+            lambda: interpolant.state(t),  # noqa: B023
+            lambda: interpolant.convert("data", x, x, t),  # noqa: B023
+            lambda: interpolant.velocity(x, x, t),  # noqa: B023
+        ):
+            with pytest.raises(ValueError, match=r"is outside \[0, 1\]; t = 0 is noise and t = 1 is data"):
+                act()
+    assert Interpolant().state(1 + 1e-9).alpha == pytest.approx(1)

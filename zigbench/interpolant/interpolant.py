@@ -23,6 +23,9 @@ from zigbench.interpolant.state import PathState
 from zigbench.interpolant.time_sampling import TimeSampler
 from zigbench.interpolant.weighting import weight
 
+ROUNDING = 1e-6
+"""Distance beyond [0, 1] at which a time still is an end, rounded."""
+
 Model = Callable[..., Tensor]
 """``model(x, t, *, label=None, context=None)`` with t (B,) in [0, 1]; see the backbone protocol."""
 
@@ -103,8 +106,14 @@ class Interpolant:
         return other
 
     def state(self, t: Tensor | float) -> PathState:
-        """Return the coefficients of the path at ``t``, in float64, shaped like t."""
-        return self.path.state(torch.as_tensor(t, dtype=torch.float64))
+        """Return the coefficients of the path at ``t`` in [0, 1], in float64, shaped like t.
+
+        Raises:
+            ValueError: a time outside [0, 1].
+        """
+        t = torch.as_tensor(t, dtype=torch.float64)
+        _check_times(t)
+        return self.path.state(t)
 
     def clamp(self, t: Tensor, *targets: str) -> Tensor:
         """Return the times, clamped to where the network's output is defined and can be converted to ``targets``.
@@ -120,6 +129,9 @@ class Interpolant:
             model_output: the network's output at (x, t), shaped like x.
             x: (B, …).
             t: (B,) or one time for all; in [0, 1].
+
+        Raises:
+            ValueError: a time outside [0, 1].
         """
         return self.convert("velocity", model_output, x, t)
 
@@ -151,6 +163,7 @@ class Interpolant:
         """
         output = model_output.to(x.dtype)
         t = torch.as_tensor(t, dtype=torch.float64)
+        _check_times(t)
         clamped_t = t if clamped is None else torch.as_tensor(clamped, dtype=torch.float64)
         if target == self.prediction and (clamped is None or bool((clamped_t == t).all())):
             return output
@@ -253,3 +266,14 @@ def prediction_of(output: Tensor, x: Tensor) -> Tensor:
             f"it must return that shape or, with learned variance, {tuple(doubled)}"
         )
     return output.narrow(-3, 0, x.shape[-3])
+
+
+def _check_times(t: Tensor) -> None:
+    """Raise ValueError for a time outside [0, 1]; a solver's rounding is allowed."""
+    # Reading values would stall a GPU and break a compiled graph.
+    if t.device.type != "cpu" or torch.compiler.is_compiling() or t.numel() == 0:
+        return
+    low, high = (float(end) for end in t.detach().aminmax())
+    if low < -ROUNDING or high > 1 + ROUNDING:
+        wrong = low if low < -ROUNDING else high
+        raise ValueError(f"time {wrong:g} is outside [0, 1]; t = 0 is noise and t = 1 is data")

@@ -15,10 +15,10 @@ def cluster(seed: int, count: int, centre: float) -> torch.Tensor:
 def test_a_set_against_itself_is_perfect() -> None:
     x = cluster(0, 80, 0.0)
     assert precision_recall(x, x) == (1.0, 1.0)
-    density, coverage = density_coverage(x, x)
-    # Each reference's ball of rank k holds the reference itself and its k neighbours, the last on its very edge.
-    assert density == pytest.approx(6 / 5, abs=0.01)
-    assert coverage == 1.0
+    # Each reference's open ball of rank k holds the reference itself and k − 1 neighbours; the k-th is on its edge.
+    assert density_coverage(x, x) == (1.0, 1.0)
+    far = x + 1_000  # Distances are small beside the features: their last digits are rounding.
+    assert density_coverage(far, far) == (1.0, 1.0)
 
 
 def test_sets_far_apart_share_nothing() -> None:
@@ -44,11 +44,12 @@ def test_an_invented_mode_costs_precision_alone() -> None:
 
 
 def test_density_and_coverage_on_a_line() -> None:
-    """References 0, 1, …, 9; k = 1, so every ball reaches to 1. The sample 2.5 lies in those of 2 and 3."""
+    """References 0, 1, …, 9; k = 1, so balls reach to 1. 2.5 lies in those of 2 and 3, and 2 in its own alone."""
     references = torch.arange(10.0)[:, None]
     density, coverage = density_coverage(torch.tensor([[2.5]] * 2), references, neighbours=1)
     assert density == 2.0
     assert coverage == pytest.approx(0.2)
+    assert density_coverage(torch.tensor([[2.0]] * 2), references, neighbours=1) == (1.0, pytest.approx(0.1))
 
 
 def test_pieces_change_nothing(monkeypatch) -> None:

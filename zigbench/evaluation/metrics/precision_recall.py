@@ -2,8 +2,9 @@
 
 Around each point of a set lies a ball that reaches to its k-th nearest neighbour in the same set. Precision: share of
 samples in some ball of the references; recall: share of references in some ball of the samples; Kynkäänniemi et al.
-(2019). Density: number of reference balls that a sample lies in, over k; coverage: share of references whose ball holds
-a sample; Naeem et al. (2020).
+(2019), whose balls are closed. Density: number of reference balls that a sample lies in, over k; coverage: share of
+references whose ball holds a sample; Naeem et al. (2020), whose balls are open, so that a set against itself has
+density 1.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from zigbench.records.record import Measurement
 
 NEIGHBOURS = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}
 """k of each figure, as its authors set it."""
+
+TIE = 1e-9
+"""Relative difference of two distances that is rounding: those of x to y and of y to x differ in their last digits."""
 
 ROWS = 1_000
 """Rows of a distance matrix that are computed at once."""
@@ -49,25 +53,25 @@ def density_coverage(samples: Tensor, references: Tensor, neighbours: int = 5) -
         UndefinedStatisticError: a set has no k-th neighbour.
     """
     _check(samples, references, neighbours)
-    inside = in_balls(samples, references, neighbours)
+    inside = in_balls(samples, references, neighbours, closed=False)
     return float(inside.sum()) / (neighbours * len(samples)), float(inside.any(0).double().mean())
 
 
-def in_balls(points: Tensor, centres: Tensor, neighbours: int) -> Tensor:
-    """Return whether each point (N, D) lies in each centre's ball, bool (N, M)."""
+def in_balls(points: Tensor, centres: Tensor, neighbours: int, *, closed: bool) -> Tensor:
+    """Return whether each point (N, D) lies in each centre's ball, bool (N, M); a closed ball holds its edge."""
     points, centres = points.double(), centres.double()
     reach = [torch.cdist(rows, centres).kthvalue(neighbours + 1).values for rows in centres.split(ROWS)]
-    radius = torch.cat(reach)
-    return torch.cat([torch.cdist(rows, centres) <= radius for rows in points.split(ROWS)])
+    radius = torch.cat(reach) * (1 + TIE if closed else 1 - TIE)
+    return torch.cat([torch.cdist(rows, centres) < radius for rows in points.split(ROWS)])
 
 
 def resampled(name: str, samples: Tensor, references: Tensor, rows: Tensor) -> list[float]:
     """Return the figure ``name`` of each resample, rows int64 (resamples, N); the balls are those of all samples."""
     neighbours = NEIGHBOURS[name]
     if name == "recall":
-        inside = in_balls(references, samples, neighbours).T.contiguous()
+        inside = in_balls(references, samples, neighbours, closed=True).T.contiguous()
     else:
-        inside = in_balls(samples, references, neighbours)
+        inside = in_balls(samples, references, neighbours, closed=name == "precision")
     if name in ("recall", "coverage"):
         return [float(inside[which.unique()].any(0).double().mean()) for which in rows]
     per_sample = inside.any(1).double() if name == "precision" else inside.sum(1).double() / neighbours
@@ -83,9 +87,10 @@ def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ..
     neighbours = NEIGHBOURS[metric.name]
     pair = precision_recall if metric.name in ("precision", "recall") else density_coverage
     figures = pair(features, reference.features, neighbours)
+    kind = "open " if pair is density_coverage else ""
     protocol = context.protocol(
         metric,
-        estimator=f"balls to the neighbour of rank {neighbours}, {len(reference.features)} references",
+        estimator=f"{kind}balls to the neighbour of rank {neighbours}, {len(reference.features)} references",
         compared_with=reference,
     )
     value = figures[0] if metric.name in ("precision", "density") else figures[1]

@@ -33,6 +33,7 @@ def integrate(flow: Flow, x: Tensor, times: list[float], rtol: float, atol: floa
             small enough.
     """
     evaluations = 0
+    low, high = sorted((times[0], times[-1]))
     advice = f"the velocity is too rough for rtol {rtol:g} and atol {atol:g}; raise them, or take fixed steps"
 
     def slope(t: Tensor, state: Tensor) -> Tensor:
@@ -42,7 +43,8 @@ def integrate(flow: Flow, x: Tensor, times: list[float], rtol: float, atol: floa
             raise FloatingPointError(
                 f"dopri5 is at t = {float(t):.6g} after {MAX_EVALUATIONS:,} network evaluations: {advice}"
             )
-        velocity = flow.velocity(state, float(t))
+        # The trial step by which the solver chooses its first one may reach beyond the interval.
+        velocity = flow.velocity(state, min(max(float(t), low), high))
         if not bool(velocity.isfinite().all()):
             raise FloatingPointError(f"the velocity at t = {float(t):.6g} is not finite: dopri5 cannot continue")
         return velocity

@@ -6,11 +6,12 @@ SOURCES := zigbench backbones suites tests docs
 # The floors that everything stands on are typed strictly.
 STRICT := -p zigbench.spec -p zigbench.records -p zigbench.scan $(addprefix -m zigbench.,preemption host_memory suite)
 
-.PHONY: help install quickstart test test-avx2 test-sse lint docs reports site benchmark faults clean
+.PHONY: help install quickstart test test-fast test-avx2 test-sse lint docs reports site benchmark faults clean
 
 help:
 	@echo "make quickstart   install, train the quickstart suite (minutes on two cores), write its page"
 	@echo "make test         install with the test extra, run every test"
+	@echo "make test-fast    test the rooms below the networks, and the rules of the tree: a few minutes"
 	@echo "make test-avx2    test kernels, networks and training as a processor with AVX2 computes; test-sse: with SSE"
 	@echo "make install      install only, into $(VENV)"
 	@echo "make lint         style, types and floors"
@@ -53,6 +54,13 @@ test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/slurm || failed=1; \
 	test -z "$$failed"
 	@echo "all tests ran; a single room: $(BIN)/python -m pytest tests/scan"
+
+# After a change of one file, besides the tests of its own room: the rooms of the floors below the networks, which start
+# no run, and the rules of the tree.
+FAST := $(addprefix tests/,spec scan records interpolant sampling html test_suite.py test_floors.py test_language.py)
+
+test-fast: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n auto --dist loadfile $(FAST)
 
 # Kernels, networks and training steps as an older processor computes them, for which numba and PyTorch are set.
 FORCED_avx2 := ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 NUMBA_CPU_NAME=haswell

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from tests.support.processes import Fork
 from zigbench.data.builtin.loaders.mnist import Mnist
 from zigbench.data.builtin.mnist import MnistConfig
 from zigbench.evaluation.extractors.digit_classifier import DigitFeatures, single_threaded
 from zigbench.evaluation.images import RealImages
-
-TRAIN = """
-import sys
-from pathlib import Path
-import torch
-from zigbench.data.builtin.digits import DigitsConfig
-from zigbench.data.builtin.loaders.digits import Digits
-from zigbench.evaluation.extractors.digit_classifier import DigitFeatures
-torch.set_num_threads(int(sys.argv[2]))
-print(DigitFeatures(Digits(DigitsConfig()), Path(sys.argv[1])).sha256)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +56,15 @@ def test_a_second_call_reads_what_the_first_wrote(trained, digits, cache) -> Non
     assert {path: path.stat().st_mtime_ns for path in (cache / "classifiers").iterdir()} == files
 
 
-def test_two_processes_at_once_agree_whatever_their_threads(tmp_path: Path) -> None:
-    runs = [
-        subprocess.Popen([sys.executable, "-c", TRAIN, str(tmp_path), threads], stdout=subprocess.PIPE, env=os.environ)
-        for threads in ("1", "2")
-    ]
-    hashes = {run.communicate()[0] for run in runs}
-    assert [run.returncode for run in runs] == [0, 0]
-    assert len(hashes) == 1
+def test_two_processes_at_once_agree_whatever_their_threads(digits, tmp_path: Path) -> None:
+    def train(threads: int) -> None:
+        torch.set_num_threads(threads)
+        sys.stdout.write(DigitFeatures(digits, tmp_path).sha256)
+
+    forks = [Fork(partial(train, threads)) for threads in (1, 2)]
+    ended = [fork.wait() for fork in forks]
+    assert [one.returncode for one in ended] == [0, 0], ended
+    assert len({one.stdout for one in ended}) == 1
     assert len(list((tmp_path / "classifiers").iterdir())) == 1
 
 

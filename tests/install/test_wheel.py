@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from zigbench.records.record import Record
+from zigbench.spec.files import digest_of
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("zigbench", "backbones", "suites")
@@ -109,7 +110,8 @@ def test_a_suite_is_run_and_reported_far_from_any_checkout(site: Path, work: Pat
     (path,) = (work / "results" / "runs").glob("*/record.json")
     record = Record.read(path)
     assert record.status == "ok", record.error
-    assert record.environment["code"] == {"commit": None, "dirty": None}
+    digest = digest_of(work, ["tiny.py"])
+    assert record.environment["code"] == {"commit": None, "dirty": None, "plugins": {"tiny.py": digest}}
     assert json.loads((path.parent / "spec.json").read_bytes())
     assert "1 ok" in zigbench(site, work, "status", "tiny.py")
     (page,) = (work / "reports").glob("*/index.html")

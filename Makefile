@@ -11,7 +11,7 @@ STRICT := -p zigbench.spec -p zigbench.records -p zigbench.scan $(addprefix -m z
 help:
 	@echo "make quickstart   install, train the quickstart suite (minutes on two cores), write its page"
 	@echo "make test         install with the test extra, run every test"
-	@echo "make test-fast    test the rooms below the networks, and the rules of the tree: a few minutes"
+	@echo "make test-fast    test the rooms of floors 0 to 2, and the rules of the tree: three minutes"
 	@echo "make test-avx2    test kernels, networks and training as a processor with AVX2 computes; test-sse: with SSE"
 	@echo "make install      install only, into $(VENV)"
 	@echo "make lint         style, types and floors"
@@ -55,9 +55,9 @@ test: $(VENV)/.installed-test
 	test -z "$$failed"
 	@echo "all tests ran; a single room: $(BIN)/python -m pytest tests/scan"
 
-# After a change of one file, besides the tests of its own room: the rooms of the floors below the networks, which start
-# no run, and the rules of the tree.
-FAST := $(addprefix tests/,spec scan records interpolant sampling html test_suite.py test_floors.py test_language.py)
+# After a change of one file, besides the tests of its own room: the rooms of floors 0 to 2, on which all others stand, and
+# the rules of the tree.
+FAST := $(addprefix tests/,spec scan records html test_suite.py test_floors.py test_language.py)
 
 test-fast: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n auto --dist loadfile $(FAST)

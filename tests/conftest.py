@@ -8,8 +8,12 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, settings
+
+from zigbench.spec.registry import PLUGINS_VARIABLE
 
 settings.register_profile(
     "zigbench", deadline=None, derandomize=True, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
@@ -32,3 +36,13 @@ TINY = {
 def tiny() -> dict[str, object]:
     """Keys of the smallest real run: two zigzag layers on the digits, four steps."""
     return dict(TINY)
+
+
+@pytest.fixture(autouse=True)
+def plugins_of_the_test() -> Iterator[None]:
+    """Take the plug-ins that a test loads out of the environment, which the processes of later tests inherit."""
+    before = os.environ.get(PLUGINS_VARIABLE)
+    yield
+    os.environ.pop(PLUGINS_VARIABLE, None)
+    if before is not None:
+        os.environ[PLUGINS_VARIABLE] = before

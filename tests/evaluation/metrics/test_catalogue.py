@@ -59,7 +59,16 @@ def brightness(context, metric) -> tuple[Measurement, ...]:
     return (Measurement(name=metric.name, value=level, protocol=protocol.hash),)
 
 
-def test_a_metric_of_ones_own_takes_a_description_and_a_function(network, digits, make_spec, tmp_path, cache) -> None:
+@pytest.fixture
+def own_metrics(monkeypatch) -> None:
+    """Metrics that are registered for one test alone: commands that are forked later do not know them."""
+    for name in ("_registered", "_looked_up"):
+        monkeypatch.setattr(registry.metrics, name, dict(getattr(registry.metrics, name)))
+
+
+def test_a_metric_of_ones_own_takes_a_description_and_a_function(
+    own_metrics, network, digits, make_spec, tmp_path, cache
+) -> None:
     metric = Metric("brightness", "mean level", None, f"{__name__}:brightness", pixels=True)
     registry.metrics.register("brightness")(metric)
     spec = make_spec(evaluation__metrics=["brightness"])

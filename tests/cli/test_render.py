@@ -31,10 +31,13 @@ def test_the_time_of_a_run_is_expected_from_a_second_of_its_training():
     meter = SpeedOfStart()
     assert meter.expected("a", {}, 0.0) is None
     assert meter.expected("a", {"phase": "preparing", "done": 1, "total": 2}, 1.0) is None
-    assert meter.expected("a", {"phase": "training", "done": 10, "total": 1000}, 5.0) is None
-    assert meter.expected("a", {"phase": "training", "done": 30, "total": 1000}, 5.9) is None
+    # 900 steps were done by a process that was interrupted; this one goes on from its checkpoint after 800.
+    assert meter.expected("a", {"phase": "training", "done": 900, "total": 1000}, 2.0) is None
+    assert meter.expected("a", {"phase": "training", "done": 900, "total": 1000}, 4.9) is None
+    assert meter.expected("a", {"phase": "training", "done": 810, "total": 1000}, 5.0) is None
+    assert meter.expected("a", {"phase": "training", "done": 830, "total": 1000}, 5.9) is None
     # 40 steps in two seconds: 1,000 take 50 seconds, which are the training's share of the run.
-    assert meter.expected("a", {"phase": "training", "done": 50, "total": 1000}, 7.0) == pytest.approx(
+    assert meter.expected("a", {"phase": "training", "done": 850, "total": 1000}, 7.0) == pytest.approx(
         50 / TRAINING_SHARE
     )
     assert meter.expected("b", {"phase": "training", "done": 0, "total": 10}, 7.0) is None

@@ -120,11 +120,11 @@ class SpeedOfStart:
     """The speed of runs that have just begun, from readings of their progress.
 
     Attributes:
-        found: steps done of each run at its first reading, which may be those of an earlier process.
+        earlier: steps done of each run at its first reading, which may be those of an earlier process.
         first: time in seconds and steps done of each run when it was first seen at work.
     """
 
-    found: dict[str, int] = field(default_factory=dict)
+    earlier: dict[str, int] = field(default_factory=dict)
     first: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     def expected(self, run: str, progress: Mapping[str, Any], now: float) -> float | None:
@@ -137,7 +137,7 @@ class SpeedOfStart:
         """
         if progress.get("phase") != "training" or not progress.get("total"):
             return None
-        if self.found.setdefault(run, progress["done"]) == progress["done"] and run not in self.first:
+        if self.earlier.setdefault(run, progress["done"]) == progress["done"] and run not in self.first:
             return None
         begun, done = self.first.setdefault(run, (now, progress["done"]))
         if now - begun < 1.0 or progress["done"] <= done:

@@ -1,4 +1,4 @@
-"""Which scan curve is best, is Hilbert as bad as published, and is it continuity or the diversity of directions?
+"""The scan curves compared: the best of them, Hilbert as published, and continuity against diversity of directions.
 
 The miniature asks on grey crops of ten photographs; its steps and seeds were fixed before any result was seen.
 """

@@ -14,5 +14,5 @@ def module_summary(reference: str) -> str:
     """First paragraph of the docstring of the module in ``"package.module:name"``, read without importing it."""
     root = Path(__file__).resolve().parents[2]
     source = root.joinpath(*reference.partition(":")[0].split(".")).with_suffix(".py")
-    found = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
-    return markdown(found.split("\n\n")[0])
+    docstring = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
+    return markdown(docstring.split("\n\n")[0])

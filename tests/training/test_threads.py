@@ -23,7 +23,7 @@ def three_threads(monkeypatch):
 def test_a_small_network_computes_with_one_thread_and_a_large_one_with_all(three_threads):
     choose_threads(torch.nn.Linear(1_000, SMALL // 1_000, bias=False))
     assert torch.get_num_threads() == 3
-    with pytest.warns(UserWarning, match="1 of 3 threads, since the layers of a network of 999,000 parameters"):
+    with pytest.warns(UserWarning, match="1 of 3 threads: a network of 999,000 parameters gains little"):
         choose_threads(torch.nn.Linear(999, 1_000, bias=False))
     assert torch.get_num_threads() == 1
 

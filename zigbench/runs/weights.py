@@ -171,8 +171,7 @@ def export_run(folder: RunFolder, target: str, place: Path, results: Path) -> No
     spec = evaluation_of(folder, results)
     network = load_network(spec, results)
     if target in exports:
-        place.mkdir(parents=True, exist_ok=True)
-        registry.exports.get(target)(network, spec, place)
+        registry.exports.get(target)(network, spec, place)  # It makes the folder, unless it refuses the network.
         return
     weights = registry.releases.get(target).export(network)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -192,7 +191,7 @@ def write_plain(network: nn.Module, spec: EvaluationRun, folder: Path) -> None:
     Args:
         network: with the weights.
         spec: of the run.
-        folder: to write into.
+        folder: to write into; made where it does not exist.
     """
     scan = {} if spec.scan is None else {"curve": spec.scan.curve, "schemes": spec.scan.schemes}
     position = {} if spec.position is None else {"position": spec.position}
@@ -204,6 +203,7 @@ def write_plain(network: nn.Module, spec: EvaluationRun, folder: Path) -> None:
         "interpolant": spec.interpolant.model_dump(mode="json", exclude_none=True),
     }
     tensors = {name: tensor.contiguous().clone() for name, tensor in network.state_dict().items()}
+    folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "model.safetensors", safetensors.torch.save(tensors))
     write_atomically(folder / "config.json", (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())
 

@@ -22,7 +22,11 @@ VARIABLE = "OMP_NUM_THREADS"
 """The environment variable that sets the number; workers of a launch have it."""
 
 SMALL = 1_000_000
-"""Parameters of a network below which a layer's work is too short to be worth sharing between threads."""
+"""Parameters of a network below which it is trained with one thread.
+
+Two threads on two idle cores (Intel Xeon, torch 2.14) trained ZigMa of 122,561 parameters 1.27 times faster on 256
+tokens, of 828,481 1.35 times and of 3,039,361 1.45 times; beside other processes they are several times slower than one.
+"""
 
 
 def choose_threads(network: nn.Module) -> None:
@@ -39,8 +43,8 @@ def choose_threads(network: nn.Module) -> None:
         return
     torch.set_num_threads(1)
     warnings.warn(
-        f"computing with 1 of {threads} threads, since the layers of a network of {count_parameters(network):,} "
-        f"parameters are too short to share; set {VARIABLE} to choose the number",
+        f"computing with 1 of {threads} threads: a network of {count_parameters(network):,} parameters gains little by "
+        f"more of them, and loses much beside other processes; set {VARIABLE} to choose the number",
         stacklevel=2,
     )
 

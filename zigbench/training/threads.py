@@ -25,7 +25,7 @@ SMALL = 1_000_000
 """Parameters of a network below which it is trained with one thread.
 
 Two threads on two idle cores (Intel Xeon, torch 2.14) trained ZigMa of 122,561 parameters 1.27 times faster on 256
-tokens, of 828,481 1.35 times and of 3,039,361 1.45 times; beside other processes they are several times slower than one.
+tokens, of 828,481 1.35 times and of 3,039,361 1.45 times; beside other processes they are several times slower.
 """
 
 

@@ -16,13 +16,13 @@ def metrics() -> str:
             code(name),
             metric.title,
             DIRECTIONS[metric.higher_is_better],
-            f"{metric.extractor}, {metric.feature}" if metric.extractor else NONE,
+            f"{metric.extractor}, {metric.feature}" if metric.extractor else ", ".join(metric.parts) or NONE,
             f"[{_module(metric.compute)}](#{_module(metric.compute).replace('_', '-')})",
         )
         for name, metric in found.items()
     )
     parts = [table(("metric", "title", "better", "features", "computed by"), rows)]
-    for compute in sorted({metric.compute for metric in found.values()}):
+    for _, compute in sorted({_module(metric.compute): metric.compute for metric in found.values()}.items()):
         parts.append(f"({_module(compute).replace('_', '-')})=\n## {_module(compute)}\n\n{module_summary(compute)}\n")
     return "\n".join(parts)
 

@@ -103,7 +103,7 @@ class EvaluationContext:
     @property
     def work(self) -> int:
         """Number of triples and samples that the metrics and the preview need: the total of the progress."""
-        held_out = any(not metric.reads_samples for metric in self.metrics)
+        held_out = any(metric.reads_errors for metric in self.metrics)
         return held_out * self.spec.evaluation.held_out + self.sample_count
 
     @property
@@ -213,6 +213,14 @@ class EvaluationContext:
                 images = reference_images(self.data, which)
                 self._references[key] = compute_reference(images, extractor, metric.feature, self.cache)
         return self._references[key]
+
+    def held_out_reference(self, metric: Metric) -> Reference:
+        """Return the statistics of the held-out real images in a metric's features, prepared as the reference."""
+        assert metric.extractor is not None
+        assert metric.feature is not None
+        decoded = "-decoded" if self.spec.evaluation.reference.endswith("-decoded") else ""
+        images = reference_images(self.data, f"held-out{decoded}")
+        return compute_reference(images, self.extractor(metric.extractor), metric.feature, self.cache)
 
     def interval(
         self, metric: Metric, value: float, resample: Callable[[Tensor], Sequence[float]]

@@ -34,7 +34,7 @@ def prepare(data: Any, spec: RunSpec, *, cache: Path, weights: Mapping[str, Path
     """
     given = weights or {}
     metrics = [registry.metrics.get(name) for name in spec.evaluation.metrics]
-    extractors = sorted({metric.extractor for metric in metrics if metric.extractor is not None})
+    extractors = sorted({name for metric in metrics for name in metric.extractors})
     if metrics and getattr(data, "decode", None) and (spec.evaluation.preview or any(m.reads_samples for m in metrics)):
         _ = data.decoder  # Latents know their decoder's name once it is loaded.
     if extractors and not spec.evaluation.reference.endswith(".npz"):

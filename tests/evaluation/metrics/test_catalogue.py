@@ -7,6 +7,7 @@ import pytest
 from zigbench.evaluation import Metric, read_protocols
 from zigbench.evaluation.extractors.catalogue import NAMES
 from zigbench.evaluation.measure import evaluate
+from zigbench.evaluation.metrics.catalogue import default_metrics
 from zigbench.interpolant import Interpolant
 from zigbench.records.record import Measurement
 from zigbench.spec import registry
@@ -19,7 +20,7 @@ def test_every_metric_is_registered_under_its_name_and_can_be_computed(name: str
     metric = registry.metrics.get(name)
     assert metric.name == name
     assert callable(load_object(metric.compute))
-    assert metric.extractor is None or metric.extractor in NAMES
+    assert set(metric.extractors) <= set(NAMES)
     assert (metric.extractor is None) == (metric.feature is None)
 
 
@@ -28,6 +29,9 @@ def test_every_metric_describes_itself_in_a_line_of_its_own() -> None:
     assert len(set(lines)) == len(lines)
     assert "FID, lower is better (from samples' features of inception)" in lines
     assert "Held-out velocity loss, lower is better (from errors on held-out images)" in lines
+    assert "Bits per dimension of held-out images, lower is better (from likelihood of held-out images)" in lines
+    ratio = registry.metrics.get("frechet_ratio").description
+    assert ratio.endswith("lower is better (from samples' features of inception, dinov2-large, clip)")
 
 
 def test_only_inceptions_features_are_called_fid() -> None:
@@ -39,6 +43,11 @@ def test_only_inceptions_features_are_called_fid() -> None:
 def test_a_metric_of_digits_is_refused_elsewhere_before_anything_runs(make_spec, name: str) -> None:
     with pytest.raises(SpecError, match=f"evaluation.metrics = '{name}': reads labelled grey digits"):
         make_spec(data__name="photographs", evaluation__metrics=[name])
+
+
+def test_an_evaluation_that_names_no_metrics_measures_those_that_it_always_did(make_spec) -> None:
+    digits = ("held_out_loss", "held_out_loss_token_0", "frechet_digits", "kid_digits", "recognised")
+    assert set(default_metrics(make_spec().geometry)) == {*digits, "frechet_random", "kid_random"}
 
 
 def test_an_unknown_metric_is_refused_with_the_nearest_name(make_spec) -> None:

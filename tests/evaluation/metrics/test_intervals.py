@@ -49,7 +49,7 @@ def every_figure(samples: torch.Tensor, references: torch.Tensor):
         (*manifold.precision_recall(samples, references), *manifold.density_coverage(samples, references)),
         strict=True,
     ):
-        yield name, value, partial(manifold.resampled, name, samples, references)
+        yield name, value, partial(manifold.resampled, name, samples, references, neighbours=manifold.NEIGHBOURS[name])
 
 
 def test_every_metrics_interval_holds_it_and_narrows_with_the_samples() -> None:
@@ -76,7 +76,7 @@ def test_the_whole_set_as_its_own_resample_is_the_figure() -> None:
         (*manifold.precision_recall(samples, references), *manifold.density_coverage(samples, references)),
         strict=True,
     ):
-        assert manifold.resampled(name, samples, references, rows) == pytest.approx([value])
+        assert manifold.resampled(name, samples, references, rows, manifold.NEIGHBOURS[name]) == pytest.approx([value])
     assert score.resampled(samples, rows) == pytest.approx([score.inception_score(samples, splits=1)[0]])
     part = references[:80]
     whole = kid.kernel_distance(samples, part, subsets=1, size=80)[0]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zigbench.evaluation.metrics.kid import estimator, kernel_distance, subset_size
+from zigbench.evaluation.metrics.kid import kernel_distance, reference_features, subset_size
+from zigbench.evaluation.references import Reference
+from zigbench.spec import registry
 
 
 def normal(seed: int, count: int, width: int, shift: float = 0.0) -> torch.Tensor:
@@ -52,10 +56,12 @@ def test_subsets_fit_into_both_sets(samples: int, references: int) -> None:
         assert size == 1_000
 
 
-def test_the_references_drawn_from_are_told_where_they_are_not_all() -> None:
-    whole = "unbiased squared MMD, kernel (x·y/D + 1)³, 100 subsets of 719, float64"
-    assert estimator(719, 1_438, 1_438) == whole
-    assert estimator(719, 10_000, 28_000) == whole.replace(", float64", ", drawn from 10000 references, float64")
+def test_the_references_drawn_from_are_named_where_they_are_not_all() -> None:
+    metric, few = registry.metrics.get("kid_random"), Reference.of(normal(0, 30, 4))
+    assert reference_features(metric, few)[1] == ""
+    assert reference_features(metric, replace(few, count=28_000))[1] == ", drawn from 30 references"
+    with pytest.raises(ValueError, match="kid_random compares features, and the reference 'shared' has statistics"):
+        reference_features(metric, replace(few, features=None, name="shared"))
 
 
 def test_too_large_a_subset_is_refused() -> None:

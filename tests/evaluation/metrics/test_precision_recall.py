@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from zigbench.evaluation.metrics.precision_recall import density_coverage, precision_recall
+from zigbench.evaluation.metrics.precision_recall import (
+    NEIGHBOURS,
+    density_coverage,
+    neighbours_of,
+    precision_recall,
+)
+from zigbench.spec import registry
 
 
 def cluster(seed: int, count: int, centre: float) -> torch.Tensor:
@@ -50,6 +56,23 @@ def test_density_and_coverage_on_a_line() -> None:
     assert density == 2.0
     assert coverage == pytest.approx(0.2)
     assert density_coverage(torch.tensor([[2.0]] * 2), references, neighbours=1) == (1.0, pytest.approx(0.1))
+
+
+def test_in_dinov2s_features_they_are_those_of_stein_et_al() -> None:
+    """Their code, on distances without ties: open balls to the fifth neighbour for all four."""
+    assert {neighbours_of(registry.metrics.get(f"{name}_dinov2")) for name in NEIGHBOURS} == {5}
+    assert [neighbours_of(registry.metrics.get(name)) for name in ("precision", "recall_random", "density")] == [
+        3,
+        3,
+        5,
+    ]
+    x, y = cluster(0, 60, 0.0).double(), cluster(1, 70, 0.6).double()
+    reach = [torch.cdist(s, s).sort(1).values[:, 5] for s in (x, y)]
+    across = torch.cdist(y, x)
+    in_real, in_generated = across < reach[1][:, None], across < reach[0]
+    expected = (in_real.any(0), in_generated.any(1), in_real.sum(0) / 5, across.min(1).values < reach[1])
+    figures = (*precision_recall(x, y, 5), *density_coverage(x, y, 5))
+    assert figures == pytest.approx([float(part.double().mean()) for part in expected])
 
 
 def test_pieces_change_nothing(monkeypatch) -> None:

@@ -20,6 +20,7 @@ MODULES: Mapping[str, str] = {
     "dinov2-large": "dinov2",
     "dinov2-giant": "dinov2",
     "dinov2-large-released": "dinov2",
+    "clip": "clip",
     "random-3d": "random_features",
     "i3d": "i3d",
     "i3d-released": "i3d",

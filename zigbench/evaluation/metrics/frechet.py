@@ -8,6 +8,8 @@ all clips, each by itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -29,13 +31,23 @@ def frechet_distance(features: Tensor, reference: Reference) -> float:
     """
     _check(features, reference)
     statistics = fid_features_to_statistics(features.double())
-    statistics["sigma"] = np.atleast_2d(statistics["sigma"])
+    return _distance(statistics["mu"], np.atleast_2d(statistics["sigma"]), reference)
+
+
+def distance_between(real: Reference, reference: Reference) -> float:
+    """Return the distance between the statistics of two sets of images."""
+    return _distance(real.mu, real.sigma, reference)
+
+
+def _distance(mu: np.ndarray, sigma: np.ndarray, reference: Reference) -> float:
     known = {"mu": reference.mu, "sigma": reference.sigma}
-    return float(fid_statistics_to_metric(statistics, known, verbose=False)[KEY_METRIC_FID])
+    return float(fid_statistics_to_metric({"mu": mu, "sigma": sigma}, known, verbose=False)[KEY_METRIC_FID])
 
 
-def resampled(features: Tensor, reference: Reference, rows: Tensor, device: torch.device | str = "cpu") -> list[float]:
-    """Return the distance of each resample of the samples; ``rows`` is int64 (resamples, N).
+def resampled(
+    features: Tensor, reference: Reference, rows: Iterable[Tensor], device: torch.device | str = "cpu"
+) -> list[float]:
+    """Return the distance of each resample of the samples; ``rows`` are the rows of each, int64.
 
     tr (Σ₁ Σ₂)^½ = tr (R Σ₁ R)^½ with R = Σ₂^½, which is symmetric: one fast eigendecomposition for each.
     """

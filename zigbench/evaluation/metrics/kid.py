@@ -1,7 +1,7 @@
 """Kernel distance (KID): the squared maximum mean discrepancy under a cubic kernel, averaged over subsets.
 
 Bińkowski et al., "Demystifying MMD GANs" (2018). Unlike a Fréchet distance its expectation does not depend on the
-number of samples.
+number of samples. In DINOv2's features it is KDD (Stein et al., 2023).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, k
 from zigbench.evaluation.context import EvaluationContext
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
+from zigbench.evaluation.references import Reference
 from zigbench.records.record import Measurement
 
 SUBSETS = 100
@@ -69,25 +70,29 @@ def resampled(features: Tensor, reference: Tensor, rows: Tensor) -> list[float]:
     return (within / pairs - 2 * across / len(x)).tolist()
 
 
-def estimator(size: int, known: int, count: int | None) -> str:
-    """Return the estimator's description, with the number of reference features if they are not all ``count``."""
-    drawn = "" if known == count else f", drawn from {known} references"
-    return f"unbiased squared MMD, kernel (x·y/D + 1)³, {SUBSETS} subsets of {size}{drawn}, float64"
+def reference_features(metric: Metric, reference: Reference) -> tuple[Tensor, str]:
+    """Return the features of a reference, float32 (M, D), and words for their number if they are not all of its images.
+
+    Raises:
+        ValueError: it has statistics only.
+    """
+    if reference.features is None:
+        raise ValueError(f"{metric.name} compares features, and the reference {reference.name!r} has statistics only")
+    known = reference.features
+    return known, "" if len(known) == reference.count else f", drawn from {len(known)} references"
 
 
 def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
     """Return the mean over subsets, and the deviation under ``…_deviation``."""
     features = context.features(metric)
     reference = context.reference(metric)
-    if reference.features is None:
-        raise ValueError(f"{metric.name} compares features, and the reference {reference.name!r} has statistics only")
-    known = reference.features
+    known, drawn = reference_features(metric, reference)
     size = subset_size(len(features), len(known))
     mean, deviation = kernel_distance(features, known, size=size)
     interval = context.interval(metric, mean, lambda rows: resampled(features, known, rows))
     protocol = context.protocol(
         metric,
-        estimator=estimator(size, len(known), reference.count),
+        estimator=f"unbiased squared MMD, kernel (x·y/D + 1)³, {SUBSETS} subsets of {size}{drawn}, float64",
         compared_with=reference,
     )
     return (

@@ -16,10 +16,14 @@ from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, p
 from zigbench.evaluation.context import EvaluationContext
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
+from zigbench.evaluation.metrics.kid import reference_features
 from zigbench.records.record import Measurement
 
 NEIGHBOURS = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}
 """k of each figure, as its authors set it."""
+
+DINOV2_NEIGHBOURS = 5
+"""k of each figure in DINOv2's features, as Stein et al. (2023) set it."""
 
 TIE = 1e-9
 """Relative difference of two distances that is rounding: those of x to y and of y to x differ in their last digits."""
@@ -65,9 +69,8 @@ def in_balls(points: Tensor, centres: Tensor, neighbours: int, *, closed: bool) 
     return torch.cat([torch.cdist(rows, centres) < radius for rows in points.split(ROWS)])
 
 
-def resampled(name: str, samples: Tensor, references: Tensor, rows: Tensor) -> list[float]:
+def resampled(name: str, samples: Tensor, references: Tensor, rows: Tensor, neighbours: int) -> list[float]:
     """Return the figure ``name`` of each resample, rows int64 (resamples, N); the balls are those of all samples."""
-    neighbours = NEIGHBOURS[name]
     if name == "recall":
         inside = in_balls(references, samples, neighbours, closed=True).T.contiguous()
     else:
@@ -78,24 +81,28 @@ def resampled(name: str, samples: Tensor, references: Tensor, rows: Tensor) -> l
     return per_sample[rows].mean(1).tolist()
 
 
+def neighbours_of(metric: Metric) -> int:
+    """Return k of a metric whose name begins with that of a figure."""
+    of_dinov2 = str(metric.extractor).startswith("dinov2")
+    return DINOV2_NEIGHBOURS if of_dinov2 else NEIGHBOURS[metric.name.partition("_")[0]]
+
+
 def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
     """Return the one of the four figures that the metric names."""
     features = context.features(metric)
     reference = context.reference(metric)
-    if reference.features is None:
-        raise ValueError(f"{metric.name} compares features, and the reference {reference.name!r} has statistics only")
-    neighbours = NEIGHBOURS[metric.name]
-    pair = precision_recall if metric.name in ("precision", "recall") else density_coverage
-    figures = pair(features, reference.features, neighbours)
+    known, _ = reference_features(metric, reference)
+    figure, neighbours = metric.name.partition("_")[0], neighbours_of(metric)
+    pair = precision_recall if figure in ("precision", "recall") else density_coverage
+    figures = pair(features, known, neighbours)
     kind = "open " if pair is density_coverage else ""
     protocol = context.protocol(
         metric,
-        estimator=f"{kind}balls to the neighbour of rank {neighbours}, {len(reference.features)} references",
+        estimator=f"{kind}balls to the neighbour of rank {neighbours}, {len(known)} references",
         compared_with=reference,
     )
-    value = figures[0] if metric.name in ("precision", "density") else figures[1]
-    known = reference.features
-    interval = context.interval(metric, value, lambda rows: resampled(metric.name, features, known, rows))
+    value = figures[0] if figure in ("precision", "density") else figures[1]
+    interval = context.interval(metric, value, lambda rows: resampled(figure, features, known, rows, neighbours))
     return (
         Measurement(name=metric.name, value=value, higher_is_better=True, interval=interval, protocol=protocol.hash),
     )

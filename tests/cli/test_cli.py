@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import zigbench
+from zigbench.cli import plugins_first
 from zigbench.cli.render import progress_line
 from zigbench.records.folder import RunFolder
 from zigbench.runs.execute import Progress
@@ -268,3 +269,86 @@ def test_a_run_says_how_far_it_is_how_fast_and_for_how_long(tmp_path, monkeypatc
     progress("training", 50, 200, size=16, loss=0.7, rate=0.01)
     progress("training", 100, 200, size=16, loss=0.41234, rate=0.005)
     assert progress_line(folder) == "training 100/200, loss 0.412, rate 0.005, 80 images/s, about 20 s left"
+
+
+COLUMNS_CURVE = """import numpy as np
+from zigbench.scan import curve
+
+
+@curve("columns")
+def columns(h, w):
+    index = np.arange(h * w).reshape(h, w)
+    index[:, 1::2] = index[::-1, 1::2]
+    return index.T.reshape(-1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "ordered"),
+    [
+        (["run", "a", "--plugin", "x.py"], ["--plugin", "x.py", "run", "a"]),
+        (["run", "--plugin=x.py", "a", "--plugin", "y"], ["--plugin=x.py", "--plugin", "y", "run", "a"]),
+        (["--plugin", "x.py", "run"], ["--plugin", "x.py", "run"]),
+        (["run", "a", "--plugin"], ["--plugin", "run", "a"]),
+        (["logs", "--", "--plugin", "x.py"], ["logs", "--", "--plugin", "x.py"]),
+        ([], []),
+    ],
+)
+def test_a_plugin_may_stand_anywhere_on_the_line(words, ordered):
+    assert plugins_first(words) == ordered
+
+
+def test_a_plugin_may_follow_the_command(tmp_path):
+    (tmp_path / "columns.py").write_text(COLUMNS_CURVE)
+    shown = zigbench("curves", "show", "columns", "--grid", "2x3", "--plugin", "columns.py", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+
+
+def test_runs_remember_their_plugins(one):
+    """Commands about runs of a plug-in, or that name it, need no reminder; a moved or edited one is named."""
+    (one / "columns.py").write_text(COLUMNS_CURVE)
+    own = ("--set", "scan.curve=columns")
+    assert zigbench("run", "one.py", *own, "--plugin", "columns.py", cwd=one).returncode == 0
+    run = next(path.parent.name for path in (one / "results" / "runs").glob("*/record.json"))
+    for words in (["report", "one.py", *own], ["plan", "one.py", *own], ["show", run], ["evaluate", run[:6]],
+                  ["export", run, "weights", "--to", "plain"]):  # fmt: skip
+        done = zigbench(*words, cwd=one)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+    unknown = zigbench("plan", "one.py", "--set", "scan.curve=hilbrt", cwd=one)
+    assert "did you mean 'hilbert'" in unknown.stderr
+    (one / "columns.py").write_text(COLUMNS_CURVE + "\n# Edited.\n")
+    edited = zigbench("run", "one.py", *own, "--set", "seed=7", cwd=one)
+    assert edited.returncode == 0
+    assert "columns.py was edited since runs in results/runs were made with it" in edited.stderr
+    (one / "columns.py").rename(one / "moved.py")
+    lost = zigbench("plan", "one.py", *own, cwd=one)
+    assert lost.returncode == 2
+    assert re.search(r"unknown scan curve 'columns'.*columns\.py cannot be imported.*runs in results/runs", lost.stderr)
+    assert zigbench("plan", "one.py", *own, "--plugin", "moved.py", cwd=one).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("zigbench run qu", {"quickstart"}),
+        ("zigbench run on", {"one.py"}),
+        ("zigbench run order --profile photographs-", {"photographs-core"}),
+        ("zigbench run order --set training.st", {"training.steps="}),
+        ("zigbench check dit", {"dit"}),
+        ("zigbench curves show hilbert-", {"hilbert-released"}),
+        ("zigbench export 01", {"0123456789abcdef"}),
+        ("zigbench list key", {"keys"}),
+        ("zigbench run order --set nothing.begins", set()),
+    ],
+)
+def test_a_shell_completes_names(one, monkeypatch, line, expected):
+    """As bash calls the program: with the words so far in the environment."""
+    (one / "results" / "runs" / "0123456789abcdef").mkdir(parents=True)
+    (one / "results" / "runs" / "0123456789abcdef" / "spec.json").write_text("{}")
+    monkeypatch.setenv("_ZIGBENCH_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(line.count(" ")))
+    offered = set(zigbench(cwd=one).stdout.split())
+    assert expected <= offered
+    assert all(name.startswith(line.rpartition(" ")[2]) for name in offered)
+    assert expected or not offered

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -37,7 +39,9 @@ def options(
     plugin: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="FILE.py|MODULE", help="Import this first: it registers curves, backbones, data or metrics."
+            metavar="FILE.py|MODULE",
+            help="Import this first: it registers curves, backbones, data or metrics. May stand anywhere on the line; "
+            "the runs that it makes remember it.",
         ),
     ] = None,
     version: Annotated[
@@ -48,6 +52,24 @@ def options(
         load_plugin(name)
 
 
+def plugins_first(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line with each ``--plugin`` in front, where the parser takes it from anywhere.
+
+    Args:
+        words: after the program's name; those behind a ``--`` stay.
+    """
+    end = list(words).index("--") if "--" in words else len(words)
+    front: list[str] = []
+    rest: list[str] = []
+    before = iter(words[:end])
+    for word in before:
+        if word == "--plugin":
+            front += [word, *itertools.islice(before, 1)]
+        else:
+            (front if word.startswith("--plugin=") else rest).append(word)
+    return [*front, *rest, *words[end:]]
+
+
 def main() -> None:
     """Run the command; print an error as one line and exit with 2 (wrong arguments) or 1 (a fault of the machine)."""
     warnings.formatwarning = _warning
@@ -55,7 +77,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # A locale without a character must not stop a command.
     try:
-        code = app(standalone_mode=False)
+        code = app(args=plugins_first(sys.argv[1:]), prog_name="zigbench", standalone_mode=False)
         if code == INTERRUPTED:  # The parser returns this code on an interrupt, and prints nothing.
             raise KeyboardInterrupt
         sys.exit(code)

@@ -7,13 +7,20 @@ from typing import Annotated
 
 import typer
 
+from zigbench.cli import completion
 from zigbench.cli.options import REPORTS, app, err, out
+from zigbench.spec import registry
 
 curves_app = typer.Typer(help="Compare, show and draw scan curves.", no_args_is_help=True)
 app.add_typer(curves_app, name="curves")
 Grid = Annotated[str, typer.Option(metavar="HxW", help="Height and width in patches, `32x32`; `TxHxW` for clips.")]
 Curves = Annotated[
-    list[str] | None, typer.Argument(metavar="[CURVE]...", help="Registered curves; without a name, all.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[CURVE]...",
+        help="Registered curves; without a name, all.",
+        autocompletion=completion.names_of(registry.curves),
+    ),
 ]
 
 
@@ -49,7 +56,12 @@ def curves_compare(
 
 @curves_app.command("show")
 def curves_show(
-    curve: Annotated[str, typer.Argument(metavar="CURVE", help="A registered curve.")],
+    curve: Annotated[
+        str,
+        typer.Argument(
+            metavar="CURVE", help="A registered curve.", autocompletion=completion.names_of(registry.curves)
+        ),
+    ],
     grid: Grid = "16x16",
     variant: Annotated[int, typer.Option(min=0, max=7, help="Which of the eight symmetries.")] = 0,
     save: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a .png or .svg instead.")] = None,

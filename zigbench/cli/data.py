@@ -8,14 +8,21 @@ from typing import Annotated
 
 import typer
 
+from zigbench.cli import completion
 from zigbench.cli.options import app, err, out
 from zigbench.data.formats.samples import UNREADABLE
+from zigbench.spec import registry
 
 
 @app.command()
 def prepare(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A registered data set; `latents` for your own pictures.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A registered data set; `latents` for your own pictures.",
+            autocompletion=completion.names_of(registry.data),
+        ),
     ],
     source: Annotated[Path, typer.Option("--from", metavar="FOLDER", help="Pictures, a table, arrays or tar shards.")],
     to: Annotated[Path | None, typer.Option(help="Folder to write; by default below `data` or $ZIGBENCH_DATA.")] = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from zigbench.cli import completion
 from zigbench.cli.options import RUNS, Arm, Only, Profile, Results, Retry, Set, SuiteName, app, out, writable
 from zigbench.cli.planning import command, make_plan, refuse_unlike_data
 from zigbench.cli.render import classes_table
@@ -77,7 +78,10 @@ def launch(
 
 @app.command()
 def cancel(
-    what: Annotated[str, typer.Argument(metavar="SUITE|RUN", help="A suite, or a run's id.")],
+    what: Annotated[
+        str,
+        typer.Argument(metavar="SUITE|RUN", help="A suite, or a run's id.", autocompletion=completion.runs_and_suites),
+    ],
     profile: Profile = None,
     arm: Arm = None,
     only: Only = None,

@@ -10,12 +10,15 @@ from typing import Annotated
 
 import typer
 
+from zigbench.cli import completion
 from zigbench.cli.options import RUNS, Results, app, out
 from zigbench.launch import last_log
 from zigbench.records.folder import RunFiles, RunFolder
 from zigbench.records.sources import Sources
 
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of one.")]
+RunName = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of one.", autocompletion=completion.runs)
+]
 
 INTERVAL = 0.5
 """Seconds between two reads for new lines."""

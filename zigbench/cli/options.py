@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from zigbench.cli import completion
 from zigbench.records.pack import is_pack
+from zigbench.records.plugins import recall
 
 app = typer.Typer(
     name="zigbench",
@@ -18,7 +20,6 @@ app = typer.Typer(
     "writes a page with the answer; a finished run is never done again. Start with `zigbench run quickstart` "
     "(minutes on two CPU cores, no download).",
     no_args_is_help=True,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -27,12 +28,25 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 SuiteName = Annotated[
-    str, typer.Argument(metavar="SUITE", help="A registered suite, or the path of a suite's .py file.")
+    str,
+    typer.Argument(
+        metavar="SUITE",
+        help="A registered suite, or the path of a suite's .py file.",
+        autocompletion=completion.suites,
+    ),
 ]
-Profile = Annotated[str | None, typer.Option(help="Other settings for the same question, such as `miniature`.")]
+Profile = Annotated[
+    str | None,
+    typer.Option(help="Other settings for the same question, such as `miniature`.", autocompletion=completion.profiles),
+]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key in every run: `training.steps=50`."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a key in every run: `training.steps=50`.",
+        autocompletion=completion.keys,
+    ),
 ]
 Only = Annotated[
     list[str] | None,
@@ -54,9 +68,17 @@ Retry = Annotated[
         metavar="STATE", help="Retry runs that are `failed`, `oom`, `diverged`, `timeout`, `damaged` or `foreign`."
     ),
 ]
+
+
+def _with_plugins(places: list[Path]) -> list[Path]:
+    recall(places)
+    return places
+
+
 Results = Annotated[
     list[Path],
     typer.Option(
+        callback=_with_plugins,
         metavar="PLACE",
         help="Folder of runs. Commands that only read also take packs, zips of packs, and several places.",
         envvar="ZIGBENCH_RESULTS",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from zigbench.cli import completion
 from zigbench.cli.options import RUNS, Profile, Results, app, err, out, writable
 from zigbench.cli.planning import recorded_suites
 from zigbench.launch.job_notes import current_user
@@ -30,7 +31,12 @@ Author = Annotated[str | None, typer.Option(help="Author of the runs, for the pa
 def pack(
     output: Out,
     suites: Annotated[
-        list[str] | None, typer.Argument(metavar="[SUITE]...", help="Only the runs of these suites; else all runs.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[SUITE]...",
+            help="Only the runs of these suites; else all runs.",
+            autocompletion=completion.suites,
+        ),
     ] = None,
     profile: Profile = None,
     author: Author = None,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from zigbench.cli import completion
 from zigbench.cli.doctor import diagnose
 from zigbench.cli.keys import COLUMNS, listed, page
 from zigbench.cli.options import app, out
@@ -64,7 +65,16 @@ def _describe(kind: Kind, name: str, known: registry.Registry[Any]) -> str:
 
 
 @app.command()
-def check(name: Annotated[str, typer.Argument(metavar="BACKBONE", help="A registered backbone.")]) -> None:
+def check(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="BACKBONE",
+            help="A registered backbone.",
+            autocompletion=completion.names_of(registry.backbones),
+        ),
+    ],
+) -> None:
     """Run the interface test of a backbone: shapes, gradients, conditioning, determinism, any grid."""
     from zigbench.check import check as run_check  # torch
 

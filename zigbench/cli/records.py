@@ -10,7 +10,22 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from zigbench.cli.options import REPORTS, RUNS, Arm, Only, Profile, Reports, Results, Set, app, err, out, writable
+from zigbench.cli import completion
+from zigbench.cli.options import (
+    REPORTS,
+    RUNS,
+    Arm,
+    Only,
+    Profile,
+    Reports,
+    Results,
+    Set,
+    SuiteName,
+    app,
+    err,
+    out,
+    writable,
+)
 from zigbench.cli.planning import cells_of_page, make_plan, packed_suites, recorded_suites, write_report
 from zigbench.records.sources import Sources
 from zigbench.spec import registry
@@ -42,7 +57,12 @@ def collect(
 @app.command()
 def report(
     suite: Annotated[
-        str | None, typer.Argument(metavar="[SUITE]", help="A registered suite, or the path of a suite's .py file.")
+        str | None,
+        typer.Argument(
+            metavar="[SUITE]",
+            help="A registered suite, or the path of a suite's .py file.",
+            autocompletion=completion.suites,
+        ),
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Every registered suite and profile with a record, and an index of them.")
@@ -92,7 +112,7 @@ def _suite_to_report(
     arms: Sequence[str] | None,
 ) -> tuple[Suite, list[Cell]]:
     """Return a suite and its cells: as registered, or else, of one that is not, as a pack has it."""
-    if not name.endswith(".py") and name not in registry.suites.names():
+    if not name.endswith(".py") and not registry.suites.holds(name):
         from zigbench.report.packed import packed_names, packed_suite  # pandas
 
         sources = Sources.of(results)
@@ -158,7 +178,7 @@ def _report_summary(results: Sequence[Path], reports: Path) -> tuple[Path, list[
 
 @app.command()
 def inspect(
-    suite: Annotated[str, typer.Argument(metavar="SUITE", help="A registered suite, or the path of its .py file.")],
+    suite: SuiteName,
     profile: Profile = None,
     only: Only = None,
     set_: Set = None,
@@ -172,7 +192,6 @@ def inspect(
     """
     from zigbench.records.folder import RunFolder
     from zigbench.runs.inspection import inspect as look
-    from zigbench.spec import registry
 
     root = writable(results)
     _, planned = make_plan(suite, profile, only, set_, None, results)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from zigbench.cli import completion
 from zigbench.cli.options import RUNS, Arm, Only, Profile, Results, Set, app, out
 from zigbench.cli.planning import make_plan
 from zigbench.cli.render import classes_table, duration, plain_table
@@ -27,7 +28,14 @@ PASSES = 3
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="RUN|SUITE", help="A run's id or its beginning, or a suite.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|SUITE",
+            help="A run's id or its beginning, or a suite.",
+            autocompletion=completion.runs_and_suites,
+        ),
+    ],
     profile: Profile = None,
     arm: Arm = None,
     only: Only = None,
@@ -52,7 +60,7 @@ def show(
 
 def _run(name: str, results: Sequence[Path]) -> RunFiles | None:
     """Return the run whose id begins with a name; None where the name is no beginning of an id."""
-    if not name or not set(name) <= set("0123456789abcdef") or name in registry.suites.names():
+    if not name or not set(name) <= set("0123456789abcdef") or registry.suites.holds(name):
         return None
     return Sources.of(results).find(name)
 

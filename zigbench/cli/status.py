@@ -16,6 +16,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
+from zigbench.cli import completion
 from zigbench.cli.options import RUNS, Arm, Only, Profile, Results, Set, app, out
 from zigbench.cli.planning import make_plan
 from zigbench.cli.render import STYLES, plain_table, progress_line
@@ -41,7 +42,10 @@ WITHOUT_REMARK: tuple[State, ...] = ("ok", "missing", "submitted", "pending", "f
 @app.command()
 def status(
     suite: Annotated[
-        str | None, typer.Argument(metavar="[SUITE]", help="A suite; without one, all runs by state.")
+        str | None,
+        typer.Argument(
+            metavar="[SUITE]", help="A suite; without one, all runs by state.", autocompletion=completion.suites
+        ),
     ] = None,
     profile: Profile = None,
     arm: Arm = None,

@@ -7,16 +7,20 @@ from typing import Annotated
 
 import typer
 
+from zigbench.cli import completion
 from zigbench.cli.options import RUNS, Results, Set, app, out, writable
 from zigbench.cli.render import show_run
 from zigbench.launch import launch_local, plan
 from zigbench.records.folder import RunFolder, find
+from zigbench.records.plugins import remember
 from zigbench.records.record import Record
 from zigbench.spec import Resources
 from zigbench.spec.overrides import nest, parse_assignment
 from zigbench.suite import Cell
 
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of one.")]
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of one.", autocompletion=completion.runs)
+]
 Release = Annotated[
     str,
     typer.Option(metavar="NAME", help="The file's release: `zigma`, `dit`, `sit`, `u-vit`, `dis`, `vim`."),
@@ -50,6 +54,7 @@ def import_(
     spec, released = import_release(file, release, source, patch, config, root.parent)
     spec = spec.override({f"{part}.{key}": v for part, tree in settings.items() for key, v in tree.items()})
     folder = RunFolder.of(spec, root)
+    remember(root)
     folder.submit(spec)
     if released.missing:
         out.print(

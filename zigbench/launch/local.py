@@ -18,6 +18,7 @@ from zigbench import host_memory
 from zigbench.launch.plan import Plan
 from zigbench.launch.retry import JobEnd, should_retry
 from zigbench.records.folder import RunFolder
+from zigbench.records.plugins import remember
 from zigbench.runs.process import WorkerOptions, command, describe_exit
 from zigbench.spec import Resources
 from zigbench.spec.errors import MachineError
@@ -107,6 +108,7 @@ def launch_local(plan: Plan, resources: Resources | None, root: Path, *, workers
         OSError: the results folder can't be written.
         MachineError: workers die before they take a run (a broken installation); their output is quoted.
     """
+    remember(root)
     for item in plan.todo:
         item.folder.submit(item.cell.spec)
         if item.state in plan.retry:

@@ -22,6 +22,7 @@ from zigbench.launch.snapshots import take_snapshot
 from zigbench.records.environment import environment
 from zigbench.records.folder import RunFolder
 from zigbench.records.lock import RunLock
+from zigbench.records.plugins import remember
 from zigbench.runs.process import Options, RunOptions, command
 from zigbench.spec import Resources
 from zigbench.spec.errors import MachineError
@@ -65,6 +66,7 @@ def launch_slurm(
         ValueError: SLURM refuses, or there is none.
         OSError: the results folder can't be written.
     """
+    remember(root)
     folder = (root.parent / "jobs").resolve()
     plugins = os.environ.get(PLUGINS_VARIABLE, "")
     snapshot = take_snapshot(root.parent / "snapshots", plugins) if frozen else None
@@ -114,6 +116,7 @@ def launch_background(plan: Plan, root: Path, *, workers: int | None = None) -> 
         MachineError: the process does not start.
         OSError: the results folder can't be written.
     """
+    remember(root)
     with exclusive(root):
         classes = _still_missing(plan)
         items = [item for missing in classes.values() for item in missing]

@@ -181,7 +181,7 @@ def lookup(text: str, dimensions: int) -> tuple[Curve, str, dict[str, Value]]:
 def _find(name: str, dimensions: int) -> Curve:
     images, clips = registry.curves, registry.volumes
     home, other = (images, clips) if dimensions == 2 else (clips, images)
-    if name not in home.names() and name in other.names():
+    if not home.holds(name) and other.holds(name):
         if dimensions == 3:
             raise ValueError(
                 f"curve {name!r} is for images; for a clip (t, h, w) write product[spatial={name}] "

@@ -1,7 +1,7 @@
 """Lookup of plug-ins by name: lazy, one plug-in at a time, with errors that name the cause.
 
-A broken plug-in is reported when it is looked up; the other plug-ins are not affected. Plug-ins come from four sources,
-all equal:
+A broken plug-in is reported when it is looked up; the other plug-ins are not affected. Plug-ins come from five sources,
+the first four of them equal:
 
 - objects registered in this process by decorator, the engine's built-in ones among them;
 - entry points of installed packages in the registry's group (``zigbench.backbones`` and so on). One with an attribute
@@ -9,7 +9,9 @@ all equal:
   module that registers any number of plug-ins when it is imported, before the first lookup;
 - modules of a package, each a plug-in of the module's name (:meth:`Registry.discover`);
 - files and modules named in the environment variable ``ZIGBENCH_PLUGINS`` (separated like ``PATH``), which register
-  by decorator when they are imported, before the first lookup. Worker processes and submitted jobs inherit it.
+  by decorator when they are imported, before the first lookup. Worker processes and submitted jobs inherit it;
+- files and modules that a folder of runs remembers (:func:`recall_plugins`), imported when a name is looked up that no
+  other source has.
 """
 
 from __future__ import annotations
@@ -131,6 +133,10 @@ class Registry(Generic[T]):
         self._load()
         return sorted({*self._registered, *self._modules, *self._entry_points()})
 
+    def holds(self, name: str) -> bool:
+        """Return whether a plug-in has a name; recalled plug-ins are imported where no other has it."""
+        return name in self.names() or (import_recalled() and name in self.names())
+
     def get(self, name: str) -> T:
         """Return the plug-in called ``name`` and import it if need be.
 
@@ -156,11 +162,14 @@ class Registry(Generic[T]):
         if len(sources) > 1:
             sides = " and ".join(side for side, _ in sources)
             raise CollisionError(f"two {self.kind}s are called {name!r}: {sides}; remove or rename one")
+        if not sources and import_recalled():
+            return self.get(name)
         if not sources:
             known = self.names()
             near = nearest(name, known)
             hint = f"; did you mean {near!r}?" if near else ""
-            raise UnknownNameError(f"unknown {self.kind} {name!r}{hint} (known: {', '.join(known) or 'none'})")
+            message = f"unknown {self.kind} {name!r}{hint} (known: {', '.join(known) or 'none'})"
+            raise UnknownNameError("; ".join([message, *_missing]))
         side, load = sources[0]
         try:
             plugin = load()
@@ -249,6 +258,13 @@ _loaded_plugins: dict[str, ModuleType] = {}
 _digests: dict[str, str] = {}
 
 
+_recalled: dict[str, str] = {}
+
+
+_missing: list[str] = []
+"""Sentences on recalled plug-ins that can't be imported."""
+
+
 def _plugin_key(name: str) -> str:
     return str(Path(name).resolve()) if name.endswith(".py") else name
 
@@ -279,6 +295,11 @@ def plugin_digest(name: str) -> str:
 def imported_digest(name: str) -> str:
     """Return the digest that an imported plug-in had when it was imported; argument as :func:`plugin_source`."""
     return _digests[_plugin_key(name)]
+
+
+def loaded_plugins() -> list[str]:
+    """Return the imported plug-ins: the full path of a file, or a module's name."""
+    return sorted(_digests)
 
 
 def plugin_digests() -> dict[str, str]:
@@ -337,6 +358,30 @@ def load_plugin(name: str) -> ModuleType:
     if key not in listed and name not in listed:
         os.environ[PLUGINS_VARIABLE] = os.pathsep.join([*listed, key])
     return module
+
+
+def recall_plugins(plugins: Mapping[str, str]) -> None:
+    """Import these plug-ins when a name is looked up that is not known yet.
+
+    Args:
+        plugins: the folder that remembers each, by its file or module.
+    """
+    _recalled.update({name: place for name, place in plugins.items() if name not in _loaded_plugins})
+
+
+def import_recalled() -> bool:
+    """Import the recalled plug-ins; return whether there was one that was not imported before.
+
+    One that can't be imported is named where a name is not known: it may be the one that has it.
+    """
+    waiting = dict(_recalled)
+    _recalled.clear()
+    for name, place in waiting.items():
+        try:
+            load_plugin(name)
+        except BrokenPluginError as error:
+            _missing.append(f"{error} (runs in {place} were made with it; if it has moved, name it with --plugin)")
+    return bool(waiting)
 
 
 backbones: Registry[Any] = Registry("backbone", "zigbench.backbones")

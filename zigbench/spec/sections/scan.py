@@ -24,7 +24,8 @@ class ScanSpec(Spec):
     def _canonical(cls, text: str) -> str:
         # This section does not know whether the data are images or clips; the family checks the curve.
         name = text.partition("[")[0]
-        curves = registry.volumes if name in registry.volumes.names() else registry.curves
+        clips = not registry.curves.holds(name) and registry.volumes.holds(name)
+        curves = registry.volumes if clips else registry.curves
         spelled: str = curves.get(name).canonical(text)
         return spelled
 

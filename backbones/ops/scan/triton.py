@@ -146,7 +146,8 @@ def _rates(A: Tensor) -> Tensor:
     return torch.mul(A.t().float(), LOG2E, out=rates)
 
 
-def _padded(states: int) -> int:
+def padded(states: int) -> int:
+    """Return the next power of two, the size of a tile."""
     return 1 << max(states - 1, 0).bit_length()
 
 
@@ -191,7 +192,7 @@ def scan_forward(inputs: ScanInputs, save: bool) -> tuple[Tensor, Tensor]:
             u, delta, rates, B, C, D, z, delta_bias, order, y, carry, total, state,
             *row_strides(u, delta, B, C, z, y),
             sequences, steps, channels, blocks, plan.chunk, chunks, plan.chunks, -(-steps // INTERVAL), 0,
-            N=states, NP=_padded(states), G=plan.group, W=32, STEPS=plan.steps, INTERVAL=INTERVAL,
+            N=states, NP=padded(states), G=plan.group, W=32, STEPS=plan.steps, INTERVAL=INTERVAL,
             LOCAL=local, CARRY=many and not local, SAVE=save and not local, SOFTPLUS=delta_softplus,
             HAS_BIAS=delta_bias is not None, HAS_D=D is not None, HAS_Z=z is not None,
             HAS_ORDER=order is not None, **LAUNCH,
@@ -272,7 +273,7 @@ def _backward(
     sequences = checks.sequences(order)
     walks, steps = batch * sequences, length // sequences
     plan = split_backward(walks, steps, channels, max(states, 1), warp_schedulers(u.device))
-    padded, width = _padded(states), 8 * plan.group
+    size, width = padded(states), 8 * plan.group
     many = plan.chunks > 1
 
     def empty(*shape: int) -> Tensor:
@@ -285,9 +286,9 @@ def _backward(
     part_D = None if D is None else empty(walks, plan.chunks, channels)
     part_bias = None if bias is None else empty(walks, plan.chunks, channels)
     programs = walks * plan.chunks * blocks
-    scratch = empty(programs, 6 * INTERVAL * width + INTERVAL // plan.steps * padded * width)
+    scratch = empty(programs, 6 * INTERVAL * width + INTERVAL // plan.steps * size * width)
     flags = {
-        "N": states, "NP": padded, "SOFTPLUS": softplus, "HAS_BIAS": bias is not None, "HAS_Z": z is not None,
+        "N": states, "NP": size, "SOFTPLUS": softplus, "HAS_BIAS": bias is not None, "HAS_Z": z is not None,
         "HAS_ORDER": order is not None, **LAUNCH,
     }  # fmt: skip
     with on_device(u):

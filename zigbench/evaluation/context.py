@@ -1,4 +1,4 @@
-"""The context of a run's metrics: samples, features, reference statistics and held-out errors, each computed once."""
+"""The context of a run's metrics: its network, samples and held-out errors beside their features."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ import torch.distributed as dist
 from torch import Tensor
 
 from zigbench.data.pixels import QUANTISATION
-from zigbench.evaluation.extractors.catalogue import load_extractor
-from zigbench.evaluation.extractors.features import Extractor, extract_features, reads_clips, tensors_sha256
+from zigbench.evaluation.extractors.features import tensors_sha256
+from zigbench.evaluation.feature_context import FeatureContext
 from zigbench.evaluation.generation import Samples, SamplingPlan, generate
 from zigbench.evaluation.metrics.catalogue import Metric
-from zigbench.evaluation.metrics.intervals import bootstrap_interval
 from zigbench.evaluation.protocol import Protocol
-from zigbench.evaluation.references import Reference, compute_reference, read_reference, reference_images
+from zigbench.evaluation.references import Reference, ReferenceImages, reference_images
 from zigbench.evaluation.triples import HeldOutErrors, held_out_errors
 from zigbench.interpolant import Interpolant
-from zigbench.spec import RunSpec, registry
+from zigbench.spec import RunSpec
 
 SHOWN = 16
 """Samples of each step along a training that are kept for the run's page."""
@@ -33,7 +32,7 @@ def process() -> tuple[int, int]:
     return 0, 1
 
 
-class EvaluationContext:
+class EvaluationContext(FeatureContext):
     """One network and everything that its metrics share; the first argument of every metric.
 
     For example, in your own metric::
@@ -71,24 +70,23 @@ class EvaluationContext:
         weights: Mapping[str, Path] | None = None,
         step: int | None = None,
     ) -> None:
+        super().__init__(
+            spec.evaluation.metrics,
+            cache=cache,
+            device=device,
+            weights=weights,
+            bootstrap=spec.evaluation.bootstrap,
+            data=data,
+        )
         self.model = model
         self.step = step
         self.interpolant = interpolant
-        self.data = data
         self.spec = spec
         self.folder = folder
-        self.cache = cache
-        self.device = torch.device(device)
-        self.weights = dict(weights or {})
-        self.metrics: tuple[Metric, ...] = tuple(registry.metrics.get(name) for name in spec.evaluation.metrics)
-        self.protocols: dict[str, Protocol] = {}
         self._on_progress = on_progress
         self._done = 0
         self._errors: HeldOutErrors | None = None
         self._samples: Samples | None = None
-        self._extractors: dict[str, Extractor] = {}
-        self._features: dict[str, dict[str, Tensor]] = {}
-        self._references: dict[tuple[str, str], Reference] = {}
 
     @property
     def decode(self) -> Any:
@@ -174,117 +172,41 @@ class EvaluationContext:
             self._samples = Samples.gather(folder, plan)
         return self._samples
 
-    def extractor(self, name: str) -> Extractor:
-        """Return the feature extractor called ``name``, on the context's device."""
-        if name not in self._extractors:
-            self._extractors[name] = load_extractor(
-                name, self.cache, data=self.data, weights=self.weights.get(name), device=self.device
-            )
-        return self._extractors[name]
+    @property
+    def frames(self) -> int | None:
+        """Number of frames of a clip; None for images."""
+        return self.spec.geometry.frames
 
-    def features(self, metric: Metric) -> Tensor:
-        """Return a metric's features of the samples, float32 (N, D); the metrics of one extractor share a pass."""
-        assert metric.extractor is not None
-        assert metric.feature is not None
-        if metric.feature not in self._features.get(metric.extractor, {}):
-            wanted = {m.feature for m in (*self.metrics, metric) if m.extractor == metric.extractor}
-            names = sorted(name for name in wanted if name is not None)
-            extractor = self.extractor(metric.extractor)
-            self._features[metric.extractor] = extract_features(extractor, self.samples(), names)
-        return self._features[metric.extractor][metric.feature]
+    def reference_source(self) -> ReferenceImages | Path:
+        """Return the images that the spec's ``evaluation.reference`` names, or the file of their statistics."""
+        reference = self.spec.evaluation.reference
+        return Path(reference) if reference.endswith(".npz") else reference_images(self.data, reference)
 
-    def rows_per_sample(self, metric: Metric) -> int:
-        """Return the number of rows of a metric's features per sample: a clip's frames if they are read one by one."""
-        assert metric.extractor is not None
-        frames = self.spec.geometry.frames
-        return 1 if frames is None or reads_clips(self.extractor(metric.extractor)) else frames
-
-    def reference(self, metric: Metric) -> Reference:
-        """Return the statistics of the reference images in a metric's features."""
-        assert metric.extractor is not None
-        assert metric.feature is not None
-        key = (metric.extractor, metric.feature)
-        if key not in self._references:
-            extractor = self.extractor(metric.extractor)
-            which = self.spec.evaluation.reference
-            if which.endswith(".npz"):
-                self._references[key] = read_reference(Path(which), extractor, metric.feature)
-            else:
-                images = reference_images(self.data, which)
-                self._references[key] = compute_reference(images, extractor, metric.feature, self.cache)
-        return self._references[key]
-
-    def held_out_reference(self, metric: Metric) -> Reference:
-        """Return the statistics of the held-out real images in a metric's features, prepared as the reference."""
-        assert metric.extractor is not None
-        assert metric.feature is not None
+    def held_out_images(self) -> ReferenceImages:
+        """Return the held-out images, decoded where the reference is."""
         decoded = "-decoded" if self.spec.evaluation.reference.endswith("-decoded") else ""
-        images = reference_images(self.data, f"held-out{decoded}")
-        return compute_reference(images, self.extractor(metric.extractor), metric.feature, self.cache)
+        return reference_images(self.data, f"held-out{decoded}")
 
-    def interval(
-        self, metric: Metric, value: float, resample: Callable[[Tensor], Sequence[float]]
-    ) -> tuple[float, float] | None:
-        """Return the 95 % interval of a figure of the samples' features; see :func:`bootstrap_interval`.
-
-        Args:
-            metric: the metric.
-            value: the figure.
-            resample: the figure of each resample, given their rows (resamples, N).
-        """
-        return bootstrap_interval(
-            value,
-            resample,
-            len(self.features(metric)),
-            self.spec.evaluation.bootstrap,
-            self.rows_per_sample(metric),
-        )
+    def facts_of_samples(self) -> dict[str, Any]:
+        """Return the fields of :class:`Protocol` that say how the samples were drawn."""
+        return {
+            "samples": self.sample_count,
+            "indices": (0, self.sample_count - 1),
+            "labels": self._labels(),
+            "solver": self.spec.sampler.solver,
+            "steps": self.spec.sampler.steps,
+            "guidance": self.spec.sampler.guidance,
+            "sampler_options": self.spec.sampler.options or None,
+            "decoder": self._decoder(),
+            "image_range": QUANTISATION,
+        }
 
     def protocol(
         self, metric: Metric, estimator: str, compared_with: Reference | None = None, **facts: Any
     ) -> Protocol:
-        """Return the protocol of a metric in this run, and note it for the run's folder.
-
-        Args:
-            metric: the metric.
-            estimator: the computation of the number from features or errors, with its settings.
-            compared_with: the statistics that the samples were compared with.
-            facts: further fields of :class:`Protocol`.
-        """
+        """Return the protocol of a metric in this run, with the precision of its network."""
         facts.setdefault("precision", str(next(self.model.parameters()).dtype).removeprefix("torch."))
-        if metric.extractor is not None:
-            extractor = self.extractor(metric.extractor)
-            frames = self.rows_per_sample(metric)
-            each = f"; each of the {frames} frames of a clip by itself" if frames > 1 else ""
-            facts |= {
-                "extractor": extractor.name,
-                "feature": metric.feature,
-                "weights": extractor.sha256,
-                "preparation": extractor.preparation + each,
-            }
-        if metric.reads_samples:
-            facts |= {
-                "samples": self.sample_count,
-                "indices": (0, self.sample_count - 1),
-                "labels": self._labels(),
-                "solver": self.spec.sampler.solver,
-                "steps": self.spec.sampler.steps,
-                "guidance": self.spec.sampler.guidance,
-                "sampler_options": self.spec.sampler.options or None,
-                "decoder": self._decoder(),
-                "image_range": QUANTISATION,
-            }
-        if compared_with is not None:
-            facts |= {
-                "reference": compared_with.name,
-                "reference_split": compared_with.split,
-                "reference_count": compared_with.count,
-                "reference_hash": compared_with.content_hash,
-                "reference_unlabelled": compared_with.unlabelled_hash,
-            }
-        protocol = Protocol(metric=metric.name, estimator=estimator, **facts)
-        self.protocols[protocol.hash] = protocol
-        return protocol
+        return super().protocol(metric, estimator, compared_with, **facts)
 
     def _decoder(self) -> str | None:
         return None if self.decode is None else str(self.data.decoder)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 
-from zigbench.evaluation.context import EvaluationContext
+from zigbench.evaluation.feature_context import FeatureContext
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
 from zigbench.evaluation.references import Reference
@@ -69,7 +69,7 @@ def resampled(
     return [distance(which) for which in rows]
 
 
-def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
+def measure(context: FeatureContext, metric: Metric) -> tuple[Measurement, ...]:
     """Return the distance of the samples' features to the reference's."""
     features = context.features(metric)
     reference = context.reference(metric)

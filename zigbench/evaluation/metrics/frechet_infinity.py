@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from zigbench.evaluation.context import EvaluationContext
+from zigbench.evaluation.feature_context import FeatureContext
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.metrics.frechet import resampled
 from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
@@ -55,7 +55,7 @@ def intercept(sizes: Sequence[int], distances: Sequence[float]) -> float:
     return float(values.mean() - inverse.mean() * (centred @ values) / (centred @ centred))
 
 
-def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
+def measure(context: FeatureContext, metric: Metric) -> tuple[Measurement, ...]:
     """Return the extrapolated distance of the samples' features to the reference's."""
     features = context.features(metric)
     reference = context.reference(metric)

@@ -7,7 +7,7 @@ al., "Representation Fréchet loss for visual generation" (arXiv 2604.28190), FD
 
 from __future__ import annotations
 
-from zigbench.evaluation.context import EvaluationContext
+from zigbench.evaluation.feature_context import FeatureContext
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.metrics.frechet import distance_between, frechet_distance, resampled
 from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
@@ -15,7 +15,7 @@ from zigbench.records.record import Measurement
 from zigbench.spec import registry
 
 
-def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
+def measure(context: FeatureContext, metric: Metric) -> tuple[Measurement, ...]:
     """Return the samples' distance to the reference over that of the held-out real images.
 
     Raises:
@@ -49,7 +49,7 @@ def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ..
     )
 
 
-def mean(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
+def mean(context: FeatureContext, metric: Metric) -> tuple[Measurement, ...]:
     """Return the mean of the ratios that the metric names as its parts, and these ratios."""
     ratios = [measure(context, registry.metrics.get(name))[0] for name in metric.parts]
     values = [ratio.value for ratio in ratios if ratio.value is not None]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
 
-from zigbench.evaluation.context import EvaluationContext
+from zigbench.evaluation.feature_context import FeatureContext
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
 from zigbench.records.record import Measurement
@@ -43,7 +43,7 @@ def resampled(logits: Tensor, rows: Tensor) -> list[float]:
     return [score(which) for which in rows]
 
 
-def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
+def measure(context: FeatureContext, metric: Metric) -> tuple[Measurement, ...]:
     """Return the mean over splits, and the deviation under ``…_deviation``."""
     logits = context.features(metric)
     mean, deviation = inception_score(logits)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
 
-from zigbench.evaluation.context import EvaluationContext
+from zigbench.evaluation.feature_context import FeatureContext
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
 from zigbench.evaluation.references import Reference
@@ -82,7 +82,7 @@ def reference_features(metric: Metric, reference: Reference) -> tuple[Tensor, st
     return known, "" if len(known) == reference.count else f", drawn from {len(known)} references"
 
 
-def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
+def measure(context: FeatureContext, metric: Metric) -> tuple[Measurement, ...]:
     """Return the mean over subsets, and the deviation under ``…_deviation``."""
     features = context.features(metric)
     reference = context.reference(metric)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from zigbench.evaluation.context import EvaluationContext
+from zigbench.evaluation.feature_context import FeatureContext
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.metrics.kid import ROWS, reference_features
 from zigbench.records.record import Measurement
@@ -50,7 +50,7 @@ def unit(features: Tensor) -> Tensor:
     return functional.normalize(features.double(), dim=1)
 
 
-def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
+def measure(context: FeatureContext, metric: Metric) -> tuple[Measurement, ...]:
     """Return the discrepancy of the samples' features and the reference's."""
     features = context.features(metric)
     reference = context.reference(metric)

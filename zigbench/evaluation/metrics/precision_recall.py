@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
-from zigbench.evaluation.context import EvaluationContext
+from zigbench.evaluation.feature_context import FeatureContext
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
 from zigbench.evaluation.metrics.kid import reference_features
@@ -87,7 +87,7 @@ def neighbours_of(metric: Metric) -> int:
     return DINOV2_NEIGHBOURS if of_dinov2 else NEIGHBOURS[metric.name.partition("_")[0]]
 
 
-def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
+def measure(context: FeatureContext, metric: Metric) -> tuple[Measurement, ...]:
     """Return the one of the four figures that the metric names."""
     features = context.features(metric)
     reference = context.reference(metric)

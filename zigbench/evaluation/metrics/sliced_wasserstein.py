@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zigbench.evaluation.context import EvaluationContext
+from zigbench.evaluation.feature_context import FeatureContext
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
 from zigbench.evaluation.metrics.kid import reference_features
@@ -73,7 +73,7 @@ def _distances(features: Tensor, reference: Tensor, rows: Iterable[Tensor], line
         yield float(sum(sums)) / lines
 
 
-def measure(context: EvaluationContext, metric: Metric) -> tuple[Measurement, ...]:
+def measure(context: FeatureContext, metric: Metric) -> tuple[Measurement, ...]:
     """Return the distance of the samples' features to the reference's."""
     features = context.features(metric)
     reference = context.reference(metric)

@@ -12,15 +12,16 @@ from typing import Annotated
 import typer
 
 # In the order in which the help shows their commands.
-from zigbench.cli import runs, launching, status, show, logs, records, compare, packs, weights, plugins, data, curves  # isort: skip
+from zigbench.cli import runs, launching, status, show, logs, records, compare, packs, weights, score  # isort: skip
+from zigbench.cli import plugins, data, curves  # isort: skip
 from zigbench import __version__
 from zigbench.cli.options import app, err, out
 from zigbench.spec.errors import MachineError, SpecError
 from zigbench.spec.registry import load_plugin
 
 __all__ = [
-    "app", "compare", "curves", "data", "launching", "logs", "main", "packs", "plugins", "records", "runs", "show",
-    "status", "weights",
+    "app", "compare", "curves", "data", "launching", "logs", "main", "packs", "plugins", "records", "runs", "score",
+    "show", "status", "weights",
 ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import torch
 
 from zigbench.evaluation.context import EvaluationContext, process
 from zigbench.evaluation.extractors.catalogue import load_extractor
+from zigbench.evaluation.feature_context import FeatureContext
 from zigbench.evaluation.generation import save_array
 from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
 from zigbench.evaluation.protocol import write_protocols
@@ -111,14 +112,19 @@ def evaluate(
 
 
 def measure_metrics(context: EvaluationContext) -> tuple[Measurement, ...]:
-    """Return the measurements of all of the context's metrics, each name once; none on ranks above 0.
-
-    One that is not defined on these samples, such as a covariance of one, has no value and says why.
-    """
+    """Return the measurements of all of a run's metrics, as :func:`measure_each`; none on ranks above 0."""
     if process()[0] > 0:
         if context.sample_count:
             context.samples()
         return ()
+    return measure_each(context)
+
+
+def measure_each(context: FeatureContext) -> tuple[Measurement, ...]:
+    """Return the measurements of all of a context's metrics, each name once.
+
+    One that is not defined on these samples, such as a covariance of one, has no value and says why.
+    """
     measurements: dict[str, Measurement] = {}
     for metric in context.metrics:
         try:

@@ -22,6 +22,9 @@ from zigbench.evaluation.images import ImageSet, RealImages
 from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
 from zigbench.spec.files import short_sha256, write_atomically
 
+MEAN = "mu"
+"""Name of the mean feature in a file of statistics."""
+
 MAX_FEATURES = 10_000
 """Rows of features stored beside mean and covariance, for the metrics that compare samples with samples."""
 
@@ -119,6 +122,15 @@ class Reference:
             raise ValueError(f"{path} holds no mean and covariance of the feature {feature!r}: it has {names}")
         digest = short_sha256(path.read_bytes())
         return cls(mu.astype(np.float64), sigma.astype(np.float64), None, None, path.name, "", digest)
+
+
+def is_statistics(path: Path) -> bool:
+    """Return whether a file holds statistics that :meth:`Reference.read` reads, and not images alone."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return f"{MEAN}.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 @dataclass(frozen=True)

@@ -1,34 +1,111 @@
-"""Settings that the suites share: the published training, and the miniature on photographs."""
+"""Settings that the suites share: the published training with its sources, and the miniature on photographs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from zigbench.spec import Resources
+from zigbench.spec import PublishedSetting, Resources
 from zigbench.suite import Profile
 
-# The release's training where it says more than the paper, and the paper's where they differ on purpose:
-# AdamW at 1e-4 with weight decay 0.01, the gradient clipped at 2.0 (before the step), averaged weights at 0.9999.
+STEPS = 400_000
+
+# The release measures every 20,000 steps; the slides have figures at 20,000 and 30,000.
+ALONG = sorted({30_000, *range(20_000, STEPS, 20_000)})
+ALONG_1024 = list(range(10_000, STEPS, 10_000))
+
+# Where the paper is silent these are the release's settings, and where the two differ the paper's; see SOURCES.
 TRAINING: Mapping[str, Any] = {
     "optimizer.lr": 1e-4,
     "optimizer.weight_decay": 0.01,
     "optimizer.clip": 2.0,
-    "training.steps": 400_000,
-    "training.batch": 160,
+    "training.steps": STEPS,
+    "training.batch": 80,
     "training.ema": 0.9999,
-    "training.precision": "bfloat16",
+    "training.precision": "float16",
     "sampler.solver": "dopri5",
     "evaluation.samples": 5_000,
     "evaluation.metrics": ["fid", "kid", "fdd", "held_out_loss"],
+    "evaluation.reference_count": 20_000,
+    "evaluation.at": ALONG,
 }
 
-ZIGMA_B: Mapping[str, Any] = {"backbone.name": "zigma", "backbone.config.size": "B", "backbone.patch": 1}
+DROPS: Mapping[str, float] = {"drop_path": 0.1, "label_dropout": 0.0}
+"""Config of every scanning backbone: the release leaves out blocks while training, and no label or text."""
+
+ZIGMA_B: Mapping[str, Any] = {
+    "backbone.name": "zigma",
+    "backbone.config.size": "B",
+    **{f"backbone.config.{key}": value for key, value in DROPS.items()},
+    "backbone.patch": 1,
+}
+
+A100 = Resources(gpus=4, cpus=8, memory_gb=128.0, hours=24.0)
+"""Four GPUs of a node, as the paper has for most experiments; a run of more than a day continues in the next job."""
+
+TWO_NODES: Mapping[str, int] = {"resources.gpus": 8, "resources.nodes": 2}
+
+NO_CLIP = 1e9
+"""A norm that no gradient reaches."""
+
+Settings = tuple[PublishedSetting, ...]
+
+
+def settings(source: str, where: Mapping[str, str] | None = None, /, **keys: Any) -> Settings:
+    """Return settings that one place states; write ``__`` for a key's dots (``training__batch=80``)."""
+    return tuple(PublishedSetting(key.replace("__", "."), value, source, where or {}) for key, value in keys.items())
+
+
+PAPER: Settings = (
+    *settings("paper", optimizer__lr=1e-4, optimizer__weight_decay=0.01, optimizer__clip=2.0),
+    *settings("paper, 4.2: 20 images on each of 4 A100", training__batch=80, resources__gpus=4, resources__nodes=1),
+    *settings("paper: metrics on 5,000 samples", evaluation__samples=5_000),
+    *settings("slides: figures at 20,000 and 30,000 steps; else the release", evaluation__at=ALONG),
+)
+
+RELEASE: Settings = (
+    *settings("config/optim/default.yaml", optimizer__lr=1e-4, optimizer__weight_decay=0.0),
+    *settings("train_acc.py: the gradient is clipped after the step", optimizer__clip=NO_CLIP),
+    *settings("config/data: train_steps", training__steps=STEPS),
+    *settings("config/data: batch_size 20 a process, on the paper's 4", training__batch=80),
+    *settings("config/default.yaml: ema_rate", training__ema=0.9999),
+    *settings("README: --mixed_precision fp16", training__precision="float16"),
+    *settings("config/ode/ode.yaml", sampler__solver="dopri5"),
+    *settings("config/data: sample_fid_n", evaluation__samples=5_000),
+    *settings("train_acc.py: batches of the training loader", evaluation__reference="train"),
+    *settings("train_acc.py: 5,000 by each of 4 processes", evaluation__reference_count=20_000),
+    *settings("config/data: sample_fid_every", evaluation__at=list(range(20_000, STEPS, 20_000))),
+)
+
+WITH_TEXT: Settings = settings(
+    "train_acc.py: the autoencoder of Stable Diffusion 1.5 where there is text", data__config__autoencoder="sd-1.5"
+)
+
+LEARNED: Settings = settings("config/model: use_pe 2", position="learned")
+
+
+def drops(*arms: str) -> Settings:
+    """Return the release's dropout of blocks, labels and texts in these arms; in all where none is named."""
+    return tuple(
+        setting
+        for where in ([{"arm": arm} for arm in arms] or [{}])
+        for setting in (
+            *settings("model_zigma.py: drop_path_rate", where, backbone__config__drop_path=0.1),
+            *settings("train_acc.py: no label or text is left out", where, backbone__config__label_dropout=0.0),
+        )
+    )
+
 
 RELEASED_FDD = (
     "The published FDD was computed on pixels left at 0 to 255; fdd_released is the column to compare with it."
 )
 """A note of suites whose published tables have FDD."""
+
+LEAST = (
+    "The release reports the least FID of all evaluations along a training; the page states it beside that of the "
+    "last step."
+)
+"""A note of suites that measure along the training."""
 
 CELEBAHQ: Mapping[str, Any] = {**TRAINING, **ZIGMA_B, "data.name": "celebahq", "data.config.resolution": 256}
 """Unconditional CelebA-HQ at 256 pixels: ZigMa-B/1 on 32×32×4 latents."""
@@ -49,6 +126,8 @@ _PHOTOGRAPHS: Mapping[str, Any] = {
     "sampler.steps": 10,
     "evaluation.samples": 64,
     "evaluation.metrics": ["held_out_loss", "held_out_loss_token_0"],
+    "evaluation.reference_count": None,
+    "evaluation.at": [],
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from suites._published import CELEBAHQ, PHOTOGRAPHS
+from suites._published import A100, CELEBAHQ, DROPS, LEAST, PAPER, PHOTOGRAPHS, RELEASE, drops
 from zigbench.suite import Axis, Contrast, Suite, grid
 
 POSITIONS = ("none", "sincos", "learned")
@@ -30,7 +30,7 @@ suite = Suite(
     name="position_embedding",
     question="Does a position embedding make up for a poor scan order?",
     base=CELEBAHQ,
-    axes=(arms({"size": "B"}), SEEDS),
+    axes=(arms({"size": "B", **DROPS}), SEEDS),
     equal={"parameters": 0.05, "images_seen": 0.0},
     metrics=("fid", "kid", "held_out_loss"),
     baseline="zigzag-8, learned",
@@ -38,6 +38,7 @@ suite = Suite(
         Contrast("zigzag-8, none", "zigzag-8, learned", says="no position embedding under the zigzag"),
         Contrast("sweep-2, none", "sweep-2, learned", says="no position embedding under the bidirectional sweep"),
         Contrast("sweep-2, learned", "zigzag-8, learned", says="the bidirectional sweep, both with learned positions"),
+        Contrast("sweep-2, sincos", "zigzag-8, sincos", says="the bidirectional sweep, both with sinusoidal positions"),
     ),
     published=("position_embedding",),
     published_as={
@@ -45,5 +46,8 @@ suite = Suite(
         for scan in ("sweep-2", "zigzag-8")
         for position, name in zip(POSITIONS, ("none", "sinusoidal", "learnable"), strict=True)
     },
+    sources={"paper": PAPER, "release": (*RELEASE, *drops())},
     profiles={"miniature": replace(PHOTOGRAPHS, axes=(arms({"width": 32, "depth": 6}), SEEDS))},
-)
+    resources=A100,
+    notes=(LEAST,),
+).as_in("release")

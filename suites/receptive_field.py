@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from suites._published import CELEBAHQ, PHOTOGRAPHS
+from suites._published import A100, CELEBAHQ, DROPS, LEARNED, LEAST, PAPER, PHOTOGRAPHS, RELEASE, drops
 from zigbench.suite import Axis, Contrast, Suite, grid
 
 ZIGZAG = {f"zigzag-{n}": {"backbone.name": "zigma", "scan.curve": "zigzag", "scan.schemes": n} for n in (1, 2, 4, 6, 8)}
@@ -23,7 +23,7 @@ suite = Suite(
     name="receptive_field",
     question="How many directions must a network scan in before further ones stop helping?",
     base=CELEBAHQ,
-    axes=(arms({"size": "B"}), SEEDS),
+    axes=(arms({"size": "B", **DROPS}), SEEDS),
     equal={"parameters": 0.05, "images_seen": 0.0},
     metrics=("fid", "kid", "held_out_loss"),
     baseline="zigzag-8",
@@ -55,5 +55,8 @@ suite = Suite(
     ),
     figures=("schemes", "reach", "receptive_fields"),
     published=("order_receptive_field",),
+    sources={"paper": PAPER, "release": (*RELEASE, *drops(), *LEARNED)},
     profiles={"miniature": replace(PHOTOGRAPHS, axes=(arms({"width": 32, "depth": 6}), SEEDS))},
-)
+    resources=A100,
+    notes=(LEAST,),
+).as_in("release")

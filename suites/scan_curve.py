@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from suites._digits import BASE
-from suites._published import CELEBAHQ, PHOTOGRAPHS
+from suites._published import A100, CELEBAHQ, LEARNED, LEAST, PAPER, PHOTOGRAPHS, RELEASE, drops
 from suites.order import RELEASED
 from zigbench.suite import Axis, Contrast, Suite, grid
 
@@ -83,6 +83,7 @@ suite = Suite(
     figures=("continuity", "schemes", "critical_difference"),
     published=("scan_curve",),
     published_as={f"hilbert-released-{n}": f"hilbert-{n}" for n in (2, 8)},
+    sources={"paper": PAPER, "release": (*RELEASE, *drops(), *LEARNED)},
     profiles={
         "miniature": replace(PHOTOGRAPHS, axes=(arms(CORE), SEEDS)),
         "miniature-all": PHOTOGRAPHS,
@@ -98,4 +99,6 @@ suite = Suite(
             ),
         ),
     },
-)
+    resources=A100,
+    notes=(LEAST,),
+).as_in("release")

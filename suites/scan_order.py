@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from suites._published import PHOTOGRAPHS, RELEASED_FDD, TRAINING, ZIGMA_B
+from suites._published import (
+    A100,
+    LEARNED,
+    LEAST,
+    PAPER,
+    PHOTOGRAPHS,
+    RELEASE,
+    RELEASED_FDD,
+    TRAINING,
+    WITH_TEXT,
+    ZIGMA_B,
+    drops,
+    settings,
+)
 from zigbench.suite import Axis, Contrast, Suite, grid
 
 ARMS = Axis(
@@ -23,16 +36,17 @@ suite = Suite(
         **TRAINING,
         **ZIGMA_B,
         "data.name": "multimodal-celebahq",
+        "data.config.autoencoder": "sd-1.5",
         "evaluation.metrics": ["fid", "kid", "fdd", "fdd_released", "held_out_loss"],
     },
     axes=(
         ARMS,
-        # At 512 pixels the latent is 64×64; with 2×2 patches the sequence is as long as at 256.
+        # A token for each latent cell at both: the paper explains the figures at 512 pixels by four times the tokens.
         Axis(
             "resolution",
             {
-                "256": {"data.config.resolution": 256, "backbone.patch": 1},
-                "512": {"data.config.resolution": 512, "backbone.patch": 2},
+                "256": {"data.config.resolution": 256},
+                "512": {"data.config.resolution": 512, "training.activation_checkpointing": True},
             },
         ),
         SEEDS,
@@ -60,6 +74,25 @@ suite = Suite(
     ),
     figures=("schemes",),
     published=("scan_scheme",),
-    notes=(RELEASED_FDD,),
+    sources={
+        "paper": (
+            *PAPER,
+            *settings("paper, table 1: MultiModal-CelebA-HQ with its captions", data__config__captions=True),
+            *settings("paper: longer sequences at 512 pixels", {"resolution": "512"}, backbone__patch=1),
+        ),
+        "release": (
+            *RELEASE,
+            *drops(),
+            *LEARNED,
+            *WITH_TEXT,
+            *settings("README: data=celebamm256_uncond", data__config__captions=False),
+        ),
+    },
+    notes=(
+        RELEASED_FDD,
+        LEAST,
+        "The release's own commands train without the captions: --set data.config.captions=false.",
+    ),
     profiles={"miniature": replace(PHOTOGRAPHS, axes=(ARMS, SEEDS))},
-)
+    resources=A100,
+).as_in("release")

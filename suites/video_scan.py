@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from suites.ucf101 import UCF101
+from suites._published import A100, DROPS, LEAST, PAPER, RELEASE, drops, settings
+from suites.ucf101 import CLIPS, UCF101
 from zigbench.spec import Resources
 from zigbench.suite import Axis, Contrast, Profile, Suite, grid
 
@@ -65,6 +66,7 @@ MOVING_DIGITS: Keys = {
     "evaluation.batch": 24,
     "evaluation.held_out": 256,
     "evaluation.metrics": ["held_out_loss", "frechet_random_3d"],
+    "evaluation.at": [],
 }
 
 NOTE = (
@@ -93,8 +95,11 @@ def against(arm: str, says: str, worse: str, better: str, neither: str) -> Contr
 suite = Suite(
     name="video_scan",
     question="Should a Mamba backbone sweep a clip, walk it in zigzags, or scan space and time in turn?",
-    base={**UCF101, "training.batch": 16},
-    axes=(Axis("arm", arms({"size": "B"}, {"size": "B"}, {"size": "B"})), SEEDS),
+    base=UCF101,
+    axes=(
+        Axis("arm", arms({"size": "B", **DROPS}, {"size": "B", **DROPS}, {"size": "B", "label_dropout": 0.0})),
+        SEEDS,
+    ),
     equal={"parameters": 0.05, "images_seen": 0.0},
     metrics=("fvd", "frame_fid", "fvd_released", "held_out_loss"),
     baseline="ssts",
@@ -135,6 +140,18 @@ suite = Suite(
         "zigzag-3d": "zigzag-3d (gpus=4, frames=16)",
         "ssts": "factorized-3d (gpus=4, frames=16)",
     },
+    sources={
+        "paper": (
+            *PAPER,
+            *CLIPS,
+            *settings("train_acc.py: more clips than the set has, so all", evaluation__reference_count=None),
+        ),
+        "release": (
+            *RELEASE,
+            *drops("sweep-3d", "zigzag-3d", *PATTERNS),
+            *settings("train_acc.py: more clips than the set has, so all", evaluation__reference_count=None),
+        ),
+    },
     profiles={
         "miniature": Profile(
             base=MOVING_DIGITS,
@@ -151,10 +168,11 @@ suite = Suite(
             notes=(SURPLUS, NOTE, "Run to choose the miniature's learning rate; two seeds that it does not use."),
         ),
     },
-    resources=Resources(gpus=4, cpus=8, memory_gb=256.0, hours=24.0),
+    resources=A100.override({"memory_gb": 256.0}),
     notes=(
         "In full on UCF101: class-conditional, 16 consecutive frames at 256×256, latents of 32×32 in patches of 2×2, "
         "4,096 tokens a clip.",
         SURPLUS,
+        LEAST,
     ),
 )

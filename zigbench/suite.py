@@ -18,6 +18,7 @@ from zigbench.spec import Resources, RunSpec, registry
 from zigbench.spec.errors import Fault, SpecError
 from zigbench.spec.files import short_sha256
 from zigbench.spec.overrides import flatten, merge, nest, parse_assignment
+from zigbench.spec.published import Sources
 from zigbench.spec.registry import load_plugin, nearest
 from zigbench.spec.run import Sections
 
@@ -120,6 +121,7 @@ class Suite:
         profiles: other settings for the same question, by name ("miniature").
         published: tables of ``results/published.csv`` on the same question.
         published_as: published methods by arm, where the names differ: ``{"sweep-1": "sweep"}``.
+        sources: published settings of the runs by source, ``paper`` and ``release``: what the runs are compared with.
         resources: resources of one run; a point of an axis may override it (``resources.gpus``).
         order: axes from the slowest to the fastest in which the runs are done; those that are not named follow. For
             timed runs, where a drift of the machine must affect all arms equally.
@@ -140,6 +142,7 @@ class Suite:
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     published: tuple[str, ...] = ()
     published_as: Mapping[str, str] = field(default_factory=dict)
+    sources: Sources = field(default_factory=dict)
     resources: Resources = field(default_factory=Resources)
     order: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -177,6 +180,27 @@ class Suite:
             profiles={},
             **given,
         )
+
+    def as_in(self, source: str) -> Suite:
+        """Return the suite with a profile named after a source, whose runs have the settings that it states."""
+        settings = self.sources[source]
+        base = {setting.key: setting.value for setting in settings if not setting.where}
+        axes = tuple(
+            replace(
+                axis,
+                points={
+                    label: {
+                        **keys,
+                        **{s.key: s.value for s in settings if s.where and s.where.get(axis.name) == label},
+                    }
+                    for label, keys in axis.points.items()
+                },
+            )
+            for axis in self.axes
+        )
+        note = f"Settings of the {source} where it and the paper differ, or where it alone states one."
+        profile = Profile(base=base, axes=axes, notes=(*self.notes, note))
+        return replace(self, profiles={**self.profiles, source: profile})
 
     def to_json(self) -> dict[str, Any]:
         """Return the parts of the suite that a page shows besides its runs and labels, as JSON values."""

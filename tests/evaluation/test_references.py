@@ -11,7 +11,14 @@ import torch
 from zigbench.evaluation.extractors.random_features import RandomFeatures
 from zigbench.evaluation.images import RealImages
 from zigbench.evaluation.metrics.frechet import frechet_distance
-from zigbench.evaluation.references import MAX_FEATURES, Reference, ReferenceImages, compute_reference, read_reference
+from zigbench.evaluation.references import (
+    MAX_FEATURES,
+    Reference,
+    ReferenceImages,
+    compute_reference,
+    read_reference,
+    reference_images,
+)
 
 from .conftest import Split
 
@@ -118,3 +125,30 @@ def test_another_extractors_file_is_refused(tmp_path: Path) -> None:
 def test_a_single_image_has_no_covariance() -> None:
     with pytest.raises(ValueError, match="1 reference images"):
         Reference.of(torch.zeros(1, 3))
+
+
+class Data:
+    def __init__(self, count: int = 40) -> None:
+        self.part = Split("a", torch.rand(count, 1, 8, 8, generator=torch.Generator().manual_seed(0)), None)
+
+    def split(self, _: str) -> Split:
+        return self.part
+
+
+@pytest.mark.parametrize("count", [1, 13, 27, 39])
+def test_a_count_of_reference_images_is_spread_evenly_over_the_split(count: int) -> None:
+    every = reference_images(Data(), "train")
+    some = reference_images(Data(), "train", count)
+    rows = [row * 40 // count for row in range(count)]
+    assert len(some.images) == count
+    assert torch.equal(some.images.images(0, count), every.images.images(0, 40)[rows])
+    pieces = [some.images.images(start, min(start + 5, count)) for start in range(0, count, 5)]
+    assert torch.equal(torch.cat(pieces), some.images.images(0, count))
+    assert some.content_hash != every.content_hash
+    assert some.treatment == f"train, {count} of 40 spread evenly"
+
+
+def test_a_count_of_all_images_is_the_split_and_a_greater_one_is_refused() -> None:
+    assert reference_images(Data(), "train", 40).content_hash == reference_images(Data(), "train").content_hash
+    with pytest.raises(ValueError, match=r"reference_count is 41, but a has 40 reference images \(train\)"):
+        reference_images(Data(), "train", 41)

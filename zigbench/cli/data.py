@@ -41,22 +41,27 @@ def prepare(
     unreadable: Annotated[float, typer.Option(min=0, max=1, help="Largest share of unreadable samples.")] = UNREADABLE,
     frames: Annotated[int | None, typer.Option(min=1, help="Least number of frames of a clip.")] = None,
     official_split: Annotated[
-        int | None,
-        typer.Option(min=1, help="Number of the published split into training and test, where there are several."),
+        str | None,
+        typer.Option(
+            metavar="NUMBER|all", help="The published split into training and test, where there are several, or all."
+        ),
+    ] = None,
+    autoencoder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Autoencoder of a published set, by its name in `data.config.autoencoder`."),
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Number of processes that encode.")] = 1,
 ) -> None:
     """Encode pictures into latents, once, for all runs. After an interrupt the same command resumes."""
     from rich.progress import Progress
 
-    from zigbench.data.latents.autoencoder import VAE
     from zigbench.data.latents.index import settings
     from zigbench.data.prepare import PrepareOptions, prepare_data_set
 
     options = PrepareOptions(
         resolution=resolution,
         to=to,
-        vae=vae or VAE,
+        vae=vae,
         text=text,
         pooled=pooled,
         classes=classes,
@@ -66,7 +71,8 @@ def prepare(
         unreadable=unreadable,
         processes=processes,
         frames=frames,
-        official_split=official_split,
+        official_split=int(official_split) if official_split and official_split.isdecimal() else official_split,
+        autoencoder=autoencoder,
     )
     with Progress(console=err) as bar:
         task = bar.add_task("encoding", visible=False)

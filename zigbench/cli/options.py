@@ -37,7 +37,12 @@ SuiteName = Annotated[
 ]
 Profile = Annotated[
     str | None,
-    typer.Option(help="Other settings for the same question, such as `miniature`.", autocompletion=completion.profiles),
+    typer.Option(
+        "--profile",
+        "--as",
+        help="Other settings for the same question, such as `miniature`, or `release`, the authors'.",
+        autocompletion=completion.profiles,
+    ),
 ]
 Set = Annotated[
     list[str] | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,9 @@ from rich.table import Table
 from rich.text import Text
 
 from zigbench.launch import Event, Plan
+from zigbench.launch.against import differences
 from zigbench.records.folder import RunFolder
+from zigbench.suite import Suite
 
 STYLES = {
     "ok": "green", "running": "cyan", "missing": "dim", "interrupted": "yellow", "pending": "blue",
@@ -206,6 +209,23 @@ def classes_table(plan: Plan) -> Table:
     ]
     rows.append((str(len(plan.todo)), f"{plan.gpu_hours:g} GPU-hours", "", "", ""))
     return plain_table(("runs", "each nodes × processes × cores", "memory a node", "time", "partition"), rows)
+
+
+def differences_lines(suite: Suite, plan: Plan, source: str) -> list[str]:
+    """Return a line for each key in which planned runs differ from published settings; one that none does."""
+    lines = []
+    for one in differences(suite, [item.cell for item in plan.items], source):
+        arms = ", ".join(one.arms) or "all arms"
+        lines.append(f"{one.key}: {_value(one.ours)} here, {_value(one.published)} published ({one.source}); {arms}")
+    return lines or [f"All {len(plan.items)} runs have the settings that the {source} states."]
+
+
+def _value(value: Any) -> str:
+    """Return a value as an assignment writes it, a long list cut short; a dash where a run has no such key."""
+    if value is None:
+        return "–"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]} …"
 
 
 def relative(path: Path) -> str:

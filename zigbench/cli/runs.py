@@ -29,9 +29,10 @@ from zigbench.cli.options import (
     writable,
 )
 from zigbench.cli.planning import cells_of_page, command, make_plan, refuse_unlike_data, write_report
-from zigbench.cli.render import classes_table, relative, show_run
+from zigbench.cli.render import classes_table, differences_lines, relative, show_run
 from zigbench.cli.status import StateTable
 from zigbench.launch import Event, Plan, describe, launch_local
+from zigbench.launch.estimate import ASSUMED
 from zigbench.suite import Suite
 
 NO_RESULT = ("failed", "oom", "diverged", "timeout", "damaged", "error")
@@ -49,11 +50,22 @@ def plan(
     retry: Retry = None,
     results: Results = RUNS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="paper|release", help="Show each key that differs from the published settings, with the source."
+        ),
+    ] = None,
 ) -> None:
-    """Show the runs of a suite and their states."""
+    """Show the runs of a suite and their states, or how their settings differ from the published ones."""
     from zigbench.data.config import missing  # numpy
 
     chosen, planned = make_plan(suite, profile, only, set_, retry, results, arm)
+    if against is not None:
+        out.print(f"[bold]{chosen.name}[/] asks: {chosen.question}\n")
+        for line in differences_lines(chosen, planned, against):
+            out.print(line, markup=False)
+        return
     refuse_unlike_data(planned)
     if as_json:
         sys.stdout.write(json.dumps({"suite": chosen.name, **planned.to_json()}, indent=1) + "\n")
@@ -64,6 +76,8 @@ def plan(
     out.print(f"\n{describe(planned.items)}; `{todo}` would run {len(planned.todo)}.", markup=False)
     if planned.todo:
         out.print(classes_table(planned))
+    if (estimate := planned.estimated_gpu_hours) is not None:
+        out.print(f"about {estimate:,.0f} GPU-hours of training and sampling: {ASSUMED}.", markup=False)
     for sentence in dict.fromkeys(missing(item.cell.spec.data.config) for item in planned.todo):
         if sentence:
             out.print(f"\n{sentence}", markup=False)

@@ -11,17 +11,23 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from zigbench.data.formats.listing import list_samples
 from zigbench.data.formats.samples import Sample
-from zigbench.spec import DataConfig, Geometry
+from zigbench.spec import DataConfig, Geometry, later_key
 
 INDEX = "index.json"
 """Name of the file that makes prepared data complete."""
 
 SCALE = 0.18215
 """Scale of the latents of the autoencoder that the published networks were trained with."""
+
+AUTOENCODERS: Mapping[str, str] = {
+    "sd-vae-ft-ema": "stabilityai/sd-vae-ft-ema",
+    "sd-1.5": "stable-diffusion-v1-5/stable-diffusion-v1-5/vae",
+}
+"""The autoencoders that the published networks were trained with, each as the library's cache knows it."""
 
 DOWNSAMPLING = 8
 CHANNELS = 4
@@ -72,6 +78,7 @@ class LatentsConfig(PreparedConfig):
         square: whether the images are square, and at least as large as the resolution.
         shorter: pixels that the shorter side of other images has at least; 0 where they are of any size.
         resolution: side of the square images in pixels.
+        autoencoder: the autoencoder of the latents, ``sd-vae-ft-ema`` or that of Stable Diffusion 1.5.
     """
 
     name: ClassVar[str]
@@ -83,6 +90,7 @@ class LatentsConfig(PreparedConfig):
     square: ClassVar[bool] = False
     shorter: ClassVar[int] = 0
     resolution: int = 256
+    autoencoder: Literal["sd-vae-ft-ema", "sd-1.5"] = later_key("sd-vae-ft-ema")
 
     @property
     def least(self) -> int:
@@ -97,12 +105,16 @@ class LatentsConfig(PreparedConfig):
     @property
     def folder(self) -> Path:
         """Folder of the prepared latents."""
-        return Path(os.environ.get("ZIGBENCH_DATA", "data")) / f"{self.name}-{self.resolution}"
+        name = f"{self.name}-{self.resolution}"
+        if self.autoencoder != "sd-vae-ft-ema":
+            name = f"{name}-{self.autoencoder}"
+        return Path(os.environ.get("ZIGBENCH_DATA", "data")) / name
 
     @property
     def options(self) -> str:
         """Options of ``zigbench prepare`` that lead to this config, beside the folder of the downloads."""
-        return f"--resolution {self.resolution}"
+        other = f" --autoencoder {self.autoencoder}" if self.autoencoder != "sd-vae-ft-ema" else ""
+        return f"--resolution {self.resolution}{other}"
 
     def samples(self, folder: Path) -> list[Sample]:
         """Return all samples of this set in a folder of downloads.

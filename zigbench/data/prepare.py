@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from zigbench.data.builtin.folders import LatentFolderConfig
-from zigbench.data.config import SCALE, LatentsConfig
+from zigbench.data.config import AUTOENCODERS, SCALE, LatentsConfig
 from zigbench.data.formats.listing import list_samples
 from zigbench.data.formats.pictures import Filter
 from zigbench.data.formats.samples import UNREADABLE, Sample, printable
@@ -24,7 +24,7 @@ from zigbench.spec import registry
 WITH_TEXTS = 128
 """Samples in a shard that holds captions' embeddings, which are far larger than latents."""
 
-RECIPE_OPTIONS = ("resolution", "classes", "frames", "official_split")
+RECIPE_OPTIONS = ("resolution", "classes", "frames", "official_split", "autoencoder")
 """Options that a recipe's config takes, where it has them."""
 
 
@@ -35,7 +35,7 @@ class PrepareOptions:
     Args:
         resolution: side of the pictures; None for the recipe's own.
         to: where to write; None for the recipe's folder.
-        vae: autoencoder, by folder or cached name.
+        vae: autoencoder, by folder or cached name; None for the recipe's own, or the one most used.
         text: text encoder, likewise; None for the published one where the recipe has captions.
         pooled: keep captions' one pooled embedding.
         classes: of a user's folder; None without labels.
@@ -46,12 +46,13 @@ class PrepareOptions:
         unreadable: share of samples that may be unreadable.
         processes: that encode.
         frames: fewest of a clip, where one's own samples are clips; None where they are pictures.
-        official_split: which of the divisions that the set's authors publish; None for the first.
+        official_split: which of the divisions that the set's authors publish, or "all" for none; None for the first.
+        autoencoder: of a recipe, one of those that the published networks were trained with; None for its first.
     """
 
     resolution: int | None = None
     to: Path | None = None
-    vae: str = VAE
+    vae: str | None = None
     text: str | None = None
     pooled: bool = False
     classes: int | None = None
@@ -62,7 +63,8 @@ class PrepareOptions:
     unreadable: float = UNREADABLE
     processes: int = 1
     frames: int | None = None
-    official_split: int | None = None
+    official_split: int | str | None = None
+    autoencoder: str | None = None
 
 
 def prepare_data_set(
@@ -98,6 +100,7 @@ def prepare_data_set(
         )
     if not with_text and (options.text is not None or options.pooled):
         raise ValueError(f"--text and --pooled are of captions, and {name} is prepared without any")
+    options = replace(options, vae=options.vae or (VAE if config is None else AUTOENCODERS[config.autoencoder]))
     latents = _latents_of(samples, resolution, source) if options.encoded else None
     how: dict[str, Any] = {"latents": latents, "flips": options.flips and latents is None}
     how |= {"scale": SCALE, "autoencoder": options.vae} if latents else _autoencoder(name, config, resolution, options)
@@ -148,7 +151,7 @@ def _recipe(name: str, options: PrepareOptions) -> LatentsConfig | None:
 
 def _autoencoder(name: str, config: LatentsConfig | None, resolution: int, options: PrepareOptions) -> dict[str, Any]:
     """Return what the encoding takes from the autoencoder, once loaded and checked."""
-    loaded = Autoencoder.load(options.vae, "cpu")
+    loaded = Autoencoder.load(options.vae or VAE, "cpu")
     if resolution % loaded.downsampling:
         raise ValueError(f"{options.vae} takes sides that are multiples of {loaded.downsampling}, not {resolution}")
     if config is not None and abs(loaded.scale - SCALE) > 1e-6:

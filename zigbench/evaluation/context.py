@@ -179,8 +179,10 @@ class EvaluationContext(FeatureContext):
 
     def reference_source(self) -> ReferenceImages | Path:
         """Return the images that the spec's ``evaluation.reference`` names, or the file of their statistics."""
-        reference = self.spec.evaluation.reference
-        return Path(reference) if reference.endswith(".npz") else reference_images(self.data, reference)
+        spec = self.spec.evaluation
+        if spec.reference.endswith(".npz"):
+            return Path(spec.reference)
+        return reference_images(self.data, spec.reference, spec.reference_count)
 
     def held_out_images(self) -> ReferenceImages:
         """Return the held-out images, decoded where the reference is."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from zigbench.data.pixels import to_uint8
@@ -39,6 +41,30 @@ class RealImages:
         """Return images ``start`` to ``stop`` (exclusive), uint8 (n, C, H, W) or (n, T, C, H, W)."""
         x = self.split.batch(range(start, stop)).x
         return to_uint8(x if self.decode is None else self.decode(x))
+
+
+class SpreadImages:
+    """A number of images spread evenly over a set of them.
+
+    Args:
+        images: the whole set.
+        count: number of images, at most that of the set.
+    """
+
+    def __init__(self, images: ImageSet, count: int) -> None:
+        assert 1 <= count <= len(images)
+        self._images = images
+        self.rows = [row * len(images) // count for row in range(count)]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def images(self, start: int, stop: int) -> Tensor:
+        """Return images ``start`` to ``stop`` (exclusive), uint8 (n, C, H, W) or (n, T, C, H, W)."""
+        rows = self.rows[start:stop]
+        first = [i for i, row in enumerate(rows) if i == 0 or row != rows[i - 1] + 1]
+        stretches = [(rows[a], rows[b - 1] + 1) for a, b in pairwise([*first, len(rows)])]
+        return torch.cat([self._images.images(*stretch) for stretch in stretches])
 
 
 def image_batches(images: ImageSet, size: int, *, clips: bool = False) -> Iterator[Tensor]:

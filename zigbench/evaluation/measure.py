@@ -39,7 +39,7 @@ def prepare(data: Any, spec: RunSpec, *, cache: Path, weights: Mapping[str, Path
     if metrics and getattr(data, "decode", None) and (spec.evaluation.preview or any(m.reads_samples for m in metrics)):
         _ = data.decoder  # Latents know their decoder's name once it is loaded.
     if extractors and not spec.evaluation.reference.endswith(".npz"):
-        reference_images(data, spec.evaluation.reference)
+        reference_images(data, spec.evaluation.reference, spec.evaluation.reference_count)
     for name in extractors:
         load_extractor(name, cache, data=data, weights=given.get(name))
 

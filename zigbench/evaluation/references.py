@@ -18,7 +18,7 @@ from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics
 
 from zigbench.evaluation.extractors.features import Extractor, extract_features
-from zigbench.evaluation.images import ImageSet, RealImages
+from zigbench.evaluation.images import ImageSet, RealImages, SpreadImages
 from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
 from zigbench.spec.files import short_sha256, write_atomically
 
@@ -154,17 +154,39 @@ class ReferenceImages:
     unlabelled_hash: str | None = None
 
 
-def reference_images(data: Any, reference: str) -> ReferenceImages:
+def reference_images(data: Any, reference: str, count: int | None = None) -> ReferenceImages:
     """Return the images of a data set that a spec's ``evaluation.reference`` names.
 
     Args:
         data: the data set's loader. If the data are latents it has ``decode``, ``decoder`` and ``originals``.
         reference: ``train`` or ``held-out`` for the split's own images, which for latents are the pictures they were
             encoded from; with ``-decoded`` appended for the decoded latents.
+        count: images that count, spread evenly over the split; None for all.
 
     Raises:
-        ValueError: the pictures of latents are missing, or data that are not latents are to be decoded.
+        ValueError: the pictures of latents are missing, data that are not latents are to be decoded, or the split has
+            fewer images than ``count``.
     """
+    images = _all_images(data, reference)
+    total = len(images.images)
+    if count is None or count == total:
+        return images
+    if count > total:
+        raise ValueError(
+            f"evaluation.reference_count is {count:,}, but {images.name} has {total:,} reference images ({reference}): "
+            "set it to that number at most, or leave it out for all"
+        )
+    bare = images.unlabelled_hash
+    return replace(
+        images,
+        images=SpreadImages(images.images, count),
+        treatment=f"{images.treatment}, {count:,} of {total:,} spread evenly",
+        content_hash=short_sha256(f"{images.content_hash} {count}"),
+        unlabelled_hash=None if bare is None else short_sha256(f"{bare} {count}"),
+    )
+
+
+def _all_images(data: Any, reference: str) -> ReferenceImages:
     split, decoded = reference.removesuffix("-decoded"), reference.endswith("-decoded")
     part = data.split(split)
     if not hasattr(data, "decode"):

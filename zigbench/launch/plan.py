@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zigbench.launch.estimate import gpu_hours
 from zigbench.launch.jobs import run_states
 from zigbench.records.folder import RunFolder, State
 from zigbench.records.sources import Sources
@@ -68,6 +69,12 @@ class Plan:
         """GPU-hours of a launch."""
         return sum(r.gpus * r.nodes * r.hours * len(items) for r, items in self.classes().items())
 
+    @property
+    def estimated_gpu_hours(self) -> float | None:
+        """GPU-hours of the trainings on GPUs of a launch, estimated; None where there are none, or no estimate."""
+        trainings = [i.cell.spec for i in self.todo if i.cell.resources.gpus and i.cell.spec.task == "train"]
+        return gpu_hours(trainings) if trainings else None
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON values: each run with state and labels, and the arrays that a launch would submit."""
         return {
@@ -75,6 +82,7 @@ class Plan:
             "todo": len(self.todo),
             "arrays": [{"runs": len(v), "resources": r.model_dump(mode="json")} for r, v in self.classes().items()],
             "gpu_hours": self.gpu_hours,
+            "estimated_gpu_hours": self.estimated_gpu_hours,
         }
 
     def counts(self) -> Counter[str]:

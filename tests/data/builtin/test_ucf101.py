@@ -122,6 +122,14 @@ def test_what_the_recipe_lacks_is_listed(ucf, small, vae) -> None:
         prepare_data_set("ucf101", ucf, choices)
 
 
+def test_without_an_official_split_all_clips_are_samples_and_the_lists_are_not_read(ucf) -> None:
+    (ucf / "lists" / "testlist02.txt").unlink()
+    samples = UCF101Config(official_split="all").samples(ucf)
+    assert [sample.split for sample in samples] == [None] * 8
+    assert {sample.label.name for sample in samples} == {"Archery", "Bowling"}
+    assert UCF101Config(official_split="all").folder.name == "ucf101-256-split-all"
+
+
 def test_options_that_a_recipe_refuses_are_named(tmp_path) -> None:
     with pytest.raises(ValueError, match=r"^--resolution 200: Input should be 128 or 256$"):
         prepare_data_set("ucf101", tmp_path, PrepareOptions(resolution=200))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from zigbench.data.config import LatentsConfig
-from zigbench.spec import registry
+from zigbench.spec import Geometry, later_key, registry
 
 
 @registry.data.register("celebahq")
@@ -21,14 +22,24 @@ class CelebAHQConfig(LatentsConfig):
 
 @registry.data.register("multimodal-celebahq")
 class MultiModalCelebAHQConfig(LatentsConfig):
-    """MultiModal-CelebA-HQ: 30,000 faces with ten captions each, at 256 or 512 pixels a side."""
+    """MultiModal-CelebA-HQ: 30,000 faces with ten captions each, at 256 or 512 pixels a side.
+
+    Args:
+        captions: whether networks read the captions; without, the same images are an unconditional set.
+    """
 
     name = "multimodal-celebahq"
     images: ClassVar = {"train": 24_000, "held-out": 6_000}
     source = "MultiModal-CelebA-HQ (Xia et al. 2021): images and captions from its authors, with their split"
     text = True
     square = True
+    conditions = ("captions",)
     resolution: Literal[256, 512] = 256
+    captions: bool = later_key(True)
+
+    def geometry(self, patch: int) -> Geometry:
+        whole = super().geometry(patch)
+        return whole if self.captions else replace(whole, context=None)
 
 
 @registry.data.register("faceshq")
@@ -38,6 +49,17 @@ class FacesHQConfig(LatentsConfig):
     name = "faceshq"
     images: ClassVar = {"train": 98_000, "held-out": 2_000}
     source = "CelebA-HQ (Karras et al. 2018) and FFHQ (Karras et al. 2019), from their authors"
+    square = True
+    resolution: Literal[1024] = 1024
+
+
+@registry.data.register("landscapehq")
+class LandscapeHQConfig(LatentsConfig):
+    """LandscapeHQ (LHQ): 90,000 landscapes, at 1,024 pixels a side."""
+
+    name = "landscapehq"
+    images: ClassVar = {"train": 88_000, "held-out": 2_000}
+    source = "LHQ (Skorokhodov et al. 2021), the archive of 1,024 pixels, from its authors"
     square = True
     resolution: Literal[1024] = 1024
 

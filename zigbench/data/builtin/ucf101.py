@@ -28,7 +28,8 @@ class UCF101Config(LatentsConfig):
     Args:
         resolution: side of the square frames in pixels.
         frames: of a sample.
-        official_split: which of the three divisions into training and test clips.
+        official_split: which of the three divisions into training and test clips; ``all`` trains on all clips but 320,
+            which are held out by their content.
     """
 
     name = "ucf101"
@@ -40,13 +41,14 @@ class UCF101Config(LatentsConfig):
     classes = 101
     clips = True
     splits: ClassVar = {
+        "all": {"train": 13_000, "held-out": 320},
         1: {"train": 9_537, "held-out": 3_783},
         2: {"train": 9_586, "held-out": 3_734},
         3: {"train": 9_624, "held-out": 3_696},
     }
     resolution: Literal[128, 256] = 256
     frames: Positive = 16
-    official_split: Literal[1, 2, 3] = 1
+    official_split: Literal["all", 1, 2, 3] = 1
 
     @property
     def folder(self) -> Path:
@@ -81,6 +83,8 @@ class UCF101Config(LatentsConfig):
             if name in videos:
                 raise ValueError(f"{printable(folder)} holds {name} in several places; keep one")
             videos[name] = path
+        if self.official_split == "all":
+            return [_sample(folder, video, None) for _, video in sorted(videos.items())]
         clips: list[Sample] = []
         lists = {path.name: path for path in walk_files(folder, frozenset({".txt"}))}
         for split, beginning in (("train", "trainlist"), ("held-out", "testlist")):
@@ -100,6 +104,6 @@ class UCF101Config(LatentsConfig):
         return clips
 
 
-def _sample(folder: Path, video: Path, split: str) -> Sample:
+def _sample(folder: Path, video: Path, split: str | None) -> Sample:
     name = printable(video.relative_to(folder).as_posix())
     return Sample(name, File(video), Label(printable(video.parent.name)), (), split)

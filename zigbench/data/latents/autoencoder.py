@@ -16,14 +16,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zigbench.data.config import AUTOENCODERS
 from zigbench.data.split import content_hash
 from zigbench.spec.files import sha256
 
 PIECE = 16
 """Pictures that are decoded at once."""
 
-VAE = "stabilityai/sd-vae-ft-ema"
-"""The autoencoder that the published networks were trained with, as the library's cache knows it."""
+VAE = AUTOENCODERS["sd-vae-ft-ema"]
+"""The autoencoder that most published networks were trained with, as the library's cache knows it."""
 
 CLIP = "openai/clip-vit-large-patch14"
 """The text encoder that the published networks were trained with, as the library's cache knows it."""
@@ -69,8 +70,10 @@ class Autoencoder:
         folder = Path(source)
         if (folder / "vae" / "config.json").is_file():
             folder = folder / "vae"
-        place = str(folder) if folder.is_dir() else source
-        model = _load("diffusers", "AutoencoderKL", place, low_cpu_mem_usage=False)  # True needs one more package.
+        place, inner = (str(folder), "") if folder.is_dir() else _cached(source)
+        options = {"subfolder": inner} if inner else {}
+        # True for low_cpu_mem_usage needs one more package.
+        model = _load("diffusers", "AutoencoderKL", place, low_cpu_mem_usage=False, **options)
         config = model.config
         return cls(
             model.to(device or _device()),
@@ -142,6 +145,12 @@ class TextEncoder:
         output = self.model(input_ids=tokens["input_ids"].to(self.model.device))
         embedding: Tensor = output.pooler_output[:, None] if self.pooled else output.last_hidden_state
         return embedding.float().cpu()
+
+
+def _cached(source: str) -> tuple[str, str]:
+    """Return the repository of a cached name, and the autoencoder's folder in it ("" for its top)."""
+    repository, _, folder = source.rpartition("/")
+    return (repository, folder) if source in AUTOENCODERS.values() and "/" in repository else (source, "")
 
 
 def weights_hash(model: nn.Module) -> str:

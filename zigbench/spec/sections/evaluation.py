@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from zigbench.spec import registry
 from zigbench.spec.base import Positive, Spec, later_key
@@ -26,6 +26,8 @@ class EvaluationSpec(Spec):
             from the training's last step on are left out.
         reference: images the samples are compared with: a split of the data (of latents, the pictures they were made
             of; ``train-decoded`` for what they decode to), or the path of a file of statistics.
+        reference_count: images of that split that count, spread evenly over it; None for all. The released code
+            compares with 5,000 training images a process.
         bootstrap: resamples behind an interval; 0 for none.
     """
 
@@ -38,6 +40,7 @@ class EvaluationSpec(Spec):
     bootstrap: Annotated[int, Field(ge=0)] = 100
     triples: Literal["consecutive", "strided"] = later_key("consecutive")
     at: tuple[Positive, ...] = later_key(())
+    reference_count: Positive | None = later_key(None)
 
     @field_validator("reference")
     @classmethod
@@ -55,6 +58,12 @@ class EvaluationSpec(Spec):
         if any(a >= b for a, b in pairwise(steps)):
             raise ValueError("its steps must increase")
         return steps
+
+    @model_validator(mode="after")
+    def _count_of_images(self) -> Self:
+        if self.reference_count is not None and self.reference.endswith(".npz"):
+            raise ValueError("reference_count counts the images of a split; leave it out for a file of statistics")
+        return self
 
     @field_validator("metrics")
     @classmethod

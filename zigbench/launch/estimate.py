@@ -1,0 +1,55 @@
+"""GPU-hours of a training before any was measured: from its operations, its exponentials and its traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from zigbench.spec import Cost, RunSpec
+from zigbench.spec.solvers import SOLVERS
+
+MATRIX_FLOPS, EXPONENTIALS, BYTES = 312e12, 2.4e12, 2.0e12
+"""Of an A100 with 80 GB, a second: dense half-precision products, exponentials, bytes to and from memory."""
+
+SHARE = 0.25
+"""Share of these rates that a training is taken to reach."""
+
+FORWARD, TRAINING = (1, 1, 1), (3, 2, 3)
+"""Operations, exponentials and traffic of a forward pass, and of one with its backward pass, in forward passes."""
+
+ADAPTIVE = 100
+"""Network evaluations that an adaptive solver is taken to need for a sample."""
+
+ASSUMED = "estimated for A100 GPUs at a quarter of their rated speed, not measured"
+
+
+def gpu_hours(specs: Iterable[RunSpec]) -> float | None:
+    """Return the GPU-hours of trainings with their evaluations; None where a network's cost is not declared."""
+    known: dict[object, float | None] = {}
+    total = 0.0
+    for spec in specs:
+        # Runs of a suite share the objects of equal sections.
+        sections = (spec.backbone, spec.data, spec.training, spec.evaluation, spec.sampler)
+        key = (*map(id, sections), repr(spec.scan), spec.position)
+        if key not in known:
+            known[key] = _hours(spec)
+        if (hours := known[key]) is None:
+            return None
+        total += hours
+    return total
+
+
+def _hours(spec: RunSpec) -> float | None:
+    cost = spec.cost(spec.geometry)
+    if cost is None:
+        return None
+    seconds = spec.training.steps * spec.training.batch * _seconds(cost, TRAINING)
+    evaluations = SOLVERS[spec.sampler.solver].evaluations
+    each = ADAPTIVE if evaluations is None else evaluations * spec.sampler.steps
+    times = 1 + sum(step < spec.training.steps for step in spec.evaluation.at)
+    seconds += times * spec.evaluation.samples * each * _seconds(cost, FORWARD)
+    return seconds / 3600
+
+
+def _seconds(cost: Cost, times: tuple[int, int, int]) -> float:
+    work = (cost.matrix_flops / MATRIX_FLOPS, cost.exponentials / EXPONENTIALS, 2 * cost.values / BYTES)
+    return sum(n * seconds for n, seconds in zip(times, work, strict=True)) / SHARE

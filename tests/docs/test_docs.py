@@ -27,7 +27,7 @@ PROGRAMS = {"zigbench", "make", "python", "pip", "nvcc"}
 # A run is planned with the same arguments: the tests train elsewhere.
 PLANNED = {"run": ("--workers",), "report": ("--reports",)}
 # These wait, look at a whole machine, or need the runs they name; their arguments are parsed.
-PARSED = {"cancel", "logs", "doctor", "prepare", "evaluate", "export", "inspect"}
+PARSED = {"cancel", "logs", "doctor", "prepare", "evaluate", "export", "inspect", "verify", "merge"}
 
 
 def blocks(page: Path, kind: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 # In the order in which the help shows their commands.
-from zigbench.cli import runs, launching, status, show, logs, records, compare, packs, weights, score  # isort: skip
+from zigbench.cli import runs, launching, status, show, logs, records, compare, packs, verify, weights, score  # isort: skip
 from zigbench.cli import plugins, data, curves  # isort: skip
 from zigbench import __version__
 from zigbench.cli.options import app, err, out
@@ -21,7 +21,7 @@ from zigbench.spec.registry import load_plugin
 
 __all__ = [
     "app", "compare", "curves", "data", "launching", "logs", "main", "packs", "plugins", "records", "runs", "score",
-    "show", "status", "weights",
+    "show", "status", "verify", "weights",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What a shell offers to complete a word with: names of plug-ins, ids of runs, profiles, keys of a spec."""
+"""The completion of a word in a shell: names of plug-ins, ids of runs, profiles, keys of a spec."""
 
 from __future__ import annotations
 

@@ -11,8 +11,16 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from zigbench.data.split import TensorSplit
 from zigbench.evaluation import generation
-from zigbench.evaluation.generation import BrokenSamplesError, Samples, SamplingPlan, balanced_labels, generate
+from zigbench.evaluation.generation import (
+    BrokenSamplesError,
+    Samples,
+    SamplingPlan,
+    balanced_labels,
+    drawn_labels,
+    generate,
+)
 from zigbench.interpolant import Interpolant
 from zigbench.spec import SamplerSpec
 
@@ -156,6 +164,36 @@ def test_texts_reach_the_network_by_the_samples_index(tmp_path) -> None:
     wanted = plan(count=6, classes=None, sampler=SamplerSpec(steps=1))
     generate(network, Interpolant(), wanted, tmp_path, contexts=contexts)
     assert torch.cat(seen).flatten().tolist() == [float(index) for index in range(8)]
+
+
+def test_drawn_labels_are_a_function_of_the_run_and_the_index_and_follow_their_policy(digits) -> None:
+    train = digits.split("train")
+    of_data = train.batch(range(len(train))).label
+    rare = TensorSplit("rare", train.x[:50], (torch.arange(50) % 5 == 0).long())
+    for policy in ("uniform", "data"):
+        few, many = (drawn_labels(policy, 3, count, 10, train) for count in (40, 4_000))
+        assert few == many[:40] != drawn_labels(policy, 4, 40, 10, train)
+    assert drawn_labels("balanced", 3, 40, 10, train) is drawn_labels("uniform", 3, 40, None, train) is None
+    shares = torch.bincount(torch.tensor(drawn_labels("uniform", 3, 4_000, 10, train)), minlength=10) / 4_000
+    assert torch.allclose(shares, torch.full((10,), 0.1), atol=0.025)
+    assert sum(drawn_labels("data", 3, 4_000, 2, rare)) / 4_000 == pytest.approx(0.2, abs=0.03)
+    assert set(drawn_labels("data", 3, 200, 10, train)) == set(of_data.tolist())
+
+
+def test_drawn_labels_reach_the_network_and_stand_in_the_index(tmp_path) -> None:
+    seen = []
+
+    def network(x, t, *, label=None, context=None):
+        seen.append(label)
+        return torch.zeros_like(x)
+
+    wanted = plan(count=6, labels=(3, 3, 9, 0, 1, 3), sampler=SamplerSpec(steps=1))
+    generate(network, Interpolant(), wanted, tmp_path)
+    assert torch.cat(seen).tolist() == [3, 3, 9, 0, 1, 3, 3, 3]  # The surplus of the last block is dropped.
+    gathered, again = Samples.gather(tmp_path, wanted), Samples.read(tmp_path)
+    assert gathered == again
+    assert again.labels.tolist() == list(wanted.labels)
+    assert wanted.key != plan(count=6, sampler=SamplerSpec(steps=1)).key
 
 
 @given(count=st.integers(1, 300), classes=st.integers(1, 20))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from zigbench.evaluation.metrics.kid import subset_size
 from zigbench.evaluation.pictures import Pictures
 from zigbench.evaluation.references import Reference
 from zigbench.evaluation.score import ELSEWHERE, score
+from zigbench.spec.presets import Preset
 
 from .image_sets import images
 
@@ -191,6 +193,28 @@ def test_faults_are_one_line_that_names_the_file(places, tmp_path, name, words) 
 def test_metrics_of_something_else_are_refused(places, tmp_path, metric, words) -> None:
     with pytest.raises(ValueError, match=words):
         score(Pictures.of(places["mine"]), Pictures.of(places["real"]), [metric], cache=tmp_path)
+
+
+def test_a_preset_states_the_number_the_reference_and_the_metrics(places, tmp_path, monkeypatch) -> None:
+    mine, real = Pictures.of(places["mine"]), Pictures.of(places["real"])
+    for preset, words in (
+        ("adm-50k", "adm-50k scores 50,000 pictures, and .*mine has 40"),
+        ("adm", "did you mean 'adm-50k'"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            score(mine, real, cache=tmp_path, preset=preset)
+    small = Preset("a small one", {"evaluation.samples": 40}, ("frechet_random", "kid_random"), statistics=True)
+    monkeypatch.setattr("zigbench.evaluation.score.PRESETS", {"small": small})
+    with pytest.raises(ValueError, match="small compares with a file of statistics"):
+        score(mine, real, cache=tmp_path, preset="small")
+    features = RandomFeatures().extract(real.images(0, 41))["features"]
+    replace(Reference.of(features), features=None).save(tmp_path / "statistics.npz")
+    measured, protocols = score(mine, tmp_path / "statistics.npz", cache=tmp_path, preset="small", bootstrap=0)
+    distance, kid = measured
+    assert distance.value > 0
+    assert kid.value is None
+    assert "has statistics only" in kid.note  # One line in its place, and the others stand.
+    assert [protocol.preset for protocol in protocols] == ["small"]
 
 
 def test_the_command_writes_figures_and_protocols(places, tmp_path) -> None:

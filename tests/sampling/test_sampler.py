@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
+import math
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -17,8 +18,10 @@ from zigbench.sampling import (
     sample,
     starting_noise,
 )
+from zigbench.sampling.random import increments
 from zigbench.spec import SamplerSpec
 from zigbench.spec import solvers as table
+from zigbench.spec.presets import PRESETS
 
 
 def never(x, t, *, label=None, context=None):
@@ -54,6 +57,9 @@ def test_evaluations_of_an_adaptive_solver_are_unknown():
         ({"solver": "euler-maruyama", "diffusion": "inceasing-decreasing"}, "did you mean 'increasing-decreasing'"),
         ({"solver": "euler-maruyama", "diffusion_scale": 0.0}, "an ODE solver adds no noise"),
         ({"solver": "euler-maruyama", "last_step": "tweedy"}, "did you mean 'tweedie'"),
+        ({"solver": "euler", "last_step_size": 0.04}, "it belongs to euler-maruyama, stochastic-heun"),
+        ({"solver": "euler-maruyama", "last_step_size": 1.0}, r"must lie in \(0, 1\)"),
+        ({"solver": "euler-maruyama", "last_step_size": 0.1, "times": "log-snr"}, "is a length of t"),
         ({"times": "log_snr"}, "did you mean 'log-snr'"),
         ({"times": [0.5]}, "at least a first and a last"),
         ({"times": [0.0, 0.5, 0.5, 1.0]}, "must increase strictly"),
@@ -65,6 +71,29 @@ def test_evaluations_of_an_adaptive_solver_are_unknown():
 def test_what_cannot_be_is_refused_before_the_first_step(options: dict, words: str):
     with pytest.raises(ValueError, match=words):
         sample(never, Interpolant(), torch.zeros(2, 1, 2, 2), **options)
+
+
+def test_the_preset_of_sit_is_its_sampler_step_by_step(gaussian: GaussianMixture):
+    """x ← x + (v + σ s) h + √(2σ h) ξ over linspace(0, 0.96, 250), then its mean over 0.04; Ma et al., their code."""
+    interpolant, seeds = Interpolant("linear"), [3, 8]
+    network = gaussian.model(interpolant)
+    keys = PRESETS["sit-250-sde"].keys
+    options = {key.removeprefix("sampler."): value for key, value in keys.items() if key.startswith("sampler")}
+    noise = starting_noise(seeds, gaussian.means.shape[1:]).double()
+    draws, x = increments(seeds, 2), noise
+
+    def drift(x, t):
+        state = interpolant.state(torch.full((2,), t, dtype=torch.float64))
+        data, epsilon = gaussian.posterior(x, state.alpha, state.sigma)
+        return (data - epsilon) - epsilon  # σ s = −ε.
+
+    times = torch.linspace(0, 0.96, 250, dtype=torch.float64).tolist()
+    for t, end in pairwise(times):
+        h = end - t
+        x = x + h * drift(x, t) + math.sqrt(2 * (1 - t) * h) * draws(x)
+    x = x + 0.04 * drift(x, 0.96)
+    found = sample(network, interpolant, noise, generator=seeds, **options)
+    torch.testing.assert_close(found, x, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("solver", SDE_SOLVERS)

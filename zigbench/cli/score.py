@@ -10,6 +10,7 @@ import typer
 
 from zigbench.cli.options import app, out
 from zigbench.spec.files import write_atomically
+from zigbench.spec.presets import PRESETS
 
 Place = "A folder of pictures, or an .npz of them (`arr_0`, uint8, N×H×W×3)"
 
@@ -24,6 +25,10 @@ def score(
     metric: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A metric of `zigbench list metrics`; by default those without a download."),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help=f"The published protocol that the pictures follow, and its metrics: {', '.join(PRESETS)}."),
     ] = None,
     resolution: Annotated[
         int | None, typer.Option(min=1, help="Crop each picture of a folder to its central square of this side.")
@@ -41,15 +46,15 @@ def score(
     """Score pictures that anyone made with anything, under the protocols of a run's samples."""
     from zigbench.evaluation.pictures import Pictures  # torch
     from zigbench.evaluation.references import is_statistics
-    from zigbench.evaluation.score import LOCAL
     from zigbench.evaluation.score import score as measure
 
     given = dict(_weights(text) for text in weights or ())
     measurements, protocols = measure(
         Pictures.of(generated, resolution),
         real if is_statistics(real) else Pictures.of(real, resolution),
-        metric or LOCAL,
+        metric or (),
         cache=cache,
+        preset=preset,
         held_out=None if held_out is None else Pictures.of(held_out, resolution),
         weights=given,
         bootstrap=bootstrap,

@@ -13,7 +13,7 @@ from torch import Tensor
 from zigbench.data.pixels import QUANTISATION
 from zigbench.evaluation.extractors.features import tensors_sha256
 from zigbench.evaluation.feature_context import FeatureContext
-from zigbench.evaluation.generation import Samples, SamplingPlan, generate
+from zigbench.evaluation.generation import Samples, SamplingPlan, drawn_labels, generate
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.protocol import Protocol
 from zigbench.evaluation.references import Reference, ReferenceImages, reference_images
@@ -149,6 +149,13 @@ class EvaluationContext(FeatureContext):
                 shape=geometry.sample_shape,
                 classes=geometry.classes,
                 sampler=self.spec.sampler,
+                labels=drawn_labels(
+                    self.spec.evaluation.labels,
+                    self.spec.seed,
+                    self.sample_count,
+                    geometry.classes,
+                    self.data.split("train"),
+                ),
                 identity=f"{tensors_sha256(self.model.state_dict())} {self._decoder()}",
             )
             folder = self.folder / "samples"
@@ -201,6 +208,7 @@ class EvaluationContext(FeatureContext):
             "sampler_options": self.spec.sampler.options or None,
             "decoder": self._decoder(),
             "image_range": QUANTISATION,
+            "preset": self.spec.evaluation.preset,
         }
 
     def protocol(
@@ -217,7 +225,9 @@ class EvaluationContext(FeatureContext):
         if self.spec.geometry.context is not None:
             return "text i mod N of the held-out split for sample i"
         if self.spec.geometry.classes is not None:
-            return f"i mod {self.spec.geometry.classes} for sample i"
+            drawn = {"uniform": "drawn uniformly for each sample", "data": "of training images drawn for each sample"}
+            balanced = f"i mod {self.spec.geometry.classes} for sample i"
+            return drawn.get(self.spec.evaluation.labels, balanced)
         return "none"
 
     def _contexts(self, indices: Sequence[int]) -> Tensor:

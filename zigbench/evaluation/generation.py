@@ -45,10 +45,11 @@ class SamplingPlan:
         count: number of samples.
         batch: number of samples in a block.
         shape: shape of one sample as the network sees it, (C, H, W) or (T, C, H, W).
-        classes: number of classes; None without labels. Sample i has label i mod classes.
+        classes: number of classes; None without labels.
         sampler: solver, steps, guidance.
         identity: anything else that the samples depend on (the network's weights, the decoder); shards of another
             identity are drawn again.
+        labels: label of each sample; None for i mod classes.
     """
 
     seed: int
@@ -58,6 +59,15 @@ class SamplingPlan:
     classes: int | None
     sampler: SamplerSpec
     identity: str = ""
+    labels: tuple[int, ...] | None = None
+
+    def labels_of(self, indices: Sequence[int]) -> Tensor | None:
+        """Return the labels of samples, int64 (len(indices),); None without classes. Surplus samples repeat them."""
+        if self.classes is None:
+            return None
+        if self.labels is None:
+            return balanced_labels(indices, self.classes)
+        return torch.tensor([self.labels[index % len(self.labels)] for index in indices], dtype=torch.int64)
 
     @property
     def shard(self) -> int:
@@ -79,6 +89,7 @@ class SamplingPlan:
             self.classes,
             self.sampler.model_dump_json(exclude_none=True),
             self.identity,
+            *(() if self.labels is None else (self.labels,)),
         )
         return short_sha256(repr(facts))
 
@@ -90,6 +101,30 @@ class SamplingPlan:
 def balanced_labels(indices: Sequence[int], classes: int) -> Tensor:
     """Return label i mod ``classes`` for each sample index i, int64 (len(indices),): every class equally often."""
     return torch.tensor([int(index) % classes for index in indices], dtype=torch.int64)
+
+
+def drawn_labels(policy: str, seed: int, count: int, classes: int | None, train: Any) -> tuple[int, ...] | None:
+    """Return the label of each of ``count`` samples; None where sample i has label i mod ``classes``, or none.
+
+    Args:
+        policy: the spec's ``evaluation.labels``: "balanced", "uniform" or "data".
+        seed: the run's seed. The label of sample i is a function of it and of i.
+        count: number of samples.
+        classes: number of classes; None without labels.
+        train: the training images, whose labels "data" draws from.
+    """
+    if classes is None or policy == "balanced":
+        return None
+    choices = classes if policy == "uniform" else len(train)
+    draws = [derive_seed(seed, "label", index) % choices for index in range(count)]
+    if policy == "uniform":
+        return tuple(draws)
+    distinct = sorted(set(draws))
+    labels: dict[int, int] = {}
+    for start in range(0, len(distinct), SHARD):
+        some = distinct[start : start + SHARD]
+        labels |= dict(zip(some, train.batch(some).label.tolist(), strict=True))
+    return tuple(labels[image] for image in draws)
 
 
 @torch.no_grad()
@@ -116,12 +151,12 @@ def draw_block(
     assert first % plan.batch == 0
     indices = range(first, first + plan.batch)
     seeds = [derive_seed(plan.seed, "sample", index) for index in indices]
-    label = None if plan.classes is None else balanced_labels(indices, plan.classes).to(device)
+    label = plan.labels_of(indices)
     x = sample(
         model,
         interpolant,
         starting_noise(seeds, plan.shape).to(device),
-        label=label,
+        label=None if label is None else label.to(device),
         context=None if contexts is None else contexts(indices).to(device),
         generator=seeds,
         **plan.sampler.model_dump(exclude_none=True),
@@ -183,13 +218,15 @@ class Samples:
         folder: the folder of the shards.
         count: number of samples.
         shard: number of samples in each shard but the last.
-        classes: number of classes; sample i has label i mod classes. None without labels.
+        classes: number of classes; None without labels.
+        given: label of each sample; None for i mod classes.
     """
 
     folder: Path
     count: int
     shard: int
     classes: int | None
+    given: tuple[int, ...] | None = None
 
     @classmethod
     def gather(cls, folder: Path, plan: SamplingPlan) -> Samples:
@@ -211,9 +248,10 @@ class Samples:
             "classes": plan.classes,
             "key": plan.key,
             "files": [f"{_name(shard)}.npy" for shard in range(plan.shards)],
+            **({} if plan.labels is None else {"labels": plan.labels}),
         }
         write_atomically(folder / INDEX, (json.dumps(index, indent=1) + "\n").encode())
-        return cls(folder, plan.count, plan.shard, plan.classes)
+        return cls(folder, plan.count, plan.shard, plan.classes, plan.labels)
 
     @classmethod
     def read(cls, folder: Path) -> Samples:
@@ -229,7 +267,8 @@ class Samples:
             raise BrokenSamplesError(f"{folder}: not a folder of gathered samples ({error})") from None
         if total != index["count"]:
             raise BrokenSamplesError(f"{folder}: the index counts {index['count']} samples, the shards hold {total}")
-        return cls(folder, index["count"], index["shard"], index["classes"])
+        given = index.get("labels")
+        return cls(folder, index["count"], index["shard"], index["classes"], None if given is None else tuple(given))
 
     def __len__(self) -> int:
         return self.count
@@ -237,6 +276,8 @@ class Samples:
     @property
     def labels(self) -> Tensor | None:
         """Labels, int64 (count,); None without classes."""
+        if self.given is not None:
+            return torch.tensor(self.given, dtype=torch.int64)
         return None if self.classes is None else balanced_labels(range(self.count), self.classes)
 
     def images(self, start: int, stop: int) -> Tensor:

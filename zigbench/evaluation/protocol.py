@@ -48,6 +48,7 @@ class Protocol(Spec):
         precision: precision of the network's arithmetic.
         network: the measured weights.
         triples: choice of the images of the held-out triples.
+        preset: the published protocol that the run follows.
         reference_unlabelled: hash of the reference images without labels and texts, where ``reference_hash`` includes
             some. It is not part of the hash.
     """
@@ -74,6 +75,7 @@ class Protocol(Spec):
     precision: str = "float32"
     network: str = "averaged weights"
     triples: str = later_key("consecutive")
+    preset: str | None = later_key(None)
     reference_unlabelled: str | None = later_key(None, identity=False)
 
     @property
@@ -114,6 +116,7 @@ _WORDS = {
     "precision": "the precision",
     "network": "the weights measured",
     "triples": "the choice of the triples' images",
+    "preset": "the preset of the protocol",
 }
 
 

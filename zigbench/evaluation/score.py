@@ -15,8 +15,10 @@ from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
 from zigbench.evaluation.pictures import Pictures
 from zigbench.evaluation.protocol import Protocol
 from zigbench.evaluation.references import ReferenceImages
+from zigbench.interpolant.options import unknown
 from zigbench.records.record import Measurement
 from zigbench.spec import registry
+from zigbench.spec.presets import PRESETS
 
 LOCAL = ("frechet_random", "kid_random")
 """Metrics of an evaluation that names none: those of images that need no download."""
@@ -28,9 +30,10 @@ ELSEWHERE = "pictures made elsewhere"
 def score(
     generated: Pictures,
     real: Pictures | Path,
-    metrics: Sequence[str] = LOCAL,
+    metrics: Sequence[str] = (),
     *,
     cache: Path,
+    preset: str | None = None,
     held_out: Pictures | None = None,
     device: torch.device | str | None = None,
     weights: Mapping[str, Path] | None = None,
@@ -45,8 +48,10 @@ def score(
     Args:
         generated: the pictures to score.
         real: the pictures to compare them with, or a file of statistics (.npz).
-        metrics: names of registered metrics that read features of images.
+        metrics: names of registered metrics that read features of images; none for those of the preset, or else those
+            that need no download.
         cache: folder for weights of extractors and statistics of references.
+        preset: name of the published protocol that the pictures follow, of :data:`zigbench.spec.presets.PRESETS`.
         held_out: real pictures for the metrics that are ratios to their distance.
         device: the device to compute on; None for the GPU where there is one.
         weights: files of weights to use in place of the published ones, by the extractor's name.
@@ -57,17 +62,31 @@ def score(
 
     Raises:
         MissingWeightsError: weights are not on this machine and cannot be downloaded.
-        ValueError: an unknown metric, one that needs a network or labels, or pictures that can't be read.
+        ValueError: an unknown metric or preset, a metric that needs a network or labels, pictures that can't be read,
+            or ones that are not as the preset has them.
     """
+    if preset is not None:
+        _check_preset(preset, generated, real)
+    metrics = metrics or (LOCAL if preset is None else PRESETS[preset].metrics)
     for name in metrics:
         _check(registry.metrics.get(name))
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     context = PictureContext(
-        generated, real, held_out, metrics, cache=cache, device=device, weights=weights, bootstrap=bootstrap
+        generated, real, held_out, preset, metrics, cache=cache, device=device, weights=weights, bootstrap=bootstrap
     )
     for extractor in sorted({name for metric in context.metrics for name in metric.extractors}):
         context.extractor(extractor)  # Missing weights fail here, before anything is measured.
     return measure_each(context), tuple(context.protocols.values())
+
+
+def _check_preset(preset: str, generated: Pictures, real: Pictures | Path) -> None:
+    if preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    wanted = PRESETS[preset].keys["evaluation.samples"]
+    if len(generated) != wanted:
+        raise ValueError(f"{preset} scores {wanted:,} pictures, and {generated.place} has {len(generated):,}")
+    if PRESETS[preset].statistics and not isinstance(real, Path):
+        raise ValueError(f"{preset} compares with a file of statistics (.npz with mu and sigma), not with pictures")
 
 
 def _check(metric: Metric) -> None:
@@ -90,10 +109,12 @@ class PictureContext(FeatureContext):
         generated: Pictures,
         real: Pictures | Path,
         held_out: Pictures | None,
+        preset: str | None,
         metrics: Sequence[str],
         **settings: Any,
     ) -> None:
         super().__init__(metrics, **settings)
+        self.preset = preset
         self.generated = generated
         self.real = real
         self.held_out = held_out
@@ -126,4 +147,5 @@ class PictureContext(FeatureContext):
             "image_range": f"0–255, {self.generated.treatment}",
             "precision": ELSEWHERE,
             "network": ELSEWHERE,
+            "preset": self.preset,
         }

@@ -19,7 +19,7 @@ from zigbench.records.record import Record
 
 @dataclass(frozen=True)
 class Verification:
-    """What a check of a pack yielded.
+    """The faults and the gaps of a pack that was checked.
 
     Attributes:
         records: number of sound records.

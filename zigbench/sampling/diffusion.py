@@ -38,10 +38,12 @@ class Diffusion:
     Args:
         form: one of :data:`DIFFUSIONS`.
         scale: factor above 0. SBDM is d = (α̇/α) σ² − σ σ̇; with scale 2 it is the process of Song et al.
+        bounded: whether the form is clamped at σ²/h. SiT's code does not; a form that is infinite is always clamped.
     """
 
     form: str = "sigma"
     scale: float = 1.0
+    bounded: bool = True
 
     def __post_init__(self) -> None:
         choose("diffusion form", self.form, FORMS)
@@ -56,6 +58,7 @@ class Diffusion:
             return 0.0, 0.0
         w = self.scale * FORMS[self.form](t, state)
         # SBDM is not a number where α and α̇ are both 0; it grows without bound before.
-        w = min(w, sigma**2 / h) if math.isfinite(w) else sigma**2 / h
+        if self.bounded or not math.isfinite(w):
+            w = min(w, sigma**2 / h) if math.isfinite(w) else sigma**2 / h
         w = max(w, 0.0)
         return math.sqrt(w), w / sigma

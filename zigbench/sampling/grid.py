@@ -22,6 +22,11 @@ def uniform(steps: int) -> list[float]:
     return [k / steps for k in range(steps + 1)]
 
 
+def with_last_step(steps: int, size: float) -> list[float]:
+    """Return equal steps from 0 to 1 − ``size``, and one of ``size`` from there to 1; ``steps`` in all."""
+    return [*torch.linspace(0, 1 - size, steps, dtype=torch.float64).tolist(), 1.0]
+
+
 def log_snr(interpolant: Interpolant, steps: int) -> list[float]:
     """Return equal steps in λ.
 

@@ -49,6 +49,8 @@ class Sampler:
         diffusion_scale: factor of the diffusion, above 0, for the same solvers; None for 1.
         last_step: one of :data:`LAST_STEPS`, how the same solvers take the last interval of the grid; None for "mean".
             All but "none" add no noise there, as there is none at the data.
+        last_step_size: length of that interval, in (0, 1), for the same solvers and a uniform grid; the others are
+            equal, and w(t) is not bounded for the length of a step, as in SiT's code. None for all equal.
         times: one of :data:`GRIDS`, or increasing times in [0, 1] in place of ``steps``; None for "log-snr" with
             DPM-Solver and "uniform" with the others.
         cutoff: amplitude ratios (α/σ at the noise, σ/α at the data), or one for both, at which times are clamped where
@@ -67,6 +69,7 @@ class Sampler:
     diffusion: str | None = None
     diffusion_scale: float | None = None
     last_step: str | None = None
+    last_step_size: float | None = None
     times: str | Sequence[float] | None = None
     cutoff: float | Cutoff = SAMPLING
     rtol: float | None = None
@@ -83,6 +86,10 @@ class Sampler:
                     f"{name} {value!r} has no meaning for the solver {self.solver!r}; it belongs to {', '.join(owners)}"
                 )
         choose("last step", self.last_step or "mean", dict.fromkeys(LAST_STEPS))
+        if self.last_step_size is not None and not 0 < self.last_step_size < 1:
+            raise ValueError(f"last_step_size is {self.last_step_size}; it must lie in (0, 1)")
+        if self.last_step_size is not None and self.times not in (None, "uniform"):
+            raise ValueError(f"last_step_size is a length of t, and has no meaning for the times {self.times!r}")
         for name in ("rtol", "atol"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -130,6 +137,8 @@ class Sampler:
     def grid(self, interpolant: Interpolant) -> list[float]:
         """Return the times of this sampler's steps along ``interpolant``, from noise to data."""
         row = TABLE[self.solver]
+        if self.last_step_size is not None:
+            return grid.with_last_step(self.steps, self.last_step_size)
         times = grid.resolve(interpolant, self.steps, row.times if self.times is None else self.times)
         return grid.leave_pure_noise(interpolant, times) if row.divides_by_alpha else times
 
@@ -148,7 +157,8 @@ class Sampler:
         return Guidance(self.guidance, self.guidance_interval, self.guidance_channels)
 
     def _options(self, draws: Increments | None) -> solvers.SolverOptions:
-        diffusion = Diffusion(self.diffusion or "sigma", 1.0 if self.diffusion_scale is None else self.diffusion_scale)
+        scale = 1.0 if self.diffusion_scale is None else self.diffusion_scale
+        diffusion = Diffusion(self.diffusion or "sigma", scale, bounded=self.last_step_size is None)
         given = {name: getattr(self, name) for name in ("last_step", "rtol", "atol")}
         return solvers.SolverOptions(draws, diffusion, **{k: v for k, v in given.items() if v is not None})
 

@@ -18,6 +18,7 @@ from zigbench.spec.geometry import Geometry
 from zigbench.spec.network import NetworkSpec
 from zigbench.spec.overrides import merge, nest
 from zigbench.spec.plugins import DataSpec
+from zigbench.spec.presets import PRESETS, faults_of_preset, with_preset
 from zigbench.spec.sections import (
     EfficiencySpec,
     EvaluationSpec,
@@ -61,6 +62,10 @@ class RunSpec(NetworkSpec):
             problems = registry.metrics.get(name).faults(geometry)
             faults.extend(Fault("evaluation.metrics", repr(name), problem) for problem in problems)
         faults.extend(self._faults_of_guidance(geometry))
+        if self.evaluation.preset is not None:
+            faults.extend(faults_of_preset(self.resolved()))
+        if self.evaluation.labels != "balanced" and geometry.classes is None:
+            faults.append(Fault("evaluation.labels", repr(self.evaluation.labels), "the data have no classes"))
         if faults:
             raise SpecError(faults)
         return self
@@ -83,7 +88,7 @@ class RunSpec(NetworkSpec):
         Raises:
             SpecError: lists every fault with its path, its value and what is allowed.
         """
-        nested = nest(raw)
+        nested = with_preset(nest(raw))
         task = nested.get("task", "train")
         # An unknown task is a fault that the common part reports, with those of the other keys.
         model = next((model for name, model in TASKS.items() if name == task), RunSpec) if cls is RunSpec else cls
@@ -106,7 +111,10 @@ class RunSpec(NetworkSpec):
         Raises:
             SpecError: as :meth:`parse`.
         """
-        return RunSpec.parse(merge(self.resolved(), changes))
+        base = self.resolved()
+        if (preset := PRESETS.get(nest(changes).get("evaluation", {}).get("preset"))) is not None:
+            base = merge(base, preset.keys)
+        return RunSpec.parse(merge(base, changes))
 
     def resolved(self) -> dict[str, Any]:
         """Return the whole spec as JSON values, defaults included; keys without a meaning for this run are absent."""
@@ -180,6 +188,7 @@ class Sections:
         Raises:
             SpecError: as :meth:`RunSpec.parse`.
         """
+        raw = with_preset(raw)
         keys = {name: (name, content) for name in self.NAMES if (content := _content(raw.get(name)))}
         known = {name: self._parsed[key] for name, key in keys.items() if key in self._parsed}
         spec = RunSpec.parse({**raw, **known})

@@ -31,7 +31,7 @@ class Solver:
     options: tuple[str, ...] = ()
 
 
-NOISE = ("diffusion", "diffusion_scale", "last_step")
+NOISE = ("diffusion", "diffusion_scale", "last_step", "last_step_size")
 TOLERANCES = ("rtol", "atol")
 
 SOLVERS: Mapping[str, Solver] = {

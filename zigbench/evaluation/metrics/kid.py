@@ -74,10 +74,12 @@ def reference_features(metric: Metric, reference: Reference) -> tuple[Tensor, st
     """Return the features of a reference, float32 (M, D), and words for their number if they are not all of its images.
 
     Raises:
-        ValueError: it has statistics only.
+        UndefinedStatisticError: it has statistics only.
     """
     if reference.features is None:
-        raise ValueError(f"{metric.name} compares features, and the reference {reference.name!r} has statistics only")
+        raise UndefinedStatisticError(
+            f"{metric.name} compares features, and the reference {reference.name!r} has statistics only"
+        )
     known = reference.features
     return known, "" if len(known) == reference.count else f", drawn from {len(known)} references"
 

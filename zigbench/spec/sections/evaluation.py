@@ -8,7 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from zigbench.spec import registry
-from zigbench.spec.base import Positive, Spec, later_key
+from zigbench.spec.base import OneOf, Positive, Spec, later_key
+from zigbench.spec.presets import PRESETS
 
 
 class EvaluationSpec(Spec):
@@ -29,6 +30,9 @@ class EvaluationSpec(Spec):
         reference_count: images of that split that count, spread evenly over it; None for all. The released code
             compares with 5,000 training images a process.
         bootstrap: resamples behind an interval; 0 for none.
+        labels: choice of the samples' classes: ``balanced``, i modulo their number for sample i; ``uniform``, drawn for
+            each sample by itself; ``data``, those of training images that are drawn for each sample.
+        preset: a published protocol, whose sampler and number of samples the run then has.
     """
 
     metrics: tuple[str, ...] = ()
@@ -40,6 +44,8 @@ class EvaluationSpec(Spec):
     bootstrap: Annotated[int, Field(ge=0)] = 100
     triples: Literal["consecutive", "strided"] = later_key("consecutive")
     at: tuple[Positive, ...] = later_key(())
+    labels: Literal["balanced", "uniform", "data"] = later_key("balanced")
+    preset: Annotated[str, OneOf(tuple(PRESETS))] | None = later_key(None)
     reference_count: Positive | None = later_key(None)
 
     @field_validator("reference")

@@ -22,6 +22,8 @@ class SamplerSpec(Spec):
         diffusion: form of w(t), for Euler–Maruyama and stochastic Heun.
         diffusion_scale: factor of w(t), for the same.
         last_step: how the last interval is taken, for the same.
+        last_step_size: length of the last interval of t, for the same; the others are equal, and w(t) is then not
+            bounded for the length of a step, as in SiT's code. None for all equal.
         times: the grid of times, where it is not the solver's own.
         rtol, atol: tolerances of dopri5.
     """
@@ -36,6 +38,7 @@ class SamplerSpec(Spec):
     ) = None  # fmt: skip
     diffusion_scale: Above | None = None
     last_step: Literal["none", "mean", "tweedie", "euler"] | None = None
+    last_step_size: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     times: Literal["uniform", "log-snr"] | None = None
     rtol: Above | None = None
     atol: Above | None = None
@@ -45,6 +48,8 @@ class SamplerSpec(Spec):
         for name, solvers in OWNERS.items():
             if getattr(self, name) is not None and self.solver not in solvers:
                 raise ValueError(f"{name} has no meaning for solver {self.solver!r}; it is for {', '.join(solvers)}")
+        if self.last_step_size is not None and self.times == "log-snr":
+            raise ValueError("last_step_size is a length of t, and has no meaning for times 'log-snr'")
         return self
 
     @field_validator("guidance_interval")

@@ -9,19 +9,35 @@ DIRECTIONS = (1, 2, 4, 8)
 UNEQUAL = "Width and depth are equal, so that parallel networks have more parameters, the more directions."
 
 
-def arms(width: int, depth: int) -> Axis:
-    """Return ZigMa and the parallel network with each number of directions, of equal width and depth."""
+def arms(width: int, depth: int, both_ways: tuple[str, ...] = ()) -> Axis:
+    """Return ZigMa and the parallel network with each number of directions, of equal width and depth.
+
+    Args:
+        width, depth: of every network.
+        both_ways: families that scan both ways in every block.
+    """
     return Axis(
         "arm",
         {
-            f"{family}-{n}": {
-                "backbone.name": family,
-                "backbone.config": {"width": width, "depth": depth},
-                "scan.curve": "zigzag",
-                "scan.schemes": n,
-            }
-            for family in ("zigma", "parallel")
-            for n in DIRECTIONS
+            **{
+                family: {
+                    "backbone.name": family,
+                    "backbone.config": {"width": width, "depth": depth},
+                    "scan.curve": "sweep",
+                    "scan.schemes": 1,
+                }
+                for family in both_ways
+            },
+            **{
+                f"{family}-{n}": {
+                    "backbone.name": family,
+                    "backbone.config": {"width": width, "depth": depth},
+                    "scan.curve": "zigzag",
+                    "scan.schemes": n,
+                }
+                for family in ("zigma", "parallel")
+                for n in DIRECTIONS
+            },
         },
     )
 
@@ -30,7 +46,7 @@ suite = Suite(
     name="throughput_orf",
     question="What does a larger order receptive field cost, spread over the layers or inside every block?",
     base={**ON_GPU, "data.config.height": 64, "data.config.width": 64},
-    axes=(arms(768, 24), MODES, ROUNDS),
+    axes=(arms(768, 24, ("bidirectional", "vision-mamba")), MODES, ROUNDS),
     metrics=METRICS,
     baseline="zigma-1",
     figures=("throughput_orf", "memory"),

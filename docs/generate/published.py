@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from generate.words import NONE, table
-from zigbench.report.published import Figure, read
+from zigbench.report.published import REASONS, Figure, read
 
 
 def tables() -> str:
-    """A section for each published table."""
+    """A section for each published table, and before them the reasons in brackets."""
     figures = sorted(read(), key=lambda figure: figure.table)
-    return "\n".join(_section(name, list(found)) for name, found in groupby(figures, key=lambda f: f.table))
+    legend = "; ".join(f"({name}) {words}" for name, words in REASONS.items())
+    opening = f"A figure with a word in brackets is laid beside no measured one: {legend}.\n\n"
+    return opening + "\n".join(_section(name, list(found)) for name, found in groupby(figures, key=lambda f: f.table))
 
 
 def _section(name: str, figures: list[Figure]) -> str:
@@ -28,7 +30,7 @@ def _rows(figures: list[Figure]) -> str:
     cells: dict[tuple[str, str, str], dict[str, str]] = {}
     for figure in figures:
         row = cells.setdefault((figure.dataset, figure.resolution, figure.name), {})
-        row[figure.metric] = f"{figure.value:g}"
+        row[figure.metric] = f"{figure.value:g}" + (f" ({figure.not_comparable})" if figure.not_comparable else "")
     return table(
         ("data", "resolution:", "method", *(f"{metric}:" for metric in metrics)),
         ((*key, *_values(metrics, row)) for key, row in cells.items()),

@@ -37,6 +37,18 @@ def figures(asked: RunSpec) -> tuple[dict[str, float], dict[str, object]]:
     return {m.name: m for m in measure(asked, CPU, facts=facts)}, facts
 
 
+def test_recomputed_activations_change_no_gradient_and_are_of_trainings_alone():
+    changes = {"efficiency__mode": "training", "efficiency__batch": 2}
+    plain, again = (
+        Subject.build(spec(**changes, efficiency__activation_checkpointing=on), CPU).results() for on in (False, True)
+    )
+    for name, tensors in plain.items():
+        for a, b in zip(tensors, again[name], strict=True):
+            torch.testing.assert_close(a, b)
+    with pytest.raises(ValueError, match="activation_checkpointing is for training"):
+        spec(efficiency__activation_checkpointing=True)
+
+
 @pytest.mark.parametrize("mode", ["inference", "training", "sampling"])
 def test_the_figures_of_a_cell_hang_together(mode):
     asked = spec(efficiency__mode=mode, efficiency__batch=2)
@@ -60,6 +72,7 @@ def test_the_figures_of_a_cell_hang_together(mode):
     forward = asked.cost(asked.geometry, batch=2).flops
     calls = {"inference": 1, "training": 3, "sampling": 6}[mode]
     assert value["flops"] == calls * forward
+    assert value["flops_matrix"] == calls * asked.cost(asked.geometry, batch=2).matrix_flops
     assert value["flops_counted"] == pytest.approx(value["flops"], rel=0.02)
     assert value["flop_rate"] == pytest.approx(value["flops"] / value["latency"])
     assert value["roofline_share"] > 0

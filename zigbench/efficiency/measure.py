@@ -260,6 +260,7 @@ def _work(spec: EfficiencyRun, ceilings: Ceilings, seconds: float, calls: int) -
     return (
         *figures,
         _figure("flops", whole.flops, "FLOP"),
+        _figure("flops_matrix", whole.matrix_flops, "FLOP"),
         _figure("bytes", whole.values * size, "byte"),
         _figure("flop_rate", whole.flops / seconds, "FLOP/s", better=True),
         _figure("roofline_share", least / seconds, "", better=True, note=ABOVE if least > seconds else ""),

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zigbench.backbone import initialised
+from zigbench.backbone import initialised, recomputed
 from zigbench.interpolant import Interpolant
 from zigbench.sampling import Counted, sample
 from zigbench.spec import EfficiencyRun, Geometry
@@ -120,7 +120,7 @@ class Subject:
     def loss(self) -> Tensor:
         """Return a scalar that depends on every output; gradients are cleared first, as in a training."""
         self.network.zero_grad(set_to_none=True)
-        with self._arithmetic():
+        with self._arithmetic(), self._recomputation():
             out = self.forward(**self.inputs)
         return out.float().square().mean()
 
@@ -138,6 +138,9 @@ class Subject:
         counted = Counted(self.network)
         self.sample(counted)  # type: ignore[arg-type]
         return counted.evaluations
+
+    def _recomputation(self) -> contextlib.AbstractContextManager[None]:
+        return recomputed(self.network) if self.spec.efficiency.activation_checkpointing else contextlib.nullcontext()
 
     def _arithmetic(self) -> contextlib.AbstractContextManager[None]:
         precision = self.spec.efficiency.precision

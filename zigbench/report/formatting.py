@@ -33,6 +33,8 @@ TITLES = {
     "kid5k": "KID⁵ᵏ", "fvd": "FVD", "fvd5k": "FVD⁵ᵏ", "frame_fid": "Frame FID", "frame_fid5k": "Frame FID⁵ᵏ",
     "fps": "FPS", "flops": "FLOPs", "gflops": "GFLOPs", "macs": "MACs", "memory_gb": "Memory (GB)", "nfe": "NFE",
     "flop_rate": "FLOP/s", "roofline_share": "Share of the roofline", "flops_counted": "FLOPs, counted",
+    "flops_matrix": "FLOPs of matrix products", "iterations_per_s": "Iterations a second", "nll": "NLL", "clip": "CLIP",
+    "rank": "Rank",
 }  # fmt: skip
 
 

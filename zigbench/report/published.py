@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from zigbench.report import formatting, provenance
+from zigbench.report.lasting import diagnostics
 from zigbench.report.ranks import RankAgreement, kendall
 from zigbench.report.results import JOIN, Results
 from zigbench.report.statistics import mean_interval
@@ -19,13 +20,34 @@ from zigbench.report.table import Column, Entry, Table, finite
 
 _CHECKOUT = Path(__file__).resolve().parents[2] / "results/published.csv"
 PUBLISHED = _CHECKOUT if _CHECKOUT.exists() else Path("results/published.csv")
-COLUMNS = ("table", "source", "dataset", "resolution", "method", "metric", "value", "setting")
+COLUMNS = ("table", "source", "dataset", "resolution", "method", "metric", "value", "setting", "not_comparable")
+OPTIONAL = ("setting", "not_comparable")
+
+REASONS: Mapping[str, str] = {
+    "method": "no suite trains this method",
+    "metric": "no suite on this question measures this",
+    "data": "no suite has these data",
+    "average": "an average over settings that no run has",
+}
+"""Reasons for which a published figure is laid beside no measured one."""
 
 # Every other published metric is a distance, a cost or a size: lower is better.
-HIGHER_IS_BETTER = frozenset({"iterations_per_s", "fps", "inception_score"})
+HIGHER_IS_BETTER = frozenset({"iterations_per_s", "fps", "inception_score", "clip"})
 
-# A cost does not measure quality: a published cost is compared with the same measured cost alone.
-COSTS = frozenset({"iterations_per_s", "fps", "memory_gb", "gflops"})
+# Figures of which the order says nothing about that of FID: each is compared with the same measured figure alone.
+COSTS = frozenset({"iterations_per_s", "fps", "memory_gb", "gflops", "nfe", "nll", "clip"})
+
+MEASURED_COSTS = frozenset({"fps", "latency", "flops_matrix", "memory_allocated"})
+
+CONVERSIONS: Mapping[str, tuple[str, Callable[[pd.DataFrame], pd.DataFrame]]] = {
+    "gflops": ("flops_matrix", lambda operations: operations / 2e9),
+    "memory_gb": ("memory_allocated", lambda size: size / 1e9),
+    "iterations_per_s": ("latency", lambda seconds: 1 / seconds),
+}
+"""Published costs that are measured in another unit: the metric, and its values in the published unit.
+
+The published FLOPs are multiplications with an addition each, of matrix products alone, as the usual counters have it.
+"""
 
 # The released code gave these extractors pixels on another scale than that of their training.
 AS_RELEASED = {"fdd": "fdd_released", "fvd": "fvd_released"}
@@ -33,7 +55,10 @@ AS_RELEASED = {"fdd": "fdd_released", "fvd": "fvd_released"}
 
 @dataclass(frozen=True)
 class Figure:
-    """One published figure and its source. ``setting`` is ``key=value;key=value`` or ""."""
+    """One published figure and its source.
+
+    ``setting`` is ``key=value;key=value`` or ""; ``not_comparable`` one of :data:`REASONS` or "".
+    """
 
     table: str
     source: str
@@ -43,6 +68,7 @@ class Figure:
     metric: str
     value: float
     setting: str
+    not_comparable: str = ""
 
     @property
     def name(self) -> str:
@@ -61,18 +87,18 @@ def read(path: Path = PUBLISHED) -> tuple[Figure, ...]:
 
     Raises:
         ValueError: lists every row that is wrong: a missing source or value, a value that is no number, one figure
-            stated twice with different values.
+            stated twice with different values, a reason that is none of :data:`REASONS`.
         OSError: the file can't be read.
     """
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
+        if tuple(reader.fieldnames or ()) not in (COLUMNS, COLUMNS[:-1]):  # A file of one's own may know no reasons.
             raise ValueError(f"{path}: its columns are {reader.fieldnames}; expected {list(COLUMNS)}")
         faults: list[str] = []
         figures: list[Figure] = []
         seen: dict[tuple[str, ...], int] = {}
         for line, row in enumerate(reader, start=2):
-            problems = [f"{key} is empty" for key in COLUMNS if key != "setting" and not (row[key] or "").strip()]
+            problems = [f"{key} is empty" for key in COLUMNS if key not in OPTIONAL and not (row[key] or "").strip()]
             problems += ["it has more columns than the header"] if None in row else []
             try:
                 value = float(row["value"] or "nan")
@@ -82,13 +108,15 @@ def read(path: Path = PUBLISHED) -> tuple[Figure, ...]:
                 problems.append(f"value {row['value']!r} is not a finite number")
             if any("=" not in part for part in (row["setting"] or "").split(";") if part):
                 problems.append(f"setting {row['setting']!r} is not key=value;key=value")
-            identity = tuple(row[key] or "" for key in COLUMNS if key not in ("value", "source"))
+            if (reason := row.get("not_comparable")) and reason not in REASONS:
+                problems.append(f"not_comparable {reason!r} is none of {', '.join(REASONS)}")
+            identity = tuple(row[key] or "" for key in COLUMNS[:-1] if key not in ("value", "source"))
             if identity in seen:
                 problems.append(f"states the same figure as line {seen[identity]}")
             seen.setdefault(identity, line)
             faults += [f"line {line}: {problem}" for problem in problems]
             if not problems:
-                words = {key: str(row[key]) for key in COLUMNS if key != "value"}
+                words = {key: str(row.get(key) or "") for key in COLUMNS if key != "value"}
                 figures.append(Figure(**words, value=value))
     if faults:
         raise ValueError(f"{path}: " + "; ".join(faults))
@@ -102,7 +130,8 @@ class PublishedColumn:
     ``published`` and ``measured`` hold the arms both have; they are comparable as numbers only where ``same_metric``
     is True (the metric and the number of samples are the same), as ranks in any case. ``agreements`` has the agreement
     of the ranks for each reading: where two arms stand for one published figure, the arms of the reading are named.
-    ``data`` is the data set of the measured figures, where the suite has several.
+    ``least`` has the best value of all steps at which runs were measured, a mean over seeds; empty where they were
+    measured at their end alone. ``data`` is the data set of the measured figures, where the suite has several.
     """
 
     table: str
@@ -118,6 +147,7 @@ class PublishedColumn:
     same_metric: bool
     agreements: Mapping[str, RankAgreement]
     data: str = ""
+    least: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def heading(self) -> str:
@@ -126,38 +156,63 @@ class PublishedColumn:
 
 
 def compare(results: Results, figures: Sequence[Figure]) -> tuple[PublishedColumn, ...]:
-    """Return each published column that shares at least two arms with the suite, in the order of the file."""
-    if not results.metrics:
-        return ()
-    by_column: dict[tuple[str, str, str, str, str], list[Figure]] = {}
-    for figure in _of_suite(results, figures):
-        key = (figure.table, figure.source, figure.dataset, figure.resolution, figure.metric)
-        by_column.setdefault(key, []).append(figure)
+    """Return each published column that shares an arm with the suite, in the order of the file."""
     columns = []
-    for key, column in by_column.items():
-        metric = _nearest(key[-1], results.metrics)
-        by_arm = _by_arm(results, column)
-        if metric is None or len(by_arm) < 2:
+    names = {arm: {arm, *(twin for twin, home in results.twins.items() if home == arm)} for arm in results.arms}
+    for key, column in by_column(_of_suite(results, figures)).items():
+        metric = nearest(key[-1], results.metrics)
+        by_arm = figures_by_arm(names, results.suite.published_as, column)
+        if metric is None or not by_arm:
             continue
-        values = results.values(metric)
+        _, converted = CONVERSIONS.get(key[-1], ("", None))
+        values = results.values(metric) if converted is None else converted(results.values(metric))
         means = values.apply(lambda row: mean_interval(row).mean, axis=1)
         published = {arm: figure.value for arm, figure in by_arm.items()}
         measured = {arm: float(means[arm]) for arm in by_arm}
         sign = 1 if key[-1] in HIGHER_IS_BETTER else -1
-        higher = results.direction(metric) is True
+        higher = key[-1] in HIGHER_IS_BETTER if converted else results.direction(metric) is True
         goodness = values if higher else -values
         agreements = {
             reading: kendall({arm: sign * published[arm] for arm in arms}, goodness)
             for reading, arms in _readings(by_arm).items()
+            if len(arms) > 1
         }
-        names = {arm: figure.name for arm, figure in by_arm.items()}
+        titles = {arm: figure.name for arm, figure in by_arm.items()}
         name, count = _split_count(key[-1])
-        same = metric == AS_RELEASED.get(name, name)
+        same = converted is not None or metric == AS_RELEASED.get(name, name)
         same = same and (count is None or provenance.sample_count(results, metric, by_arm) == count)
         columns.append(
-            PublishedColumn(*key, metric, published, measured, names, higher, same, agreements, results.data)
+            PublishedColumn(
+                *key,
+                key[-1] if converted else metric,
+                published,
+                measured,
+                titles,
+                higher,
+                same,
+                agreements,
+                results.data,
+                _best_along(results, metric, by_arm, higher),
+            )
         )
     return tuple(columns)
+
+
+def by_column(figures: Iterable[Figure]) -> dict[tuple[str, str, str, str, str], list[Figure]]:
+    """Return figures by their table, source, data set, resolution and metric."""
+    columns: dict[tuple[str, str, str, str, str], list[Figure]] = {}
+    for figure in figures:
+        key = (figure.table, figure.source, figure.dataset, figure.resolution, figure.metric)
+        columns.setdefault(key, []).append(figure)
+    return columns
+
+
+def _best_along(results: Results, metric: str, arms: Iterable[str], higher: bool) -> dict[str, float]:
+    """Return the best of each arm's values along its training, a mean over seeds; empty without such values."""
+    curves = diagnostics(results, metric)
+    curves = curves[curves["arm"].isin(list(arms))]
+    best = curves.groupby(["arm", "seed_label"])["value"].agg("max" if higher else "min")
+    return {str(arm): float(mean) for arm, mean in best.groupby("arm").mean().items()}
 
 
 def _of_suite(results: Results, figures: Sequence[Figure]) -> list[Figure]:
@@ -165,18 +220,28 @@ def _of_suite(results: Results, figures: Sequence[Figure]) -> list[Figure]:
     return [figure for figure in figures if figure.table in results.suite.published]
 
 
-def _by_arm(results: Results, column: Sequence[Figure]) -> dict[str, Figure]:
+def figures_by_arm(
+    arms: Mapping[str, Set[str]], published_as: Mapping[str, str], column: Sequence[Figure]
+) -> dict[str, Figure]:
     """Return the figure of each arm that exactly one figure of the column is of.
 
     A method stated under several settings matches no arm by its name alone: which one would be a guess, unless the
-    suite names the very figure (the one without a setting by the method).
+    suite names the very figure (the one without a setting by the method), which is then of no other arm.
+
+    Args:
+        arms: every name of each arm, which has several where two arms are one network.
+        published_as: published methods by arm, where the names differ.
+        column: figures of one column.
     """
     by_arm = {}
-    for arm in results.arms:
-        names = {arm, *(twin for twin, home in results.twins.items() if home == arm)}
-        aliases = {results.suite.published_as[name] for name in names if name in results.suite.published_as}
-        matches = [f for f in column if f.name in aliases] or [
-            f for f in column if names & f.arms() or aliases & {f.method, f.name}
+    comparable = [figure for figure in column if not figure.not_comparable]
+    named = set(published_as.values())
+    for arm, names in arms.items():
+        aliases = {published_as[name] for name in names if name in published_as}
+        matches = [f for f in comparable if f.name in aliases] or [
+            f
+            for f in comparable
+            if (names & f.arms() or aliases & {f.method, f.name}) and not (f.setting and f.name in named)
         ]
         if len(matches) == 1:
             by_arm[arm] = matches[0]
@@ -202,11 +267,15 @@ def _readings(by_arm: Mapping[str, Figure]) -> dict[str, list[str]]:
     return readings
 
 
-def _nearest(published: str, measured: tuple[str, ...]) -> str | None:
+def nearest(published: str, measured: Sequence[str]) -> str | None:
     """Return the measured metric to compare with a published one: the same, or for one of quality the first."""
+    if published in CONVERSIONS:
+        metric = CONVERSIONS[published][0]
+        return metric if metric in measured else None
     name, _ = _split_count(published)
     alike = next((metric for metric in (AS_RELEASED.get(name, name), name) if metric in measured), None)
-    return alike or (None if name in COSTS else measured[0])
+    first = measured[0] if measured and measured[0] not in MEASURED_COSTS else None
+    return alike or (None if name in COSTS else first)
 
 
 def _split_count(published: str) -> tuple[str, int | None]:
@@ -245,6 +314,10 @@ def comparison_table(group: Sequence[PublishedColumn]) -> Table:
         measured = {arm: v for c in group if c.measured_metric == metric for arm, v in c.measured.items()}
         columns.append(Column(f"Measured {formatting.title(metric)}", True))
         _add_ranked(cells, arms, measured, by_metric[metric].higher_is_better, formatting.number)
+        if least := {arm: v for c in group if c.measured_metric == metric for arm, v in c.least.items()}:
+            word = "highest" if by_metric[metric].higher_is_better else "least"
+            columns.append(Column(f"Measured {formatting.title(metric)}, {word} of all steps", True))
+            _add_ranked(cells, arms, least, by_metric[metric].higher_is_better, formatting.number)
     for column in group:
         if column.same_metric:
             gaps = {arm: column.measured[arm] - value for arm, value in column.published.items()}

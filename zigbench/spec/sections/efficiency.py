@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from zigbench.spec.base import Above, Positive, Spec
+from zigbench.spec.base import Above, Positive, Spec, later_key
 
 
 class EfficiencySpec(Spec):
@@ -23,6 +23,7 @@ class EfficiencySpec(Spec):
         device: kind of device that the run needs; None for any.
         seconds: time given to the timed calls, once their time is steady.
         memory_gb: GiB of the device's memory that the run may use; None for all.
+        activation_checkpointing: recompute each block's activations in the backward pass; for training.
         largest: the size of which to search the largest that fits, if the run does not fit.
     """
 
@@ -35,9 +36,12 @@ class EfficiencySpec(Spec):
     seconds: Above = 1.0
     memory_gb: Above | None = None
     largest: Literal["patches", "batch"] | None = None
+    activation_checkpointing: bool = later_key(False)
 
     @model_validator(mode="after")
-    def _graphs_without_gradients(self) -> Self:
+    def _fits_the_mode(self) -> Self:
         if self.cuda_graphs and self.mode == "training":
             raise ValueError("cuda_graphs are for inference and sampling; leave them out of mode 'training'")
+        if self.activation_checkpointing and self.mode != "training":
+            raise ValueError("activation_checkpointing is for training: other modes have no backward pass")
         return self

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zigbench.spec import PublishedSetting, Resources
-from zigbench.suite import Profile
+from zigbench.suite import Profile, grid
 
 STEPS = 400_000
 
@@ -141,3 +141,40 @@ PHOTOGRAPHS = Profile(
     ),
 )
 """The same question on ten photographs, in minutes on two cores."""
+
+MIDDLE = Profile(
+    base={
+        "data": {"name": "image-folder", "config": {"path": "data/cifar10", "resolution": 32}},
+        "backbone.patch": 2,
+        "backbone.config": {"width": 256, "depth": 16, **DROPS},
+        "optimizer.lr": 3e-4,
+        "optimizer.schedule": "cosine",
+        "optimizer.warmup": 500,
+        "training.steps": 30_000,
+        "training.batch": 128,
+        "training.ema": 0.999,
+        "training.precision": "bfloat16",
+        "sampler.solver": "heun",
+        "sampler.steps": 25,
+        "evaluation.samples": 10_000,
+        "evaluation.held_out": 2_048,
+        "evaluation.triples": "strided",
+        "evaluation.metrics": ["fid", "kid", "held_out_loss"],
+        "evaluation.reference_count": None,
+        "evaluation.at": [10_000, 20_000],
+    },
+    metrics=("fid", "kid", "held_out_loss"),
+    resources=Resources(gpus=1, cpus=8, memory_gb=32.0, hours=2.0),
+    notes=(
+        "One GPU and about a day for eight arms: 10 million parameters, 256 patches of 2×2 pixels, 30,000 steps, three "
+        "seeds, 10,000 samples. The hours are estimated and no GPU has a record yet; the learning rate is not tuned.",
+        "Pictures of 32×32 in a folder that you have, CIFAR-10 in data/cifar10 unless --set data.config.path names "
+        "another; CelebA or FFHQ at 64 pixels with --set data.config.resolution=64 and --set backbone.patch=4.",
+    ),
+)
+"""The same question between the miniature and the published size, on pictures that people have."""
+
+MIDDLE_BOTH_WAYS: Mapping[str, Any] = {"width": 256, "depth": 15, **DROPS}
+"""Config of a network that scans both ways in every block, of as many parameters as the others."""
+
+MIDDLE_SEEDS = grid("seed", (0, 1, 2))

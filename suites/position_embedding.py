@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from suites._published import A100, CELEBAHQ, DROPS, LEAST, PAPER, PHOTOGRAPHS, RELEASE, drops
+from suites._published import (
+    A100,
+    CELEBAHQ,
+    DROPS,
+    LEAST,
+    MIDDLE,
+    MIDDLE_BOTH_WAYS,
+    MIDDLE_SEEDS,
+    PAPER,
+    PHOTOGRAPHS,
+    RELEASE,
+    drops,
+)
 from zigbench.suite import Axis, Contrast, Suite, grid
 
 POSITIONS = ("none", "sincos", "learned")
 
 
-def arms(size: dict[str, object]) -> Axis:
+def arms(size: Mapping[str, object], patch: int = 1) -> Axis:
     """Scan and position together, with the bidirectional sweep at its own ``size``."""
-    both_ways = {"backbone": {"name": "sweep", "patch": 1, "config": size}, "scan.schemes": 2}
+    both_ways = {"backbone": {"name": "sweep", "patch": patch, "config": size}, "scan.schemes": 2}
     zigzag = {"backbone.name": "zigma", "scan.curve": "zigzag", "scan.schemes": 8}
     return Axis(
         "arm",
@@ -47,7 +60,10 @@ suite = Suite(
         for position, name in zip(POSITIONS, ("none", "sinusoidal", "learnable"), strict=True)
     },
     sources={"paper": PAPER, "release": (*RELEASE, *drops())},
-    profiles={"miniature": replace(PHOTOGRAPHS, axes=(arms({"width": 32, "depth": 6}), SEEDS))},
+    profiles={
+        "miniature": replace(PHOTOGRAPHS, axes=(arms({"width": 32, "depth": 6}), SEEDS)),
+        "middle": replace(MIDDLE, axes=(arms(MIDDLE_BOTH_WAYS, patch=2), MIDDLE_SEEDS)),
+    },
     resources=A100,
     notes=(LEAST,),
 ).as_in("release")

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from suites._published import A100, CELEBAHQ, DROPS, LEARNED, LEAST, PAPER, PHOTOGRAPHS, RELEASE, drops
+from suites._published import (
+    A100,
+    CELEBAHQ,
+    DROPS,
+    LEARNED,
+    LEAST,
+    MIDDLE,
+    MIDDLE_BOTH_WAYS,
+    MIDDLE_SEEDS,
+    PAPER,
+    PHOTOGRAPHS,
+    RELEASE,
+    drops,
+)
 from zigbench.suite import Axis, Contrast, Suite, grid
 
 ZIGZAG = {f"zigzag-{n}": {"backbone.name": "zigma", "scan.curve": "zigzag", "scan.schemes": n} for n in (1, 2, 4, 6, 8)}
 SWEEP_1 = {"backbone.name": "zigma", "scan.curve": "sweep", "scan.schemes": 1}
 
 
-def arms(size: dict[str, object]) -> Axis:
+def arms(size: Mapping[str, object], patch: int = 1) -> Axis:
     """Return the ablation's arms. sweep-2 is a bidirectional mixer and has its own ``size``."""
-    both_ways = {"backbone": {"name": "sweep", "patch": 1, "config": size}, "scan.schemes": 2}
+    both_ways = {"backbone": {"name": "sweep", "patch": patch, "config": size}, "scan.schemes": 2}
     return Axis("arm", {"sweep-1": SWEEP_1, "sweep-2": both_ways, **ZIGZAG})
 
 
@@ -56,7 +70,10 @@ suite = Suite(
     figures=("schemes", "reach", "receptive_fields"),
     published=("order_receptive_field",),
     sources={"paper": PAPER, "release": (*RELEASE, *drops(), *LEARNED)},
-    profiles={"miniature": replace(PHOTOGRAPHS, axes=(arms({"width": 32, "depth": 6}), SEEDS))},
+    profiles={
+        "miniature": replace(PHOTOGRAPHS, axes=(arms({"width": 32, "depth": 6}), SEEDS)),
+        "middle": replace(MIDDLE, axes=(arms(MIDDLE_BOTH_WAYS, patch=2), MIDDLE_SEEDS)),
+    },
     resources=A100,
     notes=(LEAST,),
 ).as_in("release")

@@ -8,7 +8,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from suites._digits import BASE
-from suites._published import A100, CELEBAHQ, LEARNED, LEAST, PAPER, PHOTOGRAPHS, RELEASE, drops
+from suites._published import (
+    A100,
+    CELEBAHQ,
+    LEARNED,
+    LEAST,
+    MIDDLE,
+    MIDDLE_SEEDS,
+    PAPER,
+    PHOTOGRAPHS,
+    RELEASE,
+    drops,
+)
 from suites.order import RELEASED
 from zigbench.suite import Axis, Contrast, Suite, grid
 
@@ -28,6 +39,9 @@ CORE = (
     ("hilbert", 2), ("hilbert", 8), ("hilbert-released", 2), ("hilbert-released", 8),
 )  # fmt: skip
 """The arms that the published table and the contrasts need: few enough for the miniature."""
+
+MIDDLE_CORE = (*(strategy for strategy in CORE if strategy[0] == "zigzag" or strategy[1] != 2), ("random", 8))
+"""Eight arms, which a GPU trains in about a day."""
 
 SEEDS = grid("seed", (0, 1, 2, 3, 4))
 
@@ -87,6 +101,7 @@ suite = Suite(
     profiles={
         "miniature": replace(PHOTOGRAPHS, axes=(arms(CORE), SEEDS)),
         "miniature-all": PHOTOGRAPHS,
+        "middle": replace(MIDDLE, axes=(arms(MIDDLE_CORE), MIDDLE_SEEDS)),
         "miniature-sets": replace(
             PHOTOGRAPHS,
             axes=(arms(STRATEGIES), BLOCKS),

@@ -8,6 +8,8 @@ from suites._published import (
     A100,
     LEARNED,
     LEAST,
+    MIDDLE,
+    MIDDLE_SEEDS,
     PAPER,
     PHOTOGRAPHS,
     RELEASE,
@@ -93,6 +95,9 @@ suite = Suite(
         LEAST,
         "The release's own commands train without the captions: --set data.config.captions=false.",
     ),
-    profiles={"miniature": replace(PHOTOGRAPHS, axes=(ARMS, SEEDS))},
+    profiles={
+        "miniature": replace(PHOTOGRAPHS, axes=(ARMS, SEEDS)),
+        "middle": replace(MIDDLE, axes=(ARMS, MIDDLE_SEEDS)),
+    },
     resources=A100,
 ).as_in("release")

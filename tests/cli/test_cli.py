@@ -48,6 +48,8 @@ def one(tmp_path, tiny):
         (["plan", "one.py", "--arm", "a:seed=9"], "has no arms: its only axis is the seed"),
         (["plan", "one.py", "--retry", "lost"], "cannot retry 'lost'"),
         (["plan", "one.py", "--profile", "mini"], "has no profile 'mini'"),
+        (["plan", "one.py", "--as", "release"], "has no profile 'release'"),
+        (["plan", "one.py", "--against", "paper"], "no published settings by 'paper' to compare with"),
         (["launch", "one.py", "--on", "local", "--gpus", "2", "--set", "resources.cpu=2"], "did you mean 'cpus'"),
         (["logs", "0123"], "no run under results/runs with an id that begins with '0123'"),
         (["check", "zigme"], "did you mean 'zigma'"),
@@ -71,6 +73,16 @@ def test_an_unknown_command_or_option_is_a_usage_error(one):
 def test_several_faults_are_listed_at_once(one):
     done = zigbench("plan", "one.py", "--set", "seed=-1", "--set", "training.steps=0", "--set", "x.y=1", cwd=one)
     assert "the spec has 3 faults" in done.stderr
+
+
+def test_a_plan_against_published_settings_names_the_key_both_values_and_the_source(tmp_path):
+    alike = zigbench("plan", "coco", "--against", "paper", cwd=tmp_path)
+    assert "All 18 runs have the settings that the paper states." in alike.stdout
+    done = zigbench("plan", "coco", "--against", "release", "--set", "training.ema=0.999", cwd=tmp_path)
+    assert "optimizer.weight_decay: 0.01 here, 0.0 published (config/optim/default.yaml); all arms" in done.stdout
+    assert "training.ema: 0.999 here, 0.9999 published (config/default.yaml: ema_rate); all arms" in done.stdout
+    estimate = zigbench("plan", "coco", "--as", "release", cwd=tmp_path)
+    assert re.search(r"about [\d,]+ GPU-hours .*: estimated .*, not measured", estimate.stdout)
 
 
 def test_the_command_that_is_suggested_means_the_same_runs(one):

@@ -355,6 +355,43 @@ def test_a_published_metric_is_the_same_at_the_published_count_of_samples_alone(
     assert note.startswith("Measured and published Kid50k differ")
 
 
+def test_the_least_of_all_steps_stands_beside_the_last_where_runs_were_measured_along_the_way(tmp_path: Path) -> None:
+    suite = synthetic.suite(metrics=("fid",), published=("told",), published_as={"zigzag-8": "zigzag-8"})
+    for cell in synthetic.cells(suite):
+        along = {10: 5.0, 20: 2.0 + cell.spec.seed, None: 4.0}
+        values = tuple(Measurement(name="fid", value=v, step=s, higher_is_better=False) for s, v in along.items())
+        synthetic.record(cell, tmp_path, values, log=False)
+    figure = published.Figure("told", "slides", "UCF101", "256", "zigzag-8", "fid", 3.0, "")
+    (column,) = published.compare(join(suite, synthetic.cells(suite), tmp_path), (figure,))
+    assert (dict(column.measured), dict(column.least)) == ({"zigzag-8": 4.0}, {"zigzag-8": 3.0})
+    assert column.agreements == {}  # One arm has no rank.
+    table = published.comparison_table([column])
+    assert [c.title for c in table.columns][3:5] == ["Measured FID", "Measured FID, least of all steps"]
+    assert [entry.text for entry in table.rows[0]][3:5] == ["4 (1)", "3 (1)"]
+
+
+def test_a_published_cost_is_compared_in_its_own_unit_with_the_same_measured_cost(tmp_path: Path) -> None:
+    suite = synthetic.suite(metrics=("flops_matrix", "fps"), published=("told",), published_as={"zigzag-8": "zigma"})
+    for cell in synthetic.cells(suite):
+        values = (Measurement(name="flops_matrix", value=10.72e9),)
+        synthetic.record(cell, tmp_path, values, log=False)
+    figures = tuple(
+        published.Figure("told", "slides", "CelebA-HQ", "256", "zigma", metric, value, "")
+        for metric, value in (("gflops", 5.2), ("fid5k", 14.27), ("memory_gb", 17.8))
+    )
+    (column,) = published.compare(join(suite, synthetic.cells(suite), tmp_path), figures)
+    assert (column.metric, column.measured_metric, column.same_metric) == ("gflops", "gflops", True)
+    assert column.measured == {"zigzag-8": pytest.approx(5.36)}
+
+
+def test_a_reason_that_is_not_on_the_list_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    header = "table,source,dataset,resolution,method,metric,value,setting,not_comparable\n"
+    path.write_text(f"{header}t,s,d,256,m,fid,1.0,,method\nt,s,d,256,m2,fid,1.0,,tired\n")
+    with pytest.raises(ValueError, match="line 3: not_comparable 'tired' is none of method, metric, data, average"):
+        published.read(path)
+
+
 def test_published_fdd_and_fvd_are_laid_beside_what_reproduces_the_release(tmp_path: Path) -> None:
     told = {"fvd5k": 3.0, "fdd5k": 3.0}
     metrics = ("fvd", "fvd_released", "fdd")

@@ -10,6 +10,7 @@ import triton
 import triton.language as tl
 
 from backbones.ops.gpu.functions import sample_and_step, sigmoid, visited
+from backbones.ops.gpu.words import at_row
 
 
 @triton.jit
@@ -17,7 +18,7 @@ def _row(x, order, x_l, step, start, end, c, channels, HAS_ORDER: tl.constexpr):
     """Return x at `step` in float32, zero outside [start, end)."""
     known = (step >= start) & (step < end)
     row = visited(order, tl.maximum(step, 0), end, HAS_ORDER)
-    return tl.load(x + row * x_l + c, mask=c < tl.where(known, channels, 0), other=0.0).to(tl.float32)
+    return tl.load(at_row(x, row, x_l) + c, mask=c < tl.where(known, channels, 0), other=0.0).to(tl.float32)
 
 
 @triton.jit
@@ -64,7 +65,7 @@ def forward(
                 p *= sigmoid(p)
             row = visited(order, start + t, end, HAS_ORDER)
             mask = c < tl.where(start + t < end, channels, 0)
-            tl.store(y + row * channels + c, p.to(y.dtype.element_ty), mask=mask)
+            tl.store(at_row(y, row, channels) + c, p.to(y.dtype.element_ty), mask=mask)
         tail = ()
         for i in tl.static_range(WIDTH - 1):
             tail += (window[STEPS + i],)
@@ -131,7 +132,7 @@ def backward(
             j = start + t - (WIDTH - 1)
             row = visited(order, tl.maximum(j, 0), end, HAS_ORDER)
             mask = c < tl.where((j >= begin) & (j < end), channels, 0)
-            tl.store(dx + row * channels + c, to_x.to(dx.dtype.element_ty), mask=mask)
+            tl.store(at_row(dx, row, channels) + c, to_x.to(dx.dtype.element_ty), mask=mask)
             moved = ()
             for i in tl.static_range(1, WIDTH - 1):
                 moved += (slopes[i],)

@@ -80,6 +80,12 @@ def sigmoid(x):
 
 
 @triton.jit
+def silu(x):
+    """Return x / (1 + exp(-x))."""
+    return divide(x, 1.0 + exp2(x * -LOG2E))
+
+
+@triton.jit
 def step_size(raw, HAS_BIAS: tl.constexpr, SOFTPLUS: tl.constexpr, bias):
     """Return Δ in float32: softplus(raw + bias), each where it is switched on."""
     x = raw.to(tl.float32)
@@ -93,11 +99,14 @@ def step_size(raw, HAS_BIAS: tl.constexpr, SOFTPLUS: tl.constexpr, bias):
 
 @triton.jit
 def visited(order, step, end, HAS_ORDER: tl.constexpr):
-    """Return the row visited at `step`, int64; row 0 past the end, where callers mask."""
+    """Return the row visited at `step`, int32; row 0 past the end, where callers mask.
+
+    Of each entry of the order the lower half is read: a row times a stride is then one multiplication, `at_row`.
+    """
     if HAS_ORDER:
-        return tl.load(order + step, mask=step < end, other=0)
+        return tl.load(order.to(tl.pointer_type(tl.int32)) + 2 * step, mask=step < end, other=0)
     else:
-        return tl.where(step < end, step, 0).to(tl.int64)
+        return tl.where(step < end, step, 0)
 
 
 @triton.jit

@@ -14,8 +14,8 @@ from pathlib import Path
 import triton
 
 from backbones.ops.machine_code.chips import CHIPS
-from backbones.ops.machine_code.prediction import BYTES, Prediction, predictions
-from backbones.ops.machine_code.variants import Shape
+from backbones.ops.machine_code.prediction import Prediction, predictions
+from backbones.ops.machine_code.variants import SIZES, Shape
 
 HEADER = (
     "GPU", "kernel", "streams", "order", "gate", "registers", "stack, bytes", "warps", "instructions", "MUFU",
@@ -54,7 +54,7 @@ def main() -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m backbones.ops.machine_code", description=__doc__.split("\n")[0])
     parser.add_argument("--gpu", nargs="+", choices=CHIPS, default=["A100", "H200", "RTX 4090", "B200"])
-    parser.add_argument("--precision", nargs="+", choices=BYTES, default=["bfloat16"], help="of the streams")
+    parser.add_argument("--precision", nargs="+", choices=SIZES, default=["bfloat16"], help="of the streams")
     parser.add_argument("--every", action="store_true", help="without order and without gate too: four times as many")
     for field in dataclasses.fields(Shape):
         parser.add_argument(f"--{field.name}", type=int, default=field.default)

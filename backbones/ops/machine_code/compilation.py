@@ -13,7 +13,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from backbones.ops.machine_code.cubin import Resources, resources
+from backbones.ops.gpu.cubin import Resources, resources
 from backbones.ops.machine_code.sass import Listing, parse
 from backbones.ops.scan.triton import LAUNCH
 

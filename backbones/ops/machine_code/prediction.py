@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backbones.ops.gpu.cubin import resident_warps
 from backbones.ops.machine_code.chips import CHIPS, cycles
-from backbones.ops.machine_code.compilation import TYPES, machine_code
-from backbones.ops.machine_code.cubin import resident_warps
+from backbones.ops.machine_code.compilation import machine_code
 from backbones.ops.machine_code.variants import Shape, Variant, per_step, variants
-
-BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 
 
 @dataclass(frozen=True)
@@ -62,11 +60,10 @@ def predictions(
     shape: Shape, gpu: str, precisions: tuple[str, ...] = ("bfloat16",), every: bool = False
 ) -> list[Prediction]:
     """Return the predictions of all kernels at `shape` on `gpu`; if `every`, without order and without gate too."""
-    assert set(precisions) <= set(TYPES)
     rows = []
     flags = [(True, True), (True, False), (False, True), (False, False)] if every else [(True, True)]
     for precision in precisions:
         for order, gate in flags:
-            for variant in variants(shape, CHIPS[gpu].schedulers, BYTES[precision], order, gate):
+            for variant in variants(shape, CHIPS[gpu], precision, order, gate):
                 rows.append(predict(variant, gpu, precision, order, gate))
     return rows

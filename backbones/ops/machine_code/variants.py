@@ -9,9 +9,15 @@ from typing import Any
 
 from backbones.ops.conv import triton as conv
 from backbones.ops.conv import triton_kernels
+from backbones.ops.gpu.cubin import resident_warps, resources
+from backbones.ops.machine_code.chips import Chip
+from backbones.ops.machine_code.compilation import compiled
 from backbones.ops.machine_code.sass import Listing, Loop
 from backbones.ops.scan import triton as scan
 from backbones.ops.scan import triton_backward, triton_carries, triton_forward
+
+SIZES = {"bfloat16": 2, "float16": 2, "float32": 4}
+"""Bytes of a number of the streams, by their precision."""
 
 
 @dataclass(frozen=True)
@@ -57,88 +63,137 @@ class Variant:
     moved: int
 
 
-def variants(
-    shape: Shape, schedulers: int, bytes_each: int = 2, order: bool = True, gate: bool = True
-) -> Iterator[Variant]:
-    """Yield what scan and convolution launch at `shape`, for streams of `bytes_each` bytes."""
-    yield from _scan_forward(shape, schedulers, bytes_each, order, gate)
-    yield from _carries(shape, schedulers)
-    yield from _scan_backward(shape, schedulers, bytes_each, order, gate)
-    yield from _conv(shape, schedulers, bytes_each, order)
+def variants(shape: Shape, chip: Chip, precision: str, order: bool = True, gate: bool = True) -> Iterator[Variant]:
+    """Yield what scan and convolution launch on `chip` at `shape`, for streams of `precision`, aligned to 16 bytes."""
+    call = _Call(shape, chip, precision, order, gate)
+    yield from call.scan_forward(save=False)
+    yield from call.scan_forward(save=True)
+    yield from call.scan_backward()
+    yield from call.conv()
 
 
-def _flags(shape: Shape, order: bool, gate: bool) -> dict[str, Any]:
-    return {
-        "N": shape.states, "NP": scan.padded(shape.states), "INTERVAL": scan.INTERVAL, "SOFTPLUS": True,
-        "HAS_BIAS": True, "HAS_D": True, "HAS_Z": gate, "HAS_ORDER": order,
-    }  # fmt: skip
+@dataclass(frozen=True)
+class _Call:
+    """A call of scan and convolution: shape, chip, precision, and whether there is an order and a gate."""
 
+    shape: Shape
+    chip: Chip
+    precision: str
+    order: bool
+    gate: bool
 
-def _scan_forward(shape: Shape, schedulers: int, size: int, order: bool, gate: bool) -> Iterator[Variant]:
-    n, streams, rows = shape.states, shape.elements * size, shape.batch * shape.length * shape.states * size
-    for name, save, local in (("local pass", False, True), ("last pass", False, False), ("saving pass", True, False)):
-        plan = scan.split_forward(shape.batch, shape.length, shape.channels, n, schedulers, save)
-        group, many = plan.group, plan.chunks > 1
-        if local and not many:
-            continue
-        flags = {
-            **_flags(shape, order, gate), "G": group, "W": 32, "STEPS": plan.steps, "LOCAL": local,
-            "CARRY": many and not local, "SAVE": save,
+    @property
+    def streams(self) -> int:
+        """Bytes of u."""
+        return self.shape.elements * SIZES[self.precision]
+
+    @property
+    def rows(self) -> int:
+        """Bytes of B."""
+        return self.streams // self.shape.channels * self.shape.states
+
+    @property
+    def orders(self) -> int:
+        """Bytes of the order."""
+        return 8 * self.order * self.shape.length
+
+    def states(self, count: int) -> int:
+        """Return the bytes of `count` states of all channels, float32."""
+        return 4 * count * self.shape.batch * self.shape.channels * self.shape.states
+
+    def flags(self, group: int, steps: int, width: int) -> dict[str, Any]:
+        """Return the constants of the scan's kernels, for tensors of aligned rows."""
+        n = self.shape.states
+        return {
+            "N": n, "NP": scan.padded(n), "G": group, "W": width, "STEPS": steps, "INTERVAL": scan.INTERVAL,
+            "SOFTPLUS": True, "HAS_BIAS": True, "HAS_D": True, "HAS_Z": self.gate, "HAS_ORDER": self.order,
+            "PAIRED": self.shape.channels % 2 == 0, "ALIGN": 16 if n % 2 == 0 else 0,
         }  # fmt: skip
-        blocks = -(-shape.channels // (32 * group))
-        moved = (2 if local else 4 if gate else 3) * streams + (1 if local else 2) * rows + 8 * order * shape.length
-        moved += 4 * n * shape.batch * shape.channels * (many * plan.chunks + save * -(-shape.length // scan.INTERVAL))
-        exponentials = group * (n + 1 + (gate and not local))
+
+    def blocks(self, width: int) -> int:
+        """Return programs of `width` channels that cover all of a batch."""
+        return self.shape.batch * -(-self.shape.channels // width)
+
+    def scan_forward(self, save: bool) -> Iterator[Variant]:
+        """Yield the last pass, saving the states or not, and in front of it what a cut sequence needs."""
+        n, width = self.shape.states, scan.lanes(self.shape.states)
+
+        def resident(group: int, steps: int) -> int:
+            kind = {"LOCAL": False, "CARRY": True, "SAVE": save}
+            flags = {**self.flags(group, steps, width), **kind}
+            binary = compiled(triton_forward.sweep, flags, self.chip.architecture, self.precision)
+            return resident_warps(resources(binary.asm["cubin"]).registers, self.chip.programs)
+
+        size = SIZES[self.precision]
+        plan = scan.split_forward(
+            self.shape.batch, self.shape.length, self.shape.channels, n, size, self.chip.schedulers, resident
+        )
+        many, flags, blocks = (
+            plan.chunks > 1,
+            self.flags(plan.group, plan.steps, width),
+            self.blocks(width * plan.group),
+        )
+        updates = plan.group * scan.padded(n) * width / 32
+        carried = self.states(many * plan.chunks)
+        if many and not save:
+            kind = {"LOCAL": True, "CARRY": False, "SAVE": False}
+            moved = 2 * self.streams + self.rows + self.orders + carried
+            yield Variant(
+                "scan, local pass", triton_forward.sweep, {**flags, **kind}, updates, (updates + plan.group,),
+                scan.INTERVAL, blocks * (plan.chunks - 1), plan.chunk, moved,
+            )  # fmt: skip
+            yield self.carries(plan.chunks)
+        kind = {"LOCAL": False, "CARRY": many, "SAVE": save}
+        saved = self.states(save * -(-self.shape.length // scan.INTERVAL))
+        moved = (3 + self.gate) * self.streams + 2 * self.rows + self.orders + carried + saved
         yield Variant(
-            f"scan, {name}", triton_forward.sweep, flags, group * n, (exponentials,), scan.INTERVAL,
-            shape.batch * blocks * (plan.chunks - local), plan.chunk, moved,
+            "scan, saving pass" if save else "scan, last pass", triton_forward.sweep, {**flags, **kind}, updates,
+            (updates + plan.group * (1 + self.gate),), scan.INTERVAL, blocks * plan.chunks, plan.chunk, moved,
         )  # fmt: skip
 
+    def carries(self, chunks: int) -> Variant:
+        """Return the scan over so many chunks' end states."""
+        flags = {"N": self.shape.states, "BLOCK": 32, "BATCH": 8, "REVERSE": False}
+        moved = 2 * self.states(chunks) + self.states(chunks) // self.shape.states
+        programs = self.shape.states * self.blocks(32)
+        return Variant("scan, carries", triton_carries.carries, flags, 1, (1,), 8, programs, chunks, moved)
 
-def _carries(shape: Shape, schedulers: int) -> Iterator[Variant]:
-    plan = scan.split_forward(shape.batch, shape.length, shape.channels, shape.states, schedulers)
-    if plan.chunks > 1:
-        flags = {"N": shape.states, "BLOCK": 32, "BATCH": 8, "REVERSE": False}
-        programs = shape.batch * shape.states * -(-shape.channels // 32)
-        moved = 4 * shape.batch * shape.channels * plan.chunks * (2 * shape.states + 1)
-        yield Variant("scan, carries", triton_carries.carries, flags, 1, (1,), 8, programs, plan.chunks, moved)
-
-
-def _scan_backward(shape: Shape, schedulers: int, size: int, order: bool, gate: bool) -> Iterator[Variant]:
-    n, streams, rows = shape.states, shape.elements * size, shape.batch * shape.length * shape.states * size
-    plan = scan.split_backward(shape.batch, shape.length, shape.channels, n, schedulers)
-    many, shared = plan.chunks > 1, _flags(shape, order, gate)
-    carried = 4 * n * shape.batch * shape.channels * plan.chunks
-    if many:
-        group = 1 if n > 32 or shape.channels <= 32 else 2
-        blocks = -(-shape.channels // (32 * group))
+    def scan_backward(self) -> Iterator[Variant]:
+        """Yield the sweep from the right, and in front of it what a cut sequence needs."""
+        n = self.shape.states
+        plan = scan.split_backward(self.shape.batch, self.shape.length, self.shape.channels, n, self.chip.schedulers)
+        carried = self.states(plan.chunks)
+        if plan.chunks > 1:
+            width = scan.lanes(n)
+            group = 1 if self.shape.channels <= width else 2
+            updates = group * scan.padded(n) * width / 32
+            yield Variant(
+                "scan, arrivals", triton_carries.arrivals, self.flags(group, 1 if n > 16 else 2, width), updates,
+                (updates + group * (1 + self.gate),), scan.INTERVAL, self.blocks(width * group) * (plan.chunks - 1),
+                plan.chunk, (2 + self.gate) * self.streams + self.rows + self.orders + carried,
+            )  # fmt: skip
+        blocks = self.blocks(8 * plan.group)
+        updates = plan.group * scan.padded(n) / 4
+        moved = (5 + 2 * self.gate) * self.streams + (2 + 4 * blocks // self.shape.batch) * self.rows + self.orders
         yield Variant(
-            "scan, arrivals", triton_carries.arrivals, {**shared, "G": group, "W": 32, "STEPS": 2}, group * n,
-            (group * (n + 1 + gate),), scan.INTERVAL, shape.batch * blocks * (plan.chunks - 1), plan.chunk,
-            (3 if gate else 2) * streams + rows + 8 * order * shape.length + carried,
+            "scan, backward", triton_backward.sweep_back,
+            {**self.flags(plan.group, plan.steps, 8), "CARRY": plan.chunks > 1}, updates, (updates, updates),
+            scan.INTERVAL, blocks * plan.chunks, plan.chunk,
+            moved + self.states(-(-self.shape.length // scan.INTERVAL)) + 2 * carried,
         )  # fmt: skip
-    pairs = plan.group * n / 4
-    blocks = -(-shape.channels // (8 * plan.group))
-    saved = 4 * n * shape.batch * shape.channels * -(-shape.length // scan.INTERVAL)
-    yield Variant(
-        "scan, backward", triton_backward.sweep_back,
-        {**shared, "G": plan.group, "W": 8, "STEPS": plan.steps, "CARRY": many},
-        pairs, (pairs, pairs), scan.INTERVAL, shape.batch * blocks * plan.chunks, plan.chunk,
-        (7 if gate else 5) * streams + (2 + 4 * blocks) * rows + 8 * order * shape.length + saved + 2 * carried,
-    )  # fmt: skip
 
-
-def _conv(shape: Shape, schedulers: int, size: int, order: bool) -> Iterator[Variant]:
-    width, chunk = conv.split(shape.batch, shape.length, shape.channels, schedulers)
-    flags = {
-        "WIDTH": 4, "BLOCK": width, "STEPS": conv.STEPS, "SILU": True, "HAS_BIAS": True, "HAS_ORDER": order,
-    }  # fmt: skip
-    programs = shape.batch * -(-shape.length // chunk) * -(-shape.channels // width)
-    for name, kernel, rows in (("forward", triton_kernels.forward, 2), ("backward", triton_kernels.backward, 3)):
-        yield Variant(
-            f"convolution, {name}", kernel, flags, width / 32, (width / 32,), chunk, programs, chunk,
-            rows * shape.elements * size + 8 * order * shape.length,
-        )  # fmt: skip
+    def conv(self) -> Iterator[Variant]:
+        """Yield the convolution's two passes, of four taps."""
+        width, chunk = conv.split(self.shape.batch, self.shape.length, self.shape.channels, self.chip.schedulers)
+        flags = {
+            "WIDTH": 4, "BLOCK": width, "STEPS": conv.STEPS, "SILU": True, "HAS_BIAS": True, "HAS_ORDER": self.order,
+        }  # fmt: skip
+        programs = self.blocks(width) * -(-self.shape.length // chunk)
+        for name, kernel, rows in (("forward", triton_kernels.forward, 2), ("backward", triton_kernels.backward, 3)):
+            yield Variant(
+                f"convolution, {name}", kernel, flags, width / 32, (width / 32,), chunk, programs, chunk,
+                rows * self.streams + self.orders,
+            )  # fmt: skip
 
 
 def per_step(listing: Listing, variant: Variant) -> Counter[str]:

@@ -13,6 +13,7 @@ import contextlib
 import importlib.util
 import math
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor
 
 from backbones.ops import checks
+from backbones.ops.gpu.cubin import resident_warps, resources
 from backbones.ops.scan.inputs import ScanInputs
 
 LOG2E = math.log2(math.e)
@@ -32,6 +34,7 @@ SCHEDULERS: int | None = None
 LAUNCH = {"num_warps": 1, "enable_fp_fusion": True}
 # Partial sums of dB and dC over channel blocks: above this many bytes, batch elements take turns.
 PARTIAL_BYTES = 1 << 30
+_RESIDENT: dict[tuple[Any, ...], int] = {}
 
 
 def available() -> str | None:
@@ -75,33 +78,45 @@ def _chunked(length: int, wanted: int) -> tuple[int, int]:
     return -(-length // chunk), chunk
 
 
-def split_forward(batch: int, length: int, channels: int, states: int, schedulers: int, save: bool = False) -> Split:
-    """Split of a forward pass over so many warp schedulers.
+Resident = Callable[[int, int], int]
+"""From channels a lane and steps unrolled to the warps of the compiled kernel that a scheduler holds."""
+
+
+def lanes(states: int) -> int:
+    """Return the columns of a tile in the forward pass: 32 / columns threads share a channel of over 32 states."""
+    return max(1, min(32, 1024 // padded(states)))
+
+
+def split_forward(
+    batch: int, length: int, channels: int, states: int, size: int, schedulers: int, resident: Resident
+) -> Split:
+    """Return the split of a forward pass over so many warp schedulers, for streams of `size` bytes a number.
 
     One pass is taken where each scheduler gets a warp of 32 channels. It then waits a third of its time, still
     less than computing every exponential twice.
 
-    Channels of one lane share the loads of B and C and the addresses: 14.5 instructions an element for one
-    channel, 11.5 for two, 9.6 for four, where the special-function unit becomes the limit (Triton 3.6, sm_90,
-    N = 16). But they leave fewer warps, so they are taken where enough remain to hide the latency of memory,
-    and four not beside saving the state, which no longer fits the registers.
+    Channels of one lane share the loads of B and C and the addresses. But they leave fewer warps, so they are taken
+    where enough remain to hide the latency of memory, and where states, rates and the rows of B and C that are in
+    flight fit the registers.
     """
+    width, own = lanes(states), min(padded(states), 32)
 
     def warps(group: int) -> int:
-        return batch * -(-channels // (32 * group))
+        return batch * -(-channels // (width * group))
 
-    groups = [4] if states <= 16 and channels >= 128 and not save else []
-    groups += [2] if states <= 32 and channels > 32 else []
+    def unrolled(group: int) -> int:
+        return 1 if own * (2 * group + size) > 96 else 2
+
+    groups = [g for g in (4, 2) if own * (2 * g + size) <= 192 and channels > (g - 1) * width]
     whole = -(-length // INTERVAL) * INTERVAL
     if warps(1) >= schedulers:
         group = next((g for g in groups if warps(g) >= 2 * schedulers), 1)
-        return Split(1, whole, group, 1 if group == 4 else 2)
+        return Split(1, whole, group, unrolled(group))
     # Chunks below 96 steps do not divide evenly among the schedulers, since each is a multiple of INTERVAL.
     shortest = {4: 3 * INTERVAL, 2: INTERVAL}
     group = next((g for g in groups if warps(g) * (length // shortest[g]) >= 2 * schedulers), 1)
-    # Warps a scheduler holds, by registers: 168 for two channels, 255 for four or beside saving the state.
-    resident = schedulers * (2 if group == 4 or save else 3)
-    return Split(*_chunked(length, resident // warps(group)), group, 1 if group == 4 else 2)
+    steps = unrolled(group)
+    return Split(*_chunked(length, schedulers * resident(group, steps) // warps(group)), group, steps)
 
 
 def _group(channels: int, states: int) -> int:
@@ -140,6 +155,34 @@ def row_strides(*tensors: Tensor | None) -> list[int]:
     return [stride for pair in pairs for stride in pair]
 
 
+def _alignment(x: Tensor) -> int:
+    """Return the largest power of two, 16 at most, that divides the address of every row of x."""
+    return math.gcd(16, x.data_ptr(), *(stride * x.element_size() for stride in row_strides(x)))
+
+
+def words(channels: int, states: int, rows: Sequence[Tensor], streams: Sequence[Tensor | None]) -> dict[str, Any]:
+    """Return the constants that say where neighbours are read as one word; see `backbones.ops.gpu.words`.
+
+    Args:
+        rows: of states, B and C.
+        streams: of channels; None where one is absent.
+    """
+    pair: list[Tensor] = [x for x in streams if x is not None]
+    align = min(_alignment(x) for x in rows)
+    whole = states > 0 and states % 2 == 0 and align >= 2 * pair[0].element_size()
+    paired = channels % 2 == 0 and all(_alignment(x) >= 2 * x.element_size() for x in pair)
+    return {"PAIRED": paired, "ALIGN": align if whole else 0}
+
+
+def _resident(sweep: Any, arguments: Sequence[Any], constants: dict[str, Any], key: tuple[Any, ...]) -> int:
+    """Return how many warps of `sweep`, compiled for these arguments, a warp scheduler holds, by their registers."""
+    if key not in _RESIDENT:
+        binary = sweep.warmup(*arguments, grid=(1,), **constants).asm.get("cubin")
+        # AMD's compiler writes another file; a program of two warps hides most latencies.
+        _RESIDENT[key] = 2 if binary is None else resident_warps(resources(binary).registers)
+    return _RESIDENT[key]
+
+
 def _rates(A: Tensor) -> Tensor:
     """Return A log2 e as (N, d_inner): neighbouring lanes read neighbouring channels, and exp becomes exp2."""
     rates = A.new_empty(A.shape[::-1], dtype=torch.float32)
@@ -147,8 +190,8 @@ def _rates(A: Tensor) -> Tensor:
 
 
 def padded(states: int) -> int:
-    """Return the next power of two, the size of a tile."""
-    return 1 << max(states - 1, 0).bit_length()
+    """Return the next power of two, 4 at least: a channel's states are held as four tiles."""
+    return max(4, 1 << max(states - 1, 0).bit_length())
 
 
 def on_device(x: Tensor) -> contextlib.AbstractContextManager[Any]:
@@ -181,28 +224,43 @@ def scan_forward(inputs: ScanInputs, save: bool) -> tuple[Tensor, Tensor]:
     z = None if z is None else unit_stride(z)
     rates = _rates(A)
     walks, steps = batch * sequences, length // sequences
-    plan = split_forward(walks, steps, channels, max(states, 1), warp_schedulers(u.device), save)
-    blocks = -(-channels // (32 * plan.group))
-    many = plan.chunks > 1
-    carry = torch.empty((walks, plan.chunks, states, channels) if many else 0, dtype=torch.float32, device=u.device)
-    total = torch.empty((walks, plan.chunks, channels) if many else 0, dtype=torch.float32, device=u.device)
+    constants = {
+        "N": states, "NP": padded(states), "W": lanes(states), "INTERVAL": INTERVAL, "SOFTPLUS": delta_softplus,
+        "HAS_BIAS": delta_bias is not None, "HAS_D": D is not None, "HAS_Z": z is not None,
+        "HAS_ORDER": order is not None, **words(channels, states, (B, C), (u, delta, z, y)), **LAUNCH,
+    }  # fmt: skip
 
-    def run(chunks: int, local: bool) -> None:
-        sweep[(walks * chunks * blocks,)](
+    def call(
+        plan: Split, carry: Tensor, total: Tensor, chunks: int, local: bool
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        many = plan.chunks > 1
+        arguments = (
             u, delta, rates, B, C, D, z, delta_bias, order, y, carry, total, state,
             *row_strides(u, delta, B, C, z, y),
-            sequences, steps, channels, blocks, plan.chunk, chunks, plan.chunks, -(-steps // INTERVAL), 0,
-            N=states, NP=padded(states), G=plan.group, W=32, STEPS=plan.steps, INTERVAL=INTERVAL,
-            LOCAL=local, CARRY=many and not local, SAVE=save and not local, SOFTPLUS=delta_softplus,
-            HAS_BIAS=delta_bias is not None, HAS_D=D is not None, HAS_Z=z is not None,
-            HAS_ORDER=order is not None, **LAUNCH,
+            sequences, steps, channels, -(-channels // (constants["W"] * plan.group)), plan.chunk, chunks,
+            plan.chunks, -(-steps // INTERVAL), 0,
         )  # fmt: skip
+        kind = {"LOCAL": local, "CARRY": many and not local, "SAVE": save and not local}
+        return arguments, {**constants, **kind, "G": plan.group, "STEPS": plan.steps}
+
+    def resident(group: int, unrolled: int) -> int:
+        if not u.is_cuda:
+            return 2  # the interpreter has no registers
+        arguments, flags = call(Split(2, INTERVAL, group, unrolled), rates, rates, 2, local=False)
+        return _resident(sweep, arguments, flags, (u.device, u.dtype, *flags.items()))
 
     with on_device(u):
-        if many:
-            run(plan.chunks - 1, local=True)
-            _pass_on(carries, rates, carry, total, reverse=False)
-        run(plan.chunks, local=False)
+        plan = split_forward(walks, steps, channels, states, u.element_size(), warp_schedulers(u.device), resident)
+        blocks = -(-channels // (constants["W"] * plan.group))
+        many = plan.chunks > 1
+        carry = torch.empty((walks, plan.chunks, states, channels) if many else 0, dtype=torch.float32, device=u.device)
+        total = torch.empty((walks, plan.chunks, channels) if many else 0, dtype=torch.float32, device=u.device)
+        for local in (True, False) if many else (False,):
+            chunks = plan.chunks - local
+            arguments, flags = call(plan, carry, total, chunks, local)
+            sweep[(walks * chunks * blocks,)](*arguments, **flags)
+            if local:
+                _pass_on(carries, rates, carry, total, reverse=False)
     return y, state
 
 
@@ -293,11 +351,13 @@ def _backward(
     }  # fmt: skip
     with on_device(u):
         if many:
-            group = 1 if states > 32 or channels <= 32 else 2
-            wide = -(-channels // (32 * group))
+            group = 1 if channels <= lanes(states) else 2
+            own = {"G": group, "W": lanes(states), "STEPS": 1 if states > 16 else 2}
+            wide = -(-channels // (lanes(states) * group))
             arrivals[(walks * (plan.chunks - 1) * wide,)](
                 delta, rates, C, z, bias, order, dy, carry, total, *row_strides(delta, C, z, dy),
-                sequences, steps, channels, wide, plan.chunk, plan.chunks, 0, G=group, W=32, STEPS=2, **flags,
+                sequences, steps, channels, wide, plan.chunk, plan.chunks, 0,
+                **words(channels, states, (C,), (delta, z, dy)), **own, **flags,
             )  # fmt: skip
             _pass_on(carries, rates, carry, total, reverse=True)
         sweep_back[(programs,)](

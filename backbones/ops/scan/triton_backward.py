@@ -36,7 +36,7 @@ def _prepare(
     This runs once, on whole tiles: in the sweeps every lane of a channel would repeat it.
     """
     mask = (steps < end)[:, None] & (cols < channels)[None, :]
-    at = rows[:, None]
+    at = rows[:, None].to(tl.int64)
     col = cols[None, :]
     dt = step_size(tl.load(delta + at * delta_l + col, mask=mask, other=0.0), HAS_BIAS, SOFTPLUS, bias)
     dt = tl.where(mask, dt, 0.0)
@@ -60,7 +60,7 @@ def _finish(
 ):  # fmt: skip
     """Write du, ddelta and dz of one interval from the sums in the planes; return its parts of dD and ddelta_bias."""
     mask = (steps < end)[:, None] & (cols < channels)[None, :]
-    at = rows[:, None]
+    at = rows[:, None].to(tl.int64)
     col = cols[None, :]
     tile = tl.arange(0, INTERVAL)[:, None] * BLOCK + tl.arange(0, BLOCK)[None, :]
     size = INTERVAL * BLOCK
@@ -110,7 +110,7 @@ def _replay(rates, planes, checkpoints, h, B, B_l, order, start, end, opaque,
         dxs = ()
         for t in tl.static_range(STEPS):
             step = sub * STEPS + t
-            row = visited(order, start + step, end, HAS_ORDER)
+            row = visited(order, start + step, end, HAS_ORDER).to(tl.int64)
             Bs += (tl.load(B + row * B_l + n, mask=n < N, other=0.0),)
             for g in tl.static_range(G):
                 at = step * block + g * W + tl.arange(0, W)
@@ -151,7 +151,7 @@ def _walk(
     inners = ()
     for t in tl.static_range(STEPS):
         step = sub * STEPS + t
-        visits += (visited(order, start + step, end, HAS_ORDER),)
+        visits += (visited(order, start + step, end, HAS_ORDER).to(tl.int64),)
         Bs += (tl.load(B + visits[t] * B_l + n, mask=n < N, other=0.0),)
         Cs += (tl.load(C + visits[t] * C_l + n, mask=n < N, other=0.0),)
         for g in tl.static_range(G):

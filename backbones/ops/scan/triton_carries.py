@@ -5,15 +5,17 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from backbones.ops.gpu.functions import (
-    exp2,
-    load_rows,
+from backbones.ops.gpu.functions import exp2, sample_and_step, silu, step_size, visited
+from backbones.ops.gpu.words import (
+    as_channels,
+    as_states,
+    at_row,
+    channel,
+    load_channels,
+    load_row,
+    load_states,
     load_tiles,
-    sample_and_step,
-    sigmoid,
-    step_size,
     store_tiles,
-    visited,
     zeros,
 )
 
@@ -25,6 +27,7 @@ def arrivals(
     sequences, length, channels, blocks, chunk, chunks, opaque,
     N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr, STEPS: tl.constexpr,
     SOFTPLUS: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_Z: tl.constexpr, HAS_ORDER: tl.constexpr,
+    PAIRED: tl.constexpr, ALIGN: tl.constexpr,
 ):  # fmt: skip
     """Write each chunk's carry to the chunk before it, as if none came from the right, and its ΣΔ.
 
@@ -43,59 +46,51 @@ def arrivals(
     if HAS_Z:
         z += b * z_b
     slot = (sequence * chunks + part) * channels
-    n = tl.arange(0, NP)
-    rates = load_tiles(A, first, channels, opaque, N, NP, G, W)
+    rates = load_tiles(A, first, channels, opaque, N, NP, G, W, PAIRED)
     q = zeros(NP, G, W)
-    biases = ()
     sums = ()
     for _ in tl.static_range(G):
         sums += (tl.zeros((W,), tl.float32),)
+    biases = sums
     if HAS_BIAS:
-        biases = load_rows(bias, first, channels, G, W)
-    else:
-        biases = sums
+        biases = load_row(bias, first, channels, G, W)
 
-    for back in range(0, chunk, STEPS):
-        last = begin + chunk - 1 - back
-        rows = ()
-        for t in tl.static_range(STEPS):
-            rows += (visited(order, last - t, end, HAS_ORDER),)
+    for back in range(0, end - begin, STEPS):
+        last = end - 1 - back
         Cs = ()
         deltas = ()
         dys = ()
         zs = ()
         for t in tl.static_range(STEPS):
-            if N == NP:
-                Cs += (tl.load(C + rows[t] * C_l + n),)
-            else:
-                Cs += (tl.load(C + rows[t] * C_l + n, mask=n < N, other=0.0),)
-            limit = tl.where(last - t < end, channels, 0)
-            for g in tl.static_range(G):
-                c = first + g * W + tl.arange(0, W)
-                mask = c < limit
-                deltas += (tl.load(delta + rows[t] * delta_l + c, mask=mask, other=0.0),)
-                dys += (tl.load(dy + rows[t] * dy_l + c, mask=mask, other=0.0),)
-                if HAS_Z:
-                    zs += (tl.load(z + rows[t] * z_l + c, mask=mask, other=0.0),)
+            row = visited(order, last - t, end, HAS_ORDER)
+            Cs += (load_states(at_row(C, row, C_l), N, NP, ALIGN),)
+            deltas += (load_channels(at_row(delta, row, delta_l), first, channels, G, W, PAIRED),)
+            dys += (load_channels(at_row(dy, row, dy_l), first, channels, G, W, PAIRED),)
+            if HAS_Z:
+                zs += (load_channels(at_row(z, row, z_l), first, channels, G, W, PAIRED),)
         for t in tl.static_range(STEPS):
-            c_t = Cs[t].to(tl.float32)[:, None]
+            c_t = as_states(Cs[t], C, ALIGN)
+            raw = as_channels(deltas[t], delta, G, PAIRED)
+            inners = as_channels(dys[t], dy, G, PAIRED)
             carried = ()
             added = ()
             for g in tl.static_range(G):
-                dt = step_size(deltas[t * G + g], HAS_BIAS, SOFTPLUS, biases[g])
-                dt = tl.where(last - t < end, dt, 0.0)
-                inner = dys[t * G + g].to(tl.float32)
+                dt = step_size(raw[g], HAS_BIAS, SOFTPLUS, biases[g])
+                inner = inners[g]
                 if HAS_Z:
-                    z_t = zs[t * G + g].to(tl.float32)
-                    inner *= z_t * sigmoid(z_t)
-                carried += (exp2(dt[None, :] * rates[g]) * (q[g] + inner[None, :] * c_t),)
+                    inner *= silu(as_channels(zs[t], z, G, PAIRED)[g])
+                if t > 0:  # a chunk of an odd length ends in a step that is the chunk's before it
+                    dt = tl.where(last - t >= begin, dt, 0.0)
+                    inner = tl.where(last - t >= begin, inner, 0.0)
+                for s in tl.static_range(4):
+                    carried += (exp2(dt[None, :] * rates[4 * g + s]) * (q[4 * g + s] + inner[None, :] * c_t[s]),)
                 added += (sums[g] + dt,)
             q = carried
             sums = added
 
-    store_tiles(carry + slot * N, q, first, channels, opaque, N, NP, G, W)
+    store_tiles(carry + slot * N, q, first, channels, opaque, N, NP, G, W, PAIRED)
     for g in tl.static_range(G):
-        c = first + g * W + tl.arange(0, W)
+        c = channel(first, g, G, W)
         tl.store(total + slot + c, sums[g], mask=c < channels)
 
 

@@ -1,7 +1,8 @@
 """Triton kernels of the selective scan, forward: one sweep over a chunk of steps.
 
-A program owns one chunk of one sequence and G·W channels: W lanes, G channels a lane, all states of a channel
-in one thread. It walks the steps in visiting order with the states in registers; A comes multiplied by log2 e.
+A program owns one chunk of one sequence and G·W channels: W columns of G channels, whose states lie in one thread
+(in 32 / W of them where N exceeds 64). It walks the steps in visiting order with the states in registers; A comes
+multiplied by log2 e.
 """
 
 from __future__ import annotations
@@ -9,15 +10,18 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from backbones.ops.gpu.functions import (
-    exp2,
-    load_rows,
+from backbones.ops.gpu.functions import exp2, sample_and_step, silu, softplus, visited
+from backbones.ops.gpu.words import (
+    as_channels,
+    as_states,
+    at_row,
+    channel,
+    load_channels,
+    load_row,
+    load_states,
     load_tiles,
-    sample_and_step,
-    sigmoid,
-    softplus,
+    store_channels,
     store_tiles,
-    visited,
     zeros,
 )
 
@@ -32,36 +36,94 @@ def _rows(order, start, end, STEPS: tl.constexpr, HAS_ORDER: tl.constexpr):
 
 @triton.jit
 def _fetch(
-    u, delta, B, C, z, rows, start, end, u_l, delta_l, B_l, C_l, z_l, first, channels,
+    u, delta, B, C, z, rows, u_l, delta_l, B_l, C_l, z_l, first, channels,
     N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr, STEPS: tl.constexpr,
-    LOCAL: tl.constexpr, HAS_Z: tl.constexpr,
+    LOCAL: tl.constexpr, HAS_Z: tl.constexpr, PAIRED: tl.constexpr, ALIGN: tl.constexpr,
 ):  # fmt: skip
-    """Issue all loads of STEPS steps: they are independent, so one latency covers them."""
-    n = tl.arange(0, NP)
+    """Issue all loads of STEPS steps: they are independent, so one latency covers them.
+
+    Rows past the end are row 0 (`visited`): readable, and without effect since their Δ becomes 0.
+    """
     us = ()
     deltas = ()
     zs = ()
     Bs = ()
     Cs = ()
     for t in tl.static_range(STEPS):
-        limit = tl.where(start + t < end, channels, 0)
-        for g in tl.static_range(G):
-            c = first + g * W + tl.arange(0, W)
-            mask = c < limit
-            us += (tl.load(u + rows[t] * u_l + c, mask=mask, other=0.0),)
-            deltas += (tl.load(delta + rows[t] * delta_l + c, mask=mask, other=0.0),)
-            if HAS_Z and not LOCAL:
-                zs += (tl.load(z + rows[t] * z_l + c, mask=mask, other=0.0),)
-        # Rows past the end are row 0 (`visited`): readable, and without effect since their Δ is 0.
-        if N == NP:
-            Bs += (tl.load(B + rows[t] * B_l + n),)
-            if not LOCAL:
-                Cs += (tl.load(C + rows[t] * C_l + n),)
-        else:
-            Bs += (tl.load(B + rows[t] * B_l + n, mask=n < N, other=0.0),)
-            if not LOCAL:
-                Cs += (tl.load(C + rows[t] * C_l + n, mask=n < N, other=0.0),)
+        us += (load_channels(at_row(u, rows[t], u_l), first, channels, G, W, PAIRED),)
+        deltas += (load_channels(at_row(delta, rows[t], delta_l), first, channels, G, W, PAIRED),)
+        Bs += (load_states(at_row(B, rows[t], B_l), N, NP, ALIGN),)
+        if HAS_Z and not LOCAL:
+            zs += (load_channels(at_row(z, rows[t], z_l), first, channels, G, W, PAIRED),)
+        if not LOCAL:
+            Cs += (load_states(at_row(C, rows[t], C_l), N, NP, ALIGN),)
     return us, deltas, zs, Bs, Cs
+
+
+@triton.jit
+def _walk(
+    u, delta, B, C, z, order, y, u_l, delta_l, B_l, C_l, z_l, y_l, rates, skips, biases, h, sums,
+    begin, stop, end, first, channels,
+    N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr, STEPS: tl.constexpr, LOCAL: tl.constexpr,
+    SOFTPLUS: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_D: tl.constexpr, HAS_Z: tl.constexpr,
+    HAS_ORDER: tl.constexpr, PAIRED: tl.constexpr, ALIGN: tl.constexpr,
+):  # fmt: skip
+    """Take the steps [begin, stop) of a chunk that ends at `end`; return the states and ΣΔ."""
+    rows = _rows(order, begin, end, STEPS, HAS_ORDER)
+    ahead = _rows(order, begin + STEPS, end, STEPS, HAS_ORDER)
+    raw = _fetch(
+        u, delta, B, C, z, rows, u_l, delta_l, B_l, C_l, z_l, first, channels,
+        N, NP, G, W, STEPS, LOCAL, HAS_Z, PAIRED, ALIGN,
+    )  # fmt: skip
+    for start in range(begin, stop, STEPS):
+        # The next steps' loads, and the row numbers of those after them, are in flight while these steps run.
+        coming = _fetch(
+            u, delta, B, C, z, ahead, u_l, delta_l, B_l, C_l, z_l, first, channels,
+            N, NP, G, W, STEPS, LOCAL, HAS_Z, PAIRED, ALIGN,
+        )  # fmt: skip
+        after = _rows(order, start + 2 * STEPS, end, STEPS, HAS_ORDER)
+        for t in tl.static_range(STEPS):
+            us = as_channels(raw[0][t], u, G, PAIRED)
+            deltas = as_channels(raw[1][t], delta, G, PAIRED)
+            b = as_states(raw[3][t], B, ALIGN)
+            stepped = ()
+            added = ()
+            ys = ()
+            for g in tl.static_range(G):
+                dt = deltas[g]
+                if HAS_BIAS:
+                    dt += biases[g]
+                if SOFTPLUS:
+                    dt = softplus(dt)
+                if t > 0:  # a first step is never past the end
+                    dt = tl.where(start + t < end, dt, 0.0)
+                x = (dt * us[g])[None, :]
+                for q in tl.static_range(4):
+                    stepped += (exp2(dt[None, :] * rates[4 * g + q]) * h[4 * g + q] + x * b[q],)
+                if LOCAL:
+                    added += (sums[g] + dt,)
+                else:
+                    c = as_states(raw[4][t], C, ALIGN)
+                    inner = stepped[4 * g] * c[0]
+                    for q in tl.static_range(1, 4):
+                        inner += stepped[4 * g + q] * c[q]
+                    y_t = tl.sum(inner, axis=0)
+                    if HAS_D:
+                        y_t += skips[g] * us[g]
+                    if HAS_Z:
+                        y_t *= silu(as_channels(raw[2][t], z, G, PAIRED)[g])
+                    ys += (y_t,)
+            if not LOCAL:
+                limit = channels
+                if t > 0:
+                    limit = tl.where(start + t < end, channels, 0)
+                store_channels(at_row(y, rows[t], y_l), ys, first, limit, G, W, PAIRED)
+            h = stepped
+            sums = added
+        rows = ahead
+        ahead = after
+        raw = coming
+    return h, sums
 
 
 @triton.jit(do_not_specialize=["sequences", "length", "blocks", "chunk", "chunks", "slots", "intervals", "opaque"])
@@ -72,7 +134,7 @@ def sweep(
     N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr, STEPS: tl.constexpr,
     INTERVAL: tl.constexpr, LOCAL: tl.constexpr, CARRY: tl.constexpr, SAVE: tl.constexpr,
     SOFTPLUS: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_D: tl.constexpr, HAS_Z: tl.constexpr,
-    HAS_ORDER: tl.constexpr,
+    HAS_ORDER: tl.constexpr, PAIRED: tl.constexpr, ALIGN: tl.constexpr,
 ):  # fmt: skip
     """Scan one chunk of steps. Grid: batch × sequences × chunks × channel blocks.
 
@@ -99,73 +161,41 @@ def sweep(
     if HAS_Z and not LOCAL:
         z += b * z_b
 
-    rates = load_tiles(A, first, channels, opaque, N, NP, G, W)
+    rates = load_tiles(A, first, channels, opaque, N, NP, G, W, PAIRED)
     skips = ()
     biases = ()
     sums = ()
     if HAS_D and not LOCAL:
-        skips = load_rows(D, first, channels, G, W)
+        skips = load_row(D, first, channels, G, W)
     if HAS_BIAS:
-        biases = load_rows(bias, first, channels, G, W)
+        biases = load_row(bias, first, channels, G, W)
     if CARRY:
-        h = load_tiles(carry + slot * N, first, channels, opaque, N, NP, G, W)
+        h = load_tiles(carry + slot * N, first, channels, opaque, N, NP, G, W, PAIRED)
     else:
         h = zeros(NP, G, W)
     if LOCAL:
         for _ in tl.static_range(G):
             sums += (tl.zeros((W,), tl.float32),)
 
-    rows = _rows(order, begin, end, STEPS, HAS_ORDER)
-    ahead = _rows(order, begin + STEPS, end, STEPS, HAS_ORDER)
-    raw = _fetch(
-        u, delta, B, C, z, rows, begin, end, u_l, delta_l, B_l, C_l, z_l, first, channels,
-        N, NP, G, W, STEPS, LOCAL, HAS_Z,
-    )  # fmt: skip
-    for start in range(begin, end, STEPS):
-        # The next steps' loads, and the row numbers of those after them, are in flight while these steps run.
-        coming = _fetch(
-            u, delta, B, C, z, ahead, start + STEPS, end, u_l, delta_l, B_l, C_l, z_l, first, channels,
-            N, NP, G, W, STEPS, LOCAL, HAS_Z,
+    if SAVE:
+        for start in range(begin, end, INTERVAL):
+            store_tiles(state, h, first, channels, opaque, N, NP, G, W, PAIRED)
+            state += N * channels
+            h, sums = _walk(
+                u, delta, B, C, z, order, y, u_l, delta_l, B_l, C_l, z_l, y_l,
+                rates, skips, biases, h, sums,
+                start, tl.minimum(start + INTERVAL, end), end, first, channels,
+                N, NP, G, W, STEPS, LOCAL, SOFTPLUS, HAS_BIAS, HAS_D, HAS_Z, HAS_ORDER, PAIRED, ALIGN,
+            )  # fmt: skip
+    else:
+        h, sums = _walk(
+            u, delta, B, C, z, order, y, u_l, delta_l, B_l, C_l, z_l, y_l,
+            rates, skips, biases, h, sums, begin, end, end, first, channels,
+            N, NP, G, W, STEPS, LOCAL, SOFTPLUS, HAS_BIAS, HAS_D, HAS_Z, HAS_ORDER, PAIRED, ALIGN,
         )  # fmt: skip
-        after = _rows(order, start + 2 * STEPS, end, STEPS, HAS_ORDER)
-        if SAVE:  # noqa: SIM102 -- the compiler drops a branch only if its condition is all constexpr
-            if (start - begin) % INTERVAL == 0:
-                store_tiles(state, h, first, channels, opaque, N, NP, G, W)
-                state += N * channels
-        for t in tl.static_range(STEPS):
-            live = start + t < end
-            limit = tl.where(live, channels, 0)
-            b_t = raw[3][t].to(tl.float32)[:, None]
-            stepped = ()
-            added = ()
-            for g in tl.static_range(G):
-                u_t = raw[0][t * G + g].to(tl.float32)
-                dt = raw[1][t * G + g].to(tl.float32)
-                if HAS_BIAS:
-                    dt += biases[g]
-                if SOFTPLUS:
-                    dt = softplus(dt)
-                dt = tl.where(live, dt, 0.0)
-                stepped += (exp2(dt[None, :] * rates[g]) * h[g] + (dt * u_t)[None, :] * b_t,)
-                if LOCAL:
-                    added += (sums[g] + dt,)
-                else:
-                    y_t = tl.sum(stepped[g] * raw[4][t].to(tl.float32)[:, None], axis=0)
-                    if HAS_D:
-                        y_t += skips[g] * u_t
-                    if HAS_Z:
-                        z_t = raw[2][t * G + g].to(tl.float32)
-                        y_t *= z_t * sigmoid(z_t)
-                    c = first + g * W + tl.arange(0, W)
-                    tl.store(y + rows[t] * y_l + c, y_t.to(y.dtype.element_ty), mask=c < limit)
-            h = stepped
-            sums = added
-        rows = ahead
-        ahead = after
-        raw = coming
 
     if LOCAL:
-        store_tiles(carry + slot * N, h, first, channels, opaque, N, NP, G, W)
+        store_tiles(carry + slot * N, h, first, channels, opaque, N, NP, G, W, PAIRED)
         for g in tl.static_range(G):
-            c = first + g * W + tl.arange(0, W)
+            c = channel(first, g, G, W)
             tl.store(total + slot + c, sums[g], mask=c < channels)

@@ -18,7 +18,7 @@ from tests.backbones.ops import triton_cases
 pytest.importorskip("triton")
 
 HERE = Path(__file__)
-SINGLE = ("float16", "bfloat16")
+SINGLE = ("float16", "bfloat16", "bfloat16, unaligned")
 EXACT = ("repeat", "without state")
 
 
@@ -48,8 +48,13 @@ def test_forward_and_every_gradient_agree_with_float64(results: dict[str, Any], 
     assert _above(results[kind], 5e-6) == {}
 
 
-@pytest.mark.parametrize("kind", ["scan", "conv"])
-@pytest.mark.parametrize(("name", "limit"), [("float16", 1e-3), ("bfloat16", 8e-3)])
+@pytest.mark.parametrize(
+    ("kind", "name", "limit"),
+    [
+        ("scan", "float16", 1e-3), ("scan", "bfloat16", 8e-3), ("scan", "bfloat16, unaligned", 8e-3),
+        ("conv", "float16", 1e-3), ("conv", "bfloat16", 8e-3),
+    ],
+)  # fmt: skip
 def test_half_precision_costs_its_rounding_only(results: dict[str, Any], kind: str, name: str, limit: float) -> None:
     assert _above(results[kind], limit, [name]) == {}
     # Gradients of parameters are float32 sums over float32 products: no rounding of theirs shows.
@@ -82,22 +87,25 @@ def test_without_a_gpu_the_reason_is_in_words() -> None:
 
 @pytest.mark.parametrize("case", triton_cases.ON_GPU.values(), ids=triton_cases.ON_GPU)
 def test_on_a_gpu_too_some_cases_are_cut_into_chunks(case: triton_cases.Case) -> None:
-    shape = (case.batch * case.sequences, case.length // case.sequences, case.channels, case.states, 528)
-    plans = [triton_scan.split_forward(*shape, save) for save in (False, True)]
-    assert min(plan.chunks for plan in [*plans, triton_scan.split_backward(*shape)]) > 1
+    shape = (case.batch * case.sequences, case.length // case.sequences, case.channels, case.states)
+    forward = triton_scan.split_forward(*shape, 4, 528, lambda group, steps: 2)
+    assert min(plan.chunks for plan in (forward, triton_scan.split_backward(*shape, 528))) > 1
 
 
 @pytest.mark.parametrize("batch", [1, 2, 8, 64])
 @pytest.mark.parametrize("length", [1, 31, 32, 33, 1024, 16385, 38416])
 @pytest.mark.parametrize("channels", [1, 96, 1536])
 def test_a_split_covers_the_sequence_once_and_fills_the_chip(batch: int, length: int, channels: int) -> None:
-    forward, saving = (triton_scan.split_forward(batch, length, channels, 16, 528, save) for save in (False, True))
-    for plan in (forward, saving, triton_scan.split_backward(batch, length, channels, 16, 528)):
+    plans = [
+        triton_scan.split_forward(batch, length, channels, 16, 2, 528, lambda group, steps, warps=warps: warps)
+        for warps in (2, 3)
+    ]
+    for plan in (*plans, triton_scan.split_backward(batch, length, channels, 16, 528)):
         assert (plan.chunks - 1) * plan.chunk < length <= plan.chunks * plan.chunk
         assert plan.chunk % triton_scan.INTERVAL == 0
         assert triton_scan.INTERVAL % plan.steps == 0
         assert plan.group in (1, 2, 4)
     # One sequence of the usual width leaves no multiprocessor idle, unless it is too short to be cut.
-    for plan in (forward, saving):
+    for plan in plans:
         warps = batch * plan.chunks * -(-channels // (32 * plan.group))
         assert warps >= 132 or plan.chunk == triton_scan.INTERVAL

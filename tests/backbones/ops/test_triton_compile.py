@@ -11,43 +11,21 @@ pytest.importorskip("triton")
 if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("the interpreter compiles nothing", allow_module_level=True)
 
-import triton
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
-
 from backbones.ops.conv import triton_kernels
+from backbones.ops.machine_code.compilation import compiled
 from backbones.ops.scan import triton_backward, triton_carries, triton_forward
-from backbones.ops.scan.triton import LAUNCH
 
-HALF = {"u", "delta", "B", "C", "z", "y", "dy", "du", "ddelta", "dz", "x", "dx"}
 CONV = {"WIDTH": 4, "BLOCK": 128, "STEPS": 4, "SILU": True, "HAS_BIAS": True, "HAS_ORDER": True}
 SCAN = {
     "N": 16, "NP": 16, "W": 32, "G": 2, "STEPS": 2, "INTERVAL": 32, "LOCAL": False, "CARRY": True, "SAVE": True,
     "SOFTPLUS": True, "HAS_BIAS": True, "HAS_D": True, "HAS_Z": True, "HAS_ORDER": True,
+    "PAIRED": True, "ALIGN": 16,
 }  # fmt: skip
 
 
 def _compiled(kernel: Any, constants: dict[str, Any]) -> Any:
-    """`kernel` for compute capability 9.0: bfloat16 streams, all else float32, strides multiples of 16."""
-    names = kernel.arg_names
-    constants = {k: v for k, v in constants.items() if k in names}
-    signature, aligned = {}, {}
-    for i, name in enumerate(names):
-        if name in constants:
-            signature[name] = "constexpr"
-        elif name == "order":
-            signature[name] = "*i64"
-        elif name.endswith(("_b", "_l", "_c", "_i")) or name in (
-            "sequences", "length", "channels", "blocks", "chunk", "chunks", "slots", "intervals", "batch", "opaque",
-        ):  # fmt: skip
-            signature[name] = "i32"
-        else:
-            signature[name] = "*bf16" if name in HALF else "*fp32"
-        if name not in constants and name not in kernel.do_not_specialize:
-            aligned[(i,)] = [["tt.divisibility", 16]]
-    values = {(names.index(k),): v for k, v in constants.items()}
-    source = ASTSource(fn=kernel, signature=signature, constexprs=values, attrs=aligned)
-    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options=LAUNCH)
+    """`kernel` for compute capability 9.0, streams in bfloat16."""
+    return compiled(kernel, constants, 90)
 
 
 @pytest.mark.parametrize("local", [False, True])

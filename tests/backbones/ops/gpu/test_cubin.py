@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from backbones.ops.machine_code.cubin import Resources, resident_warps, resources
+from backbones.ops.gpu.cubin import Resources, resident_warps, resources
 
 
 def _cubin(attributes: bytes) -> bytes:

@@ -182,7 +182,10 @@ class Suite:
         )
 
     def as_in(self, source: str) -> Suite:
-        """Return the suite with a profile named after a source, whose runs have the settings that it states."""
+        """Return the suite with a profile named after a source, whose runs have the settings that it states.
+
+        A note of each page names the source of its settings.
+        """
         settings = self.sources[source]
         base = {setting.key: setting.value for setting in settings if not setting.where}
         axes = tuple(
@@ -198,9 +201,10 @@ class Suite:
             )
             for axis in self.axes
         )
-        note = f"Settings of the {source} where it and the paper differ, or where it alone states one."
+        note = f"Settings are those of the {source}; the suite itself has the paper's where the two differ."
         profile = Profile(base=base, axes=axes, notes=(*self.notes, note))
-        return replace(self, profiles={**self.profiles, source: profile})
+        own = f"Settings are those of the paper, and of the {source} where it is silent; see --as {source}."
+        return replace(self, notes=(*self.notes, own), profiles={**self.profiles, source: profile})
 
     def to_json(self) -> dict[str, Any]:
         """Return the parts of the suite that a page shows besides its runs and labels, as JSON values."""

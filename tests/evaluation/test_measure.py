@@ -8,18 +8,20 @@ import sys
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from zigbench.evaluation import difference, read_protocols
 from zigbench.evaluation.extractors.catalogue import load_extractor
 from zigbench.evaluation.extractors.features import extract_features
 from zigbench.evaluation.generation import Samples
 from zigbench.evaluation.images import RealImages
-from zigbench.evaluation.measure import evaluate, prepare
+from zigbench.evaluation.measure import evaluate, mean_over_sets, prepare
 from zigbench.evaluation.metrics import inception_score, kid, precision_recall
 from zigbench.evaluation.metrics.frechet import frechet_distance
 from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
 from zigbench.evaluation.references import Reference
 from zigbench.interpolant import Interpolant
+from zigbench.records.record import Measurement
 
 DIGITS = ("held_out_loss", "held_out_loss_token_0", "frechet_digits", "kid_digits", "recognised")
 
@@ -61,6 +63,45 @@ def test_a_second_evaluation_gives_the_same_figures(network, digits, make_spec, 
     resumed = evaluate(network, Interpolant(), digits, spec, folder=folders[0], cache=cache)
     assert resumed == a
     assert (folders[0] / "samples.npy").read_bytes() == (folders[1] / "samples.npy").read_bytes()
+
+
+def test_several_sets_of_samples_are_measured_by_themselves_and_the_figure_is_their_mean(
+    network, digits, make_spec, tmp_path, cache
+):
+    names = ["held_out_loss", "frechet_random", "recognised"]
+    found, steps = {}, []
+    for sets in (1, 3):
+        spec = make_spec(evaluation__metrics=names, evaluation__sample_sets=sets)
+        (folder := tmp_path / str(sets)).mkdir()
+        measured = evaluate(
+            network,
+            Interpolant(),
+            digits,
+            spec,
+            folder=folder,
+            cache=cache,
+            on_progress=lambda *pair: steps.append(pair),
+        )
+        found[sets] = {measurement.name: measurement for measurement in measured}
+    assert "sample_sets" not in make_spec().resolved()["evaluation"]
+    assert steps[-1] == (64 + 3 * 60,) * 2
+    assert found[3]["held_out_loss"] == found[1]["held_out_loss"]
+    for name in ("frechet_random", "recognised"):
+        one, three = found[1][name], found[3][name]
+        assert three.samples[0] == pytest.approx(one.value)  # The first set is that of a run with one.
+        assert len(set(three.samples)) > 1
+        assert three.value == pytest.approx(sum(three.samples) / 3)
+        assert three.interval == pytest.approx(stats.t.interval(0.95, 2, three.value, stats.sem(three.samples)))
+        protocols = (read_protocols(tmp_path / str(sets))[found[sets][name].protocol] for sets in (1, 3))
+        assert difference(*protocols) == ("the number of sample sets differs: 1 against 3",)
+    assert (tmp_path / "1/samples.npy").read_bytes() == (tmp_path / "3/samples.npy").read_bytes()
+    assert not list((tmp_path / "3").glob("samples-set-*"))
+
+
+def test_a_set_without_a_figure_leaves_that_of_the_first():
+    first, none = Measurement(name="a", value=1.0), Measurement(name="a", value=None, note="why")
+    assert mean_over_sets([(first,), (none,)]) == (first,)
+    assert mean_over_sets([(first,), ()]) == (first,)
 
 
 def test_no_metrics_means_no_work(network, digits, make_spec, tmp_path, cache):

@@ -20,9 +20,14 @@ from zigbench.evaluation.references import Reference, ReferenceImages, reference
 from zigbench.evaluation.triples import HeldOutErrors, held_out_errors
 from zigbench.interpolant import Interpolant
 from zigbench.spec import RunSpec
+from zigbench.spec.rng import derive_seed
 
 SHOWN = 16
 """Samples of each step along a training that are kept for the run's page."""
+
+
+SAMPLES = "samples"
+"""Folder of the samples in a run's folder."""
 
 
 def process() -> tuple[int, int]:
@@ -87,6 +92,7 @@ class EvaluationContext(FeatureContext):
         self._done = 0
         self._errors: HeldOutErrors | None = None
         self._samples: Samples | None = None
+        self._sample_set = 0
 
     @property
     def decode(self) -> Any:
@@ -102,7 +108,21 @@ class EvaluationContext(FeatureContext):
     def work(self) -> int:
         """Number of triples and samples that the metrics and the preview need: the total of the progress."""
         held_out = any(metric.reads_errors for metric in self.metrics)
-        return held_out * self.spec.evaluation.held_out + self.sample_count
+        return held_out * self.spec.evaluation.held_out + self.sample_sets * self.sample_count
+
+    @property
+    def sample_sets(self) -> int:
+        """Number of sets of samples: one along a training, and where no metric reads samples."""
+        if self.step is not None or not any(metric.reads_samples for metric in self.metrics):
+            return 1
+        return self.spec.evaluation.sample_sets
+
+    def select_sample_set(self, number: int) -> None:
+        """Let the samples be those of one set, in [0, :attr:`sample_sets`)."""
+        self.bootstrap = 0  # The interval of a mean over sets is that of their scatter.
+        self._sample_set = number
+        self._samples = None
+        self.forget_samples()
 
     @property
     def sample_count(self) -> int:
@@ -143,7 +163,7 @@ class EvaluationContext(FeatureContext):
         if self._samples is None:
             geometry = self.spec.geometry
             plan = SamplingPlan(
-                seed=self.spec.seed,
+                seed=self._seed,
                 count=self.sample_count,
                 batch=min(self.spec.evaluation.batch, self.sample_count),
                 shape=geometry.sample_shape,
@@ -151,14 +171,14 @@ class EvaluationContext(FeatureContext):
                 sampler=self.spec.sampler,
                 labels=drawn_labels(
                     self.spec.evaluation.labels,
-                    self.spec.seed,
+                    self._seed,
                     self.sample_count,
                     geometry.classes,
                     self.data.split("train"),
                 ),
                 identity=f"{tensors_sha256(self.model.state_dict())} {self._decoder()}",
             )
-            folder = self.folder / "samples"
+            folder = self.folder / (f"{SAMPLES}-set-{self._sample_set}" if self._sample_set else SAMPLES)
             rank, world = process()
             before = self._done
             generate(
@@ -209,6 +229,7 @@ class EvaluationContext(FeatureContext):
             "decoder": self._decoder(),
             "image_range": QUANTISATION,
             "preset": self.spec.evaluation.preset,
+            "sample_sets": self.sample_sets,
         }
 
     def protocol(
@@ -217,6 +238,12 @@ class EvaluationContext(FeatureContext):
         """Return the protocol of a metric in this run, with the precision of its network."""
         facts.setdefault("precision", str(next(self.model.parameters()).dtype).removeprefix("torch."))
         return super().protocol(metric, estimator, compared_with, **facts)
+
+    @property
+    def _seed(self) -> int:
+        """The seed of the selected set of samples: for the first one the run's."""
+        seed = self.spec.seed
+        return derive_seed(seed, "sample set", self._sample_set) if self._sample_set else seed
 
     def _decoder(self) -> str | None:
         return None if self.decode is None else str(self.data.decoder)

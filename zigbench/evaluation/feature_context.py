@@ -74,6 +74,10 @@ class FeatureContext(ABC):
         """Number of frames of a generated clip; None for images."""
         return None
 
+    def forget_samples(self) -> None:
+        """Drop the features of the generated images, for others in their place."""
+        self._features.clear()
+
     def extractor(self, name: str) -> Extractor:
         """Return the feature extractor called ``name``, on the context's device."""
         if name not in self._extractors:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from zigbench.evaluation.context import EvaluationContext, process
+from zigbench.evaluation.context import SAMPLES, EvaluationContext, process
 from zigbench.evaluation.extractors.catalogue import load_extractor
 from zigbench.evaluation.feature_context import FeatureContext
 from zigbench.evaluation.generation import save_array
-from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
+from zigbench.evaluation.metrics.catalogue import Metric
+from zigbench.evaluation.metrics.intervals import UndefinedStatisticError, t_interval
 from zigbench.evaluation.protocol import write_protocols
 from zigbench.evaluation.references import reference_images
 from zigbench.interpolant import Interpolant
@@ -113,20 +115,53 @@ def evaluate(
 
 def measure_metrics(context: EvaluationContext) -> tuple[Measurement, ...]:
     """Return the measurements of all of a run's metrics, as :func:`measure_each`; none on ranks above 0."""
+    sets: list[tuple[Measurement, ...]] = []
+    for number in reversed(range(context.sample_sets)):  # The first set comes last, and stays selected.
+        if context.sample_sets > 1:
+            context.select_sample_set(number)
+        if process()[0] > 0:
+            if context.sample_count:
+                context.samples()
+        else:
+            metrics = [metric for metric in context.metrics if number == 0 or metric.reads_samples]
+            sets.insert(0, measure_each(context, metrics))
     if process()[0] > 0:
-        if context.sample_count:
-            context.samples()
         return ()
-    return measure_each(context)
+    for folder in context.folder.glob(f"{SAMPLES}-set-*"):
+        shutil.rmtree(folder)
+    return sets[0] if len(sets) == 1 else mean_over_sets(sets)
 
 
-def measure_each(context: FeatureContext) -> tuple[Measurement, ...]:
-    """Return the measurements of all of a context's metrics, each name once.
+def mean_over_sets(sets: Sequence[tuple[Measurement, ...]]) -> tuple[Measurement, ...]:
+    """Return the measurements of several sets of samples of one network, each the mean over the sets.
+
+    ``samples`` are the figures of the sets, and the interval is the 95 % t-interval of their mean. A figure that one
+    of the sets does not have, and one that is of no samples, is that of the first set.
+
+    Args:
+        sets: the measurements of each set; the first one has all names.
+    """
+    others = [{measurement.name: measurement.value for measurement in measured} for measured in sets[1:]]
+    joined = []
+    for first in sets[0]:
+        values = [first.value, *(other.get(first.name) for other in others)]
+        known = [value for value in values if value is not None]
+        if len(known) < len(values):
+            joined.append(first)
+            continue
+        mean, half = t_interval(known)
+        changes = {"value": mean, "samples": tuple(known), "interval": (mean - half, mean + half)}
+        joined.append(first.model_copy(update=changes))
+    return tuple(joined)
+
+
+def measure_each(context: FeatureContext, metrics: Sequence[Metric] | None = None) -> tuple[Measurement, ...]:
+    """Return the measurements of metrics, by default of all of the context's, each name once.
 
     One that is not defined on these samples, such as a covariance of one, has no value and says why.
     """
     measurements: dict[str, Measurement] = {}
-    for metric in context.metrics:
+    for metric in context.metrics if metrics is None else metrics:
         try:
             measured = load_object(metric.compute)(context, metric)
         except UndefinedStatisticError as reason:

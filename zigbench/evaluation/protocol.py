@@ -49,6 +49,7 @@ class Protocol(Spec):
         network: the measured weights.
         triples: choice of the images of the held-out triples.
         preset: the published protocol that the run follows.
+        sample_sets: number of sets of samples that the figure is the mean over.
         reference_unlabelled: hash of the reference images without labels and texts, where ``reference_hash`` includes
             some. It is not part of the hash.
     """
@@ -76,6 +77,7 @@ class Protocol(Spec):
     network: str = "averaged weights"
     triples: str = later_key("consecutive")
     preset: str | None = later_key(None)
+    sample_sets: int = later_key(1)
     reference_unlabelled: str | None = later_key(None, identity=False)
 
     @property
@@ -117,6 +119,7 @@ _WORDS = {
     "network": "the weights measured",
     "triples": "the choice of the triples' images",
     "preset": "the preset of the protocol",
+    "sample_sets": "the number of sample sets",
 }
 
 

@@ -29,6 +29,7 @@ from zigbench.report.speed.series import swept_size
 from zigbench.report.speed.tables import speed_tables
 from zigbench.report.standard import shortfalls
 from zigbench.report.table import Table
+from zigbench.report.variance import variance_table
 from zigbench.spec.files import write_atomically
 from zigbench.suite import Cell, Suite
 
@@ -252,6 +253,7 @@ def _result_tables(results: Results, compared: Sequence[published.PublishedColum
         if part.finished and part.metrics:
             of_parts += [tables.result_table(part), predictor_table(part), tables.effect_table(part), group_table(part)]
             of_parts += [tables.further_table(part)]
+            of_parts += [variance_table(part)]
             of_parts += [*factorial_tables(part, part.metrics[0]), steps_table(part)]
             of_parts += [tables.rank(part, part.metrics[0])]
     return [*of_parts, tables.rank_over_data(results, results.metrics[0]), *published.comparison_tables(compared)]

@@ -74,12 +74,12 @@ def mean_interval(values: Iterable[float]) -> Estimate:
     mean = float(finite.mean())
     if n == 1:
         return Estimate(mean, math.nan, math.nan, 1)
-    half = _t_quantile(n - 1) * float(finite.std(ddof=1)) / math.sqrt(n)
+    half = t_quantile(n - 1) * float(finite.std(ddof=1)) / math.sqrt(n)
     return Estimate(mean, mean - half, mean + half, n)
 
 
 @cache
-def _t_quantile(freedom: int) -> float:
+def t_quantile(freedom: int) -> float:
     """Return the 97.5 % quantile of Student's distribution."""
     from scipy.special import stdtrit
 
@@ -254,7 +254,7 @@ def _detectable_shift(freedom: int) -> float:
     """Return the noncentrality at which a t-statistic is above its critical value with probability 80 %."""
     from scipy.special import nctdtr
 
-    critical = _t_quantile(freedom)
+    critical = t_quantile(freedom)
     return root(lambda shift: POWER - (1 - float(nctdtr(freedom, shift, critical))), 0.0, 3 * critical + 3)
 
 
@@ -384,7 +384,7 @@ def power_law(x: Sequence[float], y: Sequence[float]) -> PowerLaw:
     half = math.nan
     if len(pairs) > 2:
         error = math.sqrt(float(((v - intercept - slope * u) ** 2).sum()) / (len(pairs) - 2) / width)
-        half = _t_quantile(len(pairs) - 2) * error
+        half = t_quantile(len(pairs) - 2) * error
     return PowerLaw(slope, math.exp(intercept), slope - half, slope + half)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from scipy.special import stdtrit
 from torch import Tensor
 
 SEED = 2_024
@@ -60,6 +61,13 @@ def bootstrap_interval(
         return None
     low, high = np.quantile(draws - draws.mean(), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return value + float(low), value + float(high)
+
+
+def t_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean of at least two values, and half of its 95 % t-interval."""
+    count = len(values)
+    quantile = float(stdtrit(count - 1, (1 + LEVEL) / 2))
+    return float(np.mean(values)), quantile * float(np.std(values, ddof=1)) / count**0.5
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:

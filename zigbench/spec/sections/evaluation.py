@@ -32,6 +32,8 @@ class EvaluationSpec(Spec):
         bootstrap: resamples behind an interval; 0 for none.
         labels: choice of the samples' classes: ``balanced``, i modulo their number for sample i; ``uniform``, drawn for
             each sample by itself; ``data``, those of training images that are drawn for each sample.
+        sample_sets: sets of samples that are drawn from the network, each from noise of its own: a figure is the mean
+            over them, and its ``samples`` are those of each. Metrics along the training take the first one alone.
         preset: a published protocol, whose sampler and number of samples the run then has.
     """
 
@@ -45,6 +47,7 @@ class EvaluationSpec(Spec):
     triples: Literal["consecutive", "strided"] = later_key("consecutive")
     at: tuple[Positive, ...] = later_key(())
     labels: Literal["balanced", "uniform", "data"] = later_key("balanced")
+    sample_sets: Positive = later_key(1)
     preset: Annotated[str, OneOf(tuple(PRESETS))] | None = later_key(None)
     reference_count: Positive | None = later_key(None)
 

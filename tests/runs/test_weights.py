@@ -8,14 +8,17 @@ import re
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
 from backbones.pretrained import checkpoint
 from tests.support.processes import zigbench
 from zigbench.backbone import Geometry, build
+from zigbench.cli import app
 from zigbench.launch import launch_local, plan
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
-from zigbench.runs.weights import evaluation_of, fetch, keep, load_network
+from zigbench.runs.execute import execute
+from zigbench.runs.weights import evaluation_of, fetch, keep, load_network, steps_with_checkpoint
 from zigbench.spec import EvaluationRun, Resources, RunSpec
 from zigbench.suite import Cell
 
@@ -202,3 +205,26 @@ def test_bad_input_is_one_clear_line(tmp_path, arguments, words):
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_kept_checkpoints_are_measured_as_the_training_measured_them(tiny, tmp_path):
+    """Without training again; and a step that was not kept is named with those that were."""
+    root = tmp_path / "results/runs"
+    keys = {"training.steps": 3, "training.keep_every": 1, "evaluation.at": [1, 2], "evaluation.held_out": 32}
+    trained = RunSpec.parse({**tiny, **keys, "evaluation.metrics": ["held_out_loss"], "evaluation.preview": 0})
+    folder = RunFolder.of(trained, root)
+    folder.submit(trained)
+    along = execute(folder, cache=tmp_path / "results/cache", device="cpu")
+    expected = {m.step or 3: m.value for m in along.measurements if m.name == "held_out_loss"}
+    assert steps_with_checkpoint(folder) == (1, 2, 3)
+    done = zigbench("evaluate", folder.id, "--step", "all", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.findall(r"^step (\d)$", done.stdout, re.M) == ["1", "2", "3"]
+    for step, value in expected.items():
+        record = Record.read(RunFolder.of(evaluation_of(folder, tmp_path / "results", step), root).record)
+        (again,) = (m.value for m in record.measurements if m.name == "held_out_loss")
+        assert again == pytest.approx(value, rel=1e-5)
+    with pytest.raises(ValueError, match=r"no checkpoint after step 7 \(it has: 1, 2, 3\); training.keep_every"):
+        evaluation_of(folder, tmp_path / "results", 7)
+    result = CliRunner().invoke(app, ["evaluate", folder.id, "--step", "last", "--results", str(root)])
+    assert "--step last is neither a step" in str(result.exception)

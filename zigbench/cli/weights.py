@@ -14,7 +14,7 @@ from zigbench.launch import launch_local, plan
 from zigbench.records.folder import RunFolder, find
 from zigbench.records.plugins import remember
 from zigbench.records.record import Record
-from zigbench.spec import Resources
+from zigbench.spec import Resources, RunSpec
 from zigbench.spec.overrides import nest, parse_assignment
 from zigbench.suite import Cell
 
@@ -65,32 +65,63 @@ def import_(
 
 
 @app.command()
-def evaluate(run: Run, set_: Set = None, results: Results = RUNS) -> None:
+def evaluate(
+    run: Run,
+    step: Annotated[
+        str | None,
+        typer.Option(metavar="N|all", help="Measure the weights of this kept checkpoint, or those of all of them."),
+    ] = None,
+    set_: Set = None,
+    results: Results = RUNS,
+) -> None:
     """Measure the weights of a trained or imported run, with the settings of `--set`.
 
-    A run without metrics of its own is measured by all that its data allow without a download.
+    A run without metrics of its own is measured by all that its data allow without a download. With `--step` its kept
+    checkpoints are measured, each as a run of its own and without training again.
     """
-    from zigbench.runs.weights import evaluation_of, with_default_metrics  # torch
+    from zigbench.runs.weights import evaluation_of, steps_with_checkpoint, with_default_metrics  # torch
 
     root = writable(results)
     settings = dict(map(parse_assignment, set_ or ()))
-    spec = evaluation_of(find(root, run), root.parent).override(settings)
-    if not spec.evaluation.metrics:
+    folder = find(root, run)
+    steps = [None if step is None else _step(step)] if step != "all" else list(steps_with_checkpoint(folder))
+    if not steps:
+        raise ValueError(f"run {folder.id} has no checkpoints; training.keep_every keeps some")
+    specs = {at: evaluation_of(folder, root.parent, at).override(settings) for at in steps}
+    if not all(spec.evaluation.metrics for spec in specs.values()):
         if "evaluation.metrics" in settings:
             raise ValueError("evaluation.metrics is empty, so there is nothing to measure: name some, or leave it out")
-        spec, reason = with_default_metrics(spec, root.parent / "cache")
-        out.print(f"metrics: {', '.join(spec.evaluation.metrics)}", markup=False)
+        measured = {at: with_default_metrics(spec, root.parent / "cache") for at, spec in specs.items()}
+        specs, reason = {at: spec for at, (spec, _) in measured.items()}, next(iter(measured.values()))[1]
+        out.print(f"metrics: {', '.join(specs[steps[0]].evaluation.metrics)}", markup=False)
         if reason:
             out.print(f"no metric of samples: {reason}", markup=False)
-    planned = plan([Cell({"run": run}, spec)], root)
+    cells = {
+        spec.id: Cell({"run": run} if at is None else {"run": run, "step": str(at)}, spec) for at, spec in specs.items()
+    }
+    planned = plan(list(cells.values()), root)
     show_run(planned, launch_local(planned, Resources(), root), out)
+    statuses = [_show_record(root, spec, at) for at, spec in specs.items()]
+    if any(status != "ok" for status in statuses):
+        raise typer.Exit(1)
+
+
+def _step(text: str) -> int:
+    if not text.isdigit():
+        raise ValueError(f"--step {text} is neither a step of the training nor `all`")
+    return int(text)
+
+
+def _show_record(root: Path, spec: RunSpec, step: int | None) -> str:
+    """Print the figures of an evaluation, and return its status."""
     record = Record.read(RunFolder.of(spec, root).record)
+    if step is not None:
+        out.print(f"step {step}", style="bold")
     for measurement in record.measurements:
         value = "none" if measurement.value is None else f"{measurement.value:.6g}"
         out.print(f"{measurement.name:28}{value} {measurement.unit}".rstrip(), markup=False)
     out.print(f"recorded as run [bold]{record.id}[/]: {record.status}")
-    if record.status != "ok":
-        raise typer.Exit(1)
+    return record.status
 
 
 @app.command()

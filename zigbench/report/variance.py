@@ -92,9 +92,9 @@ def variance_table(results: Results) -> Table | None:
     rows = []
     for metric in (*results.metrics, *results.further_metrics):
         for arm, figures in figures_of_sets(results, metric).items():
-            found = components(figures)
-            if found is not None:
-                rows.append((Entry(formatting.title(metric)), Entry(arm), *_entries(found)))
+            variances = components(figures)
+            if variances is not None:
+                rows.append((Entry(formatting.title(metric)), Entry(arm), *_entries(variances)))
     if not rows:
         return None
     of_figures = ("Networks × sets", "Training again", "Sampling again", "Share of training", "Noise floor")
@@ -112,14 +112,14 @@ def variance_table(results: Results) -> Table | None:
     return Table(name, title, columns, tuple(rows), notes)
 
 
-def _entries(found: Components) -> tuple[Entry, ...]:
-    training, generation = math.sqrt(found.training), math.sqrt(found.generation)
-    share = found.training_share
-    shown = formatting.NONE if math.isnan(share) else f"{share:.0%} ({found.share[0]:.0%} to {found.share[1]:.0%})"
+def _entries(of: Components) -> tuple[Entry, ...]:
+    training, generation = math.sqrt(of.training), math.sqrt(of.generation)
+    share = of.training_share
+    shown = formatting.NONE if math.isnan(share) else f"{share:.0%} ({of.share[0]:.0%} to {of.share[1]:.0%})"
     return (
-        Entry(f"{found.networks} × {found.sets}", found.networks * found.sets),
+        Entry(f"{of.networks} × {of.sets}", of.networks * of.sets),
         Entry(formatting.number(training), training),
         Entry(formatting.number(generation), generation),
         Entry(shown, share),
-        Entry(formatting.number(found.floor), found.floor),
+        Entry(formatting.number(of.floor), of.floor),
     )

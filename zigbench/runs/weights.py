@@ -19,7 +19,10 @@ from zigbench.records.folder import RunFolder
 from zigbench.spec import EfficiencyRun, EvaluationRun, Geometry, RunSpec, read, registry
 from zigbench.spec.files import sha256, write_atomically
 from zigbench.spec.registry import load_object
-from zigbench.training.checkpoints import CheckpointManager
+from zigbench.training.checkpoints import Checkpoint, CheckpointManager
+
+CHECKPOINTS = "checkpoints"
+"""Folder of the checkpoints in a run's folder."""
 
 
 def keep(weights: Mapping[str, Tensor], results: Path) -> str:
@@ -96,23 +99,44 @@ def import_release(
     return spec, released
 
 
-def evaluation_of(folder: RunFolder, results: Path) -> EvaluationRun:
-    """Return the spec that evaluates a finished run's averaged weights anew.
+def evaluation_of(folder: RunFolder, results: Path, step: int | None = None) -> EvaluationRun:
+    """Return the spec that evaluates a run's averaged weights anew.
+
+    Args:
+        folder: of the run.
+        results: folder that holds ``runs`` and ``weights``.
+        step: the step of a checkpoint that the run keeps; None for the end of a training, which must be finished.
 
     Raises:
-        ValueError: the run is not there, failed or trained nothing, or its last checkpoint is damaged.
+        ValueError: the run is not there, failed or trained nothing, or its checkpoint is missing or damaged.
     """
     if not folder.spec.exists():
         raise ValueError(f"there is no run {folder.id} in {folder.path.parent}")
     spec = folder.read_spec()
     if isinstance(spec, EvaluationRun):
+        if step is not None:
+            raise ValueError(f"run {folder.id} measured given weights, which have no steps: leave out --step")
         return spec
     if isinstance(spec, EfficiencyRun):
         raise ValueError(f"run {folder.id} timed an initialised network; it has no trained weights")
+    if step is not None:
+        steps = steps_with_checkpoint(folder)
+        if step not in steps:
+            have = ", ".join(map(str, steps)) or "none"
+            raise ValueError(
+                f"run {folder.id} has no checkpoint after step {step} (it has: {have}); training.keep_every keeps some"
+            )
+        average = Checkpoint.read(CheckpointManager(folder.path / CHECKPOINTS).path(step)).average
+        return EvaluationRun.parse({**spec.resolved(), "task": "evaluate", "weights": keep(average, results)})
     if (state := folder.state()) != "ok":
         raise ValueError(f"run {folder.id} is {state}: only the weights of a run with status ok can be used")
     weights = keep(_average(folder, spec.training.steps), results)
     return EvaluationRun.parse({**spec.resolved(), "task": "evaluate", "weights": weights})
+
+
+def steps_with_checkpoint(folder: RunFolder) -> tuple[int, ...]:
+    """Return the steps of a run's checkpoints, ascending."""
+    return tuple(sorted(CheckpointManager(folder.path / CHECKPOINTS).steps()))
 
 
 def with_default_metrics(spec: RunSpec, cache: Path) -> tuple[RunSpec, str]:
@@ -209,7 +233,7 @@ def write_plain(network: nn.Module, spec: EvaluationRun, folder: Path) -> None:
 
 
 def _average(folder: RunFolder, steps: int) -> Mapping[str, Tensor]:
-    checkpoint = CheckpointManager(folder.path / "checkpoints").newest()
+    checkpoint = CheckpointManager(folder.path / CHECKPOINTS).newest()
     if checkpoint is None or checkpoint.step != steps:
         sound = "no sound checkpoint" if checkpoint is None else f"no sound checkpoint after step {checkpoint.step}"
         raise ValueError(

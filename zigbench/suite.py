@@ -103,6 +103,27 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class ReleasedFile:
+    """A file of weights that others released.
+
+    Args:
+        release: its release, as ``zigbench import --release`` takes it.
+        source: where it is downloaded from.
+        options: further options of the import.
+    """
+
+    release: str
+    source: str
+    options: str = ""
+
+    def advice(self, file: str, spec: RunSpec) -> str:
+        """Return what to download and the command that imports it, for a run on its weights."""
+        command = f"zigbench import {file} --release {self.release} --data {spec.data.name}"
+        command += f" --patch {spec.backbone.patch} {self.options}"
+        return f"{file} is not imported. To be downloaded by hand from {self.source}. Then: {command.rstrip()}"
+
+
+@dataclass(frozen=True)
 class Suite:
     """A question and the runs that answer it.
 
@@ -121,6 +142,7 @@ class Suite:
         profiles: other settings for the same question, by name ("miniature").
         published: tables of ``results/published.csv`` on the same question.
         published_as: published methods by arm, where the names differ: ``{"sweep-1": "sweep"}``.
+        files: released files whose weights the runs measure, by the name that stands as ``weights`` in a point.
         sources: published settings of the runs by source, ``paper`` and ``release``: what the runs are compared with.
         resources: resources of one run; a point of an axis may override it (``resources.gpus``).
         order: axes from the slowest to the fastest in which the runs are done; those that are not named follow. For
@@ -142,6 +164,7 @@ class Suite:
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     published: tuple[str, ...] = ()
     published_as: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, ReleasedFile] = field(default_factory=dict)
     sources: Sources = field(default_factory=dict)
     resources: Resources = field(default_factory=Resources)
     order: tuple[str, ...] = ()
@@ -180,6 +203,26 @@ class Suite:
             profiles={},
             **given,
         )
+
+    def with_weights(self, imported: Mapping[str, str]) -> Suite:
+        """Return the suite with the hash of the weights in place of each file that was imported.
+
+        Args:
+            imported: SHA-256 of the weights by the file's name.
+        """
+        axes = tuple(
+            replace(
+                axis,
+                points={
+                    label: {**keys, "weights": imported.get(str(keys["weights"]), keys["weights"])}
+                    if "weights" in keys
+                    else keys
+                    for label, keys in axis.points.items()
+                },
+            )
+            for axis in self.axes
+        )
+        return replace(self, axes=axes) if self.files else self
 
     def as_in(self, source: str) -> Suite:
         """Return the suite with a profile named after a source, whose runs have the settings that it states.

@@ -13,8 +13,9 @@ import typer
 from zigbench import launch
 from zigbench.cli.options import RUNS
 from zigbench.launch import Plan
+from zigbench.records.imported import imported
 from zigbench.records.sources import Sources
-from zigbench.spec import registry
+from zigbench.spec import EvaluationRun, registry
 from zigbench.spec.overrides import flatten, parse_assignment
 from zigbench.suite import Cell, Suite, add_arm, expand, load, override
 
@@ -34,6 +35,8 @@ def make_plan(
         ValueError: an unknown suite, profile or key, or a choice that no run matches.
     """
     suite, overrides = load(name).profile(profile), dict(map(parse_assignment, set_ or ()))
+    if suite.files:
+        suite = suite.with_weights(imported(results[0].parent))
     for arm in arms or ():
         suite = add_arm(suite, arm)
     suite = override(suite, overrides)
@@ -59,6 +62,18 @@ def refuse_unlike_data(planned: Plan) -> None:
 
     for config in {item.cell.spec.data.model_dump_json(): item.cell.spec.data.config for item in planned.todo}.values():
         refuse_unlike(config)
+
+
+def missing_weights(suite: Suite, planned: Plan) -> list[str]:
+    """Return a sentence for each released file that planned runs need and that is not imported."""
+    specs = [item.cell.spec for item in planned.todo if isinstance(item.cell.spec, EvaluationRun)]
+    return [suite.files[spec.weights].advice(spec.weights, spec) for spec in specs if spec.weights in suite.files]
+
+
+def refuse_missing_weights(suite: Suite, planned: Plan) -> None:
+    """Raise ValueError where released files that the planned runs need are not imported."""
+    if sentences := missing_weights(suite, planned):
+        raise ValueError("; ".join(dict.fromkeys(sentences)))
 
 
 def cells_of_page(suite: Suite, planned: Plan, only: Sequence[str] | None, set_: Sequence[str] | None) -> list[Cell]:
@@ -89,9 +104,10 @@ def recorded_suites(sources: Sources) -> tuple[list[tuple[Suite, list[Cell]]], l
     """Return the registered suites and profiles with a record, with their cells, and a sentence on each broken one."""
     known: list[tuple[Suite, list[Cell]]] = []
     broken = []
+    weights = {file: digest for root in sources.folders for file, digest in imported(root.parent).items()}
     for name in registry.suites.names():
         try:
-            suite = load(name)
+            suite = load(name).with_weights(weights)
             profiles = [suite.profile(profile) for profile in (None, *suite.profiles)]
             expanded = [(profile, list(expand(profile))) for profile in profiles]
         except ValueError as error:  # The other suites are not affected.

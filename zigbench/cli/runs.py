@@ -28,7 +28,15 @@ from zigbench.cli.options import (
     out,
     writable,
 )
-from zigbench.cli.planning import cells_of_page, command, make_plan, refuse_unlike_data, write_report
+from zigbench.cli.planning import (
+    cells_of_page,
+    command,
+    make_plan,
+    missing_weights,
+    refuse_missing_weights,
+    refuse_unlike_data,
+    write_report,
+)
 from zigbench.cli.render import classes_table, differences_lines, relative, show_run
 from zigbench.cli.status import StateTable
 from zigbench.launch import Event, Plan, describe, launch_local
@@ -78,7 +86,8 @@ def plan(
         out.print(classes_table(planned))
     if (estimate := planned.estimated_gpu_hours) is not None:
         out.print(f"about {estimate:,.0f} GPU-hours of training and sampling: {ASSUMED}.", markup=False)
-    for sentence in dict.fromkeys(missing(item.cell.spec.data.config) for item in planned.todo):
+    absent = [missing(item.cell.spec.data.config) for item in planned.todo]
+    for sentence in dict.fromkeys([*missing_weights(chosen, planned), *absent]):
         if sentence:
             out.print(f"\n{sentence}", markup=False)
 
@@ -102,6 +111,7 @@ def run(
     folder = writable(results)
     chosen, planned = make_plan(suite, profile, only, set_, retry, results, arm)
     refuse_unlike_data(planned)
+    refuse_missing_weights(chosen, planned)
     out.print(f"[bold]{chosen.name}[/] asks: {chosen.question}")
     cells = cells_of_page(chosen, planned, only, set_)
     statuses: dict[str, str] = {}

@@ -422,7 +422,9 @@ def protocol_table(results: Results, figures: Sequence[Figure]) -> Table | None:
     size = f"{geometry.height}×{geometry.width}×{geometry.channels}" if geometry else formatting.NONE
     size += f", {geometry.tokens:,} patches" if geometry else ""
     steps, batch = shared.get("training.steps"), shared.get("training.batch")
+    trained = any(run.cell.spec.task == "train" for run in results.runs)
     training = f"{int(steps):,} steps of {batch} images" if steps and batch else "varies"
+    training = training if trained else "nothing is trained here"
     others = ", ".join(dict.fromkeys(f.setting.replace(";", ", ") for f in published if f.setting)) or "not stated"
     rows = [
         ("Data", stated("dataset"), shared.get("data.name", "varies")),

@@ -16,6 +16,7 @@ from zigbench.backbone import Released, build_from
 from zigbench.evaluation.measure import prepare
 from zigbench.evaluation.metrics.catalogue import default_metrics
 from zigbench.records.folder import RunFolder
+from zigbench.records.imported import note_import
 from zigbench.spec import EfficiencyRun, EvaluationRun, Geometry, RunSpec, read, registry
 from zigbench.spec.files import sha256, write_atomically
 from zigbench.spec.registry import load_object
@@ -81,10 +82,12 @@ def import_release(
     plugin = registry.data.get(str(data["name"]))
     geometry: Geometry = read(plugin, data.get("config", {}), at="data.config").geometry(patch)
     released: Released = registry.releases.get(release)(file, geometry, **config)
+    digest = keep(released.weights, results)
+    note_import(results, file.name, digest)
     spec = RunSpec.parse(
         {
             "task": "evaluate",
-            "weights": keep(released.weights, results),
+            "weights": digest,
             "backbone": {
                 "name": released.backbone,
                 "patch": patch,

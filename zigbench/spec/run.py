@@ -148,11 +148,12 @@ class EvaluationRun(RunSpec):
     """A run that measures given weights.
 
     Args:
-        weights: SHA-256 of the weights; for the task ``evaluate`` alone.
+        weights: SHA-256 of the weights; for the task ``evaluate`` alone. In a plan also the name of a released file,
+            until it is imported.
     """
 
     task: Literal["evaluate"] = "evaluate"
-    weights: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    weights: Annotated[str, Field(pattern=r"^([0-9a-f]{64}|[\w.-]+\.(pt|pth|safetensors))$")]
 
 
 class EfficiencyRun(RunSpec):

@@ -6,7 +6,7 @@ SOURCES := zigbench backbones suites tests docs
 # The floors that everything stands on are typed strictly.
 STRICT := -p zigbench.spec -p zigbench.records -p zigbench.scan $(addprefix -m zigbench.,preemption host_memory suite)
 
-.PHONY: help install quickstart test test-fast test-avx2 test-sse lint docs reports site benchmark faults clean
+.PHONY: help install quickstart test test-fast test-avx2 test-sse lint docs reports site benchmark gpu gpu-dry faults clean
 
 help:
 	@echo "make quickstart   install, train the quickstart suite (minutes on two cores), write its page"
@@ -19,6 +19,7 @@ help:
 	@echo "make reports      write reports/README.md and its figures from the packs in results/measured"
 	@echo "make site         write every page from these packs into reports/site"
 	@echo "make benchmark    time the kernels and parts on this machine"
+	@echo "make gpu          measure what needs a GPU, in eight minutes, into one pack; gpu-dry: the same path on a CPU"
 	@echo "make faults       inject a cluster's faults into runs on a SLURM of their own; count what is lost"
 
 # The stamp holds what was installed; a changed pyproject.toml installs anew.
@@ -96,6 +97,13 @@ benchmark: $(VENV)/.installed-bench
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -p no:xdist \
 	  --benchmark-json=results/benchmarks/$$(hostname -s 2>/dev/null || echo machine).json
 	@echo "written to results/benchmarks/"
+
+# The versions that a user has are measured: nothing is installed anew but the program itself.
+gpu: $(VENV)/.installed
+	@PYTHONPATH=. $(BIN)/python tests/benchmarks/gpu.py
+
+gpu-dry: $(VENV)/.installed
+	@PYTHONPATH=. $(BIN)/python tests/benchmarks/gpu.py --dry --out results/gpu-dry
 
 faults: $(VENV)/.installed-test
 	$(BIN)/python tests/slurm/faults.py

@@ -207,7 +207,7 @@ def extra_memory(call: Callable[[], Any]) -> int:
 def measure(shape: Shape, limits: dict[str, float], repeats: int) -> list[dict[str, Any]]:
     """Rows of one shape: both implementations, both orders, forward and forward + backward."""
     one = 5 * shape.batch * shape.length * shape.channels * shape.dtype.itemsize
-    sets = [shape.scan_inputs(seed) for seed in range(max(1, min(8, CACHE_BYTES // one)))]
+    sets = [shape.scan_inputs(seed) for seed in range(max(1, min(8, CACHE_BYTES // one)) if CUDA else 1)]
     rows = []
     for backward in (False, True):
         least = floor(shape, backward, limits)

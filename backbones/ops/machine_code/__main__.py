@@ -55,6 +55,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m backbones.ops.machine_code", description=__doc__.split("\n")[0])
     parser.add_argument("--gpu", nargs="+", choices=CHIPS, default=["A100", "H200", "RTX 4090", "B200"])
     parser.add_argument("--precision", nargs="+", choices=SIZES, default=["bfloat16"], help="of the streams")
+    parser.add_argument("--kernels", default="", help="only those whose names contain this: pass")
     parser.add_argument("--every", action="store_true", help="without order and without gate too: four times as many")
     for field in dataclasses.fields(Shape):
         parser.add_argument(f"--{field.name}", type=int, default=field.default)
@@ -63,7 +64,7 @@ def main() -> int:
     shape = Shape(options.batch, options.length, options.channels, options.states)
     rows: list[Prediction] = []
     for gpu in options.gpu:
-        rows += predictions(shape, gpu, tuple(options.precision), options.every)
+        rows += predictions(shape, gpu, tuple(options.precision), options.every, options.kernels)
     sys.stdout.write(heading(shape) + "\n" + table(rows))
     if options.json:
         note = {"triton": triton.__version__, "shape": dataclasses.asdict(shape), "predicted": True}

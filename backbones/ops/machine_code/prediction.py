@@ -57,13 +57,17 @@ def predict(variant: Variant, gpu: str, precision: str, order: bool, gate: bool)
 
 
 def predictions(
-    shape: Shape, gpu: str, precisions: tuple[str, ...] = ("bfloat16",), every: bool = False
+    shape: Shape, gpu: str, precisions: tuple[str, ...] = ("bfloat16",), every: bool = False, kernels: str = ""
 ) -> list[Prediction]:
-    """Return the predictions of all kernels at `shape` on `gpu`; if `every`, without order and without gate too."""
+    """Return the predictions of the kernels at `shape` on `gpu` whose names contain `kernels`.
+
+    If `every`, without order and without gate too.
+    """
     rows = []
     flags = [(True, True), (True, False), (False, True), (False, False)] if every else [(True, True)]
     for precision in precisions:
         for order, gate in flags:
             for variant in variants(shape, CHIPS[gpu], precision, order, gate):
-                rows.append(predict(variant, gpu, precision, order, gate))
+                if kernels in variant.name:
+                    rows.append(predict(variant, gpu, precision, order, gate))
     return rows

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from zigbench.cli import app
+from zigbench.cli import app, plugins_first
 from zigbench.launch.clusters import Cluster
 
 ROOT = Path(__file__).parents[2]
@@ -101,7 +101,7 @@ def test_every_command_is_one_the_program_takes(page):
         words = [word for word in shlex.split(line) if not re.match(r"[A-Z]+=", word)]
         assert words[0] in PROGRAMS, line
         if words[0] == "zigbench":
-            group, rest = typer.main.get_command(app), words[1:]
+            group, rest = typer.main.get_command(app), plugins_first(words[1:])
             while hasattr(group, "commands"):
                 context = group.make_context(group.name, list(rest), resilient_parsing=True)
                 rest = [*context._protected_args, *context.args]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 from zigbench.html import COLOURS
+from zigbench.report.figures.column import fit_column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -155,7 +156,8 @@ def end_labels(axes: Axes, labels: Mapping[str, tuple[float, str]], size: float 
 def save(drawing: Drawing, folder: Path) -> str:
     """Write ``<name>.svg``, ``.png`` (200 dpi) and ``.pdf`` into ``folder``, and return the SVG.
 
-    Each carries its title and caption within, since files travel alone. Equal figures give equal bytes.
+    Each carries its title and caption within, since files travel alone. Equal figures give equal bytes. SVG and PNG are
+    for a page, the PDF for one column of a paper: the drawing's figure is left at that size.
     """
     figure, title, caption = drawing.figure, drawing.title, drawing.caption
     # Computed once: left to savefig, every format would draw the figure twice.
@@ -167,6 +169,8 @@ def save(drawing: Drawing, folder: Path) -> str:
         stem = folder / drawing.name
         about = {"Title": title, "Description": caption}
         figure.savefig(f"{stem}.png", dpi=200, metadata=about, bbox_inches=extent, facecolor="white")
+        fit_column(figure)
+        extent = figure.get_tightbbox().padded(0.02)
         about = {"Title": title, "Subject": caption, "CreationDate": None}
         figure.savefig(f"{stem}.pdf", dpi=200, metadata=about, bbox_inches=extent, facecolor="white")
     svg = buffer.getvalue()

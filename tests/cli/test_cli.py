@@ -224,7 +224,9 @@ def test_curves_are_compared_as_table_csv_and_plot(tmp_path):
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()[-2:]] == ["zigzag", "hilbert"]
     assert (tmp_path / "c.csv").read_text().count("\n") == 3
-    assert "6x8" in (tmp_path / "deep/p.svg").read_text()
+    assert "6×8" in (tmp_path / "deep/p.svg").read_text()
+    wrong = zigbench("curves", "compare", "zigzag", "--grid", "4x4", "--plot", "p.gif", cwd=tmp_path)
+    assert "p.gif: expected a name that ends in .svg, .png or .pdf" in wrong.stderr
     zigbench("curves", "compare", "zigzag", "hilbert", "--grid", "6x8", "--locality", "l.csv", cwd=tmp_path)
     lines = (tmp_path / "l.csv").read_text().splitlines()
     assert lines[:2] == ["curve,grid,lag,distance", "zigzag,6x8,1,1.0"]

@@ -5,11 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-import numpy as np
-import pytest
-
 from zigbench import scan
-from zigbench.scan import comparison
 
 
 def test_rows_hold_the_figures_of_each_curve() -> None:
@@ -64,15 +60,3 @@ def test_clips_compare_too() -> None:
     row = scan.compare(["zigzag"], (3, 4, 5))[0]
     assert row["grid"] == "3x4x5"
     assert row["temporal"] > 0
-
-
-def test_a_comparison_sets_locality_beside_reach() -> None:
-    cycles = [(name, scan.layer_orders(name, 8, 8, (8, 8))) for name in ("zigzag", "hilbert")]
-    canvas = comparison.figure(cycles)
-    distances = [scan.locality(cycle[0])[1] for _, cycle in cycles]
-    shares = [scan.reach(cycle).share for _, cycle in cycles]
-    for ax, expected in zip(canvas.axes, (distances, shares), strict=True):
-        assert all(np.allclose(line.get_ydata(), y) for line, y in zip(ax.lines, expected, strict=True))
-    assert [text.get_text() for text in canvas.legends[0].get_texts()] == ["zigzag", "hilbert"]
-    with pytest.raises(ValueError, match="at least one"):
-        comparison.figure([])

@@ -33,7 +33,8 @@ def curves_compare(
         Path | None, typer.Option(metavar="FILE", help="Write the mean distance at 1, 2, … steps to this CSV file.")
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw locality and reach as a .png or .svg.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw locality and reach: .svg, .png, or .pdf for one column of a paper."),
     ] = None,
 ) -> None:
     """Compare curves by continuity, jumps, locality, and the layers until every token has reached every token."""
@@ -47,10 +48,11 @@ def curves_compare(
     if locality:
         locality.write_text(scan.to_csv(scan.localities(names, sides)), encoding="utf-8")
     if plot:
-        from zigbench.scan import comparison, render
+        from zigbench.report.figures import curves_compared, save_as  # matplotlib
 
-        cycles = [(name, scan.layer_orders(name, scan.VARIANTS, scan.VARIANTS, sides)) for name in names]
-        err.print(f"drawn to {render.save(comparison.figure(cycles), plot)}")
+        cycles = {name: scan.layer_orders(name, scan.VARIANTS, scan.VARIANTS, sides) for name in names}
+        save_as(curves_compared(cycles), plot)
+        err.print(f"drawn to {plot}")
     out.print(scan.table(rows), markup=False, end="")
 
 

@@ -1,11 +1,11 @@
-"""The comparison of curves: a row of statistics for each, equal variants, locality and reach as a figure."""
+"""The comparison of curves: a row of statistics for each, equal variants, locality."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zigbench.scan.order import Grid, ScanOrder, grid_text
 from zigbench.scan.orders import make_order
@@ -13,16 +13,11 @@ from zigbench.scan.reachability import reach
 from zigbench.scan.statistics import locality, statistics
 from zigbench.scan.symmetries import VARIANTS
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 SCHEMES = (1, 2, 4, 6, 8)
 """The scheme counts of the ZigMa paper's ablation."""
 
 Row = dict[str, Any]
 Variant = tuple[str, int]
-Cycle = tuple[str, Sequence[ScanOrder]]
-"""A label and the orders that the layers of a network use in turn."""
 
 
 def compare(curves: Sequence[str], grid: Grid, *, schemes: Sequence[int] = SCHEMES, seed: int = 0) -> list[Row]:
@@ -149,32 +144,3 @@ def to_csv(rows: Sequence[Row]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def figure(cycles: Sequence[Cycle]) -> Figure:
-    """Return the locality of each cycle's first order beside the reach of the whole cycle, under one legend.
-
-    Raises:
-        ValueError: no cycles.
-    """
-    from matplotlib.figure import Figure
-
-    if not cycles:
-        raise ValueError("a comparison needs at least one curve")
-    canvas = Figure(figsize=(10.0, 4.6 + 0.18 * (len(cycles) // 5)), layout="constrained")
-    left, right = canvas.subplots(1, 2)
-    for index, (label, cycle) in enumerate(cycles):
-        # Ten colours, then the same ten dashed: colours alone do not distinguish more than ten lines.
-        style: dict[str, Any] = {"color": f"C{index % 10}", "linestyle": ("-", "--", ":", "-.")[index // 10 % 4]}
-        left.plot(*locality(cycle[0]), label=label, linewidth=1.6, **style)
-        share = reach(cycle).share
-        right.plot(range(1, len(share) + 1), share, marker="o", markersize=4, **style)
-    left.set(xscale="log", yscale="log", xlabel="steps apart, k", ylabel="mean grid distance (Manhattan)")
-    left.set_title(f"Locality: distance of tokens k steps apart on {grid_text(cycles[0][1][0].grid)}", fontsize=11)
-    right.set(xlabel="layer", ylabel="share of token pairs reached", ylim=(0, 1.02))
-    right.set_title(f"Reach of layers that use {len(cycles[0][1])} variants in turn", fontsize=11)
-    right.locator_params(axis="x", integer=True)
-    for axes in (left, right):
-        axes.grid(alpha=0.25)
-    canvas.legend(*left.get_legend_handles_labels(), fontsize=8, frameon=False, ncols=5, loc="outside lower center")
-    return canvas

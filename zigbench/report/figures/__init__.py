@@ -8,7 +8,8 @@ A new figure is a drawing function and a registered function that makes a reques
         return request(draw_parameters, values_of(results))
 """
 
-from zigbench.report.figures.drawing import Drawing, inline_svg, save
+from zigbench.report.figures.curves import curves_compared
+from zigbench.report.figures.drawing import Drawing, inline_svg, save, save_as
 from zigbench.report.figures.registry import (
     FigureRequest,
     NoFigureError,
@@ -25,11 +26,13 @@ __all__ = [
     "FigureRequest",
     "NoFigureError",
     "Picture",
+    "curves_compared",
     "draw_all",
     "figure",
     "first_metric",
     "inline_svg",
     "request",
     "save",
+    "save_as",
     "start_drawing",
 ]

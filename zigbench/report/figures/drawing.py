@@ -179,6 +179,22 @@ def save(drawing: Drawing, folder: Path) -> str:
     return svg
 
 
+def save_as(drawing: Drawing, path: Path) -> None:
+    """Write a drawing to one file, with its folder: .svg or .png for a page, .pdf for one column of a paper.
+
+    Raises:
+        ValueError: another ending.
+    """
+    if path.suffix not in (".svg", ".png", ".pdf"):
+        raise ValueError(f"{path}: expected a name that ends in .svg, .png or .pdf")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with style():
+        if path.suffix == ".pdf":
+            fit_column(drawing.figure)
+        about = {"Title": drawing.title, "Subject" if path.suffix == ".pdf" else "Description": drawing.caption}
+        drawing.figure.savefig(path, dpi=200, metadata=about, bbox_inches="tight", facecolor="white")
+
+
 def inline_svg(drawing: Drawing, svg: str) -> str:
     """Return the SVG of a drawing as an element for a page: its colours are the page's variables.
 

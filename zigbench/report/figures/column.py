@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from matplotlib.axis import Axis
+    from matplotlib.axis import XAxis
     from matplotlib.figure import Figure
 
 WIDTH = 3.4
@@ -46,8 +46,8 @@ def fit_column(figure: Figure) -> None:
     for axis in every:
         if labels := axis.get_ticklabels():
             axis.set_tick_params(labelsize=_letters(labels[0].get_fontsize()))
-    found: Any = figure.findobj(lambda artist: isinstance(artist, (Text, Line2D, Collection)))
-    for artist in found:
+    artists: Any = figure.findobj(lambda artist: isinstance(artist, (Text, Line2D, Collection)))
+    for artist in artists:
         if isinstance(artist, Text):
             if artist not in ticks:
                 artist.set_fontsize(_letters(artist.get_fontsize()))
@@ -57,14 +57,14 @@ def fit_column(figure: Figure) -> None:
         else:
             artist.set_linewidth([SCALE * one for one in artist.get_linewidth()])
     for _ in range(0 if panels else 3):
-        for axis in every:
-            _thin(axis)
+        for axes in figure.axes:
+            _thin(axes.xaxis, GAP / 72 * figure.dpi)
         if not _make_room(figure):
             break
 
 
-def _letters(size: float) -> float:
-    return max(SMALLEST, SCALE * size)
+def _letters(size: Any) -> float:
+    return max(SMALLEST, SCALE * float(size))
 
 
 def _make_room(figure: Figure) -> bool:
@@ -81,18 +81,15 @@ def _make_room(figure: Figure) -> bool:
     return True
 
 
-def _thin(axis: Axis) -> None:
-    """Keep every second, third … label of a horizontal axis, so that no two overlap."""
+def _thin(axis: XAxis, gap: float) -> None:
+    """Keep every second, third … label, so that any two are ``gap`` pixels apart."""
     from matplotlib.ticker import FixedFormatter, FixedLocator
 
-    if axis.axis_name != "x":
-        return
     axis.axes.apply_aspect()
     places = list(axis.get_majorticklocs())
     labels = list(axis.get_ticklabels())
     low, high = sorted(axis.get_view_interval())
     shown = [(p, label) for p, label in zip(places, labels, strict=True) if low <= p <= high and label.get_text()]
-    gap = GAP / 72 * axis.get_figure(root=True).dpi
     for step in range(1, len(shown) + 1):
         boxes = [label.get_window_extent() for _, label in shown[::step]]
         if all(left.x1 + gap <= right.x0 for left, right in pairwise(boxes)):

@@ -10,6 +10,8 @@ import json
 import re
 from pathlib import Path
 
+import pandas as pd
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 REPORTS = (ROOT / "reports/README.md").read_text(encoding="utf-8")
@@ -67,3 +69,16 @@ def test_the_scan_is_as_much_faster_than_its_peer_as_the_benchmarks_say():
 def test_each_claim_of_speed_has_its_machine():
     assert BENCHMARKS["machine_info"]["cpu"]["brand_raw"]
     assert BENCHMARKS["commit_info"]["id"]
+
+
+def test_a_run_took_as_long_as_the_records_say():
+    pack = ROOT / "results/measured/two-core-xeon/order"
+    frame = pd.read_parquet(pack / "curves.parquet")
+    seconds = frame[frame["file"] == "telemetry.jsonl"].groupby("run")["seconds"].max()
+    records = [json.loads(line) for line in (pack / "records.jsonl").read_text(encoding="utf-8").splitlines()]
+    claims = re.findall(r"(digits|photographs)(?: took)? (\d+\.\d)(?: minutes|,)", section("Results so far"))
+    assert claims
+    for data, minutes in claims:
+        specs = {record["id"]: record["spec"] for record in records}
+        runs = [i for i, s in specs.items() if s["data"]["name"] == data and s["training"]["steps"] == 1_920]
+        assert float(minutes) == round(float(seconds.reindex(runs).median()) / 60, 1), data

@@ -1,18 +1,19 @@
-"""Effects along a growing setting and the steps to the linear map, on made-up runs with known answers."""
+"""Effects along a growing setting, on made-up runs with known answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import synthetic
+from along import CURVES, recorded
 
 from zigbench.records.record import Measurement
 from zigbench.report import lasting, tables
 from zigbench.report.answer import answer
 from zigbench.report.figures import catalogue
 from zigbench.report.results import Results, join
+from zigbench.report.time_to_target import target_tables
 from zigbench.suite import Axis, Contrast, expand, grid, load
 
 ARMS = ("zigzag-8", "zigzag-1", "hilbert-8")
@@ -76,33 +77,6 @@ def test_a_width_is_such_an_axis_too_and_solver_names_are_none() -> None:
     assert lasting.swept_axis(Results(named, (), results.frame)) is None
 
 
-CURVES = {"zigzag-8": {30: 0.7, 60: 0.55, 120: 0.40}, "zigzag-1": {30: 0.9, 60: 0.8, 120: 0.65}}
-
-
-def recorded(root: Path, curves: Mapping[str, Mapping[int, float]]) -> Results:
-    suite = synthetic.suite(
-        axes=(Axis("arm", {arm: synthetic.point(arm) for arm in curves}), grid("seed", [0, 1, 2])), contrasts=()
-    )
-    for cell in expand(suite):
-        of = curves[cell.labels["arm"]]
-        along = tuple(
-            Measurement(
-                name="held_out_loss", value=value, higher_is_better=False,
-                step=None if step == cell.spec.training.steps else step,
-            )
-            for step, value in of.items()
-        )  # fmt: skip
-        linear = Measurement(name="held_out_loss_linear", value=0.6, higher_is_better=False)
-        synthetic.record(cell, root, (*along, linear), log=False)
-    return join(suite, list(expand(suite)), root)
-
-
-def test_the_steps_to_the_linear_map_are_the_first_at_or_below_it_and_never_is_censored(tmp_path: Path) -> None:
-    results = recorded(tmp_path, CURVES)
-    rows = {row[0].text: [entry.text for entry in row[1:]] for row in lasting.steps_table(results).rows}
-    assert rows == {"zigzag-8": ["60", "3/3", "60, 60, 60"], "zigzag-1": ["> 120", "0/3", "> 120, > 120, > 120"]}
-
-
 def test_diagnostics_are_not_the_result_and_are_drawn_with_the_predictors(tmp_path: Path) -> None:
     results = recorded(tmp_path, CURVES)
     assert results.values("held_out_loss").loc["zigzag-8"].tolist() == [0.4] * 3
@@ -117,4 +91,4 @@ def test_runs_without_diagnostics_have_no_such_figure_and_no_complaint(results: 
     drawn, problems = catalogue.requests(results)
     assert "learning" not in drawn
     assert not [problem for problem in problems if "learning" in problem]
-    assert lasting.steps_table(results) is None
+    assert list(target_tables(results)) == []

@@ -16,10 +16,8 @@ import pandas as pd
 from zigbench.report import formatting, provenance
 from zigbench.report.family import SEED, contrast_pairs
 from zigbench.report.formatting import Sentence
-from zigbench.report.predictors import STRONGEST
-from zigbench.report.results import PREDICTORS, Results
+from zigbench.report.results import Results
 from zigbench.report.statistics import Effect, mean_interval, paired_effect
-from zigbench.report.table import Column, Entry, Table
 
 FIGURE = "lasting"
 """Name of the figure; a suite that names it has the sentences too."""
@@ -150,56 +148,6 @@ def diagnostics(results: Results, metric: str) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     step = pd.to_numeric(rows["step"]).fillna(pd.to_numeric(rows["training.steps"]))
     return rows.assign(step=step)[columns].sort_values(["arm", "seed_label", "step"], kind="stable")
-
-
-def steps_table(results: Results) -> Table | None:
-    """Return the steps after which each arm was at or below the best linear map; None without diagnostics.
-
-    A run that never was is censored: it needs more than its last step.
-    """
-    if not results.metrics:
-        return None
-    metric = results.metrics[0]
-    curves = diagnostics(results, metric)
-    levels = results.values(f"{metric}_{STRONGEST}")
-    if curves.empty or not levels.notna().any(axis=None):
-        return None
-    rows = []
-    for arm in results.arms:
-        reached: list[float] = []
-        ends: list[float] = []
-        for seed, of_run in curves[curves["arm"] == arm].groupby("seed_label", sort=False):
-            level = float(levels.loc[arm, str(seed)])
-            below = of_run[of_run["value"] <= level]["step"]
-            ends.append(float(of_run["step"].max()))
-            reached.append(float(below.min()) if len(below) else math.inf)
-        if not reached:
-            rows.append((Entry(arm), *(Entry(formatting.NONE) for _ in range(3))))
-            continue
-        count, middle = sum(map(math.isfinite, reached)), float(np.median(reached))
-        shown = ", ".join(_steps(steps, end) for steps, end in zip(reached, ends, strict=True))
-        rows.append((
-            Entry(arm), Entry(_steps(middle, max(ends)), middle if math.isfinite(middle) else 2 * max(ends)),
-            Entry(f"{count}/{len(reached)}", count, "" if count == len(reached) else "bad"), Entry(shown),
-        ))  # fmt: skip
-    columns = (Column("Arm"), Column("Median steps", True), Column("Runs that reach it", True), Column("Each run"))
-    notes: tuple[str, ...] = (
-        f"Steps of training after which {formatting.noun(metric)} of the averaged weights is at or below the "
-        f"{PREDICTORS[STRONGEST]}: the first of the steps at which it was measured. A run that never is counts as "
-        "needing more than its last step.",
-        "Within a run the learning rate still falls, so a point on the way is not the end of a shorter training.",
-    )
-    specs = [results.by_arm[arm][0].cell.spec for arm in results.arms]
-    if len({spec.backbone for spec in specs}) == 1:
-        notes = (*notes, "All arms are one network in other orders: equal steps are equal FLOPs.")
-    name, title = "steps", f"Steps to the {PREDICTORS[STRONGEST]}"
-    if results.data:
-        name, title = f"{name}-{formatting.slug(results.data)}", f"{title}, {results.data}"
-    return Table(name, title, columns, tuple(rows), notes)
-
-
-def _steps(steps: float, end: float) -> str:
-    return formatting.number(steps) if math.isfinite(steps) else f"> {formatting.number(end)}"
 
 
 def means_by_step(results: Results, metric: str) -> dict[str, pd.DataFrame]:

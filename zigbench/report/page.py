@@ -22,13 +22,13 @@ from zigbench.report.figures.images import SampleRow, animation, sample_rows, sa
 from zigbench.report.formatting import Sentence
 from zigbench.report.groups import group_table
 from zigbench.report.index import Summary, write_page
-from zigbench.report.lasting import steps_table
 from zigbench.report.predictors import predictor_table
 from zigbench.report.results import Results, join
 from zigbench.report.speed.series import swept_size
 from zigbench.report.speed.tables import speed_tables
 from zigbench.report.standard import shortfalls
 from zigbench.report.table import Table
+from zigbench.report.time_to_target import profile_table, target_tables
 from zigbench.report.variance import variance_table
 from zigbench.spec.files import write_atomically
 from zigbench.suite import Cell, Suite
@@ -254,8 +254,9 @@ def _result_tables(results: Results, compared: Sequence[published.PublishedColum
             of_parts += [tables.result_table(part), predictor_table(part), tables.effect_table(part), group_table(part)]
             of_parts += [tables.further_table(part)]
             of_parts += [variance_table(part)]
-            of_parts += [*factorial_tables(part, part.metrics[0]), steps_table(part)]
+            of_parts += [*factorial_tables(part, part.metrics[0]), *target_tables(part)]
             of_parts += [tables.rank(part, part.metrics[0])]
+    of_parts.append(profile_table(results))
     return [*of_parts, tables.rank_over_data(results, results.metrics[0]), *published.comparison_tables(compared)]
 
 

@@ -1,0 +1,205 @@
+"""Time to target: after how much training an arm reaches a level of a metric, in steps, images, FLOPs and seconds.
+
+The level is the same for all arms of a seed. A run that never reaches it is censored at its end, and never dropped: it
+counts as needing more than all it had; Dahl et al., "Benchmarking neural network training algorithms" (2023), whose
+profiles are those of Dolan and Moré (2002).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from zigbench.report import formatting
+from zigbench.report.lasting import diagnostics
+from zigbench.report.predictors import STRONGEST
+from zigbench.report.results import PREDICTORS, Results, Run, read_lines
+from zigbench.report.statistics import mean_interval
+from zigbench.report.table import Column, Entry, Table
+
+TRAINING_PASSES = 3
+"""FLOPs of a training step over those of its forward pass: the backward pass takes twice as many."""
+
+FACTORS = (1.0, 1.25, 1.5, 2.0, 4.0)
+"""Multiples of the fastest arm's steps at which a profile is read."""
+
+UNITS = ("steps", "images", "TFLOPs", "seconds")
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A run's way to the target.
+
+    Attributes:
+        steps: the first step at which the metric was measured and had reached it; infinite if it never had.
+        end: the run's last step.
+        spent: steps, images, 10¹² FLOPs and seconds at that step, or at the end of a run that never reached it; NaN
+            where unknown.
+        best, last: the best value of all steps, and that of the last.
+    """
+
+    seed: str
+    steps: float
+    end: float
+    spent: Mapping[str, float]
+    best: float
+    last: float
+
+    @property
+    def censored(self) -> bool:
+        """True for a run that never reached the target."""
+        return not math.isfinite(self.steps)
+
+
+def targets(results: Results, metric: str) -> tuple[str, dict[str, float]]:
+    """Return the words for a metric's target, and its level by seed; no levels where there is none.
+
+    It is the best linear map where that was recorded, else the mean of the baseline arm's finished networks.
+    """
+    levels = results.values(f"{metric}_{STRONGEST}")
+    if levels.notna().any(axis=None):
+        return PREDICTORS[STRONGEST], {str(seed): float(level) for seed, level in levels.max().dropna().items()}
+    values = results.values(metric)
+    arm = next(
+        (arm for arm, of in results.labels.items() if of.get(results.first_axis or "") == results.baseline), None
+    )
+    if arm is None or not values.loc[arm].notna().any():
+        return "", {}
+    return f"mean of {arm}, finished", dict.fromkeys(results.seeds, float(values.loc[arm].mean()))
+
+
+def reached(results: Results, metric: str) -> dict[str, list[Reached]]:
+    """Return each arm's runs that were measured along their training, on their way to the target."""
+    curves, (_, levels) = diagnostics(results, metric), targets(results, metric)
+    sign = -1 if results.direction(metric) else 1
+    runs = {(run.arm, run.seed): run for run in results.finished}
+    by_arm: dict[str, list[Reached]] = {}
+    for (arm, seed), of_run in curves.groupby(["arm", "seed_label"], sort=False):
+        if seed in levels and len(of_run) > 1:
+            at_target = of_run[sign * of_run["value"] <= sign * levels[seed]]["step"]
+            steps, end = float(at_target.min()) if len(at_target) else math.inf, float(of_run["step"].max())
+            spent = _spent(runs[(arm, seed)], min(steps, end))
+            best = sign * float((sign * of_run["value"]).min())
+            by_arm.setdefault(arm, []).append(Reached(seed, steps, end, spent, best, float(of_run["value"].iloc[-1])))
+    return by_arm
+
+
+def _spent(run: Run, steps: float) -> dict[str, float]:
+    """Return the images, 10¹² FLOPs and seconds of a run's first ``steps`` steps."""
+    spec = run.cell.spec
+    images, cost = steps * spec.training.batch, spec.cost(spec.geometry)
+    lines = read_lines(run.files.read("telemetry.jsonl"))
+    known = [(line["step"], line["seconds"]) for line in lines if "step" in line and "seconds" in line]
+    at, taken = np.array([(0.0, 0.0), *known], dtype=float).T
+    seconds = float(np.interp(steps, at, taken)) if known and at[-1] >= steps else math.nan
+    return {
+        "steps": steps,
+        "images": images,
+        "TFLOPs": math.nan if cost is None else TRAINING_PASSES * cost.flops * images / 1e12,
+        "seconds": seconds,
+    }
+
+
+def target_tables(results: Results) -> Iterator[Table]:
+    """Yield a table for each metric of the suite that was measured along the training."""
+    for metric in (name for name in results.metrics if results.direction(name) is not None):
+        by_arm = reached(results, metric)
+        if by_arm:
+            yield _table(results, metric, by_arm)
+
+
+def _table(results: Results, metric: str, by_arm: Mapping[str, list[Reached]]) -> Table:
+    words = targets(results, metric)[0]
+    rows = []
+    for arm in results.arms:
+        runs = by_arm.get(arm, [])
+        if not runs:
+            rows.append((Entry(arm), *(Entry(formatting.NONE) for _ in range(len(UNITS) + 4))))
+            continue
+        count = sum(not run.censored for run in runs)
+        each = ", ".join(_shown(run.spent["steps"], run.censored) for run in runs)
+        rows.append((
+            Entry(arm),
+            Entry(f"{count}/{len(runs)}", count, "" if count == len(runs) else "bad"),
+            *(_median(runs, unit) for unit in UNITS),
+            *(_mean([getattr(run, name) for run in runs]) for name in ("best", "last")),
+            Entry(each),
+        ))  # fmt: skip
+    titles = ("Reached", *(f"Median {unit}" for unit in UNITS), "Best so far", "Last")
+    columns = (Column("Arm"), *(Column(title, True) for title in titles), Column("Steps of each run"))
+    notes = [
+        f"Training after which {formatting.noun(metric)} of the averaged weights has reached the {words}: the first of "
+        "the steps at which it was measured. A run that never does is censored, not dropped: it counts as needing more "
+        "than it had (>).",
+        "Best so far is the best of all these steps, last that of the finished network; means over the runs. The best "
+        "is chosen by the same figures that it is read from, so it flatters.",
+        "Within a run the learning rate still falls, so a point on the way is not the end of a shorter training.",
+        "FLOPs are three times those of the forward pass in closed form; seconds are those of training alone on the "
+        "machine of each run, without the measurements.",
+    ]
+    specs = [results.by_arm[arm][0].cell.spec for arm in results.arms]
+    if len({spec.backbone for spec in specs}) == 1:
+        notes.append("All arms are one network in other orders: equal steps are equal FLOPs.")
+    first = metric == results.metrics[0]
+    name, title = "steps" if first else f"steps-{formatting.slug(metric)}", f"Time to target: {words}"
+    if not first:
+        title = f"{title}, {formatting.title(metric)}"
+    if results.data:
+        name, title = f"{name}-{formatting.slug(results.data)}", f"{title}, {results.data}"
+    return Table(name, title, columns, tuple(rows), tuple(notes))
+
+
+def _median(runs: list[Reached], unit: str) -> Entry:
+    """Return the median of what the runs needed, those that never reached the target needing more than any other."""
+    amounts = [math.inf if run.censored else run.spent[unit] for run in runs]
+    if any(math.isnan(run.spent[unit]) for run in runs):
+        return Entry(formatting.NONE)
+    middle, largest = float(np.median(amounts)), max(run.spent[unit] for run in runs)
+    # Sorted behind all that were reached.
+    return Entry(
+        _shown(middle if math.isfinite(middle) else largest, not math.isfinite(middle)), min(middle, 2 * largest)
+    )
+
+
+def _mean(values: list[float]) -> Entry:
+    estimate = mean_interval(values)
+    return Entry(formatting.number(estimate.mean), estimate.mean, estimate=estimate)
+
+
+def _shown(amount: float, censored: bool) -> str:
+    return f"{'> ' if censored else ''}{formatting.number(amount)}"
+
+
+def profile_table(results: Results) -> Table | None:
+    """Return the performance profiles of the arms over data sets, metrics and seeds; None for fewer than two of each.
+
+    For each factor τ, the share of the problems that an arm solves in at most τ times the steps of the arm that solves
+    it first. A problem that no arm solves counts against all.
+    """
+    problems: dict[tuple[str, str, str], dict[str, float]] = {}
+    for data, part in results.parts.items():
+        for metric in part.metrics:
+            for arm, runs in reached(part, metric).items():
+                for run in runs:
+                    problems.setdefault((data, metric, run.seed), {})[arm] = run.steps
+    arms = [arm for arm in results.arms if problems and all(arm in solved for solved in problems.values())]
+    if len(arms) < 2 or len(problems) < 2:
+        return None
+    steps = np.array([[solved[arm] for arm in arms] for solved in problems.values()])
+    fastest = steps.min(axis=1, keepdims=True)
+    ratios = np.divide(steps, fastest, out=np.full_like(steps, np.inf), where=np.isfinite(steps))
+    rows = []
+    for arm, of_arm in zip(arms, ratios.T, strict=True):
+        shares = [float((of_arm <= factor).mean()) for factor in FACTORS]
+        solved = float(np.isfinite(of_arm).mean())
+        rows.append((Entry(arm), *(Entry(f"{share:.0%}", share) for share in (*shares, solved))))
+    columns = (Column("Arm"), *(Column(f"≤ {factor:g}×", True) for factor in FACTORS), Column("Ever", True))
+    notes = (
+        f"Share of {len(problems)} problems (data set, metric, seed) that the arm solves in at most so many times the "
+        "steps of the arm that solves it first; a problem is solved when its target is reached. What was never solved "
+        "counts as not solved at any factor.",
+    )
+    return Table("profile", "Performance profiles", columns, tuple(rows), notes)

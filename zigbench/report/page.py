@@ -22,6 +22,7 @@ from zigbench.report.figures.images import SampleRow, animation, sample_rows, sa
 from zigbench.report.formatting import Sentence
 from zigbench.report.groups import group_table
 from zigbench.report.index import Summary, write_page
+from zigbench.report.machines import machines_table
 from zigbench.report.predictors import predictor_table
 from zigbench.report.results import Results, join
 from zigbench.report.speed.series import swept_size
@@ -253,7 +254,7 @@ def _result_tables(results: Results, compared: Sequence[published.PublishedColum
         if part.finished and part.metrics:
             of_parts += [tables.result_table(part), predictor_table(part), tables.effect_table(part), group_table(part)]
             of_parts += [tables.further_table(part)]
-            of_parts += [variance_table(part)]
+            of_parts += [variance_table(part), machines_table(part)]
             of_parts += [*factorial_tables(part, part.metrics[0]), *target_tables(part)]
             of_parts += [tables.rank(part, part.metrics[0])]
     of_parts.append(profile_table(results))

@@ -78,7 +78,6 @@ FORWARDS = {
     "two channels a lane, chunks": Case(1, 33, 66, 2, schedulers=4),
     "forty states": Case(1, 9, 18, 40, schedulers=1),
     "four channels a lane": Case(1, 5, 129, 1, schedulers=1),
-    "four channels a lane, chunks": Case(1, 145, 129, 1, schedulers=6, skip=False, gate=False, bias=False),
 }
 
 CONVS = {

@@ -236,7 +236,16 @@ def equality_table(results: Results) -> Table | None:
     )  # fmt: skip
     required = ", ".join(f"{formatting.noun(m)} {_within(t)}" for m, t in results.suite.equal.items())
     outcome = f"{formatting.count(broken, 'arm breaks', 'arms break')} it" if broken else "all arms keep to it"
-    return Table("equality", "What must be equal", columns, tuple(rows), (f"Required: {required}; {outcome}.",))
+    return Table(
+        "equality",
+        "What must be equal",
+        columns,
+        tuple(rows),
+        (
+            f"Required: {required}; {outcome}. From the median: the distance of an arm's mean from the median of all arms, "
+            "as a share of that.",
+        ),
+    )
 
 
 def _within(tolerance: float) -> str:

@@ -92,7 +92,12 @@ def _measurements(run: Run) -> Table:
         Column("Figure"), Column("Value", True), Column("Unit"), Column(run.interval.capitalize()),
         Column("Step", True), Column("Protocol"), Column("Note"),
     )  # fmt: skip
-    return Table("measurements", "Measurements", columns, tuple(rows))
+    notes = (
+        f"{run.interval.capitalize()}: as the metric's protocol defines it. Step: of the training, after which the "
+        "averaged weights were measured. Protocol: the hash of everything that the figure depends on besides the weights; "
+        "only figures with equal hashes are compared.",
+    )
+    return Table("measurements", "Measurements", columns, tuple(rows), notes)
 
 
 SPEEDS = (

@@ -329,7 +329,11 @@ def run_table(results: Results, linked: Collection[str] = ()) -> Table:
             Entry(STATUSES[run.status], mark="" if run.status == "ok" else "bad", hint=run.reason),
             *(number_entry(float(values[metric].loc[home, run.seed])) for metric in metrics),
         ))  # fmt: skip
-    return Table("runs", "Every run", tuple(columns), tuple(rows))
+    notes = (
+        "Run: the hash of the run's spec, by which the commands show, logs and compare name it. State: of its "
+        "record; the pointer shows the reason where it has none. The other columns are the record's last figures.",
+    )
+    return Table("runs", "Every run", tuple(columns), tuple(rows), notes)
 
 
 def former_run_table(records: Mapping[str, Record], names: Mapping[str, str]) -> Table | None:

@@ -242,8 +242,8 @@ def equality_table(results: Results) -> Table | None:
         columns,
         tuple(rows),
         (
-            f"Required: {required}; {outcome}. From the median: the distance of an arm's mean from the median of all arms, "
-            "as a share of that.",
+            f"Required: {required}; {outcome}. From the median: the distance of an arm's mean from the median of all "
+            "arms, as a share of that.",
         ),
     )
 

@@ -94,8 +94,8 @@ def _measurements(run: Run) -> Table:
     )  # fmt: skip
     notes = (
         f"{run.interval.capitalize()}: as the metric's protocol defines it. Step: of the training, after which the "
-        "averaged weights were measured. Protocol: the hash of everything that the figure depends on besides the weights; "
-        "only figures with equal hashes are compared.",
+        "averaged weights were measured. Protocol: the hash of everything that the figure depends on besides the "
+        "weights; only figures with equal hashes are compared.",
     )
     return Table("measurements", "Measurements", columns, tuple(rows), notes)
 

@@ -54,8 +54,8 @@ def crossover_table(results: Results) -> Table | None:
         Column("Speed, scan over attention", True), Column("Peak memory, scan over attention", True), Column("Remark"),
     )  # fmt: skip
     notes = (
-        "Scan is faster: the sizes from which the network that scans has the greater speed. Speed and memory: the ratios "
-        "at the largest size that both were measured at.",
+        "Scan is faster: the sizes from which the network that scans has the greater speed. Speed and memory: the "
+        "ratios at the largest size that both were measured at.",
         "Between two measured sizes the ratio of the speeds is taken to be a power of the patches. Only lines measured "
         "on one device, in one precision, compiled alike, are compared.",
     )
@@ -131,8 +131,8 @@ def cell_table(results: Results, size: SweptSize) -> Table:
                 *(Entry(line.conditions.get(name, formatting.NONE)) for name in names), _state_entry(point, runs),
             ))  # fmt: skip
     notes = [
-        "Spread of rounds: the share by which the fastest exceeds the slowest. Peak memory: the most that was in use at a "
-        "time. The last columns before the state: what a speed depends on besides the line and the size.",
+        "Spread of rounds: the share by which the fastest exceeds the slowest. Peak memory: the most that was in use "
+        "at a time. The last columns before the state: what a speed depends on besides the line and the size.",
         "FPS: mean over rounds of each round's median, and in brackets the range of the rounds. The state gives the "
         f"reasons to doubt a cell: {DOUBTS}.",
     ]

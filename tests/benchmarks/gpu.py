@@ -60,7 +60,7 @@ def chip(device: str) -> str | None:
 
 def suite(out: Path, name: str, only: dict[str, str], dry: bool, **changes: str) -> tuple[str, ...]:
     """Return the arguments that run one round of a suite's runs."""
-    words = ["-m", "zigbench", "run", name, "--results", str(out / "runs"), "--reports", str(out / "reports")]
+    words = ["-m", "zigbench.cli", "run", name, "--results", str(out / "runs"), "--reports", str(out / "reports")]
     words += ["--profile", "miniature"] if dry else []
     for key, value in {"seed": "0", "arm": "zigma", **only}.items():
         words += ["--only", f"{key}={value}"]
@@ -157,7 +157,7 @@ def compared(out: Path) -> list[dict[str, Any]]:
 def pack(out: Path, summary: dict[str, Any]) -> Path:
     """Write the summary and put it, the parts' files and the pack of the runs into one zip beside `out`."""
     if any((out / "runs").glob("*/record.json")):
-        words = [sys.executable, "-m", "zigbench", "pack", "--results", out / "runs", "--out", out / "runs.zip"]
+        words = [sys.executable, "-m", "zigbench.cli", "pack", "--results", out / "runs", "--out", out / "runs.zip"]
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
     (out / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     target = out.with_suffix(".zip")

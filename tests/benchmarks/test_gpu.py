@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 import zipfile
@@ -40,6 +41,15 @@ def test_the_order_of_the_parts_is_that_of_a_gpu_in_the_dry_mode_too(gpu: Module
     assert [part.name for part in real] == [part.name for part in dry]
     assert sum(part.name.startswith("training, ") for part in real) == 3
     assert not any("miniature" in part.arguments for part in real)
+
+
+def test_every_part_names_a_program_that_runs(gpu: ModuleType, tmp_path: Path) -> None:
+    for part in gpu.parts(tmp_path, "NVIDIA H200", dry=False):
+        first, *rest = part.arguments
+        if first == "-m":
+            assert importlib.util.find_spec(f"{rest[0]}.__main__") is not None
+        else:
+            assert Path(first).exists()
 
 
 @pytest.mark.parametrize(

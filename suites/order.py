@@ -8,9 +8,11 @@ and are not pooled.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from suites._order import BASE, CORE, FACTORIAL, MARGIN, RATES, SETS, arms, rate_class, resources, seeds
+from suites._order import BASE, CORE, CURVES, FACTORIAL, MARGIN, RATES, SETS, arms, rate_class, resources, seeds
+from suites._published import MIDDLE, MIDDLE_SEEDS
 from zigbench.suite import Axis, Contrast, Profile, Suite
 
 
@@ -107,6 +109,9 @@ CONTRASTS = (
     RELEASED,
 )
 
+MIDDLE_ARMS = (*((curve, 8) for curve in CURVES), ("zigzag", 1), ("random", 1), ("zigzag", 4))
+"""Curve and directions of the arms that the contrasts need, and no other: each takes hours of a GPU."""
+
 suite = Suite(
     name="order",
     question="Does the visiting order matter to networks that have learned something, and what of it: locality, "
@@ -122,6 +127,12 @@ suite = Suite(
         "digits-deep": profile("digits", FACTORIAL, **{"backbone.config.depth": 16}),
         **{name: profile(name, FACTORIAL) for name in ("photographs", "normalised", "mnist")},
         **{f"{name}-core": profile(name, CORE) for name in ("photographs", "normalised", "mnist")},
+        "middle": replace(
+            MIDDLE,
+            base={**MIDDLE.base, "optimizer.weight_decay": 0.01, "optimizer.clip": 2.0},
+            axes=(arms(MIDDLE_ARMS, {}), MIDDLE_SEEDS),
+            metrics=("held_out_loss", "fid", "kid"),
+        ),
         "photographs-deep": profile("photographs", FACTORIAL, **{"backbone.config.depth": 16}),
     },
     published=("scan_curve", "order_receptive_field"),

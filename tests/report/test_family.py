@@ -14,6 +14,7 @@ from zigbench.records.collect import scan
 from zigbench.records.record import Measurement
 from zigbench.report import published, tables
 from zigbench.report.answer import answer, contrast_tests
+from zigbench.report.family import arm_name, contrast_pairs
 from zigbench.report.figures import catalogue
 from zigbench.report.results import Results, join
 from zigbench.report.statistics import holm, paired_p
@@ -177,3 +178,29 @@ def test_the_published_hilbert_stands_beside_both_curves_with_an_agreement_each(
     notes = " ".join(published.comparison_table([column]).notes)
     assert "with hilbert-released-8 and hilbert-released-2: Kendall's τ = +1.00 (4 arms; " in notes
     assert "The largest value is 4.63 times the smallest as published, 1.26 times as measured." in notes
+
+
+@pytest.mark.parametrize(
+    ("labels", "name"),
+    [
+        ({"arm": "dit", "lr": "0.001", "seed": "0"}, "dit · lr = 0.001"),
+        ({"arm": "dit", "lr": "1e-3"}, "dit · lr = 1e-3"),
+        ({"arm": "dit", "flips": "False"}, "dit · flips = False"),
+        ({"arm": "dit", "position": "none"}, "dit · position = none"),
+        ({"arm": "zigzag-8", "steps": "30,720"}, "zigzag-8 · steps = 30,720"),
+        ({"arm": "dit", "data": "digits"}, "dit · digits"),
+        ({"depth": "2", "seed": "0"}, "2"),
+        ({"seed": "0"}, ""),
+    ],
+)
+def test_a_label_that_says_nothing_has_its_axis_beside_it(labels, name):
+    assert arm_name(labels) == name
+
+
+def test_a_contrast_names_arms_with_or_without_their_axes():
+    labels = [{"arm": arm, "lr": lr} for arm in ("dit", "zigma") for lr in ("0.1", "0.2")]
+    arms = {arm_name(of): of for of in labels}
+    one = [({}, "dit · lr = 0.1", "zigma · lr = 0.1")]
+    assert contrast_pairs("dit · 0.1", "zigma · 0.1", arms, "arm") == one
+    assert contrast_pairs(*one[0][1:], arms, "arm") == one
+    assert [pair[0] for pair in contrast_pairs("dit", "zigma", arms, "arm")] == [{"lr": "0.1"}, {"lr": "0.2"}]

@@ -422,4 +422,4 @@ def test_the_published_table_of_scan_schemes_stands_beside_its_suite_figure_by_f
     for (resolution, _), comparison in found.items():
         assert comparison.same_metric
         assert len(comparison.published) == 4
-        assert all(arm.endswith(f" · {resolution}") for arm in comparison.published)
+        assert all(arm.endswith(f"resolution = {resolution}") for arm in comparison.published)

@@ -109,8 +109,9 @@ def _compare_arms(
     cells = [item.cell for item in planned.items]
     joined = join(chosen, cells, list(results))
     arms = list(dict.fromkeys((*joined.labels, *(v for of in joined.labels.values() for v in of.values()))))
+    known = {name for cell in cells for name in _names_of(cell, joined)}
     for name in (a, b):
-        if name not in arms:
+        if name not in known:
             raise ValueError(f"{chosen.name} has no arm {name!r}; there are {', '.join(arms)}")
     first, second = (next(cell.spec for cell in cells if name in _names_of(cell, joined)) for name in (a, b))
     _print_keys(first.resolved(), second.resolved(), a, b)
@@ -122,9 +123,10 @@ def _compare_arms(
 
 
 def _names_of(cell: Cell, joined: Joined) -> Iterable[str]:
+    from zigbench.report.family import bare_name
     from zigbench.report.results import arm_of
 
-    return (arm_of(cell), *cell.labels.values())
+    return (arm_of(cell), bare_name(cell.labels), *cell.labels.values())
 
 
 def _arm_rows(part: Joined, data: str, a: str, b: str) -> Iterable[tuple[str, ...]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from zigbench.report import formatting, provenance
 from zigbench.report.factorial import factorial_sentences
-from zigbench.report.family import contrast_pairs
+from zigbench.report.family import bare_name, contrast_pairs
 from zigbench.report.formatting import STATUSES, Sentence
 from zigbench.report.groups import group_words
 from zigbench.report.lasting import lasting_sentences
@@ -96,7 +96,7 @@ def _equal_p(effect: Effect, contrast: Contrast) -> float:
 
 def _not_tested(results: Results, contrast: Contrast) -> Sentence:
     """Return the sentence for a contrast that no pair of arms is for."""
-    labels = {label for of in results.labels.values() for label in of.values()} | set(results.labels)
+    labels = {label for of in results.labels.values() for label in (*of.values(), bare_name(of))} | set(results.labels)
     missing = [label for label in (contrast.a, contrast.b) if label not in labels]
     if not missing:
         return _plain(contrast, f"not tested: {contrast.a} and {contrast.b} have no data set and point in common.")

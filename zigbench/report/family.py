@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +24,8 @@ from zigbench.report.statistics import PairKey, corrected_together, holm, pair_k
 
 SEED = "seed"
 JOIN = " · "
+BARE = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?|true|false|none|null", re.IGNORECASE)
+"""Labels that say nothing without the name of their axis."""
 
 Labels = Mapping[str, str]
 
@@ -61,6 +64,22 @@ class TestedSuite:
     runs: Sequence[tuple[Labels, Record]]
 
 
+def arm_name(labels: Labels) -> str:
+    """Return the name of an arm: its labels on all axes but the seed, joined.
+
+    A number or a truth value has its axis's name before it, where there is another axis: "dit · lr = 0.001".
+    """
+    own = {axis: label for axis, label in labels.items() if axis != SEED}
+    if len(own) > 1:
+        own = {axis: f"{axis} = {label}" if BARE.fullmatch(label) else label for axis, label in own.items()}
+    return JOIN.join(own.values())
+
+
+def bare_name(labels: Labels) -> str:
+    """Return the labels of an arm, joined, as suites may name it too: "dit · 0.001"."""
+    return JOIN.join(label for axis, label in labels.items() if axis != SEED)
+
+
 def contrast_pairs(
     a: str, b: str, arms: Mapping[str, Labels], first: str | None
 ) -> list[tuple[Mapping[str, str], str, str]]:
@@ -73,6 +92,8 @@ def contrast_pairs(
         arms: labels of each arm on all axes but the seed.
         first: name of the first axis.
     """
+    named = {bare_name(labels): arm for arm, labels in arms.items()}
+    a, b = named.get(a, a), named.get(b, b)
     if a in arms and b in arms:
         return [({}, a, b)]
     pairs: list[tuple[Mapping[str, str], str, str]] = []
@@ -151,7 +172,7 @@ def _tests(suite: TestedSuite) -> Iterator[tuple[str, bool, PairKey, float]]:
     figures: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for labels, record in suite.runs:
         own = {axis: labels[axis] for axis in axes if axis != SEED and axis in labels}
-        arm = JOIN.join(own.values())
+        arm = arm_name(own)
         arms[arm] = own
         data = json.dumps(record.spec.get("data"), sort_keys=True)
         for metric, value in final_values(record).items():

@@ -12,9 +12,10 @@ from pathlib import Path
 import pandas as pd
 
 from zigbench.report import formatting, provenance
+from zigbench.report.family import JOIN, bare_name
 from zigbench.report.lasting import diagnostics
 from zigbench.report.ranks import RankAgreement, kendall
-from zigbench.report.results import JOIN, Results
+from zigbench.report.results import Results
 from zigbench.report.statistics import mean_interval
 from zigbench.report.table import Column, Entry, Table, finite
 
@@ -158,7 +159,9 @@ class PublishedColumn:
 def compare(results: Results, figures: Sequence[Figure]) -> tuple[PublishedColumn, ...]:
     """Return each published column that shares an arm with the suite, in the order of the file."""
     columns = []
-    names = {arm: {arm, *(twin for twin, home in results.twins.items() if home == arm)} for arm in results.arms}
+    bare = {run.arm: bare_name(run.cell.labels) for run in results.runs}
+    twins = {arm: (arm, *(twin for twin, home in results.twins.items() if home == arm)) for arm in results.arms}
+    names = {arm: {name for twin in every for name in (twin, bare[twin])} for arm, every in twins.items()}
     for key, column in by_column(_of_suite(results, figures)).items():
         metric = nearest(key[-1], results.metrics)
         by_arm = figures_by_arm(names, results.suite.published_as, column)

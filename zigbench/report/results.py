@@ -19,7 +19,7 @@ from zigbench.records import collect
 from zigbench.records.folder import RunFiles, samples_file
 from zigbench.records.record import Damaged, Record
 from zigbench.records.sources import Sources
-from zigbench.report.family import JOIN, SEED, Family, TestedSuite, family_of, family_of_packs, final_values
+from zigbench.report.family import SEED, Family, TestedSuite, arm_name, family_of, family_of_packs, final_values
 from zigbench.spec.overrides import flatten
 from zigbench.suite import Cell, Suite
 
@@ -287,8 +287,8 @@ def join(suite: Suite, cells: Sequence[Cell], root: Path | Sequence[Path]) -> Re
 
 
 def arm_of(cell: Cell) -> str:
-    """Return the labels of all axes but the seed, joined; the whole name where there is no other axis."""
-    return JOIN.join(label for axis, label in cell.labels.items() if axis != SEED) or cell.name
+    """Return the name of a cell's arm; the cell's own where the seed is the only axis."""
+    return arm_name(cell.labels) or cell.name
 
 
 def seed_of(cell: Cell) -> str:

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := zigbench backbones suites tests docs
 # The floors that everything stands on are typed strictly.
-STRICT := -p zigbench.spec -p zigbench.records -p zigbench.scan $(addprefix -m zigbench.,preemption host_memory suite)
+STRICT := -p zigbench.spec -p zigbench.records -p zigbench.scan -p zigbench.suite $(addprefix -m zigbench.,preemption host_memory)
 
 .PHONY: help install quickstart test test-fast test-avx2 test-sse lint docs reports site benchmark gpu gpu-dry faults clean
 
@@ -58,7 +58,7 @@ test: $(VENV)/.installed-test
 
 # After a change of one file, besides the tests of its own room: the rooms of floors 0 to 2, on which all others stand, and
 # the rules of the tree.
-FAST := $(addprefix tests/,spec scan records html test_suite.py test_floors.py test_language.py)
+FAST := $(addprefix tests/,spec scan records html suite test_floors.py test_language.py)
 
 test-fast: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n auto --dist loadfile $(FAST)

@@ -18,6 +18,7 @@ def plugin(tmp_path, monkeypatch):
     for table in ("_loaded_plugins", "_digests", "_recalled"):
         monkeypatch.setattr(registry, table, {})
     monkeypatch.setattr(registry, "_missing", [])
+    monkeypatch.setenv(registry.PLUGINS_VARIABLE, "")
     file = tmp_path / "mine.py"
     file.write_text("VALUE = 7\n")
     load_plugin(str(file))
@@ -62,6 +63,6 @@ def test_a_damaged_note_is_named(plugin, tmp_path):
 
 
 def test_no_plugin_makes_no_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "_digests", {})
+    monkeypatch.setenv(registry.PLUGINS_VARIABLE, "")
     remember(tmp_path / "runs")
     assert not (tmp_path / "runs").exists()

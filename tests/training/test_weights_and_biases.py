@@ -53,7 +53,7 @@ def run(root: Path, base: dict[str, object], *options: str) -> Path:
     )
     done = zigbench("run", "one.py", "--set", 'training.sinks=["wandb"]', *options, cwd=root)
     assert done.returncode == 0, done.stderr
-    (folder,) = (root / "results" / "runs").iterdir()
+    (folder,) = (path.parent for path in (root / "results" / "runs").glob("*/spec.json"))
     return folder
 
 

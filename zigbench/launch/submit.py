@@ -66,7 +66,6 @@ def launch_slurm(
         ValueError: SLURM refuses, or there is none.
         OSError: the results folder can't be written.
     """
-    remember(root)
     folder = (root.parent / "jobs").resolve()
     plugins = os.environ.get(PLUGINS_VARIABLE, "")
     snapshot = take_snapshot(root.parent / "snapshots", plugins) if frozen else None
@@ -98,6 +97,7 @@ def launch_slurm(
                 _note(items, [job.with_id(array) for job in jobs])
                 submitted.append(array)
                 runs += len(items)
+    remember(root)  # At the end: a launch that is refused leaves the folder as it was.
     return Submitted(tuple(submitted), runs)
 
 
@@ -116,7 +116,6 @@ def launch_background(plan: Plan, root: Path, *, workers: int | None = None) -> 
         MachineError: the process does not start.
         OSError: the results folder can't be written.
     """
-    remember(root)
     with exclusive(root):
         classes = _still_missing(plan)
         items = [item for missing in classes.values() for item in missing]
@@ -135,6 +134,7 @@ def launch_background(plan: Plan, root: Path, *, workers: int | None = None) -> 
             content = json.dumps({"root": str(root.resolve()), "classes": order, "workers": workers})
             write_atomically(folder / ORDER, content.encode(), durable=False)
             _start(folder)
+    remember(root)
     return Submitted((folder.name,), len(items))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zigbench.records.pack import is_pack
 from zigbench.spec.files import short_sha256, write_atomically
-from zigbench.spec.registry import imported_digest, loaded_plugins, recall_plugins
+from zigbench.spec.registry import imported_digest, plugins_in_use, recall_plugins
 
 FOLDER = "plugins"
 """Folder, among those of the runs, with a file for each plug-in: no two commands write the same one."""
@@ -28,7 +28,7 @@ def remember(root: Path) -> None:
     Raises:
         OSError: the folder can't be written.
     """
-    for name in loaded_plugins():
+    for name in plugins_in_use():
         note, digest = root / FOLDER / f"{short_sha256(name)}.json", imported_digest(name)
         former = json.loads(note.read_bytes()) if note.exists() else None
         if former is not None and former["digest"] != digest:

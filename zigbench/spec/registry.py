@@ -297,9 +297,10 @@ def imported_digest(name: str) -> str:
     return _digests[_plugin_key(name)]
 
 
-def loaded_plugins() -> list[str]:
-    """Return the imported plug-ins: the full path of a file, or a module's name."""
-    return sorted(_digests)
+def plugins_in_use() -> list[str]:
+    """Return the imported plug-ins that ``ZIGBENCH_PLUGINS`` names: the full path of a file, or a module's name."""
+    names = os.environ.get(PLUGINS_VARIABLE, "").split(os.pathsep)
+    return sorted({key for name in names if (key := _plugin_key(name)) in _digests})
 
 
 def plugin_digests() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""How many directions does a scanning network need? The published ablation of the order receptive field."""
+"""Number of directions that a scanning network needs: the published ablation of the order receptive field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast are the families, and what memory do they take, over the number of patches? Figures 6a to 6d of the paper.
+"""Speed and memory of the families over the number of patches: figures 6a to 6d of the paper.
 
 Three more suites ask the same over the directions of a scan, over the batch, and of whole samplers.
 """

@@ -1,4 +1,4 @@
-"""What do more directions cost: one after another over the layers (ZigMa), or all in every block (parallel)?"""
+"""Cost of more directions: one after another over the layers (ZigMa), or all in every block (parallel)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which way of scanning space and time is best: one box, eight walks of the box, or space and time in turn?
+"""Ways of scanning space and time: one box, eight walks of the box, or space and time in turn.
 
 The miniature asks on moving digits; its sizes, steps and seeds were fixed before any result was seen, and its
 learning rate was chosen by the profile ``rates``, on seeds that the miniature does not use.

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from zigbench.records import plugins
-from zigbench.records.plugins import EditedPluginWarning, recall, remember
+from zigbench.records.plugins import recall, remember
 from zigbench.spec import registry
-from zigbench.spec.registry import load_plugin
+from zigbench.spec.registry import EditedPluginWarning, UnknownNameError, load_plugin
 
 
 @pytest.fixture
@@ -52,6 +52,27 @@ def test_an_edited_plugin_is_warned_of_once(plugin, tmp_path, monkeypatch):
         remember(tmp_path)
     remember(tmp_path)
     assert len(notes(tmp_path)) == 1
+
+
+def test_a_plugin_that_was_edited_is_warned_of_when_it_is_recalled(plugin, tmp_path, monkeypatch):
+    remember(tmp_path)
+    plugin.write_text("VALUE = 8\n")
+    for table in ("_loaded_plugins", "_digests"):
+        monkeypatch.setattr(registry, table, {})
+    recall([tmp_path])
+    with pytest.warns(EditedPluginWarning, match=r"mine\.py was edited since runs in"):
+        assert registry.import_recalled()
+
+
+def test_the_note_of_another_user_runs_no_code(plugin, tmp_path, monkeypatch):
+    remember(tmp_path)
+    monkeypatch.setattr(registry, "_loaded_plugins", {})
+    monkeypatch.setenv(registry.PLUGINS_VARIABLE, "")
+    monkeypatch.setattr(plugins.os, "getuid", lambda: -1)
+    recall([tmp_path])
+    with pytest.raises(UnknownNameError, match=rf"another user's runs in {tmp_path} were made with {plugin}"):
+        registry.curves.get("no_such_curve")
+    assert not registry._loaded_plugins
 
 
 def test_a_damaged_note_is_named(plugin, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -166,21 +166,6 @@ def write(
         if table is not None:
             table_files.write(table, out / "tables")
 
-    # Provenance: what is not used or not comparable, and where everything was measured.
-    problems = [
-        f"Not used: {run.cell.name}. {run.reason}." for run in results.runs if run.status in ("damaged", "newer")
-    ]
-    problems += [published_problem] if published_problem else []
-    problems += [part.reason for part in results.damaged]
-    problems += [
-        *(provenance.factor_warnings(results) if results.finished else ()),
-        *provenance.data_warnings(results),
-        *provenance.code_warnings(results),
-        *provenance.repeat_warnings(results),
-    ]
-    problems += [*undrawn, *provenance.machine_warnings(results)] if results.finished else []
-    if reasons := shortfalls(results):
-        problems.insert(0, f"The summary of all suites does not show this as a result: {'; '.join(reasons)}.")
     settings, varying = provenance.settings(results)
     newest = _newest(results)
 
@@ -198,7 +183,7 @@ def write(
         completeness=tally,
         states=_count_states(results),
         protocol_summary=published.protocol_summary(results, published_figures, compared),
-        problems=tuple(problems),
+        problems=tuple(_problems(results, published_problem, undrawn)),
         protocols=protocols,
         results=of_results,
         speed=of_speed,
@@ -231,6 +216,25 @@ def write(
         command=command,
     )
     return write_page(out, text, summary)
+
+
+def _problems(results: Results, published_problem: str, undrawn: Sequence[str]) -> Iterator[str]:
+    """Yield a sentence on all that is not used, not comparable, or not drawn."""
+    if reasons := shortfalls(results):
+        yield f"The summary of all suites does not show this as a result: {'; '.join(reasons)}."
+    for run in results.runs:
+        if run.status in ("damaged", "newer"):
+            yield f"Not used: {run.cell.name}. {run.reason}."
+    if published_problem:
+        yield published_problem
+    yield from (part.reason for part in results.damaged)
+    if results.finished:
+        yield from provenance.factor_warnings(results)
+    for warnings in (provenance.data_warnings, provenance.code_warnings, provenance.repeat_warnings):
+        yield from warnings(results)
+    if results.finished:
+        yield from undrawn
+        yield from provenance.machine_warnings(results)
 
 
 def _read_published(suite: Suite, path: Path) -> tuple[tuple[published.Figure, ...], str]:

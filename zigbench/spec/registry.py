@@ -23,7 +23,9 @@ import importlib.util
 import os
 import pkgutil
 import sys
+import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -42,6 +44,25 @@ class UnknownNameError(ValueError):
 
 class CollisionError(ValueError):
     """Two plug-ins of one kind, or two packages, with the same name. The message names both sides."""
+
+
+class EditedPluginWarning(UserWarning):
+    """A plug-in that was edited since runs were made with it, and whose name in their specs is the same."""
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """A note of a folder of runs on a plug-in.
+
+    Attributes:
+        place: the folder.
+        digest: of the plug-in when the last of the runs was begun, as :func:`plugin_digest`.
+        trusted: whether the note is this user's: importing a plug-in runs its code.
+    """
+
+    place: str
+    digest: str
+    trusted: bool = True
 
 
 class BrokenPluginError(ValueError):
@@ -258,7 +279,7 @@ _loaded_plugins: dict[str, ModuleType] = {}
 _digests: dict[str, str] = {}
 
 
-_recalled: dict[str, str] = {}
+_recalled: dict[str, Recalled] = {}
 
 
 _missing: list[str] = []
@@ -361,28 +382,47 @@ def load_plugin(name: str) -> ModuleType:
     return module
 
 
-def recall_plugins(plugins: Mapping[str, str]) -> None:
+def recall_plugins(plugins: Mapping[str, Recalled]) -> None:
     """Import these plug-ins when a name is looked up that is not known yet.
 
     Args:
-        plugins: the folder that remembers each, by its file or module.
+        plugins: by file or module.
     """
-    _recalled.update({name: place for name, place in plugins.items() if name not in _loaded_plugins})
+    _recalled.update({name: note for name, note in plugins.items() if name not in _loaded_plugins})
 
 
 def import_recalled() -> bool:
     """Import the recalled plug-ins; return whether there was one that was not imported before.
 
-    One that can't be imported is named where a name is not known: it may be the one that has it.
+    One that can't be imported, or that another user's note names, is named where a name is not known: it may be the one
+    that has it. One that was edited since is warned of.
     """
     waiting = dict(_recalled)
     _recalled.clear()
-    for name, place in waiting.items():
+    for name, note in waiting.items():
+        if not note.trusted:
+            _missing.append(
+                f"another user's runs in {note.place} were made with {name}: to run its code, name it with --plugin"
+            )
+            continue
         try:
             load_plugin(name)
         except BrokenPluginError as error:
-            _missing.append(f"{error} (runs in {place} were made with it; if it has moved, name it with --plugin)")
-    return bool(waiting)
+            _missing.append(f"{error} (runs in {note.place} were made with it; if it has moved, name it with --plugin)")
+        else:
+            warn_of_edit(name, note)
+    return any(note.trusted for note in waiting.values())
+
+
+def warn_of_edit(name: str, note: Recalled) -> None:
+    """Warn where an imported plug-in is not what runs were made with."""
+    if note.digest != imported_digest(name):
+        warnings.warn(
+            f"{name} was edited since runs in {note.place} were made with it. Those that are recorded keep their "
+            "figures and are not done again; give what has changed another name to compare both",
+            EditedPluginWarning,
+            stacklevel=2,
+        )
 
 
 backbones: Registry[Any] = Registry("backbone", "zigbench.backbones")

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from zigbench.report.published import REASONS, Figure, by_column, figures_by_arm, nearest, read
+from zigbench.report.published.comparison import figures_by_arm, nearest
+from zigbench.report.published.figures import REASONS, Figure, by_column, read
 from zigbench.spec import Geometry, NetworkSpec, registry
 from zigbench.suite import Suite, expand, load
 

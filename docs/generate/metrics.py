@@ -9,8 +9,8 @@ DIRECTIONS = {True: "higher", False: "lower", None: NONE}
 
 
 def metrics() -> str:
-    """One table of all metrics, then what their computations do."""
-    found = {name: registry.metrics.get(name) for name in registry.metrics.names()}
+    """Return one table of all metrics, then what their computations do."""
+    catalogue = {name: registry.metrics.get(name) for name in registry.metrics.names()}
     rows = (
         (
             code(name),
@@ -19,10 +19,10 @@ def metrics() -> str:
             f"{metric.extractor}, {metric.feature}" if metric.extractor else ", ".join(metric.parts) or NONE,
             f"[{_module(metric.compute)}](#{_module(metric.compute).replace('_', '-')})",
         )
-        for name, metric in found.items()
+        for name, metric in catalogue.items()
     )
     parts = [table(("metric", "title", "better", "features", "computed by"), rows)]
-    for _, compute in sorted({_module(metric.compute): metric.compute for metric in found.values()}.items()):
+    for _, compute in sorted({_module(metric.compute): metric.compute for metric in catalogue.values()}.items()):
         parts.append(f"({_module(compute).replace('_', '-')})=\n## {_module(compute)}\n\n{module_summary(compute)}\n")
     return "\n".join(parts)
 

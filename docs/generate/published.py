@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from generate.words import NONE, table
-from zigbench.report.published import REASONS, Figure, read
+from zigbench.report.published.figures import REASONS, Figure, read
 
 
 def tables() -> str:
-    """A section for each published table, and before them the reasons in brackets."""
+    """Return a section for each published table, and before them the reasons in brackets."""
     figures = sorted(read(), key=lambda figure: figure.table)
     legend = "; ".join(f"({name}) {words}" for name, words in REASONS.items())
     opening = f"A figure with a word in brackets is laid beside no measured one: {legend}.\n\n"
-    return opening + "\n".join(_section(name, list(found)) for name, found in groupby(figures, key=lambda f: f.table))
+    return opening + "\n".join(_section(name, list(rows)) for name, rows in groupby(figures, key=lambda f: f.table))
 
 
 def _section(name: str, figures: list[Figure]) -> str:

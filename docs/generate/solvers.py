@@ -26,25 +26,25 @@ MARKERS = "osD^vP*Xph<>"
 
 def orders() -> str:
     """Error against network evaluations for every fixed-step solver on the straight path, drawn and tabled."""
-    found: dict[str, tuple[Point, ...]] = {}
+    points_by_solver: dict[str, tuple[Point, ...]] = {}
     for name, solver in SOLVERS.items():
         if solver.evaluations is not None:
             # The last step of a stochastic solver would otherwise be one without noise, of another order.
             options = {"last_step": "none"} if "last_step" in solver.options else {}
-            found[name] = convergence(Sampler(solver=name, **options), Interpolant("linear"), STEPS)
+            points_by_solver[name] = convergence(Sampler(solver=name, **options), Interpolant("linear"), STEPS)
     rows = (
         (code(solver), f"{order(points[-3:]):.2f}", *(f"{point.error:.1e}" for point in points))
-        for solver, points in found.items()
+        for solver, points in points_by_solver.items()
     )
     heads = ("solver", "order:", *(f"{count} steps:" for count in STEPS))
-    return f"{_drawing(found)}\n\n{table(heads, rows)}"
+    return f"{_drawing(points_by_solver)}\n\n{table(heads, rows)}"
 
 
-def _drawing(found: Mapping[str, Sequence[Point]]) -> str:
+def _drawing(points_by_solver: Mapping[str, Sequence[Point]]) -> str:
     with style():
         figure = canvas(7.2, 3.8)
         axes = figure.add_axes((0.11, 0.14, 0.6, 0.82))
-        for position, (solver, points) in enumerate(found.items()):
+        for position, (solver, points) in enumerate(points_by_solver.items()):
             evaluations, errors = [point.evaluations for point in points], [point.error for point in points]
             marker = MARKERS[position % len(MARKERS)]
             axes.loglog(evaluations, errors, marker=marker, markersize=4, label=solver, **series_style(position))
@@ -67,6 +67,6 @@ def every_combination() -> str:
     gaussian = GaussianMixture.single(torch.full((1, 1, 1), 0.7), 0.4)
     noise = torch.randn(2, 1, 1, 1, generator=torch.Generator().manual_seed(0))
     rows = finite(product(gaussian.model, noise, dtypes=[torch.float32]))
-    lines = ((code(path), code(prediction), *found.values()) for (path, prediction), found in rows.items())
+    lines = ((code(path), code(prediction), *shares.values()) for (path, prediction), shares in rows.items())
     solvers = next(iter(rows.values()))
     return table(("path", "prediction", *(f"{code(solver)}:" for solver in solvers)), lines)

@@ -12,10 +12,13 @@ import synthetic
 from zigbench.records import packing
 from zigbench.records.collect import scan
 from zigbench.records.record import Measurement
-from zigbench.report import published, tables
+from zigbench.report import tables
 from zigbench.report.answer import answer, contrast_tests
 from zigbench.report.family import arm_name, contrast_pairs
 from zigbench.report.figures import catalogue
+from zigbench.report.published.comparison import compare
+from zigbench.report.published.figures import read
+from zigbench.report.published.tables import comparison_table
 from zigbench.report.results import Results, join
 from zigbench.report.statistics import holm, paired_p
 from zigbench.suite import Axis, Contrast, Suite, expand, grid
@@ -168,14 +171,14 @@ def test_the_published_hilbert_stands_beside_both_curves_with_an_agreement_each(
         published_as={f"hilbert-released-{n}": f"hilbert-{n}" for n in (2, 8)},
     )  # fmt: skip
     results = record(tmp_path, of, {arm: (v, v + 0.01, v + 0.005) for arm, v in zip(arms, losses, strict=True)})
-    (column,) = published.compare(results, published.read(Path("results/published.csv")))
+    (column,) = compare(results, read(Path("results/published.csv")))
     assert {column.published[f"hilbert-released-{n}"] - column.published[f"hilbert-{n}"] for n in (2, 8)} == {0}
     own, released = column.agreements.items()
     assert own[0] == "with hilbert-8 and hilbert-2"
     assert own[1].tau == pytest.approx(1 / 3)
     assert released[0] == "with hilbert-released-8 and hilbert-released-2"
     assert (released[1].tau, released[1].low, released[1].single) == (1, 1, (1, 1, 1))
-    notes = " ".join(published.comparison_table([column]).notes)
+    notes = " ".join(comparison_table([column]).notes)
     assert "with hilbert-released-8 and hilbert-released-2: Kendall's τ = +1.00 (4 arms; " in notes
     assert "The largest value is 4.63 times the smallest as published, 1.26 times as measured." in notes
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,15 +15,14 @@ from hypothesis import strategies as st
 
 from zigbench.evaluation.protocol import Protocol, write_protocols
 from zigbench.records.record import Failure, Measurement
-from zigbench.report import provenance, published, tables
+from zigbench.report import provenance, tables
 from zigbench.report import table as table_files
 from zigbench.report.answer import answer
 from zigbench.report.figures.effects import effects_of_arms
 from zigbench.report.ranks import friedman
 from zigbench.report.results import Results, join
 from zigbench.report.table import Column, Entry, Table
-from zigbench.spec import registry
-from zigbench.suite import Cell, Suite, expand, load
+from zigbench.suite import expand, load
 
 
 def column(table: Table, title: str) -> dict[str, Entry]:
@@ -221,57 +218,6 @@ def test_ranking_states_its_test(results: Results) -> None:
     assert "Nemenyi" in table.notes[0]
 
 
-def test_published_beside_measured_compares_ranks_only_where_metrics_differ(results: Results) -> None:
-    figures = published.read(Path("results/published.csv"))
-    compared = published.compare(results, figures)
-    assert {c.metric for c in compared} == {"fid5k", "fdd5k", "kid5k"}
-    first = compared[0]
-    assert first.names["sweep-1"] == "sweep"
-    assert set(first.published) == {"sweep-1", "zigzag-1", "zigzag-2", "zigzag-8"}
-    assert first.agreements[""].tau == 1.0
-    table = published.comparison_table(compared)
-    assert not [c.title for c in table.columns if c.title.startswith("Measured −")]
-    assert any("compare their order" in note for note in table.notes)
-    assert "Source: ZigMa slides, table 1" in table.notes[0]
-    assert [row[2].text for row in table.rows] == [
-        "158.1 (4, 100 %)", "65.7 (3, 18 %)", "54.7 (2, 8 %)", "45.5 (1, 0 %)",
-    ]  # fmt: skip
-
-
-def test_a_method_stated_twice_is_compared_where_the_suite_names_which(results: Results) -> None:
-    def stated(published_as: dict[str, str]) -> set[float]:
-        suite = replace(results.suite, published=("coco",), published_as={"sweep-1": "sweep", **published_as})
-        columns = published.compare(replace(results, suite=suite), published.read(Path("results/published.csv")))
-        slides = next(column for column in columns if "slides" in column.source)
-        return {value for arm, value in slides.published.items() if arm == "zigzag-8"}
-
-    assert stated({}) == set()
-    assert stated({"zigzag-8": "zigzag-8"}) == {41.8}
-    assert stated({"zigzag-8": "zigzag-8 (gpus=16)"}) == {33.8}
-
-
-def test_published_table_is_sound_and_sourced() -> None:
-    figures = published.read(Path("results/published.csv"))
-    assert len(figures) > 70
-    assert all(figure.source and figure.value > 0 for figure in figures)
-
-
-def test_published_faults_are_all_listed(tmp_path: Path) -> None:
-    path = tmp_path / "p.csv"
-    path.write_text(
-        "table,source,dataset,resolution,method,metric,value,setting\n"
-        "t,,d,256,m,fid,1.0,\n"
-        "t,s,d,256,m2,fid,many,\n"
-        "t,s,d,256,m3,fid,2.0,bad\n"
-        "t,s,d,256,m4,fid,2.0,\n"
-        "t,s2,d,256,m4,fid,3.0,\n"
-    )
-    with pytest.raises(ValueError) as caught:
-        published.read(path)
-    text = str(caught.value)
-    assert all(part in text for part in ("line 2: source is empty", "line 3: value 'many'", "line 4", "as line 5"))
-
-
 HOSTILE = r"<script>alert(1)</script> & 50% of $x_1$ | {a} \ #1 ~^ =cmd"
 
 
@@ -314,112 +260,3 @@ def test_csv_carries_the_estimates(results: Results) -> None:
 def test_written_files_are_named_after_the_table(results: Results, tmp_path: Path) -> None:
     paths = table_files.write(tables.result_table(results), tmp_path)
     assert sorted(p.name for p in paths) == ["results.csv", "results.md", "results.tex"]
-
-
-def record_all(cell: Cell, root: Path, metrics: Iterable[str], samples: int) -> None:
-    """Every metric 1.0, under a protocol of so many samples."""
-    used = [Protocol(metric=name, estimator="a distance", samples=samples) for name in metrics]
-    values = [Measurement(name=p.metric, value=1.0, higher_is_better=False, protocol=p.hash) for p in used]
-    synthetic.record(cell, root, tuple(values), log=False)
-    write_protocols(root / cell.spec.id, used)
-
-
-def published_beside(
-    tmp_path: Path, suite: Suite, samples: int, told: Mapping[str, float]
-) -> dict[str, published.PublishedColumn]:
-    """Comparisons by published metric, where two arms of the suite are published with these figures."""
-    for cell in synthetic.cells(suite):
-        record_all(cell, tmp_path, suite.metrics, samples)
-    figures = [
-        published.Figure("told", "slides", "UCF101", "256", method, metric, value, "")
-        for method in ("sweep", "zigzag-8")
-        for metric, value in told.items()
-    ]
-    found = published.compare(join(suite, synthetic.cells(suite), tmp_path), tuple(figures))
-    return {comparison.metric: comparison for comparison in found}
-
-
-def test_a_published_metric_is_the_same_at_the_published_count_of_samples_alone(tmp_path: Path) -> None:
-    suite = synthetic.suite(metrics=("frame_fid", "kid"), published=("told",))
-    told = {"frame_fid5k": 3.5, "kid50k": 2.0}
-    found = published_beside(tmp_path, suite, 5_000, told)
-    assert {metric: (c.measured_metric, c.same_metric) for metric, c in found.items()} == {
-        "frame_fid5k": ("frame_fid", True),
-        "kid50k": ("kid", False),
-    }
-    table = published.comparison_table(list(found.values()))
-    (title,) = [c.title for c in table.columns if c.title.startswith("Measured −")]
-    assert title == "Measured − published Frame FID⁵ᵏ, UCF101 256"
-    assert {entry.value for entry in column(table, title).values()} == {-2.5}
-    (note,) = [note for note in table.notes if "differ in kind" in note]
-    assert note.startswith("Measured and published Kid50k differ")
-
-
-def test_the_least_of_all_steps_stands_beside_the_last_where_runs_were_measured_along_the_way(tmp_path: Path) -> None:
-    suite = synthetic.suite(metrics=("fid",), published=("told",), published_as={"zigzag-8": "zigzag-8"})
-    for cell in synthetic.cells(suite):
-        along = {10: 5.0, 20: 2.0 + cell.spec.seed, None: 4.0}
-        values = tuple(Measurement(name="fid", value=v, step=s, higher_is_better=False) for s, v in along.items())
-        synthetic.record(cell, tmp_path, values, log=False)
-    figure = published.Figure("told", "slides", "UCF101", "256", "zigzag-8", "fid", 3.0, "")
-    (column,) = published.compare(join(suite, synthetic.cells(suite), tmp_path), (figure,))
-    assert (dict(column.measured), dict(column.least)) == ({"zigzag-8": 4.0}, {"zigzag-8": 3.0})
-    assert column.agreements == {}  # One arm has no rank.
-    table = published.comparison_table([column])
-    assert [c.title for c in table.columns][3:5] == ["Measured FID", "Measured FID, least of all steps"]
-    assert [entry.text for entry in table.rows[0]][3:5] == ["4 (1)", "3 (1)"]
-
-
-def test_a_published_cost_is_compared_in_its_own_unit_with_the_same_measured_cost(tmp_path: Path) -> None:
-    suite = synthetic.suite(metrics=("flops_matrix", "fps"), published=("told",), published_as={"zigzag-8": "zigma"})
-    for cell in synthetic.cells(suite):
-        values = (Measurement(name="flops_matrix", value=10.72e9),)
-        synthetic.record(cell, tmp_path, values, log=False)
-    figures = tuple(
-        published.Figure("told", "slides", "CelebA-HQ", "256", "zigma", metric, value, "")
-        for metric, value in (("gflops", 5.2), ("fid5k", 14.27), ("memory_gb", 17.8))
-    )
-    (column,) = published.compare(join(suite, synthetic.cells(suite), tmp_path), figures)
-    assert (column.metric, column.measured_metric, column.same_metric) == ("gflops", "gflops", True)
-    assert column.measured == {"zigzag-8": pytest.approx(5.36)}
-
-
-def test_a_reason_that_is_not_on_the_list_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "p.csv"
-    header = "table,source,dataset,resolution,method,metric,value,setting,not_comparable\n"
-    path.write_text(f"{header}t,s,d,256,m,fid,1.0,,method\nt,s,d,256,m2,fid,1.0,,tired\n")
-    with pytest.raises(ValueError, match="line 3: not_comparable 'tired' is none of method, metric, data, average"):
-        published.read(path)
-
-
-def test_published_fdd_and_fvd_are_laid_beside_what_reproduces_the_release(tmp_path: Path) -> None:
-    told = {"fvd5k": 3.0, "fdd5k": 3.0}
-    metrics = ("fvd", "fvd_released", "fdd")
-    found = published_beside(tmp_path, synthetic.suite(metrics=metrics, published=("told",)), 5_000, told)
-    assert {metric: (c.measured_metric, c.same_metric) for metric, c in found.items()} == {
-        "fvd5k": ("fvd_released", True),
-        "fdd5k": ("fdd", False),  # The nearest there is, on another scale.
-    }
-
-
-def test_published_costs_are_never_ranked_against_quality(tmp_path: Path) -> None:
-    told = {"memory_gb": 9.0, "gflops": 5.0, "fps": 2.0, "inception_score": 3.0}
-    found = published_beside(tmp_path, synthetic.suite(metrics=("fid", "fps"), published=("told",)), 5_000, told)
-    assert {metric: (c.measured_metric, c.same_metric) for metric, c in found.items()} == {
-        "fps": ("fps", True),
-        "inception_score": ("fid", False),
-    }
-
-
-def test_the_published_table_of_scan_schemes_stands_beside_its_suite_figure_by_figure(tmp_path: Path) -> None:
-    suite = registry.suites.get("scan_order")
-    cells = [cell for cell in expand(suite) if cell.spec.seed == 0]
-    for cell in cells:
-        record_all(cell, tmp_path, suite.metrics, cell.spec.evaluation.samples)
-    figures = published.read(Path("results/published.csv"))
-    found = {(c.resolution, c.metric): c for c in published.compare(join(suite, cells, tmp_path), figures)}
-    assert set(found) == set(itertools.product(("256", "512"), ("fid5k", "fdd5k", "kid5k")))
-    for (resolution, _), comparison in found.items():
-        assert comparison.same_metric
-        assert len(comparison.published) == 4
-        assert all(arm.endswith(f"resolution = {resolution}") for arm in comparison.published)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from zigbench import html
 from zigbench.records import collect
-from zigbench.report import formatting, provenance, published, run_page, tables
+from zigbench.report import formatting, provenance, run_page, tables
 from zigbench.report import table as table_files
 from zigbench.report.answer import answer, completeness
 from zigbench.report.factorial import factorial_tables
@@ -24,6 +24,9 @@ from zigbench.report.groups import group_table
 from zigbench.report.index import Summary, write_page
 from zigbench.report.machines import machines_table
 from zigbench.report.predictors import predictor_table
+from zigbench.report.published.comparison import PublishedColumn, compare
+from zigbench.report.published.figures import PUBLISHED, Figure, read
+from zigbench.report.published.tables import comparison_tables, protocol_summary, protocol_table
 from zigbench.report.results import Results, join
 from zigbench.report.speed.series import swept_size
 from zigbench.report.speed.tables import speed_tables
@@ -114,7 +117,7 @@ def write(
     root: Path | Sequence[Path] = collect.RUNS,
     out: Path,
     command: str,
-    published_csv: Path = published.PUBLISHED,
+    published_csv: Path = PUBLISHED,
     run_pages: bool = False,
 ) -> Path:
     """Write the report of ``suite`` into the folder ``out``, and return its ``index.html``.
@@ -140,7 +143,7 @@ def write(
     # Read the results.
     results = join(suite, cells, root)
     published_figures, published_problem = _read_published(suite, published_csv)
-    compared = [column for part in results.parts.values() for column in published.compare(part, published_figures)]
+    compared = [column for part in results.parts.values() for column in compare(part, published_figures)]
 
     # Answer the question.
     sentences = answer(results)
@@ -155,7 +158,7 @@ def write(
         write_atomically(out / "figures" / "samples.webp", moving)
 
     # Tables.
-    protocols = published.protocol_table(results, published_figures)
+    protocols = protocol_table(results, published_figures)
     of_results = _with_note(_result_tables(results, compared), tally)
     of_speed = _with_note(speed_tables(results), tally)
     equality = _with_note([provenance.equality_table(results) if results.finished else None], tally)
@@ -182,7 +185,7 @@ def write(
         lead=lead,
         completeness=tally,
         states=_count_states(results),
-        protocol_summary=published.protocol_summary(results, published_figures, compared),
+        protocol_summary=protocol_summary(results, published_figures, compared),
         problems=tuple(_problems(results, published_problem, undrawn)),
         protocols=protocols,
         results=of_results,
@@ -237,19 +240,19 @@ def _problems(results: Results, published_problem: str, undrawn: Sequence[str]) 
         yield from provenance.machine_warnings(results)
 
 
-def _read_published(suite: Suite, path: Path) -> tuple[tuple[published.Figure, ...], str]:
+def _read_published(suite: Suite, path: Path) -> tuple[tuple[Figure, ...], str]:
     """Return the published figures, and a sentence on why there are none where the file can't be used."""
     if not suite.published:
         return (), ""
     try:
-        return published.read(path), ""
+        return read(path), ""
     except OSError as error:
         return (), f"Published figures are not shown: {path} can't be read ({error.strerror})."
     except ValueError as error:
         return (), f"Published figures are not shown: {error}."
 
 
-def _result_tables(results: Results, compared: Sequence[published.PublishedColumn]) -> list[Table | None]:
+def _result_tables(results: Results, compared: Sequence[PublishedColumn]) -> list[Table | None]:
     """Return the tables of a suite that does not measure speed, as far as the results allow."""
     if swept_size(results) is not None or not results.finished or not results.metrics:
         return []
@@ -262,7 +265,7 @@ def _result_tables(results: Results, compared: Sequence[published.PublishedColum
             of_parts += [*factorial_tables(part, part.metrics[0]), *target_tables(part)]
             of_parts += [tables.rank(part, part.metrics[0])]
     of_parts.append(profile_table(results))
-    return [*of_parts, tables.rank_over_data(results, results.metrics[0]), *published.comparison_tables(compared)]
+    return [*of_parts, tables.rank_over_data(results, results.metrics[0]), *comparison_tables(compared)]
 
 
 def _with_note(several: Iterable[Table | None], tally: str) -> tuple[Table, ...]:

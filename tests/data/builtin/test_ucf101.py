@@ -19,7 +19,7 @@ from zigbench.data.shards import DamagedDataError
 from zigbench.data.split import AugmentationKey
 from zigbench.evaluation import read_protocols
 from zigbench.records.folder import RunFolder
-from zigbench.report import published
+from zigbench.report.published.figures import read
 from zigbench.runs.execute import execute
 from zigbench.spec import RunSpec
 from zigbench.suite import expand, load
@@ -196,7 +196,7 @@ def test_the_suite_meets_every_published_figure_and_plans_without_the_data() -> 
     cells = list(expand(suite))
     assert {cell.spec.geometry.sample_shape for cell in cells} == {(16, 4, 32, 32)}
     assert {cell.labels["gpus"]: cell.resources.gpus * cell.resources.nodes for cell in cells} == {"4": 4, "16": 16}
-    stated = {figure.name for figure in published.read() if figure.table == "ucf101"}
+    stated = {figure.name for figure in read() if figure.table == "ucf101"}
     assert stated <= set(suite.published_as.values())
     arms = {f"{cell.labels['arm']} · {cell.labels['gpus']}" for cell in cells}
     assert set(suite.published_as) == arms

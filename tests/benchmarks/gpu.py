@@ -190,6 +190,8 @@ def main() -> int:
         return 2
     device = "cpu, dry" if options.dry else torch.cuda.get_device_name()
     options.out.mkdir(parents=True, exist_ok=True)
+    for old in [*options.out.glob("*.json"), *options.out.glob("*.log")]:
+        old.unlink()  # a part that fails must not leave an earlier call's numbers in the pack
     began, before = time.monotonic(), clocks()
     rows: list[Row] = []
     for index, part in enumerate(parts(options.out, device, options.dry)):

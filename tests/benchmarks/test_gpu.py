@@ -82,8 +82,11 @@ def test_everything_is_packed_even_where_no_part_had_time(
     gpu: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["gpu.py", "--dry", "--seconds", "0", "--out", str(tmp_path / "gpu")])
+    (tmp_path / "gpu").mkdir()
+    (tmp_path / "gpu" / "scan.json").write_text("of an earlier call")
     assert gpu.main() == 0
     with zipfile.ZipFile(tmp_path / "gpu.zip") as archive:
+        assert archive.namelist() == ["summary.json"]
         summary = json.loads(archive.read("summary.json"))
     assert summary["dry"]
     assert {"packages", "machine"} <= set(summary["environment"])

@@ -62,6 +62,7 @@ def measurements(cell: Cell, noise: float, disturbed: str) -> tuple[Measurement,
     pairs = n**2 if cell.labels["arm"] == "dit" else 0
     flops, traffic = 2e4 * n + 10.0 * pairs, 4e3 * n + 4.0 * pairs
     kinds = {"parameters": 4e6, "activations": 1e4 * n + 2.0 * pairs, "allocated": 4e6 + 1e4 * n + 2.0 * pairs}
+    kinds["gradients"] = 4e6 if cell.labels["mode"] == "training" else 0.0
     figures: dict[str, tuple[float, str]] = {
         "latency": (taken, "s"), "first_call": (1.0 + taken, "s"), "patches": (n, "count"),
         "parameters": (1_000_000, "count"), "flops": (flops, "FLOP"), "bytes": (traffic, "byte"),

@@ -193,8 +193,18 @@ def test_every_figure_of_speed_is_drawn_and_says_its_slopes(found: Results) -> N
     assert "Hollow" in drawn["throughput"].caption
     assert "copying 20 GB/s" in drawn["roofline"].alternative
     assert [axes.get_title(loc="left") for axes in drawn["memory_kinds"].figure.axes] == [
-        "Parameters", "Activations", "Allocated",
+        "Parameters", "Gradients", "Activations", "Allocated",
     ]  # fmt: skip
+
+
+def test_a_kind_of_memory_that_inference_does_not_use_is_no_panel(tmp_path: Path) -> None:
+    arms, grids, _, _ = synthetic.suite().axes
+    axes = (arms, grids, grid("efficiency.mode", ["inference"], "mode"), grid("seed", [0]))
+    suite = synthetic.suite(axes=axes)
+    cells = synthetic.populate(tmp_path, suite)
+    drawn = catalogue.requests(join(suite, cells, tmp_path))[0]["memory_kinds"].draw()
+    titles = [axes.get_title(loc="left") for axes in drawn.figure.axes]
+    assert titles == ["Parameters", "Activations", "Allocated"]
 
 
 def test_speed_over_directions(tmp_path: Path) -> None:

@@ -64,8 +64,12 @@ def memory_by_kind(results: Results) -> FigureRequest:
         raise NoFigureError("no run has measured its memory by kind")
     modes = dict.fromkeys(line.mode for series in by_kind.values() for line in series if line.measured)
     mode = "training" if "training" in modes else next(iter(modes))
+    # Inference has no gradients: a logarithmic axis has no place for their zeros.
     flat = [
-        (kind, line) for kind, of_kind in by_kind.items() for line in of_kind if line.mode == mode and line.measured
+        (kind, line)
+        for kind, of_kind in by_kind.items()
+        for line in of_kind
+        if line.mode == mode and any(point.drawable for point in line.points)
     ]
     scaled, unit = _in_binary_units([line for _, line in flat])
     by_panel: dict[str, dict[str, tuple[SpeedPoint, ...]]] = {}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from backbones.ops import checks
 from backbones.ops.scan import triton
-from backbones.ops.scan.triton import available, on_device, row_strides, unit_stride
+from backbones.ops.scan.triton import available, contiguous, on_device, row_strides, unit_stride
 
 __all__ = ["available", "conv_backward", "conv_forward"]
 
@@ -50,7 +50,7 @@ def conv_forward(
     y = torch.empty((batch, length, channels), dtype=x.dtype, device=x.device)
     if y.numel() == 0:
         return y
-    x = unit_stride(x)
+    x, bias, order = unit_stride(x), contiguous(bias), contiguous(order)
     sequences = checks.sequences(order)
     steps, blocks, chunk, chunks, block = _grid(x, sequences)
     with on_device(x):
@@ -73,7 +73,8 @@ def conv_backward(
     if dx.numel() == 0:
         dbias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
         return dx, torch.zeros_like(weight, dtype=torch.float32), dbias
-    dy, x = unit_stride(dy), unit_stride(x)
+    dy, x, order = unit_stride(dy), unit_stride(x), contiguous(order)
+    bias = contiguous(bias)
     sequences = checks.sequences(order)
     steps, blocks, chunk, chunks, block = _grid(x, sequences)
     sums = torch.empty(

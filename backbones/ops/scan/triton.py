@@ -149,6 +149,11 @@ def unit_stride(x: Tensor) -> Tensor:
     return x if x.stride(-1) == 1 else x.contiguous()
 
 
+def contiguous(x: Tensor | None) -> Tensor | None:
+    """Return x contiguous, None where it is absent: an order, D and biases are read by their address alone."""
+    return None if x is None else x.contiguous()
+
+
 def row_strides(*tensors: Tensor | None) -> list[int]:
     """Return the batch and row stride of each tensor; a batch of one has stride 0, to save compilations."""
     pairs = ((0, 0) if x is None else (x.stride(0) * (x.shape[0] > 1), x.stride(1)) for x in tensors)
@@ -221,6 +226,7 @@ def scan_forward(inputs: ScanInputs, save: bool) -> tuple[Tensor, Tensor]:
     if y.numel() == 0:
         return y, state
     u, delta, B, C = map(unit_stride, (u, delta, B, C))
+    D, delta_bias, order = map(contiguous, (D, delta_bias, order))
     z = None if z is None else unit_stride(z)
     rates = _rates(A)
     walks, steps = batch * sequences, length // sequences
@@ -289,6 +295,7 @@ def scan_backward(dy: Tensor, inputs: ScanInputs, state: Tensor) -> tuple[Tensor
         dA, dD, dbias = (None if x is None else torch.zeros_like(x, dtype=torch.float32) for x in (A, D, delta_bias))
         return du, ddelta, dA, dB.zero_(), dC.zero_(), dD, dz, dbias
     dy, u, delta, B, C = map(unit_stride, (dy, u, delta, B, C))
+    D, delta_bias, order = map(contiguous, (D, delta_bias, order))
     z = None if z is None else unit_stride(z)
     rates = _rates(A)
     blocks = -(-channels // (8 * _group(channels, max(states, 1))))

@@ -184,6 +184,11 @@ def _shared(found: Sequence[Tensor | None]) -> float:
     return 0.0 if len(set(held)) == len(held) else float("inf")
 
 
+def _spaced(x: Tensor) -> Tensor:
+    """The same entries, each with another one behind it in memory."""
+    return torch.stack([x, x.flip(-1)], -1)[..., 0]
+
+
 def run_scan(case: Case, seed: int, gradients: bool = True) -> dict[str, float]:
     generator = torch.Generator().manual_seed(seed)
 
@@ -207,6 +212,8 @@ def run_scan(case: Case, seed: int, gradients: bool = True) -> dict[str, float]:
     ]  # fmt: skip
     order = torch.randperm(n, generator=generator) if case.order else torch.arange(n)
     given = order.view(case.sequences, -1).squeeze(0).to(DEVICE) if case.order else None
+    if case.views:
+        inputs[5], inputs[7], given = (None if x is None else _spaced(x) for x in (inputs[5], inputs[7], given))
     dy = rand(b, n, d).to(DEVICE, case.dtype)
 
     triton_scan.SCHEDULERS = case.schedulers if DEVICE == "cpu" else None
@@ -238,6 +245,8 @@ def run_conv(case: Case, seed: int) -> dict[str, float]:
     inputs = [x, weight, rand(d) if case.bias else None]
     order = torch.randperm(n, generator=generator) if case.order else torch.arange(n)
     given = order.view(case.sequences, -1).squeeze(0).to(DEVICE) if case.order else None
+    if case.views:
+        inputs[2], given = (None if x is None else _spaced(x) for x in (inputs[2], given))
     dy = rand(b, n, d).to(case.dtype)
     triton_scan.SCHEDULERS = case.schedulers if DEVICE == "cpu" else None
     y = triton_conv.conv_forward(*inputs, case.activation, given)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zigbench.spec import Resources
+from zigbench.spec import PRESETS, Resources
 from zigbench.suite import Axis, ReleasedFile, Suite, grid
 
 HUGGING_FACE = "huggingface.co/taohu/zigma"
@@ -41,15 +41,21 @@ IMAGENET: Mapping[str, Any] = {
     "data": {"name": "imagenet", "config": {"resolution": 256}},
     "sampler.guidance": 1.5,
     "sampler.guidance_channels": 3,
-    "evaluation.samples": 50_000,
+    "evaluation.metrics": ["fid", "kid", "inception_score"],
     "evaluation.reference_count": None,
 }
 
 
-def xl(file: str, time: str) -> dict[str, Any]:
-    """Return keys of a released DiT-XL/2, whose output has a learned variance."""
-    config = {"size": "XL", "learned_sigma": True, "time": time}
-    return {**IMAGENET, "weights": file, "backbone": {"name": "dit", "patch": 2, "config": config}}
+def xl(file: str, time: str, preset: str) -> dict[str, Any]:
+    """Return keys of a released DiT-XL/2, whose output has a learned variance.
+
+    Args:
+        file: its name.
+        time: convention of its time input.
+        preset: the protocol whose sampler, number of samples and labels it takes, compared with the training images.
+    """
+    backbone = {"name": "dit", "patch": 2, "config": {"size": "XL", "learned_sigma": True, "time": time}}
+    return {**IMAGENET, **PRESETS[preset].keys, "weights": file, "backbone": backbone}
 
 
 ARMS = Axis(
@@ -73,13 +79,11 @@ ARMS = Axis(
             {"name": "coco", "config": {"resolution": 256, "autoencoder": "sd-1.5"}},
         ),
         "dit-xl-2": {
-            **xl("DiT-XL-2-256x256.pt", "reversed"),
+            **xl("DiT-XL-2-256x256.pt", "reversed", "adm-50k"),
             "interpolant.path": "vp",
             "interpolant.prediction": "noise",
-            "sampler.solver": "ddpm",
-            "sampler.steps": 250,
         },
-        "sit-xl-2": xl("SiT-XL-2-256x256.pt", "unit"),
+        "sit-xl-2": xl("SiT-XL-2-256x256.pt", "unit", "sit-250-sde"),
     },
 )
 
@@ -95,16 +99,17 @@ suite = Suite(
         "evaluation.metrics": ["fid", "kid"],
     },
     axes=(ARMS, grid("seed", (0,))),
-    metrics=("fid", "kid"),
+    metrics=("fid", "kid", "inception_score"),
     baseline="coco-256",
-    published=("coco",),
-    published_as={"coco-256": "zigzag-8 (batch=48)"},
+    published=("coco", "released_weights"),
+    published_as={"coco-256": "zigzag-8 (batch=48)", "dit-xl-2": "DiT-XL/2", "sit-xl-2": "SiT-XL/2"},
     files=FILES,
     resources=Resources(gpus=1, cpus=8, memory_gb=64.0, hours=24.0),
     notes=(
         "Each arm is another network on other data: the figures of two arms are not to be compared. The README has "
         "31.0 for COCO, and no figure for the other three of ZigMa.",
-        "DiT and SiT as their sampling scripts have it: 50,000 samples with a guidance of 1.5 on the first three "
-        "channels, DiT in 250 steps, SiT by dopri5; the reference is the training set and not the statistics of ADM.",
+        "DiT and SiT as their papers have it: 50,000 samples of classes drawn uniformly, with a guidance of 1.5 on the "
+        "first three channels, DiT by 250 ancestral steps, SiT by 250 of its stochastic sampler; the reference is the "
+        "training set and not the statistics of ADM.",
     ),
 )

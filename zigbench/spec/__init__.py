@@ -23,6 +23,7 @@ from zigbench.spec.faults import read
 from zigbench.spec.geometry import Geometry
 from zigbench.spec.network import NetworkSpec
 from zigbench.spec.plugins import BackboneConfig, BackboneSpec, DataConfig, DataSpec
+from zigbench.spec.presets import PRESETS
 from zigbench.spec.published import PublishedSetting
 from zigbench.spec.resources import Resources
 from zigbench.spec.run import EfficiencyRun, EvaluationRun, RunSpec, TrainingRun, spec_id
@@ -37,7 +38,7 @@ from zigbench.spec.sections import (
 )
 
 __all__ = [
-    "LATER", "NOT_IDENTITY", "Above", "BackboneConfig", "BackboneSpec", "Cost", "DataConfig", "DataSpec",
+    "LATER", "NOT_IDENTITY", "PRESETS", "Above", "BackboneConfig", "BackboneSpec", "Cost", "DataConfig", "DataSpec",
     "EfficiencyRun", "EfficiencySpec", "EvaluationRun", "EvaluationSpec", "Geometry", "InterpolantSpec", "NetworkSpec",
     "OneOf", "OptimizerSpec", "Position", "Positive", "PublishedSetting", "Resources", "RunSpec", "SamplerSpec",
     "ScanSpec", "Share", "Spec", "TrainingRun", "TrainingSpec", "Unit", "canonical_json", "later_key", "read",

@@ -91,9 +91,10 @@ MARGIN = 0.005
 """Difference of held-out losses below which two arms count as equal: a fortieth of a linear map's on photographs."""
 
 
-def arms(strategies: Iterable[tuple[str, int]], keys: Mapping[str, Any]) -> Axis:
+def arms(strategies: Iterable[tuple[str, int]], keys: Mapping[str, Any] | None = None) -> Axis:
     """Return an arm ``curve-n`` for each curve and number of directions, each with ``keys`` too."""
-    return Axis("arm", {f"{curve}-{n}": {**keys, "scan.curve": curve, "scan.schemes": n} for curve, n in strategies})
+    points = {f"{curve}-{n}": {**(keys or {}), "scan.curve": curve, "scan.schemes": n} for curve, n in strategies}
+    return Axis("arm", points)
 
 
 def seeds(values: Iterable[int] = SEEDS) -> Axis:

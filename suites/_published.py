@@ -65,7 +65,10 @@ PAPER: Settings = (
 
 RELEASE: Settings = (
     *settings("config/optim/default.yaml", optimizer__lr=1e-4, optimizer__weight_decay=0.0),
-    *settings("train_acc.py: the gradient is clipped after the step", optimizer__clip=NO_CLIP),
+    *settings(
+        "train_acc.py: clips after the step, without effect, as a norm that no gradient reaches",
+        optimizer__clip=NO_CLIP,
+    ),
     *settings("config/data: train_steps", training__steps=STEPS),
     *settings("config/data: batch_size 20 a process, on the paper's 4", training__batch=80),
     *settings("config/default.yaml: ema_rate", training__ema=0.9999),

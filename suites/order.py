@@ -130,7 +130,7 @@ suite = Suite(
         "middle": replace(
             MIDDLE,
             base={**MIDDLE.base, "optimizer.weight_decay": 0.01, "optimizer.clip": 2.0},
-            axes=(arms(MIDDLE_ARMS, {}), MIDDLE_SEEDS),
+            axes=(arms(MIDDLE_ARMS), MIDDLE_SEEDS),
             metrics=("held_out_loss", "fid", "kid"),
         ),
         "photographs-deep": profile("photographs", FACTORIAL, **{"backbone.config.depth": 16}),

@@ -24,7 +24,12 @@ POSITIONS = ("none", "sincos", "learned")
 
 
 def arms(size: Mapping[str, object], patch: int = 1) -> Axis:
-    """Scan and position together, with the bidirectional sweep at its own ``size``."""
+    """Return an arm for each scan and position.
+
+    Args:
+        size: config of the bidirectional sweep, which has a size of its own.
+        patch: side of its patches.
+    """
     both_ways = {"backbone": {"name": "sweep", "patch": patch, "config": size}, "scan.schemes": 2}
     zigzag = {"backbone.name": "zigma", "scan.curve": "zigzag", "scan.schemes": 8}
     return Axis(

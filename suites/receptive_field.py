@@ -26,7 +26,12 @@ SWEEP_1 = {"backbone.name": "zigma", "scan.curve": "sweep", "scan.schemes": 1}
 
 
 def arms(size: Mapping[str, object], patch: int = 1) -> Axis:
-    """Return the ablation's arms. sweep-2 is a bidirectional mixer and has its own ``size``."""
+    """Return an arm for each number of directions.
+
+    Args:
+        size: config of sweep-2, a bidirectional mixer, which has a size of its own.
+        patch: side of its patches.
+    """
     both_ways = {"backbone": {"name": "sweep", "patch": patch, "config": size}, "scan.schemes": 2}
     return Axis("arm", {"sweep-1": SWEEP_1, "sweep-2": both_ways, **ZIGZAG})
 

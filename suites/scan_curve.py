@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from suites._digits import BASE
+from suites._order import arms
 from suites._published import (
     A100,
     CELEBAHQ,
@@ -52,11 +53,6 @@ BLOCKS = Axis(
     | {f"digits, {seed}": {**DIGITS, "seed": seed} for seed in range(3)},
 )
 """Data set and seed together: arms are ranked within each, so that sets whose losses differ in scale can be joined."""
-
-
-def arms(strategies: tuple[tuple[str, int], ...]) -> Axis:
-    """Return an arm for each curve and number of directions."""
-    return Axis("arm", {f"{curve}-{n}": {"scan.curve": curve, "scan.schemes": n} for curve, n in strategies})
 
 
 suite = Suite(

@@ -47,6 +47,7 @@ SPEED: Mapping[str, Any] = {
     "position": "none",
 }
 
+# The device is required: elsewhere such a run is refused, so that no other device's figure stands beside a GPU's.
 ON_GPU: Mapping[str, Any] = {
     **SPEED, "efficiency.device": "cuda", "efficiency.precision": "bfloat16", "efficiency.seconds": 0.25,
 }  # fmt: skip
@@ -75,7 +76,7 @@ def arms(sizes: Sizes) -> Axis:
 
 
 def grids(sides: Sequence[int]) -> Axis:
-    """Square grids, a patch a pixel."""
+    """Return the axis of square grids with so many patches a side, a patch a pixel."""
     return Axis("grid", {f"{n}×{n}": {"data.config.height": n, "data.config.width": n} for n in sides})
 
 

@@ -24,6 +24,7 @@ suite = Suite(
         "scan.curve": "zigzag",
         "scan.schemes": 8,
         "efficiency.mode": "training",
+        # Required, as in suites.throughput: the published figures are of GPUs.
         "efficiency.device": "cuda",
         "efficiency.precision": "float16",
         "efficiency.batch": 20,

@@ -45,6 +45,7 @@ suite = Suite(
         "memory": Profile(
             base={
                 "efficiency.mode": "training",
+                # Required, as in suites.throughput: the published figures are of GPUs.
                 "efficiency.device": "cuda",
                 "efficiency.precision": "float16",
                 "efficiency.batch": 80,

@@ -77,7 +77,10 @@ def test_several_faults_are_listed_at_once(one):
 
 def test_a_plan_against_published_settings_names_the_key_both_values_and_the_source(tmp_path):
     alike = zigbench("plan", "coco", "--against", "paper", cwd=tmp_path)
-    assert "All 18 runs have the settings that the paper states." in alike.stdout
+    assert (
+        "All 18 runs have the settings that the paper states, and those of the release where it is silent."
+        in alike.stdout
+    )
     done = zigbench("plan", "coco", "--against", "release", "--set", "training.ema=0.999", cwd=tmp_path)
     assert "optimizer.weight_decay: 0.01 here, 0.0 published (config/optim/default.yaml); all arms" in done.stdout
     assert "training.ema: 0.999 here, 0.9999 published (config/default.yaml: ema_rate); all arms" in done.stdout

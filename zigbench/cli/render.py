@@ -217,7 +217,9 @@ def differences_lines(suite: Suite, plan: Plan, source: str) -> list[str]:
     for one in differences(suite, [item.cell for item in plan.items], source):
         arms = ", ".join(one.arms) or "all arms"
         lines.append(f"{one.key}: {_value(one.ours)} here, {_value(one.published)} published ({one.source}); {arms}")
-    return lines or [f"All {len(plan.items)} runs have the settings that the {source} states."]
+    silent = " and ".join(f"the {other}" for other in suite.sources if other != source)
+    alike = f"All {len(plan.items)} runs have the settings that the {source} states"
+    return lines or [f"{alike}, and those of {silent} where it is silent." if silent else f"{alike}."]
 
 
 def _value(value: Any) -> str:

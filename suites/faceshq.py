@@ -89,7 +89,6 @@ suite = Suite(
             *settings("paper: 16 A100", training__batch=320, resources__gpus=8, resources__nodes=2),
             *settings("paper, table 3: twice the batch", {"arm": "zigzag-8, batch ×2"}, training__batch=640),
             *settings("config/data/facehq_1024.yaml: sample_fid_every", evaluation__at=ALONG_1024),
-            *settings("train_acc.py: 5,000 by each of 16 processes", evaluation__reference_count=80_000),
         ),
         "release": (
             *RELEASE,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from suites._published import A100, DROPS, LEAST, PAPER, RELEASE, drops, settings
-from suites.ucf101 import CLIPS, UCF101
+from suites.ucf101 import CLIPS, RELEASE_CLIPS, UCF101
 from zigbench.spec import Resources
 from zigbench.suite import Axis, Contrast, Profile, Suite, grid
 
@@ -141,15 +141,12 @@ suite = Suite(
         "ssts": "factorized-3d (gpus=4, frames=16)",
     },
     sources={
-        "paper": (
-            *PAPER,
-            *CLIPS,
-            *settings("train_acc.py: more clips than the set has, so all", evaluation__reference_count=None),
-        ),
+        "paper": (*PAPER, *CLIPS),
         "release": (
             *RELEASE,
+            *RELEASE_CLIPS,
             *drops("sweep-3d", "zigzag-3d", *PATTERNS),
-            *settings("train_acc.py: more clips than the set has, so all", evaluation__reference_count=None),
+            *settings("README: data.batch_size=4 with 4 processes", training__batch=16),
         ),
     },
     profiles={
@@ -175,4 +172,4 @@ suite = Suite(
         SURPLUS,
         LEAST,
     ),
-)
+).as_in("release")

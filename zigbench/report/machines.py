@@ -53,18 +53,21 @@ def machines_table(results: Results) -> Table | None:
                 f"{left_out} figures of {formatting.noun(metric)} were measured under another protocol than the first "
                 "of the same run, and are left out."
             )
-        for arm, (one, other) in itertools.product(results.arms, itertools.combinations(table.columns[3:], 2)):
-            shared = table.loc[table["arm"] == arm, [one, other]].dropna()
-            if len(shared):
-                differences = shared[other] - shared[one]
-                furthest = float(differences.abs().max())
-                means = (mean_interval(shared[machine].tolist()) for machine in (one, other))
-                rows.append((
-                    Entry(formatting.title(metric)), Entry(arm), Entry(f"{one} and {other}"),
-                    Entry(str(len(shared)), len(shared)),
-                    *(Entry(formatting.number(mean.mean), mean.mean, estimate=mean) for mean in means),
-                    _difference(differences.tolist()), Entry(formatting.number(furthest), furthest),
-                ))  # fmt: skip
+        machines = list(enumerate(table.columns[3:]))
+        for arm in results.arms:
+            of_arm = table.loc[table["arm"] == arm, [name for _, name in machines]].to_numpy(float)
+            for (i, one), (j, other) in itertools.combinations(machines, 2):
+                shared = of_arm[~np.isnan(of_arm[:, [i, j]]).any(axis=1)]
+                if len(shared):
+                    differences = shared[:, j] - shared[:, i]
+                    furthest = float(np.abs(differences).max())
+                    means = (mean_interval(shared[:, column].tolist()) for column in (i, j))
+                    rows.append((
+                        Entry(formatting.title(metric)), Entry(arm), Entry(f"{one} and {other}"),
+                        Entry(str(len(shared)), len(shared)),
+                        *(Entry(formatting.number(mean.mean), mean.mean, estimate=mean) for mean in means),
+                        _difference(differences.tolist()), Entry(formatting.number(furthest), furthest),
+                    ))  # fmt: skip
     if not rows:
         return None
     titles = ("Runs", "First", "Second", "Second − first", "Furthest apart")

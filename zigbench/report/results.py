@@ -58,6 +58,14 @@ class Run:
     def id(self) -> str:
         return self.files.id
 
+    @cached_property
+    def training_time(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Steps in the run's telemetry, and seconds of training up to each; those of a resumed run are added up."""
+        lines = read_lines(self.files.read("telemetry.jsonl"))
+        pairs = [(line.get("step"), line.get("seconds")) for line in lines]
+        known = [(step, s) for step, s in pairs if isinstance(step, int) and isinstance(s, int | float)]
+        return tuple(float(step) for step, _ in known), tuple(float(seconds) for _, seconds in known)
+
     @property
     def interval(self) -> str:
         """The meaning of the intervals in its record: those of times are ranges of the calls, not of a mean."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from zigbench.report import formatting
 from zigbench.report.lasting import diagnostics
 from zigbench.report.predictors import STRONGEST
-from zigbench.report.results import PREDICTORS, Results, Run, read_lines
+from zigbench.report.results import PREDICTORS, Results, Run
 from zigbench.report.statistics import mean_interval
 from zigbench.report.table import Column, Entry, Table
 
@@ -34,17 +35,15 @@ class Reached:
     """A run's way to the target.
 
     Attributes:
+        run: the run.
         steps: the first step at which the metric was measured and had reached it; infinite if it never had.
         end: the run's last step.
-        spent: steps, images, 10¹² FLOPs and seconds at that step, or at the end of a run that never reached it; NaN
-            where unknown.
         best, last: the best value of all steps, and that of the last.
     """
 
-    seed: str
+    run: Run
     steps: float
     end: float
-    spent: Mapping[str, float]
     best: float
     last: float
 
@@ -52,6 +51,22 @@ class Reached:
     def censored(self) -> bool:
         """True for a run that never reached the target."""
         return not math.isfinite(self.steps)
+
+    @cached_property
+    def spent(self) -> Mapping[str, float]:
+        """Steps, images, 10¹² FLOPs and seconds up to the target, or to the end of a run that never reached it.
+
+        NaN where unknown.
+        """
+        spec, steps = self.run.cell.spec, min(self.steps, self.end)
+        images, cost = steps * spec.training.batch, spec.cost(spec.geometry)
+        at, seconds = self.run.training_time
+        return {
+            "steps": steps,
+            "images": images,
+            "TFLOPs": math.nan if cost is None else TRAINING_PASSES * cost.flops * images / 1e12,
+            "seconds": float(np.interp(steps, [0.0, *at], [0.0, *seconds])) if at and at[-1] >= steps else math.nan,
+        }
 
 
 def targets(results: Results, metric: str) -> tuple[str, dict[str, float]]:
@@ -79,28 +94,12 @@ def reached(results: Results, metric: str) -> dict[str, list[Reached]]:
     by_arm: dict[str, list[Reached]] = {}
     for (arm, seed), of_run in curves.groupby(["arm", "seed_label"], sort=False):
         if seed in levels and len(of_run) > 1:
-            at_target = of_run[sign * of_run["value"] <= sign * levels[seed]]["step"]
-            steps, end = float(at_target.min()) if len(at_target) else math.inf, float(of_run["step"].max())
-            spent = _spent(runs[(arm, seed)], min(steps, end))
-            best = sign * float((sign * of_run["value"]).min())
-            by_arm.setdefault(arm, []).append(Reached(seed, steps, end, spent, best, float(of_run["value"].iloc[-1])))
+            steps, values = of_run["step"].to_numpy(float), sign * of_run["value"].to_numpy(float)
+            at_target = steps[values <= sign * levels[seed]]
+            first, end = float(at_target.min(initial=math.inf)), float(steps.max())
+            best, last = sign * float(values.min()), sign * float(values[-1])
+            by_arm.setdefault(arm, []).append(Reached(runs[(arm, seed)], first, end, best, last))
     return by_arm
-
-
-def _spent(run: Run, steps: float) -> dict[str, float]:
-    """Return the images, 10¹² FLOPs and seconds of a run's first ``steps`` steps."""
-    spec = run.cell.spec
-    images, cost = steps * spec.training.batch, spec.cost(spec.geometry)
-    lines = read_lines(run.files.read("telemetry.jsonl"))
-    known = [(line["step"], line["seconds"]) for line in lines if "step" in line and "seconds" in line]
-    at, taken = np.array([(0.0, 0.0), *known], dtype=float).T
-    seconds = float(np.interp(steps, at, taken)) if known and at[-1] >= steps else math.nan
-    return {
-        "steps": steps,
-        "images": images,
-        "TFLOPs": math.nan if cost is None else TRAINING_PASSES * cost.flops * images / 1e12,
-        "seconds": seconds,
-    }
 
 
 def target_tables(results: Results) -> Iterator[Table]:
@@ -182,9 +181,9 @@ def profile_table(results: Results) -> Table | None:
     problems: dict[tuple[str, str, str], dict[str, float]] = {}
     for data, part in results.parts.items():
         for metric in part.metrics:
-            for arm, runs in reached(part, metric).items():
-                for run in runs:
-                    problems.setdefault((data, metric, run.seed), {})[arm] = run.steps
+            for arm, ways in reached(part, metric).items():
+                for way in ways:
+                    problems.setdefault((data, metric, way.run.seed), {})[arm] = way.steps
     arms = [arm for arm in results.arms if problems and all(arm in solved for solved in problems.values())]
     if len(arms) < 2 or len(problems) < 2:
         return None

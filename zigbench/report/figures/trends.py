@@ -24,7 +24,7 @@ from zigbench.report.figures.drawing import (
     styled,
 )
 from zigbench.report.figures.registry import FigureRequest, NoFigureError, figure, first_metric, request
-from zigbench.report.results import SEED, Results, Run, read_lines
+from zigbench.report.results import SEED, Results, Run
 from zigbench.report.statistics import Estimate, mean_interval, within_seeds
 
 if TYPE_CHECKING:
@@ -108,17 +108,10 @@ def score_over_time(results: Results) -> FigureRequest:
     scores = within_seeds(results.values(metric))
     points = []
     for arm, runs in results.by_arm.items():
-        seconds = [s for run in runs if run.status == "ok" and (s := training_seconds(run)) is not None]
+        seconds = [run.training_time[1][-1] for run in runs if run.status == "ok" and run.training_time[1]]
         points.append(Point(arm, mean_interval(seconds).mean, scores[arm]))
     _require(points, 2, "arms with both a score and a training time")
     return request(pareto, points, "Training time (s)", metric, results.direction(metric) is True)
-
-
-def training_seconds(run: Run) -> float | None:
-    """Return the seconds of training in the run's telemetry, the sections of a resumed run added up; None without."""
-    telemetry = read_lines(run.files.read("telemetry.jsonl"))
-    seconds = [line["seconds"] for line in telemetry if isinstance(line.get("seconds"), int | float)]
-    return float(max(seconds)) if seconds and math.isfinite(max(seconds)) else None
 
 
 def _bars(results: Results) -> str:

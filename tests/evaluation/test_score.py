@@ -195,6 +195,12 @@ def test_metrics_of_something_else_are_refused(places, tmp_path, metric, words) 
         score(Pictures.of(places["mine"]), Pictures.of(places["real"]), [metric], cache=tmp_path)
 
 
+def test_weights_that_no_metric_reads_are_refused(places, tmp_path) -> None:
+    mine, real = Pictures.of(places["mine"]), Pictures.of(places["real"])
+    with pytest.raises(ValueError, match="weights of incepton are given; the metrics read features of random"):
+        score(mine, real, ["frechet_random"], cache=tmp_path, weights={"incepton": tmp_path / "weights.pth"})
+
+
 def test_a_preset_states_the_number_the_reference_and_the_metrics(places, tmp_path, monkeypatch) -> None:
     mine, real = Pictures.of(places["mine"]), Pictures.of(places["real"])
     for preset, words in (
@@ -204,9 +210,14 @@ def test_a_preset_states_the_number_the_reference_and_the_metrics(places, tmp_pa
         with pytest.raises(ValueError, match=words):
             score(mine, real, cache=tmp_path, preset=preset)
     small = Preset("a small one", {"evaluation.samples": 40}, ("frechet_random", "kid_random"), statistics=True)
-    monkeypatch.setattr("zigbench.evaluation.score.PRESETS", {"small": small})
+    presets = {"small": small}
+    monkeypatch.setattr("zigbench.evaluation.score.PRESETS", presets)
     with pytest.raises(ValueError, match="small compares with a file of statistics"):
         score(mine, real, cache=tmp_path, preset="small")
+    of_pictures = Preset("40 more", {"evaluation.samples": 40, "evaluation.reference_count": 40}, ("frechet_random",))
+    presets["pictures"] = of_pictures
+    with pytest.raises(ValueError, match=r"pictures compares with 40 pictures, and .*real has 41"):
+        score(mine, real, cache=tmp_path, preset="pictures")
     features = RandomFeatures().extract(real.images(0, 41))["features"]
     replace(Reference.of(features), features=None).save(tmp_path / "statistics.npz")
     measured, protocols = score(mine, tmp_path / "statistics.npz", cache=tmp_path, preset="small", bootstrap=0)

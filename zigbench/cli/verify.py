@@ -19,6 +19,7 @@ def verify(
     The exit code is 1 where something cannot be trusted; a pack that is incomplete can be merged like any other.
     """
     from zigbench.records.pack import Pack
+    from zigbench.report import formatting
     from zigbench.report.verification import verify as check
 
     if not place.exists():
@@ -28,7 +29,7 @@ def verify(
         out.print(f"incomplete: {gap}", markup=False)
     for fault in result.faults:
         err.print(f"fault: {fault}", markup=False)
-    state = f"{len(result.faults)} faults" if result.faults else "sound"
-    out.print(f"{place}: {result.records} records, {state}", markup=False)
+    state = formatting.count(len(result.faults), "fault") if result.faults else "sound"
+    out.print(f"{place}: {formatting.count(result.records, 'record')}, {state}", markup=False)
     if result.faults:
         raise typer.Exit(1)

@@ -62,8 +62,8 @@ def score(
 
     Raises:
         MissingWeightsError: weights are not on this machine and cannot be downloaded.
-        ValueError: an unknown metric or preset, a metric that needs a network or labels, pictures that can't be read,
-            or ones that are not as the preset has them.
+        ValueError: an unknown metric or preset, a metric that needs a network or labels, weights that no metric reads,
+            pictures that can't be read, or ones that are not as the preset has them.
     """
     if preset is not None:
         _check_preset(preset, generated, real)
@@ -74,7 +74,12 @@ def score(
     context = PictureContext(
         generated, real, held_out, preset, metrics, cache=cache, device=device, weights=weights, bootstrap=bootstrap
     )
-    for extractor in sorted({name for metric in context.metrics for name in metric.extractors}):
+    extractors = sorted({name for metric in context.metrics for name in metric.extractors})
+    if unread := sorted(set(context.weights).difference(extractors)):
+        raise ValueError(
+            f"weights of {', '.join(unread)} are given; the metrics read features of {', '.join(extractors)}"
+        )
+    for extractor in extractors:
         context.extractor(extractor)  # Missing weights fail here, before anything is measured.
     return measure_each(context), tuple(context.protocols.values())
 
@@ -87,6 +92,9 @@ def _check_preset(preset: str, generated: Pictures, real: Pictures | Path) -> No
         raise ValueError(f"{preset} scores {wanted:,} pictures, and {generated.place} has {len(generated):,}")
     if PRESETS[preset].statistics and not isinstance(real, Path):
         raise ValueError(f"{preset} compares with a file of statistics (.npz with mu and sigma), not with pictures")
+    references = PRESETS[preset].keys.get("evaluation.reference_count")
+    if references is not None and not isinstance(real, Path) and len(real) != references:
+        raise ValueError(f"{preset} compares with {references:,} pictures, and {real.place} has {len(real):,}")
 
 
 def _check(metric: Metric) -> None:

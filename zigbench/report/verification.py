@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from zigbench.evaluation.protocol import read_protocols
 from zigbench.records.pack import MANIFEST, Pack, PackedRun
 from zigbench.records.record import Record
+from zigbench.report import formatting
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,24 @@ def verify(pack: Pack) -> Verification:
     claimed = pack.manifest.get("records")
     if pack.manifest and claimed != len(records) + len(damaged):
         faults.append(f"{pack.path}: {MANIFEST} counts {claimed} records, and there are {len(records) + len(damaged)}")
-    for run, record in records:
-        faults.extend(_faults_of_protocols(run, record))
+    faults.extend(_faults_of_protocols(pack, records))
     gaps = [*_unfinished(records), *_unmeasured(records), *_of_suites(pack)]
     return Verification(len(records), tuple(dict.fromkeys(faults)), tuple(gaps))
 
 
-def _faults_of_protocols(run: PackedRun, record: Record) -> Iterator[str]:
-    try:
-        known = read_protocols(run)
-    except ValueError as error:
-        yield str(error).replace("\n", " ")
-        return
-    for figure in record.measurements:
-        if figure.protocol is not None and figure.step is None and figure.protocol not in known:
-            yield f"{run.path}: {figure.name} names the protocol {figure.protocol}, which the pack does not have"
+def _faults_of_protocols(pack: Pack, records: Sequence[tuple[PackedRun, Record]]) -> Iterator[str]:
+    missing: Counter[tuple[str, str]] = Counter()
+    for run, record in records:
+        try:
+            known = read_protocols(run)
+        except ValueError as error:  # All runs share the pack's protocols: equal sentences are one fault.
+            yield str(error).replace(str(run.path), str(pack.path)).replace("\n", " ")
+            continue
+        figures = [figure for figure in record.measurements if figure.protocol is not None and figure.step is None]
+        missing.update({(figure.name, str(figure.protocol)) for figure in figures if figure.protocol not in known})
+    for (name, protocol), count in sorted(missing.items()):
+        where = f"in {formatting.count(count, 'record')}"
+        yield f"{pack.path}: {name} names the protocol {protocol}, which the pack does not have, {where}"
 
 
 def _unfinished(records: Sequence[tuple[PackedRun, Record]]) -> Iterator[str]:
@@ -71,7 +75,8 @@ def _unmeasured(records: Sequence[tuple[PackedRun, Record]]) -> Iterator[str]:
         if record.status == "ok" and record.spec.get("task") != "efficiency":
             missing.update(set(record.spec["evaluation"]["metrics"]) - names)
     for name, count in sorted(missing.items()):
-        yield f"{count} records name the metric {name} and have no figure of it"
+        records_name = formatting.count(count, "record names", "records name")
+        yield f"{records_name} the metric {name} without a figure of it"
 
 
 def _of_suites(pack: Pack) -> Iterator[str]:
@@ -84,4 +89,4 @@ def _of_suites(pack: Pack) -> Iterator[str]:
             yield f"suite {name}: {len(runs)} of the {cells} combinations of its labels have a record"
     unlabelled = sum(not pack.suites["runs"].get(run) for run in {record.id for _, record in pack.records()[0]})
     if unlabelled:
-        yield f"{unlabelled} runs belong to no suite of the pack"
+        yield f"{formatting.count(unlabelled, 'run belongs', 'runs belong')} to no suite of the pack"

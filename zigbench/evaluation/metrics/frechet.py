@@ -96,9 +96,7 @@ def measure(context: FeatureContext, metric: Metric) -> tuple[Measurement, ...]:
 
 def _check(features: Tensor, reference: Reference) -> None:
     if len(features) < 2:
-        raise UndefinedStatisticError(
-            f"{len(features)} samples; a covariance takes at least 2: raise evaluation.samples"
-        )
+        raise UndefinedStatisticError(f"{len(features)} samples; a covariance takes at least 2: take more")
     if features.shape[1] != len(reference.mu):
         raise ValueError(
             f"the samples have {features.shape[1]} features, the reference {reference.name!r} {len(reference.mu)}: "

@@ -37,7 +37,7 @@ def subset_sizes(count: int, width: int) -> tuple[int, ...]:
         UndefinedStatisticError: fewer than 20 samples.
     """
     if count < 20:
-        raise UndefinedStatisticError(f"{count} samples are too few to extrapolate from; raise evaluation.samples")
+        raise UndefinedStatisticError(f"{count} samples are too few to extrapolate from; take 20 or more")
     smallest = max(2, count // 10, min(2 * width, count // 2))
     return tuple(dict.fromkeys(int(size) for size in np.linspace(smallest, count, POINTS)))
 

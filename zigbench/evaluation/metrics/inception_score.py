@@ -24,9 +24,7 @@ def inception_score(logits: Tensor, splits: int = SPLITS) -> tuple[float, float]
         UndefinedStatisticError: there are fewer samples than parts.
     """
     if len(logits) < splits:
-        raise UndefinedStatisticError(
-            f"{len(logits)} samples cannot be split into {splits} parts; raise evaluation.samples"
-        )
+        raise UndefinedStatisticError(f"{len(logits)} samples cannot be split into {splits} parts; take more")
     values = isc_features_to_metric(logits, splits=splits)
     return float(values[KEY_METRIC_ISC_MEAN]), float(values[KEY_METRIC_ISC_STD])
 

@@ -24,6 +24,7 @@ from zigbench.evaluation.score import ELSEWHERE, score
 from zigbench.spec.presets import Preset
 
 from .image_sets import images
+from .registered_features import RANDOM_FEATURES
 
 METRICS = ("frechet_random", "kid_random", "sliced_wasserstein_random", "recall_random", "frechet_random_ratio")
 
@@ -41,36 +42,10 @@ def places(tmp_path_factory) -> dict[str, Path]:
     return {name: folder(root / name, seed, 40 + seed) for seed, name in enumerate(("mine", "real", "others"))}
 
 
-class Registered(torch_fidelity.FeatureExtractorBase):
-    """The random features under torch-fidelity's own roof."""
-
-    def __init__(self, name, features_list, **_) -> None:
-        super().__init__(name, features_list)
-        self.network = RandomFeatures()
-
-    @staticmethod
-    def get_provided_features_list():
-        return ("features",)
-
-    @staticmethod
-    def get_default_feature_layer_for_metric(metric):
-        return "features"
-
-    @staticmethod
-    def can_be_compiled():
-        return False
-
-    def forward(self, x):
-        return (self.network.extract(x)["features"],)
-
-
-torch_fidelity.register_feature_extractor("zigbench-score", Registered)
-
-
 def test_figures_are_those_that_torch_fidelity_has_of_the_same_folders(places, tmp_path) -> None:
     size = subset_size(40, 41)
     theirs = torch_fidelity.calculate_metrics(
-        input1=str(places["mine"]), input2=str(places["real"]), feature_extractor="zigbench-score", fid=True, kid=True,
+        input1=str(places["mine"]), input2=str(places["real"]), feature_extractor=RANDOM_FEATURES, fid=True, kid=True,
         prc=True, kid_subset_size=size, cuda=False, cache=False, verbose=False, save_cpu_ram=True,
     )  # fmt: skip
     names = {

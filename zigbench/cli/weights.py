@@ -88,12 +88,15 @@ def evaluate(
     if not steps:
         raise ValueError(f"run {folder.id} has no checkpoints; training.keep_every keeps some")
     specs = {at: evaluation_of(folder, root.parent, at).override(settings) for at in steps}
-    if not all(spec.evaluation.metrics for spec in specs.values()):
+    first = specs[steps[0]]  # All have equal settings.
+    if not first.evaluation.metrics:
         if "evaluation.metrics" in settings:
             raise ValueError("evaluation.metrics is empty, so there is nothing to measure: name some, or leave it out")
-        measured = {at: with_default_metrics(spec, root.parent / "cache") for at, spec in specs.items()}
-        specs, reason = {at: spec for at, (spec, _) in measured.items()}, next(iter(measured.values()))[1]
-        out.print(f"metrics: {', '.join(specs[steps[0]].evaluation.metrics)}", markup=False)
+        complete, reason = with_default_metrics(first, root.parent / "cache")
+        names, preview = complete.evaluation.metrics, complete.evaluation.preview
+        chosen = {"evaluation.metrics": list(names), "evaluation.preview": preview}
+        specs = {at: spec.override(chosen) for at, spec in specs.items()}
+        out.print(f"metrics: {', '.join(names)}", markup=False)
         if reason:
             out.print(f"no metric of samples: {reason}", markup=False)
     cells = {

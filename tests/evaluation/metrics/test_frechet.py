@@ -16,6 +16,7 @@ from zigbench.evaluation.metrics.frechet import frechet_distance, resampled
 from zigbench.evaluation.references import Reference
 
 from ..image_sets import Images, images
+from ..registered_features import RANDOM_FEATURES
 
 
 def gaussian(seed: int, count: int, mean: np.ndarray, root: np.ndarray) -> torch.Tensor:
@@ -64,35 +65,11 @@ def test_zero_to_itself_symmetric_and_blind_to_rotation(seed: int) -> None:
 
 def test_equal_to_torch_fidelitys_own_run_over_the_same_images() -> None:
     a, b = images(0, 120), images(1, 150)
-    extractor = RandomFeatures()
-
-    class Registered(torch_fidelity.FeatureExtractorBase):
-        """The same network under torch-fidelity's own roof."""
-
-        def __init__(self, name, features_list, **_) -> None:
-            super().__init__(name, features_list)
-
-        @staticmethod
-        def get_provided_features_list():
-            return ("features",)
-
-        @staticmethod
-        def get_default_feature_layer_for_metric(metric):
-            return "features"
-
-        @staticmethod
-        def can_be_compiled():
-            return False
-
-        def forward(self, x):
-            return (extractor.extract(x)["features"],)
-
-    torch_fidelity.register_feature_extractor("zigbench-random", Registered)
     theirs = torch_fidelity.calculate_metrics(
-        input1=Images(a), input2=Images(b), feature_extractor="zigbench-random", fid=True, cuda=False, cache=False,
+        input1=Images(a), input2=Images(b), feature_extractor=RANDOM_FEATURES, fid=True, cuda=False, cache=False,
         verbose=False, save_cpu_ram=True,
     )["frechet_inception_distance"]  # fmt: skip
-    x, y = (extract_features(extractor, Images(s), ["features"])["features"] for s in (a, b))
+    x, y = (extract_features(RandomFeatures(), Images(s), ["features"])["features"] for s in (a, b))
     assert frechet_distance(x, Reference.of(y)) == pytest.approx(theirs, rel=1e-4)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from zigbench.launch.against import differences
-from zigbench.launch.estimate import gpu_hours
 from zigbench.spec import PublishedSetting, Resources, RunSpec, registry
 from zigbench.suite import expand, load
 
@@ -70,13 +69,3 @@ def test_a_setting_is_compared_as_json_and_a_key_that_a_run_has_not_is_none():
         "data.config.captions": None,
     }
     assert {key: PublishedSetting(key, 0, "here").ours(spec, resources) for key in ours} == ours
-
-
-def test_the_estimate_grows_with_batch_steps_and_evaluations_and_needs_a_declared_cost():
-    base = next(expand(SUITES["celebahq"])).spec
-    hours = gpu_hours([base])
-    assert hours is not None
-    assert gpu_hours([base, base]) == pytest.approx(2 * hours)
-    without = base.override({"evaluation.at": [], "evaluation.samples": 1})
-    assert gpu_hours([without.override({"training.batch": 160})]) == pytest.approx(2 * gpu_hours([without]), rel=1e-4)
-    assert gpu_hours([without]) < hours

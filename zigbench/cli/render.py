@@ -20,6 +20,7 @@ from rich.text import Text
 
 from zigbench.launch import Event, Plan
 from zigbench.launch.against import differences
+from zigbench.launch.estimate import relative_times
 from zigbench.records.folder import RunFolder
 from zigbench.suite import Suite
 
@@ -105,7 +106,7 @@ def _announced(view: _LaunchView, console: Console) -> Iterator[None]:
             for run in list(view.running):
                 seconds = meter.expected(run, view.items[run].folder.read_progress(), time.monotonic())
                 if seconds is not None:
-                    total = seconds * view.total / len(view.running)
+                    total = seconds / view.shares[run] / len(view.running)
                     console.print(f"about {duration(total)} in all, by the first second of training on this machine.")
                     return
 
@@ -149,13 +150,21 @@ class SpeedOfStart:
 
 
 class _LaunchView:
-    """A live view of a launch, drawn anew at each refresh of the terminal."""
+    """A live view of a launch, drawn anew at each refresh of the terminal.
+
+    Attributes:
+        shares: the part that each run is expected to have in the time of the launch.
+        done: runs that finished; ``done_share`` is their part in the time of the launch.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.items = {item.folder.id: item for item in plan.todo}
         self.total = len(self.items)
+        times = relative_times([item.cell.spec for item in self.items.values()])
+        self.shares = {run: one / self.total for run, one in zip(self.items, times, strict=True)}
         self.running: dict[str, float] = {}
         self.done = 0
+        self.done_share = 0.0
         self.begun = time.monotonic()
 
     def name(self, run: str) -> str:
@@ -167,15 +176,18 @@ class _LaunchView:
             self.running[event.run] = time.monotonic()
         else:
             self.running.pop(event.run, None)
-            self.done += event.kind == "finished"
+            if event.kind == "finished":
+                self.done += 1
+                self.done_share += self.shares[event.run]
 
     def left(self) -> float:
         """Return the seconds to go, from the work done so far: finished runs and finished parts of running ones."""
-        parts = self.done + sum(self._share(run) for run in self.running)
+        done = self.done_share + sum(self.shares[run] * self._part(run) for run in self.running)
         spent = time.monotonic() - self.begun
-        return spent * (self.total - parts) / parts if parts else float("nan")
+        return spent * max(0.0, 1 - done) / done if done else float("nan")
 
-    def _share(self, run: str) -> float:
+    def _part(self, run: str) -> float:
+        """Return the part of a running run that is done."""
         progress = self.items[run].folder.read_progress()
         if not progress.get("total"):
             return 0.0
@@ -190,7 +202,7 @@ class _LaunchView:
         head = Text(f"{self.done} of {self.total} runs done after {spent}{tail}")
         table = Table.grid(padding=(0, 2))
         for run in self.running:
-            bar = ProgressBar(total=1.0, completed=self._share(run), width=24)
+            bar = ProgressBar(total=1.0, completed=self._part(run), width=24)
             table.add_row(self.name(run), bar, Text(progress_line(self.items[run].folder), style="dim"))
         return Group(head, table)
 

@@ -1,8 +1,8 @@
-"""GPU-hours of a training before any was measured: from its operations, its exponentials and its traffic."""
+"""The time of trainings before any was measured: from their operations, their exponentials and their traffic."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from zigbench.spec import Cost, RunSpec
 from zigbench.spec.solvers import SOLVERS
@@ -27,8 +27,23 @@ ASSUMED = "estimated for A100 GPUs at a quarter of their rated speed, not measur
 
 def gpu_hours(specs: Iterable[RunSpec]) -> float | None:
     """Return the GPU-hours of trainings with their evaluations; None where a network's cost is not declared."""
+    each = _hours_of_each(specs)
+    return None if each is None else sum(each)
+
+
+def relative_times(specs: Sequence[RunSpec]) -> list[float]:
+    """Return the expected time of each run over that of the mean run.
+
+    They are equal where the runs are not trainings, or where a network's cost is not declared.
+    """
+    each = _hours_of_each(specs) if all(spec.task == "train" for spec in specs) else None
+    mean = sum(each) / len(each) if each else 0.0
+    return [hours / mean for hours in each] if each and mean else [1.0] * len(specs)
+
+
+def _hours_of_each(specs: Iterable[RunSpec]) -> list[float] | None:
     known: dict[object, float | None] = {}
-    total = 0.0
+    each = []
     for spec in specs:
         # Runs of a suite share the objects of equal sections.
         sections = (spec.backbone, spec.data, spec.training, spec.evaluation, spec.sampler)
@@ -37,8 +52,8 @@ def gpu_hours(specs: Iterable[RunSpec]) -> float | None:
             known[key] = _hours(spec)
         if (hours := known[key]) is None:
             return None
-        total += hours
-    return total
+        each.append(hours)
+    return each
 
 
 def _hours(spec: RunSpec) -> float | None:

@@ -89,13 +89,10 @@ suite = Suite(
     metrics=METRICS,
     baseline="zigma",
     figures=("throughput", "memory", "memory_kinds", "roofline"),
+    published=("figure_6",),
     resources=GPU,
     order=("seed", "grid", "mode", "arm"),
-    notes=(
-        ROUND,
-        "The paper's text on its figure 6, which has no table, states that U-ViT runs out of memory at 196×196 patches "
-        "on an A100 with 80 GB.",
-    ),
+    notes=(ROUND,),
     profiles={
         "miniature": Profile(
             base=ON_CPU,

@@ -8,6 +8,7 @@ import pytest
 
 from zigbench.report.published.comparison import figures_by_arm, nearest
 from zigbench.report.published.figures import REASONS, Figure, by_column, read
+from zigbench.report.speed.outcomes import OUT_OF_MEMORY
 from zigbench.spec import Geometry, NetworkSpec, registry
 from zigbench.suite import Suite, expand, load
 
@@ -34,6 +35,14 @@ def test_every_published_figure_is_beside_an_arm_or_has_a_reason_and_none_has_bo
 
 def test_the_reasons_are_a_short_list_all_of_which_are_used():
     assert {figure.not_comparable for figure in FIGURES} == {"", *REASONS}
+
+
+def test_every_published_outcome_is_of_a_table_that_a_suite_over_patches_names():
+    suites = [load(name) for name in registry.suites.names()]
+    named = {table for suite in suites if "throughput" in suite.figures for table in suite.published}
+    stated = [figure for figure in FIGURES if figure.not_comparable == "outcome"]
+    assert stated
+    assert {(figure.table in named, figure.metric) for figure in stated} == {(True, OUT_OF_MEMORY)}
 
 
 def test_the_tables_that_suites_name_exist():

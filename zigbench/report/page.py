@@ -28,6 +28,7 @@ from zigbench.report.published.comparison import PublishedColumn, compare
 from zigbench.report.published.figures import PUBLISHED, Figure, read
 from zigbench.report.published.tables import comparison_tables, protocol_summary, protocol_table
 from zigbench.report.results import Results, join
+from zigbench.report.speed.outcomes import outcome_table
 from zigbench.report.speed.series import swept_size
 from zigbench.report.speed.tables import speed_tables
 from zigbench.report.standard import shortfalls
@@ -160,7 +161,7 @@ def write(
     # Tables.
     protocols = protocol_table(results, published_figures)
     of_results = _with_note(_result_tables(results, compared), tally)
-    of_speed = _with_note(speed_tables(results), tally)
+    of_speed = _with_note([*speed_tables(results), outcome_table(results, published_figures)], tally)
     equality = _with_note([provenance.equality_table(results) if results.finished else None], tally)
     environment = provenance.environment_table(results)
     linked = run_page.write_all(results, out / "runs") if run_pages or len(results.runs) == 1 else frozenset()

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from zigbench.report.answer import answer
 from zigbench.report.figures import catalogue
+from zigbench.report.published.figures import Figure
 from zigbench.report.results import Results, join
-from zigbench.report.speed import comparison, series, tables
+from zigbench.report.speed import comparison, outcomes, series, tables
 from zigbench.report.statistics import crossover, power_law
 from zigbench.suite import Axis, expand, grid
 
@@ -272,3 +273,26 @@ def test_a_suite_of_nothing_measured_says_so(tmp_path: Path) -> None:
     drawn, missing = catalogue.requests(found)
     assert drawn == {}
     assert any("no run has measured fps" in text for text in missing)
+
+
+@pytest.mark.parametrize(
+    ("patches", "inference", "training"),
+    [
+        (4096, "fits at 4,096 patches", "runs out of memory at 4,096 patches"),
+        (1024, "fits at 1,024 patches", "fits at 1,024 patches"),
+        (38416, "not measured at 38,416 patches; fits at 4,096", "runs out of memory at 4,096 patches"),
+    ],
+)
+def test_a_published_lack_of_memory_stands_beside_the_sizes_that_fit_here(
+    found: Results, patches: int, inference: str, training: str
+) -> None:
+    stated = Figure("f", "a paper", "an A100", "64", "dit", outcomes.OUT_OF_MEMORY, patches, "", "outcome")
+    assert outcomes.outcome_table(found, [stated]) is None, "the suite names no such table"
+    naming = replace(found, suite=replace(found.suite, published=("f",)))
+    table = outcomes.outcome_table(naming, [stated])
+    assert table is not None
+    rows = {row[1].text: row for row in table.rows}
+    assert rows["Inference"][3].text == inference
+    assert rows["Forward and backward"][3].text.startswith(training)
+    assert {row[0].text for row in table.rows} == {"dit"}
+    assert all("runs out of memory at" in row[2].text and row[4].text == "a paper" for row in table.rows)

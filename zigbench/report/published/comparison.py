@@ -124,8 +124,9 @@ def _best_along(results: Results, metric: str, arms: Iterable[str], higher: bool
 
 
 def of_suite(results: Results, figures: Sequence[Figure]) -> list[Figure]:
-    """Return the figures of the tables that the suite names."""
-    return [figure for figure in figures if figure.table in results.suite.published]
+    """Return the figures of the tables that the suite names, without outcomes of runs."""
+    named = [figure for figure in figures if figure.table in results.suite.published]
+    return [figure for figure in named if figure.not_comparable != "outcome"]
 
 
 def figures_by_arm(

@@ -20,7 +20,7 @@ REASONS: Mapping[str, str] = {
     "metric": "no suite on this question measures this",
     "data": "no suite has these data",
     "average": "an average over settings that no run has",
-    "outcome": "an outcome of runs, not a figure: the page of their suite names the runs that do not fit",
+    "outcome": "an outcome of runs, not a figure: a table of its own lays it beside the runs that do not fit",
 }
 """Reasons for which a published figure is laid beside no measured one."""
 

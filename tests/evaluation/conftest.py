@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -10,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import pytest
 import torch
 from torch import Tensor, nn
+from torch_fidelity.feature_extractor_clip import CLIPVisual, Transformer
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from zigbench.data.builtin.digits import DigitsConfig
@@ -94,6 +97,47 @@ def make_spec() -> Callable[..., RunSpec]:
         return RunSpec.parse(raw)
 
     return make
+
+
+class Clip(nn.Module):
+    """CLIP by its published names: a block of width 64 for images of 32×32 as four patches, and one for texts."""
+
+    def __init__(self, words: int) -> None:
+        super().__init__()
+        self.visual = CLIPVisual(24, 32, 1, 64, 16).visual
+        self.token_embedding = nn.Embedding(words, 64)
+        self.positional_embedding = nn.Parameter(torch.randn(12, 64))
+        self.transformer = Transformer(64, 1, 1, torch.full((12, 12), float("-inf")).triu(1))
+        self.ln_final = nn.LayerNorm(64)
+        self.text_projection = nn.Parameter(torch.randn(64, 24))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.visual(x)
+
+
+@pytest.fixture(scope="session")
+def clip_tokenizer(tmp_path_factory) -> Path:
+    """A tokenizer of single letters in the form of transformers' CLIPTokenizer."""
+    transformers = pytest.importorskip("transformers", reason="needs the extra `latents`")
+    folder = tmp_path_factory.mktemp("models") / "tokenizer"
+    folder.mkdir()
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    transformers.CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt")).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clip_weights(tmp_path_factory) -> Path:
+    """Random weights of a tiny CLIP in the published form, a TorchScript file."""
+    path = tmp_path_factory.mktemp("clip") / "tiny.pt"
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        torch.jit.trace(Clip(54).half().float().eval(), torch.zeros(1, 3, 32, 32)).save(str(path))
+    return path
 
 
 class Untrained(FeatureExtractorInceptionV3):

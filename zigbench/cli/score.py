@@ -18,7 +18,14 @@ Place = "A folder of pictures, or an .npz of them (`arr_0`, uint8, N×H×W×3)"
 @app.command()
 def score(
     generated: Annotated[Path, typer.Option(metavar="PLACE", help=f"The generated pictures. {Place}.")],
-    real: Annotated[Path, typer.Option(metavar="PLACE", help=f"The real ones. {Place}, or one of statistics (`mu`).")],
+    real: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PLACE",
+            help=f"The real ones. {Place}, or one of statistics (`mu`). `clip_score` needs none, but captions beside "
+            "the generated pictures.",
+        ),
+    ] = None,
     held_out: Annotated[
         Path | None, typer.Option(metavar="PLACE", help="Other real pictures, for metrics that are ratios.")
     ] = None,
@@ -51,7 +58,7 @@ def score(
     given = dict(_weights(text) for text in weights or ())
     measurements, protocols = measure(
         Pictures.of(generated, resolution),
-        real if is_statistics(real) else Pictures.of(real, resolution),
+        real if real is None or is_statistics(real) else Pictures.of(real, resolution),
         metric or (),
         cache=cache,
         preset=preset,

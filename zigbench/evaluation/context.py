@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from zigbench.data.latents.autoencoder import CLIP
 from zigbench.data.pixels import QUANTISATION
 from zigbench.evaluation.extractors.features import tensors_sha256
-from zigbench.evaluation.feature_context import FeatureContext
+from zigbench.evaluation.feature_context import Captions, FeatureContext
 from zigbench.evaluation.generation import Samples, SamplingPlan, drawn_labels, generate
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.protocol import Protocol
@@ -35,6 +37,21 @@ def process() -> tuple[int, int]:
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
+
+
+def captions_of(data: Any) -> Captions:
+    """Return the first caption of each held-out sample of a data set, in words: prepared data hold their embeddings.
+
+    Raises:
+        ValueError: the data state no captions, or their pictures have moved or have none.
+    """
+    if not hasattr(data, "originals"):
+        raise ValueError("the data hold no captions in words, which the CLIP score compares images with")
+    pictures = data.originals("held-out")
+    if bare := sum(not text for text in pictures.captions) or not pictures.captions:
+        raise ValueError(f"{int(bare)} of the {len(pictures)} held-out pictures of {pictures.name} have no caption")
+    tokenizer = (data.index.get("text_encoder") or {}).get("source") or CLIP
+    return Captions(tuple(pictures.captions), f"captions of {pictures.name}, held-out", tokenizer)
 
 
 class EvaluationContext(FeatureContext):
@@ -215,6 +232,12 @@ class EvaluationContext(FeatureContext):
         """Return the held-out images, decoded where the reference is."""
         decoded = "-decoded" if self.spec.evaluation.reference.endswith("-decoded") else ""
         return reference_images(self.data, f"held-out{decoded}")
+
+    def captions(self) -> Captions:
+        """Return the held-out captions that the samples were drawn for, in words."""
+        captions = captions_of(self.data)
+        texts = tuple(captions.texts[index % len(captions.texts)] for index in range(self.sample_count))
+        return replace(captions, texts=texts)
 
     def facts_of_samples(self) -> dict[str, Any]:
         """Return the fields of :class:`Protocol` that say how the samples were drawn."""

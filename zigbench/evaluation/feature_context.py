@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from zigbench.data.latents.autoencoder import CLIP
 from zigbench.evaluation.extractors.catalogue import load_extractor
+from zigbench.evaluation.extractors.clip_text import ClipText, load_text_encoder
 from zigbench.evaluation.extractors.features import Extractor, extract_features, reads_clips
 from zigbench.evaluation.images import ImageSet
 from zigbench.evaluation.metrics.catalogue import Metric
@@ -18,6 +21,27 @@ from zigbench.evaluation.metrics.intervals import bootstrap_interval
 from zigbench.evaluation.protocol import Protocol
 from zigbench.evaluation.references import Reference, ReferenceImages, compute_reference, read_reference
 from zigbench.spec import registry
+from zigbench.spec.files import short_sha256
+
+
+@dataclass(frozen=True)
+class Captions:
+    """The captions of generated images.
+
+    Attributes:
+        texts: one an image.
+        name: of the set that they are from.
+        tokenizer: folder of CLIP's tokenizer, or its name in transformers' cache.
+    """
+
+    texts: tuple[str, ...]
+    name: str
+    tokenizer: str = CLIP
+
+    @property
+    def content_hash(self) -> str:
+        """Hash of the texts in their order."""
+        return short_sha256("\0".join(self.texts))
 
 
 class FeatureContext(ABC):
@@ -64,6 +88,19 @@ class FeatureContext(ABC):
     @abstractmethod
     def held_out_images(self) -> ReferenceImages:
         """Return real images that are no reference."""
+
+    @abstractmethod
+    def captions(self) -> Captions:
+        """Return the caption that each generated image was drawn for.
+
+        Raises:
+            ValueError: the images have none.
+        """
+
+    def text_encoder(self, metric: Metric, captions: Captions) -> ClipText:
+        """Return the encoder of captions into the space of a metric's features."""
+        name, _ = source(metric)
+        return load_text_encoder(self.cache, captions.tokenizer, self.weights.get(name), self.device)
 
     @abstractmethod
     def facts_of_samples(self) -> dict[str, Any]:

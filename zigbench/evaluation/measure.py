@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
-from zigbench.evaluation.context import SAMPLES, EvaluationContext, process
+from zigbench.evaluation.context import SAMPLES, EvaluationContext, captions_of, process
 from zigbench.evaluation.extractors.catalogue import load_extractor
+from zigbench.evaluation.extractors.clip_text import load_text_encoder
 from zigbench.evaluation.feature_context import FeatureContext
 from zigbench.evaluation.generation import save_array
 from zigbench.evaluation.metrics.catalogue import Metric
@@ -40,7 +41,9 @@ def prepare(data: Any, spec: RunSpec, *, cache: Path, weights: Mapping[str, Path
     extractors = sorted({name for metric in metrics for name in metric.extractors})
     if metrics and getattr(data, "decode", None) and (spec.evaluation.preview or any(m.reads_samples for m in metrics)):
         _ = data.decoder  # Latents know their decoder's name once it is loaded.
-    if extractors and not spec.evaluation.reference.endswith(".npz"):
+    if any(metric.captions for metric in metrics):
+        load_text_encoder(cache, captions_of(data).tokenizer, given.get("clip"))
+    if any(m.extractors and not m.captions for m in metrics) and not spec.evaluation.reference.endswith(".npz"):
         reference_images(data, spec.evaluation.reference, spec.evaluation.reference_count)
     for name in extractors:
         load_extractor(name, cache, data=data, weights=given.get(name))

@@ -12,7 +12,9 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from zigbench.data.formats.listing import list_samples
 from zigbench.data.formats.pictures import read_picture
+from zigbench.data.formats.samples import File
 from zigbench.evaluation.references import ReferenceImages
 from zigbench.spec.files import file_sha256, short_sha256
 
@@ -85,6 +87,27 @@ class Pictures:
         """These pictures as those that samples are compared with."""
         name = self.place.resolve().name
         return ReferenceImages(self, name, self.treatment, f"{self.content_hash} {self.resolution or ''}".strip())
+
+    @cached_property
+    def captions(self) -> tuple[str, ...]:
+        """The first caption of each picture: of a text beside it, or of the folder's table or annotations.
+
+        Raises:
+            ValueError: a picture has none, or the pictures are an array.
+        """
+        if not self.files:
+            raise ValueError(f"{self.place} is an array, which has no captions: give a folder of pictures with texts")
+        texts = {
+            sample.picture.path.resolve(): sample.captions[0]
+            for sample in list_samples(self.place)
+            if isinstance(sample.picture, File) and sample.captions
+        }
+        if bare := [path.name for path in self.files if path.resolve() not in texts]:
+            raise ValueError(
+                f"{len(bare)} of {len(self.files)} pictures in {self.place} have no caption, first {bare[0]}: "
+                f"write it into {Path(bare[0]).stem}.txt beside the picture"
+            )
+        return tuple(texts[path.resolve()] for path in self.files)
 
     def images(self, start: int, stop: int) -> Tensor:
         """Return pictures ``start`` to ``stop`` (exclusive), uint8 (n, 3, H, W).

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from zigbench.evaluation.feature_context import FeatureContext
+from zigbench.evaluation.feature_context import Captions, FeatureContext
 from zigbench.evaluation.measure import measure_each
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.metrics.intervals import UndefinedStatisticError
@@ -29,7 +29,7 @@ ELSEWHERE = "pictures made elsewhere"
 
 def score(
     generated: Pictures,
-    real: Pictures | Path,
+    real: Pictures | Path | None,
     metrics: Sequence[str] = (),
     *,
     cache: Path,
@@ -47,7 +47,7 @@ def score(
 
     Args:
         generated: the pictures to score.
-        real: the pictures to compare them with, or a file of statistics (.npz).
+        real: the pictures to compare them with, or a file of statistics (.npz); None for metrics that read captions.
         metrics: names of registered metrics that read features of images; none for those of the preset, or else those
             that need no download.
         cache: folder for weights of extractors and statistics of references.
@@ -62,14 +62,18 @@ def score(
 
     Raises:
         MissingWeightsError: weights are not on this machine and cannot be downloaded.
-        ValueError: an unknown metric or preset, a metric that needs a network or labels, weights that no metric reads,
-            pictures that can't be read, or ones that are not as the preset has them.
+        ValueError: an unknown metric or preset, a metric that needs a network, labels or real pictures, weights
+            that no metric reads, pictures that can't be read, or ones that are not as the preset has them.
     """
-    if preset is not None:
-        _check_preset(preset, generated, real)
+    if preset is not None and preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
     metrics = metrics or (LOCAL if preset is None else PRESETS[preset].metrics)
     for name in metrics:
         _check(registry.metrics.get(name))
+    if real is None and (comparing := [name for name in metrics if not registry.metrics.get(name).captions]):
+        raise ValueError(f"{', '.join(comparing)} compare with real pictures: give --real")
+    if preset is not None and real is not None:
+        _check_preset(preset, generated, real)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     context = PictureContext(
         generated, real, held_out, preset, metrics, cache=cache, device=device, weights=weights, bootstrap=bootstrap
@@ -81,12 +85,13 @@ def score(
         )
     for extractor in extractors:
         context.extractor(extractor)  # Missing weights fail here, before anything is measured.
+    for metric in context.metrics:
+        if metric.captions:
+            context.text_encoder(metric, context.captions())
     return measure_each(context), tuple(context.protocols.values())
 
 
 def _check_preset(preset: str, generated: Pictures, real: Pictures | Path) -> None:
-    if preset not in PRESETS:
-        raise unknown("preset", preset, PRESETS)
     wanted = PRESETS[preset].keys["evaluation.samples"]
     if len(generated) != wanted:
         raise ValueError(f"{preset} scores {wanted:,} pictures, and {generated.place} has {len(generated):,}")
@@ -115,7 +120,7 @@ class PictureContext(FeatureContext):
     def __init__(
         self,
         generated: Pictures,
-        real: Pictures | Path,
+        real: Pictures | Path | None,
         held_out: Pictures | None,
         preset: str | None,
         metrics: Sequence[str],
@@ -133,6 +138,7 @@ class PictureContext(FeatureContext):
 
     def reference_source(self) -> ReferenceImages | Path:
         """Return the real pictures, or the file of their statistics."""
+        assert self.real is not None
         return self.real if isinstance(self.real, Path) else self.real.as_reference
 
     def held_out_images(self) -> ReferenceImages:
@@ -144,6 +150,10 @@ class PictureContext(FeatureContext):
         if self.held_out is None:
             raise UndefinedStatisticError("a ratio takes held-out real pictures: give --held-out")
         return self.held_out.as_reference
+
+    def captions(self) -> Captions:
+        """Return the captions beside the generated pictures."""
+        return Captions(self.generated.captions, f"captions beside {self.generated.place.resolve().name}")
 
     def facts_of_samples(self) -> dict[str, Any]:
         """Return the number of the pictures and their treatment; what made them is not known."""

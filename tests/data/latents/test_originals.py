@@ -41,6 +41,7 @@ def test_originals_are_the_pictures_in_the_order_of_the_latents(tars, prepared):
         originals = data.originals(split)
         assert len(originals) == len(samples) == len(data.split(split))
         expected = [read_picture(sample.picture.read(), 32, 3, name=sample.name) for sample in samples]
+        assert originals.captions == [sample.captions[0] for sample in samples]
         assert np.array_equal(originals.images(0, len(samples)).numpy(), np.stack(expected))
         assert np.array_equal(originals.images(3, 5).numpy(), np.stack(expected[3:5]))
         latents = data.split(split).batch([2]).x[0].numpy() / 0.18215

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
-from torch_fidelity.feature_extractor_clip import CLIPVisual, FeatureExtractorCLIP
+from torch_fidelity.feature_extractor_clip import FeatureExtractorCLIP
 
 from zigbench.evaluation import read_protocols
 from zigbench.evaluation.extractors.catalogue import load_extractor
@@ -22,31 +20,9 @@ from zigbench.interpolant import Interpolant
 from ..image_sets import Images, images
 
 
-class Tiny(nn.Module):
-    """One block of width 64 that sees images of 32×32 as four patches."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.visual = CLIPVisual(24, 32, 1, 64, 16).visual
-        self.text_projection = nn.Parameter(torch.zeros(8, 24))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.visual(x)
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("clip") / "tiny.pt"
-    with torch.random.fork_rng(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.manual_seed(0)
-        torch.jit.trace(Tiny().half().float().eval(), torch.zeros(1, 3, 32, 32)).save(str(path))
-    return path
-
-
-def test_features_are_those_of_torch_fidelitys_own_extractor(weights: Path, tmp_path: Path) -> None:
-    extractor = load_extractor("clip", tmp_path, weights=weights)
-    theirs = FeatureExtractorCLIP(MODEL, ["clip"], feature_extractor_weights_path=str(weights))
+def test_features_are_those_of_torch_fidelitys_own_extractor(clip_weights: Path, tmp_path: Path) -> None:
+    extractor = load_extractor("clip", tmp_path, weights=clip_weights)
+    theirs = FeatureExtractorCLIP(MODEL, ["clip"], feature_extractor_weights_path=str(clip_weights))
     some = images(0, 5, side=20)
     found = extract_features(extractor, Images(some), ["features"])["features"]
     assert found.shape == (5, 24)
@@ -56,14 +32,14 @@ def test_features_are_those_of_torch_fidelitys_own_extractor(weights: Path, tmp_
     torch.testing.assert_close(extractor.extract(grey), extractor.extract(grey.expand(-1, 3, -1, -1)))
 
 
-def test_cmmd_is_the_discrepancy_in_these_features(weights, network, digits, make_spec, tmp_path, cache) -> None:
+def test_cmmd_is_the_discrepancy_in_these_features(clip_weights, network, digits, make_spec, tmp_path, cache) -> None:
     spec = make_spec(evaluation__metrics=["cmmd"], evaluation__reference="held-out")
-    given = {"clip": weights}
+    given = {"clip": clip_weights}
     (measured,) = evaluate(network, Interpolant(), digits, spec, folder=tmp_path, cache=cache, weights=given)
     protocol = read_protocols(tmp_path)[measured.protocol]
     assert (protocol.extractor, protocol.feature, protocol.samples) == (MODEL, "features", 60)
     real = extract_features(
-        load_extractor("clip", tmp_path, weights=weights), RealImages(digits.split("held-out")), ["features"]
+        load_extractor("clip", tmp_path, weights=clip_weights), RealImages(digits.split("held-out")), ["features"]
     )["features"]
     assert measured.value > 0 == pytest.approx(mmd(real, real), abs=1e-6)
     low, high = measured.interval

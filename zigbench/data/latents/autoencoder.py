@@ -30,6 +30,10 @@ CLIP = "openai/clip-vit-large-patch14"
 """The text encoder that the published networks were trained with, as the library's cache knows it."""
 
 
+SMALLEST = 3
+"""Tokens of the smallest tokenizer: the start of a text, its end, and a word."""
+
+
 class MissingModelError(ValueError):
     """A model that is not on this machine; the message names it, the places searched and how to get it."""
 
@@ -124,11 +128,11 @@ class TextEncoder:
             MissingModelError: not here, or transformers is not installed.
         """
         model = _load("transformers", "CLIPTextModel", source)
-        tokenizer = _load("transformers", "CLIPTokenizer", source)
+        tokenizer = load_tokenizer(source)
         config = model.config
         tokens = 1 if pooled else int(config.max_position_embeddings)
         model = model.to(device or _device())
-        digest = sha256(weights_hash(model), repr(sorted(tokenizer.get_vocab().items())))
+        digest = sha256(weights_hash(model), vocabulary(tokenizer))
         return cls(model, tokenizer, source, digest, tokens, int(config.hidden_size), pooled)
 
     @torch.no_grad()
@@ -145,6 +149,26 @@ class TextEncoder:
         output = self.model(input_ids=tokens["input_ids"].to(self.model.device))
         embedding: Tensor = output.pooler_output[:, None] if self.pooled else output.last_hidden_state
         return embedding.float().cpu()
+
+
+def load_tokenizer(source: str) -> Any:
+    """Load CLIP's tokenizer by folder, or by name from the cache.
+
+    Raises:
+        MissingModelError: not here, or transformers is not installed.
+    """
+    tokenizer = _load("transformers", "CLIPTokenizer", source)
+    if len(tokenizer.get_vocab()) < SMALLEST:  # Some versions return one without words where there are no files.
+        raise MissingModelError(
+            f"no CLIPTokenizer in {source!r}, neither as a folder nor in transformers' cache; download it where there "
+            "is a network and name its folder"
+        )
+    return tokenizer
+
+
+def vocabulary(tokenizer: Any) -> str:
+    """Return the tokens and numbers of a tokenizer as text that is hashed."""
+    return repr(sorted(tokenizer.get_vocab().items()))
 
 
 def _cached(source: str) -> tuple[str, str]:

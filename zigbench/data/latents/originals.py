@@ -39,6 +39,7 @@ class Originals:
         contents: each picture's content, in the order of the split.
         digests: SHA-256 of each, uint8 (N, 32).
         resolution, filter: of the resizing.
+        captions: the first caption of each, "" where it has none.
 
     Attributes:
         content_hash: SHA-256 over the pictures' hashes and the resizing.
@@ -46,7 +47,13 @@ class Originals:
     """
 
     def __init__(
-        self, name: str, contents: Sequence[Content], digests: np.ndarray, resolution: int, filter: Filter
+        self,
+        name: str,
+        contents: Sequence[Content],
+        digests: np.ndarray,
+        resolution: int,
+        filter: Filter,
+        captions: Sequence[str] = (),
     ) -> None:
         assert len(contents) == len(digests)
         self.name = name
@@ -54,6 +61,7 @@ class Originals:
         self.digests = digests
         self.resolution = resolution
         self.filter: Filter = filter
+        self.captions = captions
         self.treatment = f"original pictures, cropped to the square, {filter} to {resolution}×{resolution}"
         self.content_hash = sha256(f"{resolution} {filter} ".encode() + digests.tobytes())
 
@@ -141,12 +149,14 @@ def open_originals(folder: Path, index: Mapping[str, Any], split: str, frames: i
     )
     clips = "shortest" in index
     samples = (list_clips if clips else list_samples)(where) if where.is_dir() else []
-    pictures = {sample.name: sample.picture for sample in samples}
-    contents = [content for name in names.tolist() if (content := pictures.get(name.decode())) is not None]
+    by_name = {sample.name.encode(): sample for sample in samples}
+    chosen = [by_name[name] for name in names.tolist() if name in by_name]
+    contents = [sample.picture for sample in chosen if sample.picture is not None]
     if len(contents) < len(names):
         raise MissingDataError(
             f"{len(names) - len(contents)} of the {len(names)} pictures that {folder} was made of are not in {where}, "
             f"with which samples are compared; name their folder in ${FOLDER}, {otherwise}"
         )
     facts = (str(index["name"]), contents, digests, index["resolution"], index["filter"])
-    return Originals(*facts) if not clips or frames is None else OriginalClips(*facts, frames)
+    captions = [sample.captions[0] if sample.captions else "" for sample in chosen]
+    return Originals(*facts, captions) if not clips or frames is None else OriginalClips(*facts, frames)

@@ -39,6 +39,7 @@ class Metric:
         pixels: whether the metric reads the samples themselves. One that reads no pixels, features, likelihood or parts
             reads the errors on held-out images.
         likelihood: whether the metric reads the likelihood of held-out images.
+        captions: whether the metric reads the samples' captions, and no real images.
         parts: names of the metrics that this one combines.
         frames: the least number of frames of a clip; None for metrics of images.
         standard: whether an evaluation that names no metrics measures this one, where it needs no download.
@@ -55,6 +56,7 @@ class Metric:
     unit: str = ""
     pixels: bool = False
     likelihood: bool = False
+    captions: bool = False
     parts: tuple[str, ...] = ()
     frames: int | None = None
     standard: bool = True
@@ -89,6 +91,8 @@ class Metric:
         """Yield the reasons why this metric cannot be computed on images of this shape; none if it can."""
         if "digits" in self.extractors and (geometry.sample_shape not in DIGIT_SHAPES or geometry.classes != 10):
             yield "reads labelled grey digits of 8×8 or 28×28; for other images use frechet_random, kid_random or fid"
+        if self.captions and (geometry.context is None or geometry.frames is not None):
+            yield "compares images with the captions they were drawn for; these data have none"
         if self.frames is not None and geometry.frames is None:
             yield "compares clips; for images use fid or frechet_random"
         elif self.frames is not None and geometry.frames is not None and geometry.frames < self.frames:
@@ -182,6 +186,16 @@ METRICS = (
     _optional("sliced_wasserstein", "sliced Wasserstein, Inception", "sliced_wasserstein", "inception", "pool"),
     _optional("sliced_wasserstein_dinov2", "sliced Wasserstein, DINOv2 ViT-L/14", "sliced_wasserstein", "dinov2-large"),
     _optional("cmmd", "CMMD, CLIP ViT-L/14 at 336", "mmd", "clip"),
+    Metric(
+        "clip_score",
+        "CLIP score, CLIP ViT-L/14 at 336",
+        True,
+        f"{HERE}.clip_score:measure",
+        "clip",
+        "features",
+        captions=True,
+        standard=False,
+    ),
     _optional("mmd_random", "MMD with a Gaussian kernel, random features", "mmd", "random"),
     *_neighbours("random", "features", "_random", ", random features"),
     # Over the distance of held-out real images.

@@ -74,6 +74,15 @@ def scan_flops(batch: int, length: int, channels: int, states: int, *, skip: boo
     return batch * length * channels * (9 * states + skip + gate)
 
 
+def matrix_state_flops(batch: int, length: int, heads: int, keys: int, values: int, *, delta_rule: bool = False) -> int:
+    """Return the operations of a recurrence with a state of keys × values a head: 5 an entry, 2 more for a delta rule.
+
+    The decay, the product of key and value and its addition, the product with the query and its sum. A delta rule reads
+    the state at the key too. These are the recurrence's; a chunked form may do more of them.
+    """
+    return batch * length * heads * keys * values * (7 if delta_rule else 5)
+
+
 def dt_rank(width: int) -> int:
     """Return the rank of Δ's projection: ceil(width / 16), as in Mamba."""
     return math.ceil(width / 16)

@@ -1,4 +1,4 @@
-"""Argument checks of the two functions: a fault is reported before any kernel sees a pointer.
+"""Argument checks of the operators: a fault is reported before any kernel sees a pointer.
 
 Shapes, types and devices are compared on every call. An order's values are read once per tensor, to check that it is a
 permutation: checked orders are remembered by identity and version, so an order that is changed in place, or another
@@ -97,6 +97,15 @@ def negative(A: Tensor) -> None:
         raise not_negative(A, faults)
     if elsewhere:
         _negative_on_device.add(key)
+
+
+def not_positive(name: str, x: Tensor) -> None:
+    """Raise ValueError for an x with an entry above 0. On a GPU, where reading values back stalls, nothing is read."""
+    if x.device.type == "cpu" and (faults := int((x.detach() > 0).sum())):
+        raise ValueError(
+            f"{name}, shape {tuple(x.shape)}: {faults} of {x.numel()} entries are above 0; every entry must be at most "
+            "0, or the state grows without bound. Take it from logsigmoid or -softplus."
+        )
 
 
 def not_negative(A: Tensor, faults: int) -> ValueError:

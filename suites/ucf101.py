@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suites._published import A100, DROPS, LEARNED, LEAST, PAPER, RELEASE, TRAINING, TWO_NODES, drops, settings
+from suites._published import A100, DROPS, LEARNED, LEAST, PAPER, RELEASE, STEPS, TRAINING, TWO_NODES, drops, settings
 from zigbench.suite import Axis, Contrast, Suite, grid
 
 UCF101 = {
@@ -43,6 +43,8 @@ CLIPS = (
 
 RELEASE_CLIPS = (
     *LEARNED,
+    *settings("README: data.sample_fid_n=200", evaluation__samples=200),
+    *settings("README: data.sample_fid_every=10,000", evaluation__at=list(range(10_000, STEPS, 10_000))),
     *settings("train_acc.py: more clips than the set has, so all", evaluation__reference_count=None),
 )
 

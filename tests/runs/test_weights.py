@@ -217,14 +217,50 @@ def test_kept_checkpoints_are_measured_as_the_training_measured_them(tiny, tmp_p
     along = execute(folder, cache=tmp_path / "results/cache", device="cpu")
     expected = {m.step or 2: m.value for m in along.measurements if m.name == "held_out_loss"}
     assert steps_with_checkpoint(folder) == (1, 2)
+    for step, value in expected.items():
+        measured = RunFolder.of(spec := evaluation_of(folder, tmp_path / "results", step), root)
+        measured.submit(spec)
+        record = execute(measured, cache=tmp_path / "results/cache", device="cpu")
+        (again,) = (m.value for m in record.measurements if m.name == "held_out_loss")
+        assert again == pytest.approx(value, rel=1e-5)
+    # The command has the same runs, which are recorded already: it starts no worker and shows both.
     done = CliRunner().invoke(app, ["evaluate", folder.id, "--step", "all", "--results", str(root)])
     assert done.exit_code == 0, done.output
     assert re.findall(r"^step (\d)$", done.output, re.M) == ["1", "2"]
-    for step, value in expected.items():
-        record = Record.read(RunFolder.of(evaluation_of(folder, tmp_path / "results", step), root).record)
-        (again,) = (m.value for m in record.measurements if m.name == "held_out_loss")
-        assert again == pytest.approx(value, rel=1e-5)
+    shown = [float(text) for text in re.findall(r"^held_out_loss +(\S+)", done.output, re.M)]
+    assert shown == pytest.approx([expected[1], expected[2]], rel=1e-3)
+    assert len(list(root.iterdir())) == 3
     with pytest.raises(ValueError, match=r"no checkpoint after step 7 \(it has: 1, 2\); training.keep_every"):
         evaluation_of(folder, tmp_path / "results", 7)
     result = CliRunner().invoke(app, ["evaluate", folder.id, "--step", "last", "--results", str(root)])
     assert "--step last is neither a step" in str(result.exception)
+
+
+def test_any_width_of_the_average_is_measured_without_training_again(tiny, tmp_path):
+    root, cache = tmp_path / "results/runs", tmp_path / "results/cache"
+    keys = {"training.steps": 6, "evaluation.metrics": ["held_out_loss"], "evaluation.preview": 0}
+
+    def loss(spec: RunSpec) -> float:
+        folder = RunFolder.of(spec, root)
+        folder.submit(spec)
+        record = execute(folder, cache=cache, device="cpu")
+        return next(m.value for m in record.measurements if m.name == "held_out_loss")
+
+    kept = RunSpec.parse({**tiny, **keys, "training.ema_widths": [0.05, 0.1], "training.ema_every": 1})
+    loss(kept)
+    folder = RunFolder.of(kept, root)
+    losses = {width: loss(evaluation_of(folder, root.parent, None, width)) for width in (0.05, 0.1, 0.2)}
+    direct = RunSpec.parse({**tiny, **keys, "training.ema_std": 0.1})
+    assert losses[0.1] == pytest.approx(loss(direct), rel=1e-4)
+    assert len(set(losses.values())) == 3
+    for run, options, words in (
+        (folder.id, ["--set", "ema_std=0.1", "--step", "4"], "leave out --step"),
+        (folder.id, ["--set", "ema_std=0.3"], "ema_std = 0.3: Input should be less than 0.28"),
+        (direct.id, ["--set", "ema_std=0.1"], "train with training.ema_widths"),
+    ):
+        result = CliRunner().invoke(app, ["evaluate", run, *options, "--results", str(root)])
+        assert words in str(result.exception)
+    with pytest.raises(ValueError, match="ema_std: belongs to the task 'evaluate'"):
+        RunSpec.parse({**tiny, "ema_std": 0.1})
+    with pytest.raises(ValueError, match="weights names no run"):
+        RunSpec.parse({**tiny, "task": "evaluate", "weights": "0" * 64, "ema_std": 0.1})

@@ -77,17 +77,21 @@ def evaluate(
     """Measure the weights of a trained or imported run, with the settings of `--set`.
 
     A run without metrics of its own is measured by all that its data allow without a download. With `--step` its kept
-    checkpoints are measured, each as a run of its own and without training again.
+    checkpoints are measured, each as a run of its own and without training again. `--set ema_std=0.08` measures the
+    average of this relative width, recombined from the snapshots that `training.ema_widths` keeps.
     """
     from zigbench.runs.weights import evaluation_of, steps_with_checkpoint, with_default_metrics  # torch
 
     root = writable(results)
     settings = dict(map(parse_assignment, set_ or ()))
     folder = find(root, run)
+    width = settings.pop("ema_std", None)
+    if width is not None and step is not None:
+        raise ValueError("ema_std recombines the average of a finished training: leave out --step")
     steps = [None if step is None else _step(step)] if step != "all" else list(steps_with_checkpoint(folder))
     if not steps:
         raise ValueError(f"run {folder.id} has no checkpoints; training.keep_every keeps some")
-    specs = {at: evaluation_of(folder, root.parent, at).override(settings) for at in steps}
+    specs = {at: evaluation_of(folder, root.parent, at, width).override(settings) for at in steps}
     first = specs[steps[0]]  # All have equal settings.
     if not first.evaluation.metrics:
         if "evaluation.metrics" in settings:

@@ -265,7 +265,7 @@ def evaluate(work: Work[EvaluationRun]) -> tuple[Measurement, ...]:
         raise ValueError("evaluation.metrics is empty, so there is nothing to measure; `zigbench list metrics`")
     data = load_object(spec.data.config.loader)(spec.data.config)
     evaluation.prepare(data, spec, cache=cache)
-    model = load_network(spec, cache.parent).to(device)
+    model = load_network(spec, cache.parent, folder.path.parent).to(device)
     return (
         *_left_out(work, data),
         Measurement(name="parameters", value=count_parameters(model)),

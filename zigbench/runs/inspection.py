@@ -63,7 +63,7 @@ def inspect(folder: RunFolder, results: Path) -> tuple[Path, ...]:
 def _network(spec: RunSpec, folder: RunFolder, results: Path) -> tuple[nn.Module, str]:
     """Return the network on the CPU in evaluation mode, and the origin of its weights."""
     if isinstance(spec, EvaluationRun):
-        return load_network(spec, results), f"weights {spec.weights}"
+        return load_network(spec, results, folder.path.parent), f"weights {spec.weights}"
     network = initialised(spec)
     checkpoint = CheckpointManager(folder.path / "checkpoints").newest()
     if checkpoint is None:

@@ -20,6 +20,8 @@ from zigbench.records.imported import note_import
 from zigbench.spec import EfficiencyRun, EvaluationRun, Geometry, RunSpec, read, registry
 from zigbench.spec.files import sha256, write_atomically
 from zigbench.spec.registry import load_object
+from zigbench.spec.run import TRAINED
+from zigbench.training import post_hoc_ema
 from zigbench.training.checkpoints import Checkpoint, CheckpointManager
 
 CHECKPOINTS = "checkpoints"
@@ -102,13 +104,16 @@ def import_release(
     return spec, released
 
 
-def evaluation_of(folder: RunFolder, results: Path, step: int | None = None) -> EvaluationRun:
+def evaluation_of(
+    folder: RunFolder, results: Path, step: int | None = None, ema_std: float | None = None
+) -> EvaluationRun:
     """Return the spec that evaluates a run's averaged weights anew.
 
     Args:
         folder: of the run.
         results: folder that holds ``runs`` and ``weights``.
         step: the step of a checkpoint that the run keeps; None for the end of a training, which must be finished.
+        ema_std: relative width of the average, recombined from the run's snapshots; None for the run's own average.
 
     Raises:
         ValueError: the run is not there, failed or trained nothing, or its checkpoint is missing or damaged.
@@ -119,7 +124,7 @@ def evaluation_of(folder: RunFolder, results: Path, step: int | None = None) -> 
     if isinstance(spec, EvaluationRun):
         if step is not None:
             raise ValueError(f"run {folder.id} measured given weights, which have no steps: leave out --step")
-        return spec
+        return spec if ema_std is None else EvaluationRun.parse({**spec.resolved(), "ema_std": ema_std})
     if isinstance(spec, EfficiencyRun):
         raise ValueError(f"run {folder.id} timed an initialised network; it has no trained weights")
     if step is not None:
@@ -131,10 +136,32 @@ def evaluation_of(folder: RunFolder, results: Path, step: int | None = None) -> 
             )
         average = Checkpoint.read(CheckpointManager(folder.path / CHECKPOINTS).path(step)).average
         return EvaluationRun.parse({**spec.resolved(), "task": "evaluate", "weights": keep(average, results)})
+    if ema_std is not None:
+        trained_weights(folder, ema_std)  # A width without snapshots fails here.
+        return EvaluationRun.parse(
+            {**spec.resolved(), "task": "evaluate", "weights": f"{TRAINED}{folder.id}", "ema_std": ema_std}
+        )
+    weights = keep(trained_weights(folder), results)
+    return EvaluationRun.parse({**spec.resolved(), "task": "evaluate", "weights": weights})
+
+
+def trained_weights(folder: RunFolder, ema_std: float | None = None) -> Mapping[str, Tensor]:
+    """Return the averaged weights of a training that is finished.
+
+    Args:
+        folder: of the run.
+        ema_std: relative width of the average, recombined from the run's snapshots; None for the run's own average.
+
+    Raises:
+        ValueError: the run is not there or did not end well, or its last checkpoint or its snapshots are missing.
+    """
+    if not folder.spec.exists():
+        raise ValueError(f"there is no run {folder.id} in {folder.path.parent}, whose weights are to be measured")
     if (state := folder.state()) != "ok":
         raise ValueError(f"run {folder.id} is {state}: only the weights of a run with status ok can be used")
-    weights = keep(_average(folder, spec.training.steps), results)
-    return EvaluationRun.parse({**spec.resolved(), "task": "evaluate", "weights": weights})
+    steps = folder.read_spec().training.steps
+    average = _average(folder, steps)
+    return average if ema_std is None else {**average, **post_hoc_ema.recombine(folder.path, ema_std, steps)}
 
 
 def steps_with_checkpoint(folder: RunFolder) -> tuple[int, ...]:
@@ -165,17 +192,26 @@ def with_default_metrics(spec: RunSpec, cache: Path) -> tuple[RunSpec, str]:
     return complete, ""
 
 
-def load_network(spec: EvaluationRun, results: Path) -> nn.Module:
+def load_network(spec: EvaluationRun, results: Path, root: Path | None = None) -> nn.Module:
     """Load the network of an evaluation, in evaluation mode.
+
+    Args:
+        spec: of the evaluation.
+        results: folder that holds ``runs`` and ``weights``.
+        root: folder of runs, where it is not ``results/runs``.
 
     Raises:
         ValueError: the weights are missing, damaged, or of another network.
     """
     network = build_from(spec, spec.geometry, seed=0)
+    if spec.trained is None:
+        weights: Mapping[str, Tensor] = fetch(spec.weights, results)
+    else:
+        weights = trained_weights(RunFolder((root or results / "runs") / spec.trained), spec.ema_std)
     try:
-        network.load_state_dict(fetch(spec.weights, results))
+        network.load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError(f"the weights {spec.weights[:12]}… do not fit {spec.backbone.name}: {error}") from None
+        raise ValueError(f"the weights {spec.weights[:20]}… do not fit {spec.backbone.name}: {error}") from None
     return network.eval()
 
 

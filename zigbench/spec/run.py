@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import Field, model_validator
 
 from zigbench.spec import registry
-from zigbench.spec.base import Spec, canonical_json, identity
+from zigbench.spec.base import Spec, canonical_json, identity, later_key
 from zigbench.spec.errors import Fault, SpecError
 from zigbench.spec.faults import read
 from zigbench.spec.files import short_sha256
@@ -27,6 +27,7 @@ from zigbench.spec.sections import (
     SamplerSpec,
     TrainingSpec,
 )
+from zigbench.spec.sections.training import Width
 
 
 class RunSpec(NetworkSpec):
@@ -144,16 +145,35 @@ class TrainingRun(RunSpec):
     task: Literal["train"] = "train"
 
 
+TRAINED = "run:"
+"""Beginning of ``weights`` that are those of a training, by its id."""
+
+
 class EvaluationRun(RunSpec):
     """A run that measures given weights.
 
     Args:
-        weights: SHA-256 of the weights; for the task ``evaluate`` alone. In a plan also the name of a released file,
-            until it is imported.
+        weights: SHA-256 of the weights; for the task ``evaluate`` alone. ``run:ID`` stands for the averaged weights of
+            a training that is finished, by its id. In a plan also the name of a released file, until it is imported.
+        ema_std: relative width of the averaged weights, recombined from the snapshots that the run kept
+            (``training.ema_widths``); None for the average that it ended with.
     """
 
     task: Literal["evaluate"] = "evaluate"
-    weights: Annotated[str, Field(pattern=r"^([0-9a-f]{64}|[\w.-]+\.(pt|pth|safetensors))$")]
+    weights: Annotated[str, Field(pattern=r"^([0-9a-f]{64}|run:[0-9a-f]{16}|[\w.-]+\.(pt|pth|safetensors))$")]
+    ema_std: Width | None = later_key(None)
+
+    @property
+    def trained(self) -> str | None:
+        """The id of the training whose averaged weights are measured; None for weights given by their content."""
+        return self.weights.removeprefix(TRAINED) if self.weights.startswith(TRAINED) else None
+
+    @model_validator(mode="after")
+    def _check_width(self) -> Self:
+        if self.ema_std is not None and self.trained is None:
+            problem = "a width is recombined from a run's snapshots, and weights names no run"
+            raise SpecError([Fault("ema_std", str(self.ema_std), problem, "set weights to run:ID")])
+        return self
 
 
 class EfficiencyRun(RunSpec):

@@ -24,7 +24,7 @@ from zigbench.interpolant import Interpolant
 from zigbench.preemption import Preempted, allow, never
 from zigbench.spec import NOT_IDENTITY, OptimizerSpec, TrainingSpec
 from zigbench.spec.rng import derive_seed
-from zigbench.training import parallel
+from zigbench.training import parallel, post_hoc_ema
 from zigbench.training.batches import BatchLoader, TrainingBatch
 from zigbench.training.checkpoints import Checkpoint, CheckpointError, CheckpointManager
 from zigbench.training.divergence import DivergedError, locate, locate_in_gradients
@@ -242,6 +242,10 @@ class Trainer:
             self.forward = parallel.wrap_ddp(self.forward, device)
 
         # Weights are float32; with float16 the loss is scaled up, because small gradients would vanish.
+        self.widths = {
+            width: EMA(model, copy.deepcopy(average), training.model_copy(update={"ema_std": width}))
+            for width in training.ema_widths
+        }
         self.ema = EMA(model, average, training)
         self.optimizer = make_optimizer(model, arguments.optimizer)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -318,6 +322,10 @@ class Trainer:
             # Average the weights.
             counters.add(loss)
             self.ema.update(counters.step)
+            for further in self.widths.values():
+                further.update(counters.step)
+            if post_hoc_ema.due(training, counters.step):
+                self._save_averages()
 
             # Log.
             if counters.step % self.log.every == 0 or next_batch is None:
@@ -405,9 +413,19 @@ class Trainer:
         layer, reason = next((origin for origin in self.world.gather(own) if origin.layer), own)
         return DivergedError(batch.step + 1, layer, f"{reason} (loss {loss:g}, gradient norm {norm:g})")
 
+    def _save_averages(self) -> None:
+        """Write snapshots of the averages of all widths; every process gives its parts, rank 0 writes."""
+        for further in self.widths.values():
+            further.gather()
+        if self.world.main:
+            self.arguments.before_write()
+            averages = {width: dict(further.model.named_parameters()) for width, further in self.widths.items()}
+            post_hoc_ema.write(self.arguments.folder, self.counters.step, averages)
+
     def _save(self) -> None:
         """Write a checkpoint; every process gives its parts of a sharded network, rank 0 writes."""
-        self.ema.gather()
+        for each in (self.ema, *self.widths.values()):
+            each.gather()
         weights, optimizer = parallel.full_tensors(self.model.state_dict()), optimizer_state(self.optimizer)
         if not self.world.main:
             return
@@ -416,6 +434,7 @@ class Trainer:
             "scaler": self.scaler.state_dict(),
             "progress": self.counters.state_dict(),
             "lengths": list(self.log.sync()),
+            **({"averages": [each.model.state_dict() for each in self.widths.values()]} if self.widths else {}),
         }
         average = self.ema.model.state_dict()
         self.arguments.before_write()
@@ -443,6 +462,9 @@ class Trainer:
         self.model.load_state_dict(weights)
         self.ema.model.load_state_dict(checkpoint.average)
         self.ema.scatter()
+        for further, average in zip(self.widths.values(), checkpoint.state.get("averages", ()), strict=True):
+            further.model.load_state_dict(average)
+            further.scatter()
         load_optimizer_state(self.optimizer, checkpoint.state["optimizer"])
         self.scaler.load_state_dict(checkpoint.state["scaler"])
         self.counters.load_state_dict(checkpoint.state["progress"])

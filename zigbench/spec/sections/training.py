@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from zigbench.spec.base import NOT_IDENTITY, Positive, Share, Spec
+from zigbench.spec.base import NOT_IDENTITY, Positive, Share, Spec, later_key
+
+Width = Annotated[float, Field(gt=0.0, lt=0.28)]
+"""Relative width of a power-function average: its standard deviation over the length of the training."""
 
 
 class TrainingSpec(Spec):
@@ -18,6 +22,10 @@ class TrainingSpec(Spec):
         accumulate: parts that a process computes its share of a step's batch in.
         ema: decay of the averaged weights, in [0, 1).
         ema_std: where given, averages with a power function of this relative width instead (Karras et al. 2024).
+        ema_widths: relative widths of further power-function averages, whose snapshots are kept: any width is
+            recombined from them after the training (``ema_std`` of an evaluation). EDM2 keeps 0.05 and 0.10; each
+            takes the memory of a network.
+        ema_every: steps between these snapshots; None for 32 of them, and always one of the last step.
         precision: of matrix products and activations; weights and averages are always float32.
         compile: compile the network (rounds differently, hence part of a run's identity).
         distribution: whether each process holds the whole network or a shard of it.
@@ -37,7 +45,7 @@ class TrainingSpec(Spec):
     batch: Positive = 160
     accumulate: Positive = 1
     ema: Share = 0.9999
-    ema_std: Annotated[float, Field(gt=0.0, lt=0.28)] | None = None
+    ema_std: Width | None = None
     precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
     compile: bool = False
     distribution: Literal["replicated", "sharded"] = "replicated"
@@ -49,3 +57,12 @@ class TrainingSpec(Spec):
     keep_every: Positive | None = Field(default=None, json_schema_extra=NOT_IDENTITY)
     log_every: Positive | None = Field(default=None, json_schema_extra=NOT_IDENTITY)
     sinks: tuple[Literal["tensorboard", "wandb"], ...] = Field(default=(), json_schema_extra=NOT_IDENTITY)
+    ema_widths: tuple[Width, ...] = later_key(())
+    ema_every: Positive | None = later_key(None)
+
+    @field_validator("ema_widths")
+    @classmethod
+    def _increasing(cls, widths: tuple[float, ...]) -> tuple[float, ...]:
+        if any(a >= b for a, b in pairwise(widths)):
+            raise ValueError("its widths must increase")
+        return widths

@@ -210,3 +210,46 @@ def test_an_arm_is_added_as_the_baseline_with_a_key_changed():
     for wrong, words in (("mine", "is not an arm"), ("hilbert:scan.curve=raster", "has an arm 'hilbert'")):
         with pytest.raises(ValueError, match=words):
             add_arm(asked, wrong)
+
+
+@pytest.fixture
+def sweep(tiny) -> Suite:
+    arms = Axis("arm", {"one": {"scan.schemes": 1}, "two": {"scan.schemes": 2}})
+    seeds = grid("seed", (0, 1))
+    trained = Suite(
+        name="trained", question="Which?", base=tiny, axes=(arms, seeds), exclude=({"arm": "two", "seed": "1"},)
+    )
+    guidance = grid("sampler.guidance", (1.0, 2.0), name="guidance")
+    base = {"evaluation.metrics": ["frechet_random"]}
+    return Suite(name="sweep", question="Which?", networks=trained, base=base, axes=(arms, guidance, seeds))
+
+
+def test_a_suite_of_trained_networks_measures_each_of_them_and_trains_none(sweep) -> None:
+    trained = {tuple(cell.labels.values()): cell.spec for cell in expand(sweep.networks)}
+    cells = list(expand(sweep))
+    assert len(cells) == 2 * len(trained) == 6
+    for cell in cells:
+        network = trained[cell.labels["arm"], cell.labels["seed"]]
+        assert (cell.spec.task, cell.spec.trained) == ("evaluate", network.id)
+        assert (cell.spec.seed, cell.spec.scan, cell.spec.training) == (network.seed, network.scan, network.training)
+        assert str(cell.spec.sampler.guidance) == cell.labels["guidance"]
+
+
+def test_what_is_overridden_of_a_measurement_needs_no_other_training(sweep) -> None:
+    networks = {cell.spec.trained for cell in expand(sweep)}
+    measured = {"evaluation.samples": 7, "sampler.steps": 3, "ema_std": 0.1}
+    assert {cell.spec.trained for cell in expand(override(sweep, measured), measured)} == networks
+    longer = {"training.steps": 9}
+    others = {cell.spec.trained for cell in expand(override(sweep, longer), longer)}
+    assert others == {cell.spec.id for cell in expand(sweep.networks, longer)}
+    assert not others & networks
+    relabelled = {"scan.schemes": 4}
+    with pytest.raises(ValueError, match="are the same run"):
+        list(expand(override(sweep, relabelled), relabelled))
+
+
+def test_a_suite_of_trained_networks_names_their_axes_and_takes_no_further_arm(sweep) -> None:
+    with pytest.raises(ValueError, match="trains nothing: it measures the networks of 'trained'"):
+        add_arm(sweep, "mine:scan.schemes=3")
+    with pytest.raises(ValueError, match="has no axis seed of theirs"):
+        Suite(name="x", question="Which?", networks=sweep.networks, base={}, axes=sweep.axes[:2])

@@ -13,6 +13,7 @@ import typer
 from zigbench import launch
 from zigbench.cli.options import RUNS
 from zigbench.launch import Plan
+from zigbench.records.folder import RunFolder
 from zigbench.records.imported import imported
 from zigbench.records.sources import Sources
 from zigbench.spec import EvaluationRun, registry
@@ -65,13 +66,22 @@ def refuse_unlike_data(planned: Plan) -> None:
 
 
 def missing_weights(suite: Suite, planned: Plan) -> list[str]:
-    """Return a sentence for each released file that planned runs need and that is not imported."""
-    specs = [item.cell.spec for item in planned.todo if isinstance(item.cell.spec, EvaluationRun)]
-    return [suite.files[spec.weights].advice(spec.weights, spec) for spec in specs if spec.weights in suite.files]
+    """Return a sentence for each released file that planned runs need and that is not here, and one on trainings."""
+    runs = [(item, item.cell.spec) for item in planned.todo if isinstance(item.cell.spec, EvaluationRun)]
+    files = [suite.files[spec.weights].advice(spec.weights, spec) for _, spec in runs if spec.weights in suite.files]
+    needed = {spec.trained: item.folder.path.parent / spec.trained for item, spec in runs if spec.trained is not None}
+    untrained = [run for run, path in needed.items() if RunFolder(path).state() != "ok"]
+    if untrained:
+        train = f": `zigbench run {suite.networks.name}` does" if suite.networks is not None else ""
+        files.append(
+            f"{len(untrained)} of the {len(needed)} trainings whose networks are measured are not finished here, the "
+            f"first being run {untrained[0]}; train them first{train}"
+        )
+    return files
 
 
 def refuse_missing_weights(suite: Suite, planned: Plan) -> None:
-    """Raise ValueError where released files that the planned runs need are not imported."""
+    """Raise ValueError where weights that the planned runs need are not here: not imported, or not trained."""
     if sentences := missing_weights(suite, planned):
         raise ValueError("; ".join(dict.fromkeys(sentences)))
 

@@ -9,7 +9,7 @@ from zigbench.records.packing import joined_labels
 from zigbench.records.sources import Sources
 from zigbench.report.family import axes_in_order
 from zigbench.spec import RunSpec
-from zigbench.suite import Axis, Cell, Contrast, Suite
+from zigbench.suite import Axis, Cell, Choice, Contrast, Suite
 
 
 def packed_names(sources: Sources) -> tuple[str, ...]:
@@ -51,6 +51,7 @@ def _suite(name: str, definition: dict[str, Any]) -> Suite:
         name=name,
         base={},
         axes=tuple(Axis(axis, {label: {} for label in axes[axis]}) for axis in axes_in_order(definition)),
+        choice=Choice(**definition["choice"]) if "choice" in definition else None,
         contrasts=tuple(Contrast(**contrast) for contrast in definition["contrasts"]),
         **dict(_others(definition)),
     )

@@ -16,6 +16,7 @@ from zigbench.records import collect
 from zigbench.report import formatting, provenance, run_page, tables
 from zigbench.report import table as table_files
 from zigbench.report.answer import answer, completeness
+from zigbench.report.choice import choice_table
 from zigbench.report.factorial import factorial_tables
 from zigbench.report.figures import Picture, catalogue, start_drawing
 from zigbench.report.figures.images import SampleRow, animation, sample_rows, samples_by_arm
@@ -262,7 +263,7 @@ def _result_tables(results: Results, compared: Sequence[PublishedColumn]) -> lis
         if part.finished and part.metrics:
             of_parts += [tables.result_table(part), predictor_table(part), tables.effect_table(part), group_table(part)]
             of_parts += [tables.further_table(part)]
-            of_parts += [variance_table(part), machines_table(part)]
+            of_parts += [choice_table(part), variance_table(part), machines_table(part)]
             of_parts += [*factorial_tables(part, part.metrics[0]), *target_tables(part)]
             of_parts += [tables.rank(part, part.metrics[0])]
     of_parts.append(profile_table(results))

@@ -74,9 +74,14 @@ def _share(between: float, within: float, networks: int, sets: int) -> tuple[flo
     return max(0.0, (low - 1) / (low + sets - 1)), max(0.0, (high - 1) / (high + sets - 1))
 
 
+def reads_samples(metric: str) -> bool:
+    """Return whether a figure is of samples."""
+    return metric in registry.metrics.names() and registry.metrics.get(metric).reads_samples
+
+
 def figures_of_sets(results: Results, metric: str) -> Mapping[str, list[Sequence[float]]]:
     """Return the figures of each set of samples, a row a network, by arm; only networks with several sets."""
-    if metric not in registry.metrics.names() or not registry.metrics.get(metric).reads_samples:
+    if not reads_samples(metric):
         return {}  # The ``samples`` of other figures are something else.
     sets = {run.id: run.cell.spec.evaluation.sample_sets for run in results.runs}
     by_arm: dict[str, list[Sequence[float]]] = {arm: [] for arm in results.arms}

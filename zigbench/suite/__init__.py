@@ -5,13 +5,14 @@ the runs are the product of the axes, without the excluded ones. Runs belong to 
 share its record.
 """
 
-from zigbench.suite.definition import Axis, Contrast, Profile, ReleasedFile, Suite, grid, load, zipped
+from zigbench.suite.definition import Axis, Choice, Contrast, Profile, ReleasedFile, Suite, grid, load, zipped
 from zigbench.suite.expansion import Cell, expand
 from zigbench.suite.variants import add_arm, override
 
 __all__ = [
     "Axis",
     "Cell",
+    "Choice",
     "Contrast",
     "Profile",
     "ReleasedFile",

@@ -71,6 +71,24 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """The rule by which each arm takes one point of an axis, from other samples than are reported.
+
+    A run draws several sets of samples (``evaluation.sample_sets``), each from noise of its own. The first ones choose:
+    the point with the best mean of the metric over the training seeds. The others are reported.
+
+    Args:
+        axis: the axis of which each arm takes one point.
+        metric: the metric of samples that chooses.
+        sets: number of sets that choose.
+    """
+
+    axis: str
+    metric: str
+    sets: int = 1
+
+
+@dataclass(frozen=True)
 class Profile:
     """Other numbers for the same question, for example on a smaller machine.
 
@@ -139,6 +157,9 @@ class Suite:
         order: axes from the slowest to the fastest in which the runs are done; those that are not named follow. For
             timed runs, where a drift of the machine must affect all arms equally.
         notes: remarks for readers of the report, one sentence each.
+        networks: the suite whose trained networks the runs measure, without training again; its axes are among the
+            suite's own, and the other axes and ``base`` change how a network is measured.
+        choice: the rule by which each arm takes a point of an axis.
     """
 
     name: str
@@ -160,8 +181,18 @@ class Suite:
     resources: Resources = field(default_factory=Resources)
     order: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    networks: Suite | None = None
+    choice: Choice | None = None
 
     def __post_init__(self) -> None:
+        names = {axis.name for axis in self.axes}
+        if self.networks is not None and (absent := [a.name for a in self.networks.axes if a.name not in names]):
+            raise ValueError(
+                f"the suite {self.name!r} measures networks of {self.networks.name!r}, and has no axis "
+                f"{', '.join(absent)} of theirs: put networks.axes among its own"
+            )
+        if self.choice is not None and self.choice.axis not in names:
+            raise ValueError(f"the suite {self.name!r} chooses on {self.choice.axis!r}, which is none of its axes")
         if not re.fullmatch(r"\w[\w.-]*", self.name):
             raise ValueError(
                 f"a suite can't be called {self.name!r}, which is also the name of its reports' folder: use letters, "
@@ -255,6 +286,7 @@ class Suite:
             "published": list(self.published),
             "published_as": dict(self.published_as),
             "notes": list(self.notes),
+            **({} if self.choice is None else {"choice": asdict(self.choice)}),
         }
 
 

@@ -12,8 +12,11 @@ from zigbench.spec import Resources, RunSpec
 from zigbench.spec.errors import Fault, SpecError
 from zigbench.spec.overrides import flatten, merge, nest, parse_assignment
 from zigbench.spec.registry import nearest
-from zigbench.spec.run import Sections
+from zigbench.spec.run import TRAINED, Sections
 from zigbench.suite.definition import Axis, Suite
+
+MEASURED = ("sampler", "evaluation", "ema_std", "resources")
+"""Keys of a run that measures a trained network which its training does not share."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,9 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
     for labels in itertools.product(*(axis.points for axis in slowest_first)):
         chosen = {axis.name: label for axis, label in zip(slowest_first, labels, strict=True)}
         labelled = {axis.name: chosen[axis.name] for axis in suite.axes}
-        if any(all(labelled.get(axis) == label for axis, label in hole.items()) for hole in suite.exclude):
+        if _is_excluded(suite, labelled):
+            continue
+        if suite.networks is not None and _is_excluded(suite.networks, labels_of_network(suite, labelled)):
             continue
         if not all(_chosen(axis, labelled[axis.name], value) for axis, value in by_label):
             continue
@@ -76,6 +81,31 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
         yield cell
 
 
+def _is_excluded(suite: Suite, labels: Mapping[str, str]) -> bool:
+    return any(all(labels.get(axis) == label for axis, label in hole.items()) for hole in suite.exclude)
+
+
+def labels_of_network(suite: Suite, labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels of the training whose network a cell measures, by the places of its points on the axes.
+
+    Places, since the points of an overridden suite have other names.
+    """
+    assert suite.networks is not None
+    points = {axis.name: list(axis.points) for axis in suite.axes}
+    return {axis.name: list(axis.points)[points[axis.name].index(labels[axis.name])] for axis in suite.networks.axes}
+
+
+def _training(suite: Suite, labels: Mapping[str, str], overrides: Mapping[str, Any], sections: Sections) -> Cell:
+    """Return the training whose network a cell measures.
+
+    What is overridden of samples and measurements is the cell's alone: it needs no other training.
+    """
+    assert suite.networks is not None
+    changes = {key: value for key, value in overrides.items() if key.partition(".")[0] not in MEASURED}
+    names = labels_of_network(suite, labels)
+    return _parse(suite.networks, nest(suite.networks.base), names, changes, sections)
+
+
 def _parse(
     suite: Suite,
     base: Mapping[str, Any],
@@ -83,8 +113,12 @@ def _parse(
     overrides: Mapping[str, Any],
     sections: Sections,
 ) -> Cell:
-    raw = dict(base)
-    for changes in (*(axis.points[labelled[axis.name]] for axis in suite.axes), overrides):
+    raw, axes = dict(base), suite.axes
+    if suite.networks is not None:
+        trained, shared = _training(suite, labelled, overrides, sections).spec, {a.name for a in suite.networks.axes}
+        raw = merge({**trained.resolved(), "task": "evaluate", "weights": f"{TRAINED}{trained.id}"}, suite.base)
+        axes = tuple(axis for axis in suite.axes if axis.name not in shared)
+    for changes in (*(axis.points[labelled[axis.name]] for axis in axes), overrides):
         if changes:
             raw = merge(raw, changes)
     needs = raw.pop("resources", {})

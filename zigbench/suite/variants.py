@@ -25,6 +25,10 @@ def add_arm(suite: Suite, text: str) -> Suite:
     name, colon, assignments = text.partition(":")
     if not colon or not name.strip():
         raise ValueError(f"{text!r} is not an arm: write NAME:KEY=VALUE, such as mine:scan.curve=mine")
+    if suite.networks is not None:
+        raise ValueError(
+            f"the suite {suite.name!r} trains nothing: it measures the networks of {suite.networks.name!r}"
+        )
     axis = next((axis for axis in suite.axes if axis.name != "seed"), None)
     if axis is None:
         raise ValueError(f"the suite {suite.name!r} has no arms: its only axis is the seed")

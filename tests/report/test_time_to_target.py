@@ -12,7 +12,14 @@ from along import CURVES, recorded
 
 from zigbench.records.record import Measurement
 from zigbench.report.results import join
-from zigbench.report.time_to_target import TRAINING_PASSES, profile_table, reached, target_tables, targets
+from zigbench.report.time_to_target import (
+    TRAINING_PASSES,
+    profile_ratios,
+    profile_table,
+    reached,
+    target_tables,
+    targets,
+)
 from zigbench.suite import Axis, expand, grid
 
 
@@ -76,7 +83,7 @@ def test_a_metric_without_a_linear_map_has_the_baseline_as_its_target_in_either_
     assert targets(results, "recognised") == ("mean of zigzag-8, finished", {"0": 0.5, "1": 0.5})
     steps = {arm: [run.steps for run in runs] for arm, runs in reached(results, "recognised").items()}
     assert steps == {"zigzag-8": [120, 120], "zigzag-1": [30, 30]}
-    table = profile_table(results)
+    table = profile_table(profile_ratios(results))
     assert cells_of(table)["zigzag-1"] == {
         "Arm": "zigzag-1",
         **dict.fromkeys([c.title for c in table.columns[1:]], "100%"),
@@ -89,4 +96,6 @@ def test_what_no_arm_solves_counts_against_all(tmp_path: Path) -> None:
     never = {arm: dict.fromkeys((30, 120), 0.9) for arm in CURVES}
     results = recorded(tmp_path, never)
     assert all(math.isinf(run.steps) for runs in reached(results, "held_out_loss").values() for run in runs)
-    assert {text for row in cells_of(profile_table(results)).values() for text in list(row.values())[1:]} == {"0%"}
+    assert {
+        text for row in cells_of(profile_table(profile_ratios(results))).values() for text in list(row.values())[1:]
+    } == {"0%"}

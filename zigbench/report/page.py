@@ -34,7 +34,7 @@ from zigbench.report.speed.series import swept_size
 from zigbench.report.speed.tables import speed_tables
 from zigbench.report.standard import shortfalls
 from zigbench.report.table import Table
-from zigbench.report.time_to_target import profile_table, target_tables
+from zigbench.report.time_to_target import profile_ratios, profile_table, target_tables
 from zigbench.report.variance import variance_table
 from zigbench.spec.files import write_atomically
 from zigbench.suite import Cell, Suite
@@ -196,7 +196,9 @@ def write(
         runs=runs,
         former_runs=_former_runs(results, root, out / "cells.json", command),
         failures=_failures(results),
-        losses=tuple(picture for name, picture in pictures.items() if name.partition("-")[0] in ("learning", "loss")),
+        losses=tuple(
+            picture for name, picture in pictures.items() if name.partition("-")[0] in ("learning", "loss", "profiles")
+        ),
         samples=sample_rows(samples),
         sample_caption=pictures["samples"].caption if "samples" in pictures else "",
         animated=moving is not None,
@@ -266,7 +268,7 @@ def _result_tables(results: Results, compared: Sequence[PublishedColumn]) -> lis
             of_parts += [choice_table(part), variance_table(part), machines_table(part)]
             of_parts += [*factorial_tables(part, part.metrics[0]), *target_tables(part)]
             of_parts += [tables.rank(part, part.metrics[0])]
-    of_parts.append(profile_table(results))
+    of_parts.append(profile_table(profile_ratios(results)))
     return [*of_parts, tables.rank_over_data(results, results.metrics[0]), *comparison_tables(compared)]
 
 

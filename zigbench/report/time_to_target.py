@@ -172,11 +172,11 @@ def _shown(amount: float, censored: bool) -> str:
     return f"{'> ' if censored else ''}{formatting.number(amount)}"
 
 
-def profile_table(results: Results) -> Table | None:
-    """Return the performance profiles of the arms over data sets, metrics and seeds; None for fewer than two of each.
+def profile_ratios(results: Results) -> dict[str, np.ndarray]:
+    """Return each arm's steps over those of the fastest, float64 (problems,); none for fewer than two of either.
 
-    For each factor τ, the share of the problems that an arm solves in at most τ times the steps of the arm that solves
-    it first. A problem that no arm solves counts against all.
+    A problem is a data set, a metric and a seed, solved where its target is reached. A ratio is infinite where the arm
+    never solves it: a censored run counts as needing more than any other, and is not dropped.
     """
     problems: dict[tuple[str, str, str], dict[str, float]] = {}
     for data, part in results.parts.items():
@@ -186,18 +186,33 @@ def profile_table(results: Results) -> Table | None:
                     problems.setdefault((data, metric, way.run.seed), {})[arm] = way.steps
     arms = [arm for arm in results.arms if problems and all(arm in solved for solved in problems.values())]
     if len(arms) < 2 or len(problems) < 2:
-        return None
+        return {}
     steps = np.array([[solved[arm] for arm in arms] for solved in problems.values()])
     fastest = steps.min(axis=1, keepdims=True)
     ratios = np.divide(steps, fastest, out=np.full_like(steps, np.inf), where=np.isfinite(steps))
+    return dict(zip(arms, ratios.T, strict=True))
+
+
+def profile_table(ratios: Mapping[str, np.ndarray]) -> Table | None:
+    """Return the performance profiles of the arms as a table; None where there are no ratios.
+
+    For each factor τ, the share of the problems that an arm solves in at most τ times the steps of the arm that solves
+    it first. A problem that no arm solves counts against all.
+
+    Args:
+        ratios: as of :func:`profile_ratios`.
+    """
+    if not ratios:
+        return None
     rows = []
-    for arm, of_arm in zip(arms, ratios.T, strict=True):
+    for arm, of_arm in ratios.items():
         shares = [float((of_arm <= factor).mean()) for factor in FACTORS]
         solved = float(np.isfinite(of_arm).mean())
         rows.append((Entry(arm), *(Entry(f"{share:.0%}", share) for share in (*shares, solved))))
     columns = (Column("Arm"), *(Column(f"≤ {factor:g}×", True) for factor in FACTORS), Column("Ever", True))
+    count = len(next(iter(ratios.values())))
     notes = (
-        f"Share of {len(problems)} problems (data set, metric, seed) that the arm solves in at most so many times the "
+        f"Share of {count} problems (data set, metric, seed) that the arm solves in at most so many times the "
         "steps of the arm that solves it first; a problem is solved when its target is reached. What was never solved "
         "counts as not solved at any factor.",
     )

@@ -56,8 +56,8 @@ def _titled(of: FigureRequest, data: str) -> Drawing:
     )
 
 
-OF_ALL_DATA = frozenset({"samples", "orders"})
-"""Figures that show arms without their figures' means: one for all data sets of a suite."""
+OF_ALL_DATA = frozenset({"samples", "orders", "profiles"})
+"""Figures that show arms without their figures' means, or all data sets at once: one for all data sets of a suite."""
 
 
 def standard_names() -> frozenset[str]:

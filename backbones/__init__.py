@@ -6,13 +6,13 @@ from typing import Any
 
 from backbones.matching import matched
 
-__all__ = ["ScanMamba", "matched"]
+__all__ = ["ScanMamba", "ScanMixer", "matched"]
 
 
 def __getattr__(name: str) -> Any:
     # Loaded when it is used: planning imports this package's configs and must not load torch.
-    if name == "ScanMamba":
-        from backbones.block import ScanMamba
+    if name in ("ScanMamba", "ScanMixer"):
+        from backbones import block
 
-        return ScanMamba
+        return getattr(block, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

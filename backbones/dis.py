@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from backbones.bidirectional import both_ways
 from backbones.config.dis import DiSConfig
-from backbones.layers.mamba import MambaMixer
 from backbones.layers.modulation import DropPath, Modulation, depth_rates, modulate
 from backbones.long_skip import LongSkipNetwork, SkipProjection
 from zigbench.backbone import Geometry
@@ -80,14 +79,7 @@ class DiS(LongSkipNetwork):
 
     def block(self, index: int, *, skip: bool) -> DiSBlock:
         config = self.config
-        mixer = MambaMixer(
-            config.width,
-            self.block_orders[index],
-            d_state=config.d_state,
-            d_conv=config.d_conv,
-            expand=config.expand,
-            depth=config.depth,
-        )
+        mixer = self.mixer(index, self.block_orders[index])
         # Drop-path drops a block's input, the output of the block before, so that the skips stay complete.
         rates = [0.0, *depth_rates(config.drop_path, config.depth)]
         return DiSBlock(config.width, mixer, skip=skip, drop_path=rates[index])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from backbones.config.base import ScanConfig, SizedConfig
+from backbones.config.mixers import MIXERS
+from backbones.layers.attention import SelfAttention
+from backbones.layers.mixers.attention import plain_attention
 from backbones.layers.patches import check_input, to_image
 from backbones.layers.position import PositionEmbedding
 from backbones.ops import norm
@@ -18,6 +21,7 @@ from zigbench.backbone import Geometry
 from zigbench.scan import layer_orders
 from zigbench.scan.orders import Schemes
 from zigbench.spec import ScanSpec
+from zigbench.spec.registry import load_object
 
 
 class Network(nn.Module):
@@ -26,6 +30,7 @@ class Network(nn.Module):
     Attributes:
         calls_fused: whether it calls the functions of :mod:`backbones.ops.norm`.
         scan: the run's scan; None for a family that takes none.
+        shared_attention: the attention of all blocks that share one; None without such blocks.
     """
 
     calls_fused: ClassVar[bool] = False
@@ -39,6 +44,7 @@ class Network(nn.Module):
         self.config = config
         self.geometry = geometry
         self.scan = scan
+        self.shared_attention: SelfAttention | None = None
         self.out_channels = geometry.channels * (2 if config.learned_sigma else 1)
 
     @staticmethod
@@ -100,6 +106,27 @@ class Network(nn.Module):
         grid = self.geometry.token_grid if grid is None else grid
         orders = layer_orders(self.scan.curve, schemes, layers, grid, seed=self.config.order_seed)
         return [torch.tensor(order.order) for order in orders]
+
+    def mixer(self, block: int, orders: Tensor, *, halve: bool = False) -> nn.Module:
+        """Build the mixer of a block, as the config names it.
+
+        Args:
+            block: the block's number, from 0.
+            orders: (k, L) or (k, sequences, steps), the orders of its directions.
+            halve: average the directions instead of adding them.
+        """
+        config = self.config
+        assert isinstance(config, ScanConfig)
+        name = config.mixer_of(block)
+        keys: dict[str, Any] = {key: getattr(config, key) for key in MIXERS[name].keys}
+        if name == "attention" and config.attention_shared:
+            if self.shared_attention is None:
+                self.shared_attention = plain_attention(config.width, config.head_width, config.depth)
+            keys["shared"] = self.shared_attention
+        mixer: nn.Module = load_object(MIXERS[name].layer)(
+            config.width, orders, halve=halve, depth=config.depth, **keys
+        )
+        return mixer
 
     def check(self, x: Tensor, t: Tensor) -> None:
         """Raise ValueError for inputs of other shapes; see :func:`backbones.layers.patches.check_input`."""

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from backbones.config.zigma import ZigMaConfig
 from backbones.layers.attention import CrossAttention
 from backbones.layers.conditioning import Condition
-from backbones.layers.mamba import MambaMixer
 from backbones.layers.modulation import DropPath, Modulation, depth_rates, modulate
 from backbones.layers.patches import PatchEmbedding
 from backbones.layers.position import PositionEmbedding
@@ -105,15 +104,7 @@ class ZigMa(Network):
         self.blocks = nn.ModuleList(
             ZigMaBlock(
                 width,
-                MambaMixer(
-                    width,
-                    orders,
-                    d_state=config.d_state,
-                    d_conv=config.d_conv,
-                    expand=config.expand,
-                    halve=self.halve,
-                    depth=depth,
-                ),
+                self.mixer(block, orders, halve=self.halve),
                 residual=config.residual,
                 attention=(
                     None
@@ -122,7 +113,7 @@ class ZigMa(Network):
                 ),
                 drop_path=rate,
             )
-            for orders, rate in zip(self.orders(), rates, strict=True)
+            for block, (orders, rate) in enumerate(zip(self.orders(), rates, strict=True))
         )
         for module in self.blocks.modules():
             if isinstance(module, CrossAttention):

@@ -57,15 +57,17 @@ def check(
 
     Args:
         name: a registered family.
-        config: keywords of :func:`zigbench.backbone.build`; by default width 32 and depth 4, where the family has them.
+        config: keywords of :func:`zigbench.backbone.build`. Without a size among them the width is 32 and the depth 4,
+            where the family has them.
         geometries: named geometries; by default ``GEOMETRIES``, and ``CLIPS`` for a family that maps clips.
 
     Raises:
         ValueError: an unknown family or keyword. A fault of the network is a result, not an error.
     """
     family = registry.backbones.get(name)
-    if config is None:
-        config = {key: value for key, value in SMALL.items() if key in family.model_fields}
+    config = dict(config or {})
+    if "size" not in config:
+        config = {key: value for key, value in SMALL.items() if key in family.model_fields} | config
     network = NetworkSpec.of(name, **config)
     if geometries is None:
         geometries = {**GEOMETRIES, **(CLIPS if family.clips else {})}

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
+from backbones.bidirectional import both_ways
 from backbones.config.layers import conv_flops, scan_flops
 from backbones.dim import DiM
-from backbones.layers.mamba import MambaMixer
 from backbones.layers.modulation import Modulation
 from backbones.network import Network
 from backbones.video import AxialAttention
@@ -128,9 +128,9 @@ def seen(network: nn.Module, *, token: tuple[int, ...] | None = None) -> Tensor:
     """Return the input tokens that one token's output can depend on after 0, 1, … steps: exact, from the orders.
 
     A step is a block, or a convolution over the tokens such as DiM's before the first and behind the last block. In a
-    forward scan a token depends on all tokens before it in the same sequence; with two opposite directions, or
-    attention, on all tokens; in a 3×3 convolution on its neighbours. Tokens that are not patches (time, label, line
-    ends) pass on their dependences.
+    forward scan a token depends on all tokens before it in the same sequence; with two opposite directions, or a mixer
+    that sees no order, on all tokens of it; in a 3×3 convolution on its neighbours. Tokens that are not patches (time,
+    label, line ends) pass on their dependences.
 
     Returns:
         bool, (steps + 1, rows, columns) or (steps + 1, frames, rows, columns): entry k holds the tokens that
@@ -185,8 +185,11 @@ def mixing(network: Network, *, backward: bool = False) -> list[Step]:
 
 def _step(block: nn.Module, geometry: Geometry, backward: bool) -> Step:
     mixer, attention = getattr(block, "mixer", None), getattr(block, "attention", None)
-    if isinstance(mixer, MambaMixer):
-        orders = mixer.orders.cpu()
+    orders, sequences = getattr(mixer, "orders", None), getattr(mixer, "sequences", None)
+    if orders is not None:
+        orders = orders.cpu()
+    elif sequences is not None:
+        orders = both_ways(sequences.cpu())
     elif isinstance(attention, AxialAttention):
         orders = attention.orders(geometry)
     else:

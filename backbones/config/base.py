@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from backbones.config.layers import Layer, mixer
+from backbones.config.layers import EMPTY, Layer
+from backbones.config.mixers import MIXERS, usual_heads
 from zigbench.scan import VARIANTS, canonical
-from zigbench.spec import BackboneConfig, Cost, Geometry, Position, Positive, ScanSpec
+from zigbench.spec import BackboneConfig, Cost, Geometry, Position, Positive, ScanSpec, later_key
+from zigbench.spec.base import OneOf
 from zigbench.spec.errors import Fault
 
 TimeInput = Literal["scaled", "unit", "reversed"]
@@ -99,15 +102,29 @@ class SizedConfig(BackboneConfig):
         """Return the number of patches that the position embedding distinguishes."""
         return geometry.tokens
 
+    @property
+    def blocks(self) -> int:
+        """Blocks in all."""
+        return self.depth
+
+    def sequences(self, geometry: Geometry) -> tuple[int, ...]:
+        """Return for each block the number of sequences that it splits the tokens into, each mixed by itself."""
+        return (1,) * self.blocks
+
 
 class ScanConfig(SizedConfig):
-    """A config of a family that scans: the state space's own numbers.
+    """A config of a family that scans: its mixer, and the mixer's own numbers.
 
     Attributes:
         d_state: states per channel (N).
         d_conv: taps of the causal convolution.
         expand: inner width over width.
         order_seed: seed of curves that are drawn, such as ``random``.
+        mixer: the operator that mixes a block's tokens. ``nc-ssd`` and ``attention`` see no order.
+        head_width: features of a head, for mixers with heads; it divides their inner width. None for the size closest
+            to 64.
+        attention_every: each so many blocks, the last of them mixes by attention instead; 0 for none.
+        attention_shared: one set of attention weights for all such blocks, as DiMSUM has.
     """
 
     default_scan: ClassVar[Mapping[str, Any]] = {"curve": "zigzag", "schemes": 8}
@@ -116,6 +133,10 @@ class ScanConfig(SizedConfig):
     d_conv: Positive = 4
     expand: Positive = 2
     order_seed: int = 0
+    mixer: Annotated[str, OneOf(MIXERS)] = later_key("mamba")
+    head_width: Positive | None = later_key(None)
+    attention_every: Annotated[int, Field(ge=0)] = later_key(0)
+    attention_shared: bool = later_key(False)
 
     def directions(self, scan: ScanSpec | None = None) -> int:
         """Return the number of scans inside one block."""
@@ -126,16 +147,26 @@ class ScanConfig(SizedConfig):
         number: int = self.default_scan["schemes"] if scan is None else scan.schemes
         return number
 
-    def mixer(self, tokens: int, scan: ScanSpec | None) -> Layer:
-        """Return the closed form of a block's mixer."""
-        return mixer(
-            tokens, self.width, self.directions(scan), d_state=self.d_state, d_conv=self.d_conv, expand=self.expand
-        )
+    def mixer_of(self, block: int) -> str:
+        """Return the name of the mixer of a block, the first of which is 0."""
+        return "attention" if self.attention_every and (block + 1) % self.attention_every == 0 else self.mixer
+
+    def mixers(self, geometry: Geometry, tokens: int, scan: ScanSpec | None) -> Layer:
+        """Return the closed form of the mixers of all blocks, each over so many tokens."""
+        names = [self.mixer_of(block) for block in range(self.blocks)]
+        total = EMPTY
+        for (name, sequences), count in Counter(zip(names, self.sequences(geometry), strict=True)).items():
+            total += MIXERS[name].closed_form(self, tokens, self.directions(scan), sequences) * count
+        if self.attention_shared:
+            surplus = names.count("attention") - 1
+            total += Layer(-surplus * MIXERS["attention"].closed_form(self, tokens, 1, 1).parameters)
+        return total
 
     def faults(
         self, geometry: Geometry, scan: ScanSpec | None = None, position: Position | None = None
     ) -> Iterator[str | Fault]:
         yield from super().faults(geometry, scan, position)
+        yield from self._mixer_faults()
         curve, schemes = (scan.curve, scan.schemes) if scan else self.default_scan.values()
         try:
             canonical(curve, dimensions=len(self.scan_grid(geometry)))
@@ -144,10 +175,16 @@ class ScanConfig(SizedConfig):
         if schemes > VARIANTS:
             yield Fault("scan.schemes", str(schemes), f"a curve has {VARIANTS} symmetries; expected 1 to {VARIANTS}")
 
-
-def usual_heads(width: int) -> int:
-    """Return the number of heads that divides ``width`` and brings a head closest to 64 features."""
-    if not isinstance(width, int) or width < 1:
-        return 1  # The width itself is the fault to report.
-    divisors = [heads for heads in range(1, width + 1) if width % heads == 0]
-    return min(divisors, key=lambda heads: (abs(width // heads - 64), heads))
+    def _mixer_faults(self) -> Iterator[Fault]:
+        yield from MIXERS[self.mixer].faults(self)
+        if self.attention_shared and not self.attention_every:
+            problem = "no block shares attention, for attention_every is 0"
+            yield Fault("backbone.config.attention_shared", "True", problem, "set attention_every")
+        if self.attention_every:
+            path, given = "backbone.config.attention_every", str(self.attention_every)
+            if self.mixer == "attention":
+                yield Fault(path, given, "the mixer of every block is attention already", "leave it out")
+                return
+            yield from MIXERS["attention"].faults(self)
+            if self.attention_every > self.blocks:
+                yield Fault(path, given, f"no block is attention, for there are {self.blocks}", "take fewer")

@@ -27,8 +27,8 @@ class DiSConfig(LongSkipConfig, ScanConfig):
     def directions(self, scan: ScanSpec | None = None) -> int:
         return 2
 
-    def block(self, tokens: int, scan: ScanSpec | None) -> Layer:
-        return layers.norm(self.width) + self.mixer(tokens, scan)
+    def stack(self, geometry: Geometry, tokens: int, scan: ScanSpec | None) -> Layer:
+        return layers.norm(self.width) * self.blocks + self.mixers(geometry, tokens, scan)
 
     def tail(self, geometry: Geometry) -> Layer:
         head = layers.head(geometry, self.width, learned_sigma=self.learned_sigma)

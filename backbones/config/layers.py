@@ -46,10 +46,10 @@ def linear(rows: int, inputs: int, outputs: int, *, bias: bool = True) -> Layer:
     return Layer(weights, Cost(2 * rows * inputs * outputs, 0, 0, rows * (inputs + outputs)))
 
 
-def depthwise_conv(tokens: int, channels: int, taps: int) -> Layer:
-    """Return a depthwise convolution with a bias."""
+def depthwise_conv(tokens: int, channels: int, taps: int, *, bias: bool = True) -> Layer:
+    """Return a depthwise convolution."""
     cost = Cost(0, conv_flops(1, tokens, channels, taps), 0, 2 * tokens * channels)
-    return Layer(channels * (taps + 1), cost)
+    return Layer(channels * (taps + bias), cost)
 
 
 def conv_flops(batch: int, length: int, channels: int, taps: int) -> int:
@@ -72,6 +72,31 @@ def scan_flops(batch: int, length: int, channels: int, states: int, *, skip: boo
     state and its product with C.
     """
     return batch * length * channels * (9 * states + skip + gate)
+
+
+def matrix_state(
+    tokens: int,
+    heads: int,
+    keys: int,
+    values: int,
+    *,
+    decays: int,
+    shared_keys: bool = False,
+    delta_rule: bool = False,
+) -> Layer:
+    """Return a recurrence with a matrix-valued state, which has no parameters.
+
+    Args:
+        tokens: rows that it steps along.
+        heads, keys, values: heads, and a head's features of keys and of values.
+        decays: decays a token, of all heads.
+        shared_keys: whether the heads have one key and one query between them.
+        delta_rule: whether what the state holds at a key is subtracted before it is written.
+    """
+    flops = matrix_state_flops(1, tokens, heads, keys, values, delta_rule=delta_rule)
+    # Queries and keys, values and outputs, the decays.
+    traffic = tokens * (2 * keys * (1 if shared_keys else heads) + 2 * heads * values + decays)
+    return Layer(0, Cost(0, flops, tokens * decays, traffic))
 
 
 def matrix_state_flops(batch: int, length: int, heads: int, keys: int, values: int, *, delta_rule: bool = False) -> int:
@@ -110,6 +135,12 @@ def _products(tokens: int, others: int, width: int, heads: int) -> Layer:
     One pass over queries, keys and values, as fused kernels compute it, with one exponential a pair and head.
     """
     return Layer(0, Cost(4 * tokens * others * width, 0, tokens * others * heads, 2 * (tokens + others) * width))
+
+
+def global_state(tokens: int, channels: int, states: int) -> Layer:
+    """Return the sum of all tokens' outer products with their B, and its product with each token's C."""
+    values = 2 * (tokens * (channels + states) + channels * states)
+    return Layer(0, Cost(4 * tokens * channels * states, 0, 0, values))
 
 
 def attention(tokens: int, width: int, heads: int, *, qkv_bias: bool, groups: int = 1) -> Layer:

@@ -38,8 +38,8 @@ class LongSkipConfig(SizedConfig):
         """Return the number of tokens that the blocks get."""
         return extra_tokens(geometry) + geometry.tokens
 
-    def block(self, tokens: int, scan: ScanSpec | None) -> Layer:
-        """Return the closed form of one block without its skip."""
+    def stack(self, geometry: Geometry, tokens: int, scan: ScanSpec | None) -> Layer:
+        """Return the closed form of all blocks without their skips."""
         raise NotImplementedError
 
     def tail(self, geometry: Geometry) -> Layer:
@@ -56,7 +56,7 @@ class LongSkipConfig(SizedConfig):
             + layers.text_projection(geometry, width)
             + layers.position(position or self.default_position, places, width, self.blocks)
             + (layers.linear(tokens, 2 * width, width) * (self.depth // 2) if self.skip else EMPTY)
-            + self.block(tokens, scan) * self.blocks
+            + self.stack(geometry, tokens, scan)
             + self.tail(geometry)
         )
 

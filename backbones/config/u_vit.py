@@ -39,9 +39,10 @@ class UViTConfig(LongSkipConfig):
     mlp_ratio: Annotated[float, Field(gt=0)] = 4.0
     conv: bool
 
-    def block(self, tokens: int, scan: ScanSpec | None) -> Layer:
+    def stack(self, geometry: Geometry, tokens: int, scan: ScanSpec | None) -> Layer:
         attention = layers.attention(tokens, self.width, self.heads, qkv_bias=False)
-        return attention + layers.mlp(tokens, self.width, self.mlp_ratio) + layers.norm(self.width, bias=True) * 2
+        block = attention + layers.mlp(tokens, self.width, self.mlp_ratio) + layers.norm(self.width, bias=True) * 2
+        return block * self.blocks
 
     def tail(self, geometry: Geometry) -> Layer:
         head = layers.head(geometry, self.width, learned_sigma=self.learned_sigma)

@@ -60,6 +60,11 @@ class ClipConfig(SizedConfig):
         places = geometry.tokens // frames
         return {"joint": frames * places, "space": places, "time": frames, "both": places + frames}[self.position_axes]
 
+    def sequences(self, geometry: Geometry) -> tuple[int, ...]:
+        frames = geometry.frames or 1
+        along = {"joint": 1, "space": frames, "time": geometry.tokens // frames}
+        return tuple(along[axis] for axis in self.axes)
+
     def faults(
         self, geometry: Geometry, scan: ScanSpec | None = None, position: Position | None = None
     ) -> Iterator[str | Fault]:
@@ -107,9 +112,7 @@ class DiTVideoConfig(ClipConfig, DiTConfig):
     pattern: str = "st"
 
     def attentions(self, geometry: Geometry) -> Layer:
-        frames = geometry.frames or 1
-        groups = {"joint": 1, "space": frames, "time": geometry.tokens // frames}
         total = EMPTY
-        for axis in self.axes:
-            total += layers.attention(geometry.tokens, self.width, self.heads, qkv_bias=True, groups=groups[axis])
+        for groups in self.sequences(geometry):
+            total += layers.attention(geometry.tokens, self.width, self.heads, qkv_bias=True, groups=groups)
         return total

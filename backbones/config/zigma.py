@@ -40,13 +40,13 @@ class ZigMaConfig(ScanConfig):
     def closed_form(self, geometry: Geometry, scan: ScanSpec | None, position: Position | None) -> Layer:
         width, tokens = self.width, geometry.tokens
         block = layers.norm(width) + layers.modulation(width, 3 if geometry.context is None else 6)
-        block += self.mixer(tokens, scan)
         block += layers.cross_attention(tokens, geometry, width, self.text_heads, self.text_head_width)
         return (
             layers.patch_embedding(geometry, width)
             + layers.conditioning(geometry, width, label_dropout=self.label_dropout)
             + layers.position(position or self.default_position, self.places(geometry), width, self.depth)
             + block * self.depth
+            + self.mixers(geometry, tokens, scan)
             + layers.norm(width)
             + layers.head(geometry, width, learned_sigma=self.learned_sigma)
         )

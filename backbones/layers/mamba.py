@@ -10,10 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 
 from backbones.config.layers import dt_rank
+from backbones.layers.mixers.initialisation import step_bias, wide
 from backbones.ops import causal_conv, selective_scan
-
-DT_RANGE = (1e-3, 1e-1)
-"""Δ at initialisation: log-uniform between these, as in Mamba."""
 
 
 class SelectiveScanBranch(nn.Module):
@@ -40,11 +38,8 @@ class SelectiveScanBranch(nn.Module):
         self.x_proj = nn.Linear(inner, sum(self.split), bias=False)
         self.dt_proj = nn.Linear(rank, inner)
         nn.init.uniform_(self.dt_proj.weight, -(rank**-0.5), rank**-0.5)
-        low, high = (math.log(end) for end in DT_RANGE)
-        dt = torch.empty(inner).uniform_(low, high).exp()
         with torch.no_grad():
-            # The inverse of softplus, written so that small Δ keep their digits.
-            self.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))
+            self.dt_proj.bias.copy_(step_bias(inner))
         self.A_log = nn.Parameter(torch.arange(1, d_state + 1, dtype=torch.float32).log().repeat(inner, 1))
         self.D = nn.Parameter(torch.ones(inner))
 
@@ -55,20 +50,15 @@ class SelectiveScanBranch(nn.Module):
         return selective_scan(
             u,
             linear(low, self.dt_proj.weight),
-            -torch.exp(_wide(self.A_log)),
+            -torch.exp(wide(self.A_log)),
             B,
             C,
-            _wide(self.D),
+            wide(self.D),
             z,
-            delta_bias=_wide(self.dt_proj.bias),
+            delta_bias=wide(self.dt_proj.bias),
             delta_softplus=True,
             order=self.order,
         )
-
-
-def _wide(x: Tensor) -> Tensor:
-    """Convert to at least float32, which the state needs for every type of the network."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class MambaMixer(nn.Module):

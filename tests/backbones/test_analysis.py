@@ -12,6 +12,7 @@ import torch
 
 from backbones.analysis.reach import cost, effective_receptive_field, open_gates, reached, seen
 from backbones.analysis.receptive_field import figure, fresh_fields
+from backbones.config.mixers import MIXERS
 from zigbench.backbone import Geometry, build
 from zigbench.scan import layer_orders, reach
 from zigbench.spec import NetworkSpec, registry
@@ -93,6 +94,12 @@ def test_recomputing_saves_memory_and_costs_at_most_another_forward_pass(name: s
         ("zigma-video", {"pattern": "ssts", "depth": 4}),
         ("zigma-video", {"pattern": "joint", "depth": 2}),
         ("zigma-video", {"pattern": "joint", "curve": "sweep", "bidirectional": True, "depth": 1}),
+        *(("zigma", {"mixer": mixer, "schemes": 2, "depth": 2}) for mixer in MIXERS),
+        *(("zigma-video", {"mixer": mixer, "pattern": "st", "depth": 2}) for mixer in MIXERS),
+        *(("dis", {"mixer": mixer, "depth": 2}) for mixer in MIXERS),
+        ("zigma", {"mixer": "gla", "curve": "hilbert", "schemes": 1, "depth": 2}),
+        ("zigma", {"attention_every": 2, "schemes": 1, "depth": 2}),
+        ("zigma-video", {"attention_every": 2, "attention_shared": True, "pattern": "st", "depth": 4}),
         ("dit-video", {"pattern": "s", "depth": 2}),
         ("dit-video", {"pattern": "ts", "depth": 2}),
     ],

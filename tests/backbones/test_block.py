@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
 import backbones
+from backbones.config.mixers import MIXERS
 from zigbench.scan import make_order
 
 
@@ -22,6 +25,42 @@ def test_it_is_causal_along_its_curve_and_answers_in_natural_order() -> None:
         changed[0, order[step]] += 1
         differs = (block(changed) != base).any(dim=-1)[0]
         assert sorted(differs.nonzero().flatten().tolist()) == sorted(order[step:].tolist())
+
+
+@pytest.mark.parametrize("mixer", MIXERS)
+def test_a_block_of_any_mixer_sees_what_its_order_lets_it_see(mixer: str) -> None:
+    torch.manual_seed(0)
+    block = backbones.ScanMixer(8, mixer, "hilbert", grid=(3, 5)).double()
+    x = torch.randn(1, 15, 8, dtype=torch.float64, requires_grad=True)
+    order = make_order("hilbert", (3, 5)).order
+    (gradient,) = torch.autograd.grad(block(x)[0, int(order[7])].square().sum(), x)
+    seen = set(gradient[0].abs().sum(dim=-1).nonzero().flatten().tolist())
+    assert seen == set((order[:8] if MIXERS[mixer].sees_order else order).tolist())
+
+
+@pytest.mark.parametrize(
+    ("mixer", "keys", "words"),
+    [
+        ("gal", {}, "unknown mixer 'gal'; did you mean 'gla'?"),
+        ("gla", {"d_state": 3}, "the mixer 'gla' has no 'd_state'; it has expand, head_width"),
+        ("mamba2", {"head_width": 5}, "'mamba2' of 8 features: head_width = 5: does not divide the inner width 16"),
+    ],
+)
+def test_a_mixer_that_is_impossible_is_refused(mixer: str, keys: dict[str, int], words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        backbones.ScanMixer(8, mixer, [1, 0], **keys)
+
+
+def test_scan_mamba_is_the_mixer_of_that_name() -> None:
+    outs = []
+    for block in (lambda: backbones.ScanMamba(8, [1, 0, 2], d_state=4), lambda: mixer_of([1, 0, 2], d_state=4)):
+        torch.manual_seed(0)
+        outs.append(block()(torch.ones(1, 3, 8)))
+    assert torch.equal(*outs)
+
+
+def mixer_of(order: list[int], **keys: int) -> torch.nn.Module:
+    return backbones.ScanMixer(8, "mamba", order, **keys)
 
 
 def test_a_curve_an_order_and_plain_indices_are_one() -> None:

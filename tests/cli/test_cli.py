@@ -53,6 +53,8 @@ def one(tmp_path, tiny):
         (["launch", "one.py", "--on", "local", "--gpus", "2", "--set", "resources.cpu=2"], "did you mean 'cpus'"),
         (["logs", "0123"], "no run under results/runs with an id that begins with '0123'"),
         (["check", "zigme"], "did you mean 'zigma'"),
+        (["check", "zigma", "--set", "training.steps=1"], "is no key of a network"),
+        (["check", "zigma", "--set", "backbone.config.mixer=gal"], "did you mean 'gla'"),
         (["--plugin", "none.py", "list"], "none.py cannot be imported"),
         (["curves", "show", "hilbrt"], "did you mean 'hilbert'"),
         (["curves", "show", "hilbert", "--grid", "8"], "such as 32x32"),

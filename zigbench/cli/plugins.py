@@ -12,9 +12,11 @@ from rich.text import Text
 from zigbench.cli import completion
 from zigbench.cli.doctor import diagnose
 from zigbench.cli.keys import COLUMNS, listed, page
-from zigbench.cli.options import app, out
+from zigbench.cli.options import Set, app, out
 from zigbench.cli.render import plain_table
 from zigbench.spec import registry
+from zigbench.spec.errors import Fault, SpecError
+from zigbench.spec.overrides import parse_assignment
 from zigbench.suite import load
 
 
@@ -74,11 +76,12 @@ def check(
             autocompletion=completion.names_of(registry.backbones),
         ),
     ],
+    settings: Set = None,
 ) -> None:
     """Run the interface test of a backbone: shapes, gradients, conditioning, determinism, any grid."""
     from zigbench.check import check as run_check  # torch
 
-    results = run_check(name)
+    results = run_check(name, config=_keywords(settings or []))
     for result in results:
         style = {"passed": "green", "failed": "bold red", "skipped": "dim"}[result.status]
         out.print(Text.assemble((f"{result.status:8}", style), f"{result.geometry:12}{result.name}"), end="")
@@ -87,6 +90,22 @@ def check(
     out.print(f"{name}: {failed} of {len(results)} checks failed" if failed else f"{name} passes the interface test")
     if failed:
         raise typer.Exit(1)
+
+
+def _keywords(settings: list[str]) -> dict[str, Any]:
+    """Return keys of a run as the keywords of a network: those of its config, its scan and its position.
+
+    Raises:
+        SpecError: a key of another part of a run.
+    """
+    keywords = {}
+    for key, value in map(parse_assignment, settings):
+        part, _, word = key.rpartition(".")
+        if part not in ("backbone.config", "scan") and key != "position":
+            hint = "such keys begin with backbone.config. or scan., or are position"
+            raise SpecError([Fault(key, repr(value), "is no key of a network", hint)])
+        keywords[word] = value
+    return keywords
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Which learning rate suits a scan order? The sweep that chooses the rates of `order` and `order_length`.
+"""Which learning rate suits a scan order? The sweep that chooses the rates of `order`, `order_length` and `mixer`.
 
 Three orders stand for the classes that the rates are chosen for: local in eight directions, local in one, and without
 locality. The seeds are not those of the studies: rates chosen on the seeds they are then compared on would flatter
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from suites._mixer import mixers
 from suites._order import BASE, SETS, resources, seeds
 from zigbench.suite import Axis, Profile, Suite
 
@@ -28,13 +29,17 @@ OF_LENGTHS: Mapping[tuple[str, int], tuple[float, ...]] = {
 """Rates for the other lengths of `order_length`: a short training bears higher ones, a long one wants lower ones."""
 
 
-def arms(rates: Iterable[float]) -> Axis:
+OF_MIXERS = (2.5e-3, 5e-3, 1e-2, 2e-2)
+"""Rates for the mixers of `mixer`, along the local order in eight directions."""
+
+
+def arms(rates: Iterable[float], classes: Iterable[tuple[str, int]] = CLASSES) -> Axis:
     """Return the arms: each order at each rate."""
     return Axis(
         "arm",
         {
             f"{curve}-{n}, rate {rate:g}": {"scan.curve": curve, "scan.schemes": n, "optimizer.lr": rate}
-            for curve, n in CLASSES
+            for curve, n in classes
             for rate in rates
         },
     )
@@ -55,7 +60,7 @@ def base(data: str) -> dict[str, object]:
 
 
 def profiles() -> dict[str, Profile]:
-    """Return the sweeps on the other data sets, and those of the other lengths with one seed."""
+    """Return the sweeps on the other data sets, those of the other lengths with one seed, and those by mixer."""
     of_sets = {
         data: Profile(base=base(data), axes=(arms((LOWER, *RATES)), seeds(SEEDS))) for data in SETS if data != "digits"
     }
@@ -66,7 +71,15 @@ def profiles() -> dict[str, Profile]:
         )
         for (data, steps), rates in OF_LENGTHS.items()
     }
-    return of_sets | of_lengths
+    of_mixers = {
+        name: Profile(
+            base=base(data),
+            axes=(arms(OF_MIXERS, CLASSES[:1]), mixers(), seeds(SEEDS)),
+            equal={"parameters": 0.05, "images_seen": 0.0},
+        )
+        for name, data in (("mixers", "digits"), ("photographs-mixers", "photographs"))
+    }
+    return of_sets | of_lengths | of_mixers
 
 
 suite = Suite(

@@ -14,6 +14,7 @@ from zigbench.report.factorial import factorial_sentences
 from zigbench.report.family import bare_name, contrast_pairs
 from zigbench.report.formatting import STATUSES, Sentence
 from zigbench.report.groups import group_words
+from zigbench.report.interaction import interaction_sentences
 from zigbench.report.lasting import lasting_sentences
 from zigbench.report.predictors import verdicts
 from zigbench.report.results import Results
@@ -59,6 +60,7 @@ def answer(results: Results) -> tuple[Sentence, ...]:
     sentences = [_sentence(contrast, tests, metric) for contrast, tests in tested if tests]
     sentences += [_not_tested(results, contrast) for contrast, tests in tested if not tests]
     for part in results.parts.values():
+        sentences += interaction_sentences(part, metric)
         sentences += [*factorial_sentences(part, metric), *lasting_sentences(part)]
     return (*sentences, *verdicts(results, metric))
 

@@ -23,6 +23,7 @@ from zigbench.report.figures.images import SampleRow, animation, sample_rows, sa
 from zigbench.report.formatting import Sentence
 from zigbench.report.groups import group_table
 from zigbench.report.index import Summary, write_page
+from zigbench.report.interaction import interaction_table
 from zigbench.report.machines import machines_table
 from zigbench.report.predictors import predictor_table
 from zigbench.report.published.comparison import PublishedColumn, compare
@@ -266,6 +267,7 @@ def _result_tables(results: Results, compared: Sequence[PublishedColumn]) -> lis
             of_parts += [tables.result_table(part), predictor_table(part), tables.effect_table(part), group_table(part)]
             of_parts += [tables.further_table(part)]
             of_parts += [choice_table(part), variance_table(part), machines_table(part)]
+            of_parts.append(interaction_table(part, part.metrics[0]))
             of_parts += [*factorial_tables(part, part.metrics[0]), *target_tables(part)]
             of_parts += [tables.rank(part, part.metrics[0])]
     of_parts.append(profile_table(profile_ratios(results)))

@@ -5,7 +5,18 @@ the runs are the product of the axes, without the excluded ones. Runs belong to 
 share its record.
 """
 
-from zigbench.suite.definition import Axis, Choice, Contrast, Profile, ReleasedFile, Suite, grid, load, zipped
+from zigbench.suite.definition import (
+    Axis,
+    Choice,
+    Contrast,
+    Interaction,
+    Profile,
+    ReleasedFile,
+    Suite,
+    grid,
+    load,
+    zipped,
+)
 from zigbench.suite.expansion import Cell, expand
 from zigbench.suite.variants import add_arm, override
 
@@ -14,6 +25,7 @@ __all__ = [
     "Cell",
     "Choice",
     "Contrast",
+    "Interaction",
     "Profile",
     "ReleasedFile",
     "Suite",

@@ -89,6 +89,19 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Interaction:
+    """An axis on which the effect of each contrast is compared with its effect at a reference.
+
+    Args:
+        axis: name of a further axis than the first.
+        reference: label on it.
+    """
+
+    axis: str
+    reference: str
+
+
+@dataclass(frozen=True)
 class Profile:
     """Other numbers for the same question, for example on a smaller machine.
 
@@ -147,6 +160,7 @@ class Suite:
         metrics: names of the measurements that the report shows; the answer is about the first.
         baseline: label on the first axis that the others are compared with; None for the first point.
         contrasts: the differences in the answer; without any, the answer has the largest against the baseline.
+        interaction: the axis on which the contrasts' effects are compared with each other; None for no comparison.
         figures: names of the report's figures beyond the standard ones.
         profiles: other settings for the same question, by name ("miniature").
         published: tables of ``results/published.csv`` on the same question.
@@ -172,6 +186,7 @@ class Suite:
     metrics: tuple[str, ...] = ("held_out_loss",)
     baseline: str | None = None
     contrasts: tuple[Contrast, ...] = ()
+    interaction: Interaction | None = None
     figures: tuple[str, ...] = ()
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     published: tuple[str, ...] = ()

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch._C._functorch import maybe_current_level
 from torch._subclasses import FakeTensor
+from torch.autograd import forward_ad
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
@@ -119,6 +121,16 @@ def not_negative(A: Tensor, faults: int) -> ValueError:
 def is_abstract(x: Tensor) -> bool:
     """Return whether x stands for a tensor without data: being traced, or on the meta device."""
     return torch.compiler.is_compiling() or x.is_meta or isinstance(x, FakeTensor)
+
+
+def in_transform() -> bool:
+    """Return whether tensors may be wrapped by a transform of `torch.func`, so that they have no address."""
+    return maybe_current_level() is not None
+
+
+def in_forward_mode() -> bool:
+    """Return whether values may carry tangents: within `forward_ad.dual_level` or a transform of `torch.func`."""
+    return forward_ad._current_level >= 0 or in_transform()
 
 
 def is_plain(x: Tensor) -> bool:

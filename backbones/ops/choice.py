@@ -5,13 +5,16 @@ A backend is two modules (they may be one) that offer `available() -> str | None
     scan_forward(inputs, save) -> (y, state)
     scan_state_shape(batch, length, channels, states, sequences) -> shape of state when saved
     scan_backward(dy, inputs, state) -> gradients
+    scan_tangent(inputs, tangents) -> tangent of y
     conv_forward(x, weight, bias, activation, order) -> y
     conv_backward(dy, x, weight, bias, activation, order) -> (dx, dweight, dbias)
 
 The order is absent, (L,), or (sequences, steps): each sequence is then scanned by itself.
 
-One that also offers `scan` and `conv`, differentiable by themselves, is called through them outside of a
-compiler. A backend that fails a small comparison with the reference on this machine is not used.
+One that also offers `scan` and `conv`, differentiable by themselves (`DIFFERENTIABLE`; in forward mode too where it
+has `FORWARD_MODE`), is called through them outside of a compiler. The tangent of the convolution, which is linear in x
+and in the weights, is two convolutions. A backend that fails a small comparison with the reference on this machine is
+not used.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The `mamba-ssm` backend: the vendor's CUDA kernels, where they are installed, behind the interface of a backend.
 
 They take (batch, channels, L) and have no visiting order, so every call transposes, and permutes before and
-after. Their own autograd is used; under a compiler the backward pass recomputes.
+after. Their own autograd is used; under a compiler the backward pass recomputes. They have no tangent: forward mode
+takes the reference's, a loop over steps.
 """
 
 from __future__ import annotations
@@ -14,8 +15,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backbones.ops.reference import natural, visits
+from backbones.ops.reference import natural, scan_tangent, visits
 from backbones.ops.scan.inputs import ScanInputs
+
+__all__ = [
+    "available",
+    "conv",
+    "conv_backward",
+    "conv_forward",
+    "scan",
+    "scan_backward",
+    "scan_forward",
+    "scan_state_shape",
+    "scan_tangent",
+]
 
 DIFFERENTIABLE = True  # `scan` and `conv` carry their own gradients
 _WIDTHS = (2, 3, 4)  # what causal-conv1d was compiled for

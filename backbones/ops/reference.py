@@ -15,6 +15,7 @@ from backbones.ops.checks import sequences
 from backbones.ops.scan.inputs import ScanInputs
 
 DIFFERENTIABLE = True  # `scan` and `conv` carry their own gradients
+FORWARD_MODE = True  # and their own tangents
 
 
 def available() -> str | None:
@@ -156,6 +157,42 @@ def scan_backward(dy: Tensor, inputs: ScanInputs, state: Tensor) -> tuple[Tensor
         None if z is None else (dy * y * _silu_slope(z.to(kind))).to(z.dtype),
         None if delta_bias is None else ddelta.sum((0, 1)).to(small),
     )
+
+
+def scan_tangent(inputs: ScanInputs, tangents: ScanInputs) -> Tensor:
+    """Return the derivative of y along `tangents` by the recurrence of `backbones.ops.scan.cpu_tangent`.
+
+    :func:`scan` has it by autograd. This one, a loop over steps outside of autograd, is for backends that have no
+    kernel for it, and costs them as much as two passes of this backend.
+    """
+    u, delta, A, B, C, D, z, delta_bias, delta_softplus, order = inputs
+    out_type, kind = u.dtype, _state_type(u)
+    u, delta, A, B, C = (x.to(kind) for x in (u, delta, A, B, C))
+    Du, Ddelta, DA, DB, DC = (x.to(kind) for x in tangents.tensors[:5] if x is not None)
+    raw, Draw = delta, Ddelta
+    if delta_bias is not None and tangents.delta_bias is not None:
+        raw, Draw = raw + delta_bias.to(kind), Draw + tangents.delta_bias.to(kind)
+    dt, Ddt = (softplus(raw), torch.sigmoid(raw) * Draw) if delta_softplus else (raw, Draw)
+    y, Dy = torch.zeros_like(u), torch.zeros_like(u)
+    if u.shape[1]:
+        steps = [visits(x, order) for x in (dt, dt * u, B, C, Ddt, Ddt * u + dt * Du, DB, DC)]
+        h = u.new_zeros(steps[0].shape[0], *A.shape)
+        Dh = torch.zeros_like(h)
+        ys, Dys = [], []
+        for s, x, b, c, Ds, Dx, Db, Dc in zip(*(x.unsqueeze(-1).unbind(1) for x in steps), strict=True):
+            b, c, Db, Dc = (value.transpose(1, 2) for value in (b, c, Db, Dc))
+            decay = torch.exp(s * A)
+            Dh = decay * (Dh + (Ds * A + s * DA) * h) + Dx * b + x * Db
+            h = decay * h + x * b
+            ys.append((h * c).sum(-1))
+            Dys.append((Dh * c + h * Dc).sum(-1))
+        y, Dy = natural(torch.stack(ys, 1), order), natural(torch.stack(Dys, 1), order)
+    if D is not None and tangents.D is not None:
+        y, Dy = y + D.to(kind) * u, Dy + tangents.D.to(kind) * u + D.to(kind) * Du
+    if z is not None and tangents.z is not None:
+        z = z.to(kind)
+        Dy = Dy * silu(z) + y * _silu_slope(z) * tangents.z.to(kind)
+    return Dy.to(out_type)
 
 
 def conv_forward(

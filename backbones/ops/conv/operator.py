@@ -40,6 +40,8 @@ def causal_conv(
     Raises:
         ValueError: shapes, types or devices that disagree, an order that is no permutation, an unknown
             activation, an unknown or unusable backend.
+
+    Differentiable once, backwards and in forward mode, as :func:`backbones.ops.selective_scan`.
     """
     checks.tensor("x", x, ("batch", "L", "d_inner"), x)
     checks.tensor("weight", weight, (x.shape[2], "width"), x)
@@ -51,16 +53,17 @@ def causal_conv(
         raise checks.fault("activation", repr(activation), '"silu" or None')
     if order is not None:
         checks.order_form(order, x.shape[1], x)
+    tangents = not checks.is_abstract(x) and checks.in_forward_mode()
     if not checks.is_abstract(x):
         module = choice.conv_backend(backend, x)
-        if getattr(module, "DIFFERENTIABLE", False):
+        if getattr(module, "DIFFERENTIABLE", False) and (hasattr(module, "FORWARD_MODE") or not tangents):
             checks.order_values(order)
             return module.conv(x, weight, bias, activation, order)
     arguments = (x, weight, bias, activation, order, backend)
     if not checks.is_plain(x):
         return _conv(*arguments)
     save = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias))
-    return (_Eager.apply if save else _compute)(*arguments)
+    return (_Eager.apply if save or tangents else _compute)(*arguments)
 
 
 def _compute(
@@ -115,6 +118,8 @@ def _conv_backward_fake(
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     x, weight, bias, ctx.activation, order, ctx.backend = inputs
     ctx.save_for_backward(x, weight, bias, order)
+    ctx.save_for_forward(x, weight, bias, order)
+    ctx.set_materialize_grads(False)
 
 
 def _differentiate(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
@@ -128,9 +133,28 @@ def _differentiate(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
 _conv.register_autograd(_differentiate, setup_context=_remember)
 
 
+def _move(ctx: Any, *tangents: Tensor | None) -> Tensor:
+    """Return the tangent of y: p, linear in x and in the weights, has ṗ = ẇ * x + w * ẋ + ḃ, and y = silu(p)."""
+    x, weight, bias, order = ctx.saved_tensors
+    forward: Any = _conv if checks.in_transform() else _compute
+    x_dot, weight_dot, bias_dot = tangents[:3]
+    parts = [] if bias_dot is None else [bias_dot.to(x.dtype).expand_as(x)]
+    if x_dot is not None:
+        parts.append(forward(x_dot.to(x.dtype), weight, None, None, order, ctx.backend))
+    if weight_dot is not None:
+        parts.append(forward(x, weight_dot, None, None, order, ctx.backend))
+    total = sum(parts[1:], parts[0])
+    if ctx.activation is None:
+        return total
+    p = forward(x, weight, bias, None, order, ctx.backend)
+    s = torch.sigmoid(p)
+    return total * s * (1 + p * (1 - s))
+
+
 class _Eager(torch.autograd.Function):
     """The custom op without the dispatcher, which costs a small network more than its convolutions do."""
 
     forward = staticmethod(_compute)
     setup_context = staticmethod(_remember)
     backward = staticmethod(_differentiate)
+    jvp = staticmethod(_move)

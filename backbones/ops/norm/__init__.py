@@ -1,7 +1,8 @@
 """Residual addition, RMSNorm, modulation and gate, fused where that saves time.
 
 On a CPU without a compiler, float32 goes through the kernels of :mod:`backbones.ops.norm.cpu`. Everywhere else
-the same is written op by op: a compiler fuses it, and a GPU's own RMSNorm is one kernel already.
+the same is written op by op: a compiler fuses it, and a GPU's own RMSNorm is one kernel already. So it is where values
+carry tangents, whose rules are those of the single ops.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C._functorch import maybe_current_level
 from torch._subclasses import FakeTensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import rms_norm
 
 from backbones.layers import modulation
+from backbones.ops import checks
 
 _TASKS = 16
 """The least number of runs of rows in a call, so that a single sample too has work for every thread."""
@@ -63,7 +64,7 @@ def _fusible(tokens: Tensor, *rest: Tensor | None) -> bool:
     return (
         tokens.device.type == "cpu"
         and not torch.compiler.is_compiling()
-        and maybe_current_level() is None
+        and not checks.in_forward_mode()
         and all(x.dtype is torch.float32 and x.stride(-1) == 1 and not isinstance(x, FakeTensor) for x in given)
         and tokens.numel() > 0
     )

@@ -48,13 +48,19 @@ def _padded(states: int) -> int:
     return -(-states // STATES_STEP) * STATES_STEP
 
 
-def _pack(A: Tensor) -> Tensor:
-    """Return A log2(e), (groups, padded states, LANES); ValueError unless every entry of A is negative."""
+def _packed(A: Tensor) -> tuple[Tensor, int]:
+    """Return A log2(e), (groups, padded states, LANES), and the number of entries that are not negative."""
     A = A.float()
     channels, states = A.shape
     rates = A.new_empty((-(-channels // LANES), _padded(states), LANES))
     strides = A.stride(0) * 4, A.stride(1) * 4
     faults = cpu_forward.pack_rates(A.data_ptr(), *strides, channels, states, rates.shape[1], rates.data_ptr())
+    return rates, faults
+
+
+def _pack(A: Tensor) -> Tensor:
+    """Return A log2(e) packed; ValueError unless every entry of A is negative."""
+    rates, faults = _packed(A)
     if faults:
         raise checks.not_negative(A, faults)
     return rates
@@ -151,6 +157,26 @@ def scan_backward(dy: Tensor, inputs: ScanInputs, state: Tensor) -> tuple[Tensor
         None if dz is None else dz.to(u.dtype),
         None if delta_bias is None else dbias.sum(0).flatten()[: call.channels],
     )
+
+
+def scan_tangent(inputs: ScanInputs, tangents: ScanInputs) -> Tensor:
+    """Return the derivative of y (batch, L, channels) along `tangents`, shaped and typed as the inputs."""
+    from backbones.ops.scan import cpu_tangent  # compiled here, where a process first needs it
+
+    call, u = _Call(inputs), inputs.u
+    moves = [None if x is None else stream(x) for x in (tangents.u, tangents.delta, tangents.z)]
+    moves += [_coefficients(x) for x in (tangents.B, tangents.C)]
+    (rates, _), bias, skip = _packed(tangents.A), flat(tangents.delta_bias), flat(tangents.D)
+    y = torch.empty_like(u, dtype=call.u.dtype, memory_format=torch.contiguous_format)
+    if y.numel():
+        streams = (call.u, call.delta, call.z, call.B, call.C, *moves, y)
+        packed = [part for x in streams for part in rows(x)]
+        packed += [call.rates.data_ptr(), address(call.bias), address(call.skip)]
+        packed += [rates.data_ptr(), address(bias), address(skip), address(call.order)]
+        packed += [call.length, call.channels, call.states, int(call.softplus), int(call.u.dtype is torch.bfloat16)]
+        packed.append(call.length // call.sequences)
+        run(cpu_tangent.scan_tangent, packed, call.batch * call.groups, 2 * call.work)
+    return y.to(u.dtype)
 
 
 def _conv_arguments(

@@ -59,7 +59,8 @@ def selective_scan(
         ValueError: shapes, types or devices that disagree, an order that is no permutation (read once per
             tensor), an A that is not negative, an unknown or unusable backend.
 
-    Differentiable once. For second derivatives and forward mode take `backend="reference"`.
+    Differentiable once, backwards and in forward mode (`torch.func.jvp`, `torch.autograd.forward_ad`); not in forward
+    mode within a compiled graph. For second derivatives take `backend="reference"`.
     """
     inputs = ScanInputs(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
     _check(inputs)
@@ -71,16 +72,17 @@ def selective_scan(
         u, delta, B, C = (x.to(kind) for x in (u, delta, B, C))
         z = None if z is None else z.to(kind)
         inputs = ScanInputs(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
+    tangents = not checks.is_abstract(u) and checks.in_forward_mode()
     if not checks.is_abstract(u):
         module = choice.scan_backend(backend, u)
-        if getattr(module, "DIFFERENTIABLE", False):
+        if getattr(module, "DIFFERENTIABLE", False) and (hasattr(module, "FORWARD_MODE") or not tangents):
             checks.order_values(order)
             checks.negative(A)
             return module.scan(inputs)
-    save = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs.tensors)
+    save = torch.is_grad_enabled() and (tangents or any(x is not None and x.requires_grad for x in inputs.tensors))
     arguments = (*inputs, backend, save)
     if checks.is_plain(u):
-        return (_Eager.apply if save else _compute)(*arguments)[0]
+        return (_Eager.apply if save or tangents else _compute)(*arguments)[0]
     return _scan(*arguments)[0]
 
 
@@ -160,9 +162,26 @@ def _scan_backward_fake(dy: Tensor, *arguments: Any) -> list[Tensor]:
     return [*streams, rates, *pairs, *rest]
 
 
+def _tangent(*arguments: Any) -> Tensor:
+    *values, moves, backend = arguments
+    inputs, given = ScanInputs(*values), iter(moves)
+    tangents: list[Any] = [None if x is None else next(given) for x in inputs.tensors]
+    along = ScanInputs._make((*tangents, inputs.delta_softplus, inputs.order))
+    return choice.scan_backend(backend, inputs.u).scan_tangent(inputs, along)
+
+
+_scan_tangent = torch.library.custom_op(
+    "zigbench::selective_scan_tangent",
+    _tangent,
+    mutates_args=(),
+    schema=f"({_INPUTS}, Tensor[] moves, str backend) -> Tensor",
+)
+
+
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     *tensors, ctx.softplus, order, ctx.backend, _ = inputs
     ctx.save_for_backward(*tensors, order, output[1])
+    ctx.save_for_forward(*tensors, order)
     ctx.mark_non_differentiable(output[1])
     ctx.set_materialize_grads(False)  # or zeros the size of the state would be made for its gradient
 
@@ -178,9 +197,23 @@ def _differentiate(ctx: Any, dy: Tensor, _: Tensor) -> tuple[Any, ...]:
 _scan.register_autograd(_differentiate, setup_context=_remember)
 
 
+def _move(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor, None]:
+    """Return the tangent of y; an absent tangent of an input is zero."""
+    *tensors, order = ctx.saved_tensors
+    moves = [_like(x, d) for x, d in zip(tensors, tangents[: len(tensors)], strict=True) if x is not None]
+    tangent: Any = _scan_tangent if checks.in_transform() else _tangent
+    return tangent(*tensors, ctx.softplus, order, moves, ctx.backend), None
+
+
+def _like(x: Tensor, tangent: Tensor | None) -> Tensor:
+    """Return a tangent in x's type; zeros that share one row where there is none."""
+    return x.new_zeros(x.shape[-1]).expand(x.shape) if tangent is None else tangent.to(x.dtype)
+
+
 class _Eager(torch.autograd.Function):
     """The custom op without the dispatcher, which costs a small network more than its scans do."""
 
     forward = staticmethod(_compute)
     setup_context = staticmethod(_remember)
     backward = staticmethod(_differentiate)
+    jvp = staticmethod(_move)

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn.functional import rms_norm
 
 from backbones.ops import norm
@@ -93,3 +94,29 @@ def test_a_second_derivative_is_refused_rather_than_wrong() -> None:
     (grad,) = torch.autograd.grad(m.square().sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         grad.sum().backward()
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_the_tangent_is_the_difference_quotient(kind: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    given = [draw(2, 5, 8), draw(2, 5, 8), draw(8), draw(2, 8), draw(2, 8), draw(2, 8)]
+    directions = [torch.randn(x.shape, generator=generator, dtype=torch.float64) for x in given]
+
+    def block(x: Tensor, residual: Tensor, weight: Tensor, shift: Tensor, scale: Tensor, gate: Tensor) -> Tensor:
+        total, h, m = norm.add_norm_modulate(x, residual, weight, shift, scale, EPS, keep=True)
+        return torch.cat([total, norm.gated(h, gate, m.sin())])
+
+    h = 1e-5
+    ahead, behind = (block(*(x + s * d for x, d in zip(given, directions, strict=True))) for s in (h, -h))
+    leaves = [x.to(kind).requires_grad_() for x in given]
+    with forward_ad.dual_level():
+        pairs = zip(leaves, directions, strict=True)
+        value, tangent = forward_ad.unpack_dual(block(*(forward_ad.make_dual(x, d.to(kind)) for x, d in pairs)))
+    torch.testing.assert_close(tangent.double(), (ahead - behind) / (2 * h), rtol=1e-5, atol=1e-5)
+    grads = torch.autograd.grad(value.sum(), leaves)
+    for one, other in zip(grads, torch.autograd.grad(block(*leaves).sum(), leaves), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)

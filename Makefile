@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PACKS ?= results/measured
 SOURCES := zigbench backbones suites tests docs
 # The floors that everything stands on are typed strictly.
 STRICT := -p zigbench.spec -p zigbench.records -p zigbench.scan -p zigbench.suite $(addprefix -m zigbench.,preemption host_memory)
@@ -17,7 +18,7 @@ help:
 	@echo "make lint         style, types and floors"
 	@echo "make docs         build the documentation into docs/_build/html"
 	@echo "make reports      write reports/README.md and its figures from the packs in results/measured"
-	@echo "make site         write every page from these packs into reports/site"
+	@echo "make site         write every page from these packs into reports/site; PACKS=\"results/measured their.zip\": of these"
 	@echo "make benchmark    time the kernels and parts on this machine"
 	@echo "make gpu          measure what needs a GPU, in eight minutes, into one pack; gpu-dry: the same path on a CPU"
 	@echo "make faults       inject a cluster's faults into runs on a SLURM of their own; count what is lost"
@@ -90,7 +91,7 @@ reports: $(VENV)/.installed
 	$(BIN)/zigbench report --summary --results results/measured
 
 site: $(VENV)/.installed
-	$(BIN)/zigbench report --all --results results/measured --reports reports/site
+	$(BIN)/zigbench report --all $(addprefix --results ,$(PACKS)) --reports reports/site
 
 benchmark: $(VENV)/.installed-bench
 	@mkdir -p results/benchmarks

@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 import synthetic
 import synthetic_speed
+from typer.testing import CliRunner
 
 from zigbench import report
-from zigbench.suite import Cell
+from zigbench.cli import app
+from zigbench.records.folder import RunFolder
+from zigbench.records.record import Measurement, Record
+from zigbench.suite import Cell, expand, load
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 if CHROMIUM is None and os.environ.get("CI") != "true":
@@ -244,4 +248,72 @@ def test_every_picture_has_a_text_alternative(browser: Browser, site: Path, cell
     assert len(names) >= 12
     assert all(names)
     assert page.evaluate("[...document.images].every((i) => i.complete && i.naturalWidth > 0)")
+    page.context.close()
+
+
+@pytest.fixture(scope="module")
+def joint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of two packs, zipped on two machines: three arms, of which B repeats one and alone has another."""
+    folder = tmp_path_factory.mktemp("joint")
+    (folder / "sent.py").write_text(
+        "from zigbench.suite import Axis, Suite, grid\n"
+        "arms = Axis('arm', {'one': {'scan.schemes': 1}, 'two': {'scan.schemes': 2}, 'four': {'scan.schemes': 4}})\n"
+        "base = {'backbone.name': 'zigma', 'backbone.config.width': 8, 'data.name': 'digits'}\n"
+        "suite = Suite(name='sent', question='Sent?', base=base, axes=(arms, grid('seed', (0, 1, 2))))\n"
+    )
+    packs = []
+    for machine, arms in (("Alpha", ("one", "two")), ("Beta", ("two", "four"))):
+        for cell in expand(load(str(folder / "sent.py"))):
+            if cell.labels["arm"] in arms:
+                run = RunFolder.of(cell.spec, folder / machine)
+                run.submit(cell.spec)
+                value = 0.5 + cell.spec.seed / 10 + (machine == "Beta") * 0.02
+                protocol = "another protocol" if cell.labels["arm"] == "four" else "a protocol"
+                figure = Measurement(name="held_out_loss", value=value, higher_is_better=False, protocol=protocol)
+                Record(
+                    id=run.id, status="ok", spec=cell.spec.resolved(), measurements=(figure,),
+                    environment={"machine": {"cpu": machine, "cores": 2}},
+                ).write(run.record)  # fmt: skip
+        packs.append(folder / f"{machine}.zip")
+        command = ["pack", str(folder / "sent.py"), "--out", str(packs[-1]), "--results", str(folder / machine)]
+        assert CliRunner().invoke(app, command).exit_code == 0
+    sources = [word for pack in packs for word in ("--results", str(pack))]
+    done = CliRunner().invoke(app, ["report", "--all", *sources, "--reports", str(folder / "site")])
+    assert done.exit_code == 0, done.output
+    return folder / "site"
+
+
+def test_the_site_of_two_packs_is_filtered_by_hardware(browser: Browser, joint: Path) -> None:
+    page, faults = opened(browser, (joint / "index.html").as_uri())
+    assert column(page, "table-suites", 1) == ["sent"]
+    options = page.get_by_label("Hardware").locator("option").all_inner_texts()
+    assert options == ["all", "Alpha", "Beta"]
+    page.get_by_label("Hardware").select_option("Beta")
+    assert column(page, "table-suites", 1) == ["sent"]
+    assert faults == []
+    page.context.close()
+
+    page, faults = opened(browser, (joint / "sent" / "index.html").as_uri(), viewport={"width": 1000, "height": 900})
+    arms = {"": ["one"] * 3 + ["two"] * 3 + ["four"] * 3, "Alpha · 2 cores": ["one"] * 3 + ["two"] * 3}
+    arms["Beta · 2 cores"] = ["two"] * 3 + ["four"] * 3
+    for machine, shown in arms.items():
+        page.locator("#runs").get_by_label("Machine").select_option(machine)
+        assert column(page, "table-runs", 1) == shown
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert faults == []
+    page.context.close()
+
+
+def test_the_same_runs_stand_side_by_side_and_unlike_protocols_in_no_column(browser: Browser, joint: Path) -> None:
+    page, faults = opened(browser, (joint / "sent" / "index.html").as_uri())
+    row = page.locator("#table-machines tbody tr")
+    assert row.count() == 1
+    cells = row.locator("th, td").all_inner_texts()
+    assert cells[1:4] == ["two", "Alpha · 2 cores and Beta · 2 cores", "3"]
+    assert cells[4:6] == ["0.60 ± 0.25", "0.62 ± 0.25"]
+    assert cells[6].startswith("+0.02")
+    marked = page.locator("#table-results tbody tr", has_text="‡")
+    assert [text.split()[0] for text in marked.all_inner_texts()] == ["four"]
+    assert any("‡" in note for note in page.locator("#results .notes li").all_inner_texts())
+    assert faults == []
     page.context.close()

@@ -65,7 +65,7 @@ def machines_table(results: Results) -> Table | None:
                     rows.append((
                         Entry(formatting.title(metric)), Entry(arm), Entry(f"{one} and {other}"),
                         Entry(str(len(shared)), len(shared)),
-                        *(Entry(formatting.number(mean.mean), mean.mean, estimate=mean) for mean in means),
+                        *(Entry(formatting.plus_minus(mean), mean.mean, estimate=mean) for mean in means),
                         _difference(differences.tolist()), Entry(formatting.number(furthest), furthest),
                     ))  # fmt: skip
     if not rows:
@@ -75,7 +75,7 @@ def machines_table(results: Results) -> Table | None:
     notes.insert(
         0,
         "The same specs on two machines: means over the runs that both recorded, the mean difference of a run from "
-        "itself with its 95 % interval, and the largest difference of one run.",
+        "itself, each with its 95 % interval over the runs, and the largest difference of one run.",
     )
     name, title = "machines", "The same runs on several machines"
     if results.data:

@@ -271,8 +271,11 @@ def environment_table(results: Results) -> Table:
 
 
 def hardware(results: Results) -> str:
-    """Format the devices of the finished runs, as ``cuda · NVIDIA H200`` or ``cpu · AMD EPYC``, joined by commas."""
-    frame = results.frame[results.frame["status"] == "ok"].drop_duplicates("run")
+    """Format the devices of the finished runs, as ``cuda · NVIDIA H200`` or ``cpu · AMD EPYC``, joined by commas.
+
+    Of a run that several machines recorded, the devices of all.
+    """
+    frame = results.frame[results.frame["status"] == "ok"].drop_duplicates(["run", "repeat"])
     devices = []
     for _, row in frame.iterrows():
         name = row.get("environment.gpu", row.get("environment.machine.gpu"))

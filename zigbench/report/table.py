@@ -50,11 +50,16 @@ def finite(value: float) -> float | None:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's heading, whether it holds numbers, and a text shown on hovering."""
+    """A column's heading, whether it holds numbers, and a text shown on hovering.
+
+    A column of ``choices`` has a list on the page from which a reader takes the rows of one; a cell may hold several,
+    with commas between them.
+    """
 
     title: str
     numeric: bool = False
     hint: str = ""
+    choices: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,11 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Entry, ...], ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def choices(self) -> str:
+        """The numbers of the columns of choices, with commas between them."""
+        return ",".join(str(number) for number, column in enumerate(self.columns) if column.choices)
 
     def __post_init__(self) -> None:
         assert all(len(row) == len(self.columns) for row in self.rows), self.name

@@ -308,6 +308,18 @@ def ranking_table(ranking: Ranking, metric: str) -> Table:
     return Table("ranking", f"Mean ranks by {formatting.noun(metric)}", columns, rows, (note,))
 
 
+def machines_of_runs(results: Results) -> dict[str, list[str]]:
+    """Return the machines that recorded each run, that of its first record first."""
+    if results.frame.empty:
+        return {}
+    pairs = results.frame[["run", "repeat", "machine"]].drop_duplicates().sort_values("repeat", kind="stable")
+    machines: dict[str, list[str]] = {}
+    for run, machine in zip(pairs["run"], pairs["machine"], strict=True):
+        if machine and machine not in machines.setdefault(str(run), []):
+            machines[str(run)].append(str(machine))
+    return machines
+
+
 def run_table(results: Results, linked: Collection[str] = ()) -> Table:
     """Return every cell of the suite with its state and its figures.
 
@@ -316,7 +328,11 @@ def run_table(results: Results, linked: Collection[str] = ()) -> Table:
         linked: ids of the runs that have a page of their own, to which their row links.
     """
     metrics = results.metrics
+    machines = machines_of_runs(results)
+    several = len({name for names in machines.values() for name in names}) > 1
     columns = [Column("Arm"), Column("Seed", True), Column("Run"), Column("State")]
+    if several:
+        columns.append(Column("Machine", hint="the machines that recorded the run", choices=True))
     columns += [_metric_column(results, metric) for metric in metrics]
     values = {metric: results.values(metric) for metric in metrics}
     rows = []
@@ -327,6 +343,7 @@ def run_table(results: Results, linked: Collection[str] = ()) -> Table:
             Entry(run.arm), Entry(run.seed, seed),
             Entry(run.id, link=f"runs/{run.id}.html" if run.id in linked else ""),
             Entry(STATUSES[run.status], mark="" if run.status == "ok" else "bad", hint=run.reason),
+            *([Entry(", ".join(machines.get(run.id, ())) or formatting.NONE)] if several else []),
             *(number_entry(float(values[metric].loc[home, run.seed])) for metric in metrics),
         ))  # fmt: skip
     notes = (

@@ -60,12 +60,13 @@
     for (const column of (table.dataset.choose || "").split(",").filter(Boolean).map(Number)) {
       const title = table.tHead.rows[0].cells[column].textContent.trim();
       const select = make("select");
-      const values = [...new Set(rows.map((row) => row.cells[column].textContent.trim()))].sort();
+      const parts = (row) => row.cells[column].textContent.trim().split(", ");
+      const values = [...new Set(rows.flatMap(parts))].sort();
       select.append(make("option", { value: "", textContent: "all" }), ...values.map((v) => make("option", { value: v, textContent: v })));
       const wrap = make("label");
       wrap.append(title, select);
       tools.append(wrap);
-      tests.push((row) => !select.value || row.cells[column].textContent.trim() === select.value);
+      tests.push((row) => !select.value || parts(row).includes(select.value));
       select.addEventListener("input", apply);
     }
     if (table.dataset.since) {

@@ -14,7 +14,7 @@ from torch.nn.functional import max_pool2d
 from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
 from backbones.bidirectional import both_ways
-from backbones.config.layers import conv_flops, scan_flops
+from backbones.config.layers import conv_flops, matrix_state_flops, scan_flops
 from backbones.dim import DiM
 from backbones.layers.modulation import Modulation
 from backbones.network import Network
@@ -89,6 +89,17 @@ def _scan(u: Any, delta: Any, A: Any, B: Any, C: Any, D: Any, z: Any, *rest: Any
 def _scan_backward(dy: Any, *forward: Any, **_: Any) -> int:
     # Twice the forward pass, as for matrix products.
     return 2 * _scan(*forward)
+
+
+@register_flop_formula(torch.ops.zigbench.matrix_state)
+def _matrix_state(q: Any, k: Any, v: Any, log_decay: Any, beta: Any, delta_rule: bool, *rest: Any, **_: Any) -> int:
+    batch, length, heads, values = v
+    return matrix_state_flops(batch, length, heads, k[3], values, delta_rule=delta_rule)
+
+
+@register_flop_formula(torch.ops.zigbench.matrix_state_backward)
+def _matrix_state_backward(do: Any, *forward: Any, **_: Any) -> int:
+    return 2 * _matrix_state(*forward)
 
 
 @register_flop_formula(torch.ops.zigbench.causal_conv)

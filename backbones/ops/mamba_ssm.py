@@ -8,13 +8,12 @@ takes the reference's, a loop over steps.
 from __future__ import annotations
 
 import importlib
-import threading
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from backbones.ops.recompute import gradients_of
 from backbones.ops.reference import natural, scan_tangent, visits
 from backbones.ops.scan.inputs import ScanInputs
 
@@ -77,33 +76,6 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None,
     return _natural(kernel(_channels_first(x, order), weight, bias, activation=activation), order)
 
 
-def _recompute(function: Callable[..., Tensor], dy: Tensor, inputs: tuple[Any, ...]) -> list[Tensor | None]:
-    """Return the gradients of function(*inputs) by autograd.
-
-    A custom op switches autograd off for its thread, so another thread does it.
-    """
-    gradients: list[Tensor | None] = []
-    failure: list[BaseException] = []
-    stream = torch.cuda.current_stream(dy.device) if dy.is_cuda else None
-
-    def work() -> None:
-        try:
-            with torch.enable_grad(), torch.cuda.stream(stream):
-                leaves = [None if x is None else x.detach().requires_grad_() for x in inputs]
-                given = [x for x in leaves if x is not None]
-                grads = iter(torch.autograd.grad(function(*leaves), given, dy, materialize_grads=True))
-                gradients.extend(None if x is None else next(grads).contiguous() for x in leaves)
-        except BaseException as error:  # raised again below, in the caller's thread
-            failure.append(error)
-
-    thread = threading.Thread(target=work, name="zigbench-recompute")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    return gradients
-
-
 def scan_state_shape(batch: int, length: int, channels: int, states: int, sequences: int = 1) -> tuple[int, ...]:
     """Return an empty shape: nothing is saved, the backward pass recomputes."""
     return (0,)
@@ -117,7 +89,7 @@ def scan_forward(inputs: ScanInputs, save: bool) -> tuple[Tensor, Tensor]:
 def scan_backward(dy: Tensor, inputs: ScanInputs, state: Tensor) -> tuple[Tensor | None, ...]:
     """Return the gradients of (u, delta, A, B, C, D, z, delta_bias)."""
     softplus, order = inputs.delta_softplus, inputs.order
-    grads = _recompute(lambda *x: scan(ScanInputs._make((*x, softplus, order))), dy, inputs.tensors)
+    grads = gradients_of(lambda *x: scan(ScanInputs._make((*x, softplus, order))), dy, inputs.tensors)
     small = (2, 5, 7)  # A, D, delta_bias
     return tuple(g.float() if g is not None and i in small else g for i, g in enumerate(grads))
 
@@ -134,7 +106,7 @@ def conv_backward(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return the gradients of (x, weight, bias); the last two in float32."""
     function: Callable[..., Tensor] = conv
-    dx, dweight, dbias = _recompute(lambda *a: function(*a, activation, order), dy, (x, weight, bias))
+    dx, dweight, dbias = gradients_of(lambda *a: function(*a, activation, order), dy, (x, weight, bias))
     assert dx is not None
     assert dweight is not None
     return dx, dweight.float(), None if dbias is None else dbias.float()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from types import ModuleType
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from backbones.ops import reference
+from backbones.ops.matrix_state import chunked
+from backbones.ops.matrix_state.inputs import StateInputs
 from backbones.ops.scan.inputs import ScanInputs
 
 FAILED = "failed its self-check"
@@ -26,9 +30,7 @@ def _inputs(device: torch.device) -> tuple[list[Tensor], list[Tensor], Tensor, T
     batch, length, channels, states, width = 2, 21, 10, 16, 4
 
     def wave(*shape: int, phase: float) -> Tensor:
-        count = torch.Size(shape).numel()
-        values = torch.sin(torch.arange(count, dtype=torch.float64, device="cpu") * 1.7 + phase)
-        return values.reshape(shape).to(torch.float32).to(device)
+        return _wave(*shape, phase=phase).to(torch.float32).to(device)
 
     row = (batch, length, channels)
     scan = [wave(*row, phase=0), wave(*row, phase=1), wave(channels, states, phase=2).abs().neg() - 0.1]
@@ -37,6 +39,11 @@ def _inputs(device: torch.device) -> tuple[list[Tensor], list[Tensor], Tensor, T
     conv = [wave(*row, phase=0), wave(channels, width, phase=8), wave(channels, phase=9)]
     order = (torch.arange(length, dtype=torch.int64, device=device) * 8 % length).view(3, 7)
     return scan, conv, order, wave(*row, phase=10)
+
+
+def _wave(*shape: int, phase: float) -> Tensor:
+    count = torch.Size(shape).numel()
+    return torch.sin(torch.arange(count, dtype=torch.float64, device="cpu") * 1.7 + phase).reshape(shape)
 
 
 def _worst(results: tuple[Tensor | None, ...], wanted: tuple[Tensor | None, ...]) -> float:
@@ -105,23 +112,60 @@ def _compare_memory(scan: ModuleType, device: torch.device) -> str:
     return ""
 
 
+def _compare_states(module: ModuleType, device: torch.device) -> str:
+    """Compare the three recurrences with a matrix-valued state, over more than one chunk, one decay very fast."""
+    batch, length, heads = 2, 70, 2
+    q, k, v, do, g = (_wave(batch, length, heads, 16, phase=phase) for phase in range(5))
+    q, k, g = normalize(q, dim=-1), normalize(k, dim=-1), -g.abs()
+    g[:, 31] = -80.0
+    beta, shared = _wave(batch, length, heads, phase=5).abs(), g[..., :1]
+    for operator, inputs in (
+        ("ssd", StateInputs(q[:, :, :1], k[:, :, :1], v, shared, beta, False)),
+        ("gated linear attention", StateInputs(q, k, v, g, None, False)),
+        ("gated delta rule", StateInputs(q, k, v, shared, beta, True)),
+    ):
+        given = StateInputs._make(x.float().to(device) if isinstance(x, Tensor) else x for x in inputs)
+        right, states = chunked.forward(inputs)
+        rights = chunked.backward(do, inputs, states)
+        o, states = module.forward(given)
+        grads = module.backward(do.float().to(device), given, states)
+        grads = tuple(None if x is None else x.cpu() for x in grads)
+        for what, error in (
+            (operator, _worst((o.cpu(),), (right,))),
+            (f"gradient of {operator}", _worst(grads, rights)),
+        ):
+            if not error <= _TOLERANCE:
+                return f"{FAILED}: {what} is off by {error:.1e} of the largest entry"
+    return ""
+
+
 def run(scan: ModuleType, conv: ModuleType, device: torch.device) -> str:
-    """Return the fault of the backend on `device`, as a sentence; empty if it agrees with the reference.
+    """Return the fault of a backend of the scan on `device`, as a sentence; empty if it agrees with the reference."""
+    return _fault(lambda: _compare(scan, conv, device))
+
+
+def run_states(module: ModuleType, device: torch.device) -> str:
+    """Return the fault of a backend of the matrix-valued states on `device`; empty if it agrees with the reference."""
+    return _fault(lambda: _compare_states(module, device))
+
+
+def _fault(compare: Callable[[], str]) -> str:
+    """Return the result of a comparison, or its error, which means the same: the backend does not work here.
 
     The comparison runs in a thread of its own: the first use may fall inside a compiler's tracing, under
     autocast or inference mode, all of which belong to the calling thread.
     """
     fault = [f"{FAILED}: it did not finish"]
 
-    def compare() -> None:
+    def work() -> None:
         try:
             with torch.no_grad():
-                fault[0] = _compare(scan, conv, device)
+                fault[0] = compare()
         # Any error of a compiler or a driver means the same: the backend does not work here. The error is the reason.
         except Exception as error:
             fault[0] = f"{FAILED}: {type(error).__name__}: {error}"
 
-    thread = threading.Thread(target=compare, name="zigbench-self-check")
+    thread = threading.Thread(target=work, name="zigbench-self-check")
     thread.start()
     thread.join()
     return fault[0]

@@ -29,7 +29,7 @@ def gated_delta(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, beta: Tensor
         ValueError: shapes, types or devices that disagree, a log_decay above 0 (read on a CPU only), an unknown or
             unusable backend.
 
-    Differentiable once. For second derivatives and forward mode take `backend="reference"`.
+    Differentiable once; forward mode takes the recurrence itself. For second derivatives take `backend="reference"`.
     """
     checks.tensor("q", q, ("batch", "L", "heads", "K"), q)
     checks.tensor("k", k, tuple(q.shape), q)

@@ -32,4 +32,4 @@ class StateInputs(NamedTuple):
     @property
     def tensors(self) -> tuple[Tensor | None, ...]:
         """Those with a gradient: q, k, v, log_decay, beta."""
-        return self[:5]
+        return (self.q, self.k, self.v, self.log_decay, self.beta)

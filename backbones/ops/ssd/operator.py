@@ -39,7 +39,7 @@ def ssd(
     Raises:
         ValueError: shapes, types or devices that disagree, an A that is not negative, an unknown or unusable backend.
 
-    Differentiable once. For second derivatives and forward mode take `backend="reference"`.
+    Differentiable once; forward mode takes the recurrence itself. For second derivatives take `backend="reference"`.
     """
     checks.tensor("x", x, ("batch", "L", "heads", "P"), x)
     batch, length, heads, _ = x.shape

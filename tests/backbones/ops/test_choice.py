@@ -108,7 +108,7 @@ def test_a_device_is_checked_once_by_whichever_name(fresh: None, monkeypatch: py
 def test_only_what_comes_before_the_chosen_one_is_held_against_it(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
     faults = {"cpu": "runs on cpu, not on this", "triton": "", "mamba-ssm": f"{self_check.FAILED}: it is off"}
     asked = []
-    monkeypatch.setattr(choice, "_fault", lambda name, device: asked.append(name) or faults[name])
+    monkeypatch.setattr(choice, "_fault", lambda name, device, family: asked.append(name) or faults[name])
     here = torch.device("cpu")
     assert [found.name for found in choice.tried(here)] == ["cpu", "triton"]
     assert Network.kernels(ZigMaConfig(), here).startswith("triton (")

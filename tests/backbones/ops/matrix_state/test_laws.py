@@ -9,7 +9,7 @@ from torch import Tensor
 from backbones.ops import gated_delta, gated_linear_attention, ssd
 from tests.backbones.ops.matrix_state.cases import OPERATORS, draws, leaves
 
-BACKENDS = ["reference"]
+BACKENDS = ["reference", "chunked"]
 SHAPES = {"one step": (1, 1, 1, 1, 1), "several": (2, 7, 3, 4, 5), "over a chunk": (1, 150, 2, 8, 4)}
 
 backends = pytest.mark.parametrize("backend", BACKENDS)
@@ -24,7 +24,7 @@ def test_gradients_are_those_of_finite_differences(operator: str, backend: str) 
     def call(*tensors: Tensor) -> Tensor:
         return OPERATORS[operator](**dict(zip(inputs, tensors, strict=True)), backend=backend)
 
-    assert torch.autograd.gradcheck(call, tuple(inputs.values()))
+    assert torch.autograd.gradcheck(call, tuple(inputs.values()), check_forward_ad=True)
 
 
 def recurred(update, q, v, decay):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from campaign import PATIENCE, substance, wait_for
 
-from zigbench.launch import Cluster, cancel, launch_slurm, plan
+from zigbench.launch import Cluster, cancel, launch_local, launch_slurm, plan
 from zigbench.launch.slurm_status import read_queue
 from zigbench.launch.snapshots import take_snapshot
 from zigbench.records.folder import RunFolder
@@ -118,6 +118,44 @@ def test_several_tasks_train_one_run_together(slurm, tmp_path, tiny):
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     job = folders[1].read_job()["job"]
     wait_for(lambda: "2" in slurm.ask("sacct", "-n", "-P", "-j", f"{job}.0", "--format=NTasks").split(), "two tasks")
+
+
+def test_a_student_waits_for_its_teacher_through_a_preemption_and_equals_its_twin(slurm, tmp_path, tiny):
+    root, twins = tmp_path / "runs", tmp_path / "twins"
+    # Long enough that it is requeued at work, however late a busy machine does that.
+    teachers = cells(tiny, 2, **{"training.steps": 400, "training.checkpoint_every": 50})
+    students = [
+        Cell({"seed": "0"}, RunSpec.parse({**tiny, "training.start": f"run:{teacher.spec.id}"}), SMALL)
+        for teacher in teachers
+    ]
+    wanted = [*students, *teachers]
+    assert launch_slurm(plan(wanted, root), Cluster(), root, name="chain").runs == 4
+    folder = RunFolder.of(teachers[0].spec, root)
+    wait_for(lambda: folder.checkpoint() >= 50, "a checkpoint of the teacher")
+    waiting = RunFolder.of(students[0].spec, root)
+    assert not waiting.output.exists()
+    assert [item.reason for item in plan(students[:1], root).items] == ["Dependency"]
+    slurm.ask("scontrol", "requeue", folder.read_job()["job"])
+    folders = [RunFolder.of(cell.spec, root) for cell in wanted]
+    wait_for(lambda: all(each.record.exists() for each in folders), "four records")
+    list(launch_local(plan(wanted, twins), None, twins, workers=2))
+    for each in folders:
+        assert Record.read(each.record).status == "ok"
+        assert substance(each) == substance(RunFolder(twins / each.id))
+
+
+def test_students_of_a_teacher_that_fails_are_blocked_and_leave_the_queue(slurm, tmp_path, tiny):
+    root = tmp_path / "runs"
+    (teacher,) = cells(tiny, 1, **{"optimizer.lr": 1e30, "training.steps": 40})
+    student = Cell({"seed": "0"}, RunSpec.parse({**tiny, "training.start": f"run:{teacher.spec.id}"}), SMALL)
+    launch_slurm(plan([teacher, student], root), Cluster(), root, name="failing")
+    job = RunFolder.of(student.spec, root).read_job()["job"]
+    wait_for(lambda: RunFolder.of(teacher.spec, root).record.exists(), "the teacher's record")
+    wait_for(lambda: job not in read_queue(), "the end of the student's job")
+    _, item = plan([teacher, student], root).items
+    assert item.blocked == f"needs run {teacher.spec.id}, which is diverged"
+    assert not item.folder.record.exists()
+    assert launch_slurm(plan([teacher, student], root), Cluster(), root, name="failing").runs == 0
 
 
 def test_a_thousand_runs_are_one_array(slurm, tmp_path, tiny):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zigbench.spec import registry
 from zigbench.spec.errors import SpecError
-from zigbench.suite import Axis, Contrast, Profile, Suite, add_arm, expand, grid, load, override, zipped
+from zigbench.suite import Axis, Contrast, Profile, RunOf, Suite, add_arm, expand, grid, load, override, zipped
 
 BASE = {"backbone.name": "zigma", "data.name": "digits"}
 
@@ -253,3 +253,47 @@ def test_a_suite_of_trained_networks_names_their_axes_and_takes_no_further_arm(s
         add_arm(sweep, "mine:scan.schemes=3")
     with pytest.raises(ValueError, match="has no axis seed of theirs"):
         Suite(name="x", question="Which?", networks=sweep.networks, base={}, axes=sweep.axes[:2])
+
+
+def chain(**changes: object) -> Suite:
+    """A teacher, its student, and the student's own student, with two seeds."""
+    points = {
+        "teacher": {"training.steps": 5},
+        "student": {"training.start": RunOf({"arm": "teacher"})},
+        "third": {"training.start": RunOf({"arm": "student"}), "optimizer.lr": 0.5},
+    }
+    return suite(axes=(Axis("arm", points), grid("seed", (0, 1))), **changes)
+
+
+def test_a_run_is_named_by_the_labels_of_its_cell():
+    by_name = {cell.name: cell.spec for cell in expand(chain())}
+    for seed in (0, 1):
+        teacher, student, third = (by_name[f"{arm} · seed {seed}"] for arm in ("teacher", "student", "third"))
+        assert (teacher.needs, student.needs, third.needs) == ((), (teacher.id,), (student.id,))
+    # A setting of the teacher is one of its students.
+    longer = {cell.name: cell.spec for cell in expand(chain(), {"training.batch": 7})}
+    assert longer["student · seed 0"].needs == (longer["teacher · seed 0"].id,) != (by_name["teacher · seed 0"].id,)
+
+
+def test_an_overridden_arm_is_still_found_by_its_name():
+    changed = override(chain(), {"training.steps": 9})
+    cells = {cell.labels["arm"]: cell.spec for cell in expand(changed, {"training.steps": 9}, ["seed=0"])}
+    assert cells["student"].needs == (cells["teacher [training.steps=9]"].id,)
+
+
+def test_the_students_of_a_selection_keep_their_teacher():
+    (student,) = expand(chain(), only=["arm=student", "seed=1"])
+    assert student.spec.needs == (next(expand(chain(), only=["arm=teacher", "seed=1"])).spec.id,)
+
+
+@pytest.mark.parametrize(
+    ("label", "problem"),
+    [
+        ({"arm": "none"}, "arm is one of a, b"), ({"size": "a"}, "the axes are arm"),
+        ({"arm": "b"}, "names a run that needs it"),
+    ],
+)  # fmt: skip
+def test_a_run_that_cannot_be_named_is_refused(label, problem):
+    points = {"a": {"training.start": RunOf(label)}, "b": {"training.start": RunOf({"arm": "a"})}}
+    with pytest.raises(ValueError, match=problem):
+        list(expand(suite(axes=(Axis("arm", points),))))

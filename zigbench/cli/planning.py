@@ -13,7 +13,6 @@ import typer
 from zigbench import launch
 from zigbench.cli.options import RUNS
 from zigbench.launch import Plan
-from zigbench.records.folder import RunFolder
 from zigbench.records.imported import imported
 from zigbench.records.sources import Sources
 from zigbench.spec import EvaluationRun, registry
@@ -66,24 +65,26 @@ def refuse_unlike_data(planned: Plan) -> None:
 
 
 def missing_weights(suite: Suite, planned: Plan) -> list[str]:
-    """Return a sentence for each released file that planned runs need and that is not here, and one on trainings."""
-    runs = [(item, item.cell.spec) for item in planned.todo if isinstance(item.cell.spec, EvaluationRun)]
-    files = [suite.files[spec.weights].advice(spec.weights, spec) for _, spec in runs if spec.weights in suite.files]
-    needed = {spec.trained: item.folder.path.parent / spec.trained for item, spec in runs if spec.trained is not None}
-    untrained = [run for run, path in needed.items() if RunFolder(path).state() != "ok"]
-    if untrained:
-        train = f": `zigbench run {suite.networks.name}` does" if suite.networks is not None else ""
-        files.append(
-            f"{len(untrained)} of the {len(needed)} trainings whose networks are measured are not finished here, the "
-            f"first being run {untrained[0]}; train them first{train}"
-        )
-    return files
+    """Return a sentence for each released file that planned runs need and that is not imported."""
+    specs = [item.cell.spec for item in planned.todo if isinstance(item.cell.spec, EvaluationRun)]
+    return [suite.files[spec.weights].advice(spec.weights, spec) for spec in specs if spec.weights in suite.files]
 
 
 def refuse_missing_weights(suite: Suite, planned: Plan) -> None:
-    """Raise ValueError where weights that the planned runs need are not here: not imported, or not trained."""
-    if sentences := missing_weights(suite, planned):
+    """Raise ValueError where released files are not imported, or where every run that is left needs another."""
+    sentences = missing_weights(suite, planned) or ([] if planned.todo else blocked_runs(suite, planned))
+    if sentences:
         raise ValueError("; ".join(dict.fromkeys(sentences)))
+
+
+def blocked_runs(suite: Suite, planned: Plan) -> list[str]:
+    """Return a sentence on the runs that need the weights of runs that are not done; none where there are none."""
+    blocked = [item for item in planned.items if item.blocked]
+    if not blocked:
+        return []
+    train = f"; `zigbench run {suite.networks.name}` trains the networks" if suite.networks is not None else ""
+    count = f"{len(blocked)} runs are" if len(blocked) > 1 else "1 run is"
+    return [f"{count} blocked: {blocked[0].cell.name} {blocked[0].blocked}{train}"]
 
 
 def cells_of_page(suite: Suite, planned: Plan, only: Sequence[str] | None, set_: Sequence[str] | None) -> list[Cell]:

@@ -27,7 +27,7 @@ from zigbench.suite import Suite
 STYLES = {
     "ok": "green", "running": "cyan", "missing": "dim", "interrupted": "yellow", "pending": "blue",
     "foreign": "blue", "failed": "red", "oom": "red", "diverged": "red", "timeout": "red", "damaged": "bold red",
-    "newer": "yellow", "busy": "yellow", "error": "bold red",
+    "newer": "yellow", "busy": "yellow", "blocked": "yellow", "error": "bold red",
 }  # fmt: skip
 
 TRAINING_SHARE = 0.85

@@ -29,6 +29,7 @@ from zigbench.cli.options import (
     writable,
 )
 from zigbench.cli.planning import (
+    blocked_runs,
     cells_of_page,
     command,
     make_plan,
@@ -39,11 +40,11 @@ from zigbench.cli.planning import (
 )
 from zigbench.cli.render import classes_table, differences_lines, relative, show_run
 from zigbench.cli.status import StateTable
-from zigbench.launch import Event, Plan, describe, launch_local
+from zigbench.launch import RETRIABLE, Event, Plan, describe, launch_local
 from zigbench.launch.estimate import ASSUMED
 from zigbench.suite import Suite
 
-NO_RESULT = ("failed", "oom", "diverged", "timeout", "damaged", "error")
+NO_RESULT = ("failed", "oom", "diverged", "timeout", "damaged", "error", "blocked")
 """States of runs that ended without a result."""
 
 
@@ -87,7 +88,7 @@ def plan(
     if (estimate := planned.estimated_gpu_hours) is not None:
         out.print(f"about {estimate:,.0f} GPU-hours of training and sampling: {ASSUMED}.", markup=False)
     absent = [missing(item.cell.spec.data.config) for item in planned.todo]
-    for sentence in dict.fromkeys([*missing_weights(chosen, planned), *absent]):
+    for sentence in dict.fromkeys([*missing_weights(chosen, planned), *blocked_runs(chosen, planned), *absent]):
         if sentence:
             out.print(f"\n{sentence}", markup=False)
 
@@ -117,6 +118,8 @@ def run(
     statuses: dict[str, str] = {}
     if planned.todo:
         out.print(f"{describe(planned.items)}; running {len(planned.todo)} on this machine.")
+        for sentence in blocked_runs(chosen, planned):
+            out.print(sentence, markup=False)
         pages = partial(write_report, chosen, cells, results, reports)
         events = with_early_pages(chosen, planned, launch_local(planned, None, folder, workers=workers), pages)
         statuses = show_run(planned, events, out)
@@ -129,12 +132,12 @@ def run(
     if others:
         follow = command(context, "status", "--watch")
         out.print(f"{others} runs are done by other processes or wait for them; `{follow}` follows them.", markup=False)
-    ended = {item.folder.id: statuses.get(item.folder.id, item.state) for item in planned.items}
+    ended = {item.folder.id: statuses.get(item.folder.id, item.shown) for item in planned.items}
     # A network that does not fit into memory is a result of a run that measures memory.
     timed = {item.folder.id for item in planned.items if item.cell.spec.task == "efficiency"}
     bad = [state for run, state in ended.items() if state in NO_RESULT and not (state == "oom" and run in timed)]
     if bad:
-        states = sorted(set(bad) - {"error"}) or ["failed"]
+        states = sorted(set(bad) & set(RETRIABLE)) or ["failed"]
         again = escape(command(context, "run", *retries(states)))
         err.print(f"[red]{len(bad)} runs have no result[/]; see the report, and `{again}`.")
         raise typer.Exit(1)

@@ -78,7 +78,7 @@ def suite_status(items: Sequence[Item], *, room: int | None = None) -> tuple[Ren
     rows = ROWS if room is None else max(0, min(ROWS, room - len(lines) - 3))
     shown = list(items)
     if len(shown) > rows:
-        shown = [item for item in shown if item.state not in WITHOUT_REMARK][:rows]
+        shown = [item for item in shown if item.blocked or item.state not in WITHOUT_REMARK][:rows]
     parts: list[RenderableType] = [StateTable(shown, one_line=room is not None), Text()] if shown else []
     return Group(*parts, *map(Text, lines)), any(item.state in UNFINISHED for item in items)
 
@@ -168,6 +168,8 @@ class StateTable:
 
 def remark(item: Item) -> str:
     """Return what a run's state alone does not say: its progress, its job, or the reason why it waits or failed."""
+    if item.blocked:
+        return item.blocked
     if item.state == "running":
         return progress_line(item.folder)
     if item.state == "foreign":

@@ -9,15 +9,16 @@ import shutil
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from zigbench import host_memory
-from zigbench.launch.plan import Plan
+from zigbench.launch.needs import stages
+from zigbench.launch.plan import Plan, by_resources
 from zigbench.launch.retry import JobEnd, should_retry
-from zigbench.records.folder import RunFolder
+from zigbench.records.folder import RunFolder, unmet
 from zigbench.records.plugins import remember
 from zigbench.runs.process import WorkerOptions, command, describe_exit
 from zigbench.spec import Resources
@@ -113,9 +114,10 @@ def launch_local(plan: Plan, resources: Resources | None, root: Path, *, workers
         item.folder.submit(item.cell.spec)
         if item.state in plan.retry:
             item.folder.forget()
-    classes = plan.classes() if resources is None else {resources: list(plan.todo)}
-    for each, items in classes.items():
-        yield from run_submitted([item.folder for item in items], each, root, workers=workers)
+    needs = {item.folder.id: item.cell.spec.needs for item in plan.todo}
+    for stage in stages(plan.todo):
+        for each, items in ({resources: stage} if resources else by_resources(stage)).items():
+            yield from run_submitted([item.folder for item in items], each, root, workers=workers, needs=needs)
 
 
 def run_submitted(
@@ -124,12 +126,14 @@ def run_submitted(
     root: Path,
     *,
     workers: int | None = None,
+    needs: Mapping[str, Sequence[str]] | None = None,
     is_wanted: Callable[[RunFolder], bool] = lambda folder: True,
 ) -> Iterator[Event]:
     """Do submitted runs in worker processes; as :func:`launch_local`, which submits them first.
 
     Args:
         folders: of the runs.
+        needs: ids of the runs that each needs; one whose needs are not met is "blocked", and stays without a record.
         is_wanted: called before a run is begun and when it is lost; a run that is no longer wanted is skipped.
     """
     waiting = deque(folders)
@@ -144,8 +148,13 @@ def run_submitted(
         while waiting or pool.busy:
             message = pool.next()
             if message.ready:
-                while waiting and not is_wanted(waiting[0]):
-                    waiting.popleft()
+                while waiting:
+                    if not is_wanted(waiting[0]):
+                        waiting.popleft()
+                    elif problem := unmet((needs or {}).get(waiting[0].id, ()), root):
+                        yield Event("finished", waiting.popleft().id, "blocked", error=problem)
+                    else:
+                        break
                 if waiting:
                     pool.send(message.worker, waiting[0])
                     yield Event("started", waiting.popleft().id)

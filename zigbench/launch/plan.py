@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from zigbench.launch.estimate import gpu_hours
 from zigbench.launch.jobs import run_states
+from zigbench.launch.needs import blocked
 from zigbench.records.folder import RunFolder, State
 from zigbench.records.sources import Sources
 from zigbench.spec import Resources
@@ -27,17 +28,23 @@ class Item:
         folder: of its run.
         state: of its run.
         reason: for which its job waits, in SLURM's words; "" where there is none.
+        blocked: why it can never begin: what it needs of another run is missing; "" where it can.
     """
 
     cell: Cell
     folder: RunFolder
     state: State
     reason: str = ""
+    blocked: str = ""
 
     @property
     def shown(self) -> str:
         """The state in the word that a user reads."""
-        return self.folder.shown(self.state)
+        return "blocked" if self.blocked else self.folder.shown(self.state)
+
+    def to_do(self, retry: Collection[str]) -> bool:
+        """Return whether a launch would do the run, if nothing blocks it: it has no record, or its state is retried."""
+        return self.state in ("missing", "submitted") or self.state in retry or self.unsound
 
     @property
     def unsound(self) -> bool:
@@ -54,15 +61,12 @@ class Plan:
 
     @property
     def todo(self) -> tuple[Item, ...]:
-        """The runs of a launch: those without a record, and those whose state is to be retried."""
-        return tuple(i for i in self.items if i.state in ("missing", "submitted") or i.state in self.retry or i.unsound)
+        """The runs of a launch: those without a record, and those whose state is to be retried, unless blocked."""
+        return tuple(item for item in self.items if item.to_do(self.retry) and not item.blocked)
 
     def classes(self) -> dict[Resources, list[Item]]:
         """Return the runs of a launch by their resources."""
-        by_resources: dict[Resources, list[Item]] = {}
-        for item in self.todo:
-            by_resources.setdefault(item.cell.resources, []).append(item)
-        return by_resources
+        return by_resources(self.todo)
 
     @property
     def gpu_hours(self) -> float:
@@ -90,6 +94,14 @@ class Plan:
         return Counter(item.state for item in self.items)
 
 
+def by_resources(items: Iterable[Item]) -> dict[Resources, list[Item]]:
+    """Return runs by their resources."""
+    classes: dict[Resources, list[Item]] = {}
+    for item in items:
+        classes.setdefault(item.cell.resources, []).append(item)
+    return classes
+
+
 def plan(cells: Iterable[Cell], root: Path | Sequence[Path], retry: Iterable[str] = ()) -> Plan:
     """Compare cells with the records of their runs.
 
@@ -101,7 +113,8 @@ def plan(cells: Iterable[Cell], root: Path | Sequence[Path], retry: Iterable[str
     Raises:
         ValueError: a state that can't be retried.
     """
-    for state in retry:
+    retry = frozenset(retry)
+    for state in sorted(retry):
         if state not in RETRIABLE:
             raise ValueError(f"cannot retry {state!r}; allowed: {', '.join(RETRIABLE)}")
     sources = Sources.of(root)
@@ -110,11 +123,21 @@ def plan(cells: Iterable[Cell], root: Path | Sequence[Path], retry: Iterable[str
     packed = sources.packed(
         folder.id for (_, folder), run in zip(folders, by_run, strict=True) if run.state == "missing"
     )
-    items = (
+    items = tuple(
         Item(cell, folder, packed[folder.id].status if folder.id in packed else run.state, run.reason)
         for (cell, folder), run in zip(folders, by_run, strict=True)
     )
-    return Plan(tuple(items), frozenset(retry))
+    if any(item.cell.spec.needs for item in items):
+
+        def look_up(run: str) -> tuple[RunFolder, State]:
+            folder = sources.folder(run)
+            return folder, run_states([folder])[0].state
+
+        reasons = blocked(items, {item.folder.id for item in items if item.to_do(retry)}, look_up)
+        items = tuple(
+            replace(item, blocked=reasons.get(item.folder.id, "") if item.to_do(retry) else "") for item in items
+        )
+    return Plan(items, retry)
 
 
 def describe(items: Sequence[Item]) -> str:

@@ -35,6 +35,7 @@ def submit(
     name: str,
     setup: Sequence[str] = (),
     max_parallel: int | None = None,
+    after: Sequence[str] = (),
 ) -> str:
     """Submit runs as one array with equal resources.
 
@@ -46,6 +47,7 @@ def submit(
         name: of the jobs, in the queue and in the accounts.
         setup: shell lines before a run, after those of the cluster.
         max_parallel: jobs of an array that run at a time; None for the cluster's.
+        after: jobs that must end well before these begin; where one does not, SLURM removes these.
 
     Returns:
         The id of the array ("12"); its tasks are numbered in the order of the runs.
@@ -58,7 +60,7 @@ def submit(
         raise ValueError("there is no SLURM here (no sbatch on the path); submit on a login node, or --on local")
     folder.mkdir(parents=True, exist_ok=True)
     parallel = min(len(runs), max_parallel or cluster.max_parallel)
-    text = script(runs, resources, cluster, folder, name=name, setup=setup, max_parallel=parallel)
+    text = script(runs, resources, cluster, folder, name=name, setup=setup, max_parallel=parallel, after=after)
     # It ends with this process: an array that was queued later would not be found by the next launch.
     bound = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
     # Not through a pipe, which would end in the middle of the script if this process were killed.
@@ -98,6 +100,7 @@ def script(
     name: str,
     setup: Sequence[str],
     max_parallel: int,
+    after: Sequence[str] = (),
 ) -> str:
     """Return the script of an array; arguments as :func:`submit`.
 
@@ -127,6 +130,8 @@ def script(
         "error": log,
         "open-mode": "append",
         "requeue": True,
+        "dependency": f"afterok:{':'.join(after)}" if after else None,
+        "kill-on-invalid-dep": "yes" if after else None,
         **cluster.options,
         "job-name": name,  # By which a launch finds its jobs again.
     }

@@ -17,7 +17,8 @@ from zigbench.launch.clusters import Cluster
 from zigbench.launch.job_notes import Job, adopt, current_user, exclusive, new_token
 from zigbench.launch.jobs import states
 from zigbench.launch.local import run_submitted
-from zigbench.launch.plan import Item, Plan
+from zigbench.launch.needs import stages
+from zigbench.launch.plan import Item, Plan, by_resources
 from zigbench.launch.snapshots import take_snapshot
 from zigbench.records.environment import environment
 from zigbench.records.folder import RunFolder
@@ -73,7 +74,7 @@ def launch_slurm(
     submitted: list[str] = []
     runs = 0
     with exclusive(root):
-        for resources, missing in _still_missing(plan).items():
+        for resources, after, missing in _arrays(_still_missing(plan), root):
             for start in range(0, len(missing), cluster.max_array):
                 items = missing[start : start + cluster.max_array]
                 token, now = new_token(name), time.time()
@@ -92,8 +93,9 @@ def launch_slurm(
                     # Before SLURM has the jobs: if this process is killed, the next one finds them by the token.
                     _note(items, jobs, durable=True)
                     array = slurm.submit(
-                        options, resources, cluster, folder, name=token, setup=setup, max_parallel=max_parallel
-                    )
+                        options, resources, cluster, folder, name=token, setup=setup, max_parallel=max_parallel,
+                        after=after,
+                    )  # fmt: skip
                 _note(items, [job.with_id(array) for job in jobs])
                 submitted.append(array)
                 runs += len(items)
@@ -117,8 +119,7 @@ def launch_background(plan: Plan, root: Path, *, workers: int | None = None) -> 
         OSError: the results folder can't be written.
     """
     with exclusive(root):
-        classes = _still_missing(plan)
-        items = [item for missing in classes.values() for item in missing]
+        items = _still_missing(plan)
         if not items:
             return Submitted()
         jobs = root.parent / "jobs"
@@ -128,8 +129,13 @@ def launch_background(plan: Plan, root: Path, *, workers: int | None = None) -> 
             # Before the process starts, which skips a run without this note as cancelled.
             _note(items, [Job("local", folder.name, folder)] * len(items))
             order = [
-                {"resources": resources.model_dump(), "runs": [item.folder.id for item in missing]}
-                for resources, missing in classes.items()
+                {
+                    "resources": resources.model_dump(),
+                    "runs": [item.folder.id for item in missing],
+                    "needs": {item.folder.id: item.cell.spec.needs for item in missing if item.cell.spec.needs},
+                }
+                for stage in stages(items)
+                for resources, missing in by_resources(stage).items()
             ]
             content = json.dumps({"root": str(root.resolve()), "classes": order, "workers": workers})
             write_atomically(folder / ORDER, content.encode(), durable=False)
@@ -180,22 +186,39 @@ def run_background(options: BackgroundOptions) -> None:
                 Resources(**each["resources"]),
                 root,
                 workers=order["workers"],
+                needs=each["needs"],
                 is_wanted=lambda run: (job := Job.read(run)) is not None and job.id == folder.name,
             ):
                 sys.stderr.write(json.dumps(asdict(event)) + "\n")
 
 
-def _still_missing(plan: Plan) -> dict[Resources, list[Item]]:
-    """Return the plan's missing runs by their resources, less those that were submitted after it was made."""
+def _arrays(items: Sequence[Item], root: Path) -> Iterator[tuple[Resources, tuple[str, ...], list[Item]]]:
+    """Yield runs that one array can do: their resources, the jobs that must end well before they begin, and the runs.
+
+    A run whose needs neither are done nor have a job is left out: another launch does them on this machine. The jobs of
+    earlier arrays are read when a later one is yielded, so each must be submitted before the next is taken.
+    """
+    for stage in stages(items):
+        for resources, alike in by_resources(stage).items():
+            by_jobs: dict[tuple[str, ...], list[Item]] = {}
+            for item in alike:
+                waiting = [need for need in item.cell.spec.needs if RunFolder(root / need).state() != "ok"]
+                jobs = [Job.read(RunFolder(root / need)) for need in waiting]
+                ids = tuple(job.id for job in jobs if job is not None and job.cluster == "slurm" and job.id)
+                if len(ids) == len(waiting):
+                    by_jobs.setdefault(ids, []).append(item)
+            for ids, runs in by_jobs.items():
+                yield resources, ids, runs
+
+
+def _still_missing(plan: Plan) -> list[Item]:
+    """Return the plan's missing runs, less those that were submitted after it was made."""
     adopt([item.folder for item in plan.items])
     for item in plan.todo:
         if item.unsound:  # Its job may still wait, and needs the spec.
             item.folder.submit(item.cell.spec)
-    by_resources: dict[Resources, list[Item]] = {}
-    for item, state in zip(plan.todo, states([item.folder for item in plan.todo]), strict=True):
-        if state in (item.state, "submitted"):
-            by_resources.setdefault(item.cell.resources, []).append(item)
-    return by_resources
+    now = states([item.folder for item in plan.todo])
+    return [item for item, state in zip(plan.todo, now, strict=True) if state in (item.state, "submitted")]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ submitted for it; :mod:`zigbench.launch` knows whether that job still waits in a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -242,6 +242,27 @@ def tail(path: Path, lines: int = 20) -> str:
     if not path.exists():
         return ""
     return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+def unmet(needs: Sequence[str], root: Path) -> str:
+    """Return why a run cannot begin now: a run that it needs is not done, or has no weights; "" if it can.
+
+    Args:
+        needs: ids of the runs that it needs.
+        root: folder of runs.
+    """
+    for folder in (RunFolder(root / need) for need in needs):
+        state = folder.state()
+        if state != "ok":
+            return f"needs run {folder.id}, which is {folder.shown(state)}"
+        if problem := without_weights(folder):
+            return problem
+    return ""
+
+
+def without_weights(folder: RunFolder) -> str:
+    """Return that a finished run has no weights on this machine; "" if it has."""
+    return "" if folder.checkpoint() else f"needs the weights of run {folder.id}, and {folder.path} has no checkpoint"
 
 
 def is_run(root: Path, name: str) -> bool:

@@ -23,10 +23,10 @@ from zigbench.evaluation.learning_curve import LearningCurve
 from zigbench.interpolant import Interpolant
 from zigbench.preemption import Preempted, allow, never
 from zigbench.records.environment import environment
-from zigbench.records.folder import RunFolder
+from zigbench.records.folder import RunFolder, unmet
 from zigbench.records.lock import LostLockError
 from zigbench.records.record import UNREADABLE_SAMPLES, Failure, Measurement, Record, Status
-from zigbench.runs.weights import load_network
+from zigbench.runs.weights import load_network, start_weights
 from zigbench.spec import EfficiencyRun, EvaluationRun, RunSpec, TrainingRun
 from zigbench.spec.errors import machine_fault
 from zigbench.spec.files import full_disk
@@ -122,6 +122,10 @@ class Work(Generic[S]):
             raise Preempted
 
 
+class BlockedError(ValueError):
+    """A run cannot begin: it needs the weights of a run that is not done."""
+
+
 def execute(
     folder: RunFolder,
     *,
@@ -142,6 +146,7 @@ def execute(
         stop_requested: returns whether the process was preempted.
 
     Raises:
+        BlockedError: a run whose weights it needs is not done, or has none here.
         BusyError: another process is working on the run.
         ValueError: the folder's spec is damaged.
         LostLockError: another process took the run over while this one was stopped; this one writes nothing more.
@@ -149,6 +154,8 @@ def execute(
         Preempted: the process was preempted; the run resumes from its checkpoint when it is executed again.
     """
     spec = folder.read_spec()
+    if problem := unmet(spec.needs, folder.path.parent):
+        raise BlockedError(f"run {folder.id} {problem}")
     device = torch.device(device or _where(spec))
     with folder.lock() as held:
         if folder.record.exists():
@@ -212,7 +219,10 @@ def train(work: Work[TrainingRun]) -> tuple[Measurement, ...]:
     spec, folder, cache, device = work.spec, work.folder, work.cache, work.device
     data = load_object(spec.data.config.loader)(spec.data.config)
     evaluation.prepare(data, spec, cache=cache)  # Missing weights of extractors fail here, before the training.
-    model = initialised(spec).to(device)
+    model = initialised(spec)
+    if spec.training.start is not None:
+        start_weights(model, spec.training.start, cache.parent, folder.path.parent)
+    model = model.to(device)
     interpolant = Interpolant(**spec.interpolant.model_dump(exclude_none=True))
     curve = LearningCurve(interpolant, data, spec, folder.path, cache, device, on_progress=work.report_evaluation)
     trained = training.fit(

@@ -21,6 +21,7 @@ from zigbench.spec import EfficiencyRun, EvaluationRun, Geometry, RunSpec, read,
 from zigbench.spec.files import sha256, write_atomically
 from zigbench.spec.registry import load_object
 from zigbench.spec.run import TRAINED
+from zigbench.spec.run import TRAINED
 from zigbench.training import post_hoc_ema
 from zigbench.training.checkpoints import Checkpoint, CheckpointManager
 
@@ -213,6 +214,26 @@ def load_network(spec: EvaluationRun, results: Path, root: Path | None = None) -
     except RuntimeError as error:
         raise ValueError(f"the weights {spec.weights[:20]}… do not fit {spec.backbone.name}: {error}") from None
     return network.eval()
+
+
+def start_weights(network: nn.Module, start: str, results: Path, runs: Path) -> None:
+    """Load the weights that a training begins with.
+
+    Args:
+        network: of the training, in place.
+        start: ``run:ID`` of a finished run, whose averaged weights are taken; or the SHA-256 of stored weights.
+        results: folder that holds ``weights``.
+        runs: folder of runs.
+
+    Raises:
+        ValueError: the weights are missing, damaged, or of another network.
+    """
+    run = start.removeprefix(TRAINED)
+    weights = fetch(start, results) if run == start else trained_weights(RunFolder(runs / run))
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"training.start: the weights {start[:20]}… are of another network: {error}") from None
 
 
 def export_run(folder: RunFolder, target: str, place: Path, results: Path) -> None:

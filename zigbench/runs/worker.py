@@ -50,7 +50,7 @@ def serve(options: WorkerOptions) -> None:
     threading.Thread(target=listen, name="listen", daemon=True).start()
 
     import_torch(options.cpus)
-    from zigbench.runs.execute import execute
+    from zigbench.runs.execute import BlockedError, execute
 
     ranks = options.ranks or _rank_count(options.gpus)
     if forked is not None:
@@ -65,6 +65,8 @@ def serve(options: WorkerOptions) -> None:
                 return {"status": execute(folder, cache=options.results.parent / "cache").status}
         except BusyError as error:
             return {"status": "busy", "error": str(error)}
+        except BlockedError as error:
+            return {"status": "blocked", "error": str(error)}
         except (OSError, ValueError) as error:
             # No record could be written (a full disk, a damaged spec): report it to the launch.
             return {"status": "error", "error": f"{type(error).__name__}: {error}"}
@@ -108,7 +110,7 @@ def do_run(options: RunOptions) -> int:
     assisting = int(os.environ.get("RANK") or (os.environ["SLURM_PROCID"] if several else "0")) > 0
     try:
         import_torch(options.cpus)
-        from zigbench.runs.execute import assist, execute
+        from zigbench.runs.execute import BlockedError, assist, execute
 
         cache = options.run.parents[1] / "cache"
         if assisting:
@@ -120,7 +122,9 @@ def do_run(options: RunOptions) -> int:
     except Exception as error:
         traceback.print_exc()
         job_log.write(f"run {folder.id}: {type(error).__name__}: {error}\n")
-        return 0 if assisting else EXIT_MACHINE if machine_fault(error) else 1
+        # A run that is blocked keeps no record, as after a fault of the machine: a later launch does it.
+        later = machine_fault(error) or isinstance(error, BlockedError)
+        return 0 if assisting else EXIT_MACHINE if later else 1
     return 0
 
 

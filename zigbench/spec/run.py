@@ -30,6 +30,10 @@ from zigbench.spec.sections import (
 from zigbench.spec.sections.training import Width
 
 
+TRAINED = "run:"
+"""Beginning of a text that names weights: those of a training, by its id."""
+
+
 class RunSpec(NetworkSpec):
     """A run of any task: a :class:`TrainingRun`, an :class:`EvaluationRun` or an :class:`EfficiencyRun`.
 
@@ -134,6 +138,11 @@ class RunSpec(NetworkSpec):
         return short_sha256("{" + ",".join(f'"{name}":{members[name]}' for name in sorted(members)) + "}")
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """Ids of the runs whose weights this one needs: they must have finished before it can begin."""
+        return ()
+
+    @property
     def geometry(self) -> Geometry:
         """Shape of the data in this run's patches."""
         return self.data.config.geometry(self.backbone.patch)
@@ -144,9 +153,9 @@ class TrainingRun(RunSpec):
 
     task: Literal["train"] = "train"
 
-
-TRAINED = "run:"
-"""Beginning of ``weights`` that are those of a training, by its id."""
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return _named(self.training.start)
 
 
 class EvaluationRun(RunSpec):
@@ -166,7 +175,11 @@ class EvaluationRun(RunSpec):
     @property
     def trained(self) -> str | None:
         """The id of the training whose averaged weights are measured; None for weights given by their content."""
-        return self.weights.removeprefix(TRAINED) if self.weights.startswith(TRAINED) else None
+        return next(iter(self.needs), None)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return _named(self.weights)
 
     @model_validator(mode="after")
     def _check_width(self) -> Self:
@@ -236,6 +249,11 @@ def _faults_between_others(model: type[RunSpec], nested: Mapping[str, Any], erro
     except SpecError as other:
         return other.faults
     return ()
+
+
+def _named(weights: str | None) -> tuple[str, ...]:
+    """Return the id of the run that ``run:ID`` names."""
+    return (weights.removeprefix(TRAINED),) if weights is not None and weights.startswith(TRAINED) else ()
 
 
 def spec_id(resolved: Mapping[str, Any]) -> str:

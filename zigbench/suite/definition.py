@@ -46,6 +46,19 @@ def zipped(name: str, **columns: Sequence[Any]) -> Axis:
 
 
 @dataclass(frozen=True)
+class RunOf:
+    """The weights of another cell's run, as the value of a key that names weights.
+
+    For example, an arm that begins with the weights of another: ``{"training.start": RunOf({"arm": "teacher"})}``.
+
+    Args:
+        labels: labels of that cell by axis; on the other axes it has those of the cell that names it.
+    """
+
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Contrast:
     """Two arms whose difference answers a part of the question; the report fills in the numbers.
 
@@ -153,7 +166,8 @@ class Suite:
         name: the suite's name, as registered.
         question: the question, in one sentence.
         base: the spec that all runs share, as nested or dotted keys.
-        axes: the varied settings. The axis ``seed``, where there is one, pairs the runs of different arms.
+        axes: the varied settings. The axis ``seed``, where there is one, pairs the runs of different arms. A value may
+            be the run of another cell (:class:`RunOf`).
         version: raised when the suite changes its meaning.
         exclude: cells left out: those whose labels match every item of one of these mappings.
         equal: figures that must agree across cells, each with its tolerance as a share ("parameters": 0.05).

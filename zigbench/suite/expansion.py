@@ -13,7 +13,7 @@ from zigbench.spec.errors import Fault, SpecError
 from zigbench.spec.overrides import flatten, merge, nest, parse_assignment
 from zigbench.spec.registry import nearest
 from zigbench.spec.run import TRAINED, Sections
-from zigbench.suite.definition import Axis, Suite
+from zigbench.suite.definition import Axis, RunOf, Suite
 
 MEASURED = ("sampler", "evaluation", "ema_std", "resources")
 """Keys of a run that measures a trained network which its training does not share."""
@@ -112,6 +112,7 @@ def _parse(
     labelled: Mapping[str, str],
     overrides: Mapping[str, Any],
     sections: Sections,
+    within: tuple[Mapping[str, str], ...] = (),
 ) -> Cell:
     raw, axes = dict(base), suite.axes
     if suite.networks is not None:
@@ -121,12 +122,41 @@ def _parse(
     for changes in (*(axis.points[labelled[axis.name]] for axis in axes), overrides):
         if changes:
             raw = merge(raw, changes)
-    needs = raw.pop("resources", {})
+    resources = raw.pop("resources", {})
+    for key, value in flatten(raw).items():
+        if isinstance(value, RunOf):
+            other = _labels_of(value, suite, labelled)
+            if other in (*within, labelled):
+                raise ValueError(
+                    f"suite {suite.name!r}: {key} of {' · '.join(labelled.values())} names a run that needs it"
+                )
+            named = _parse(suite, base, other, overrides, sections, (*within, labelled))
+            raw = merge(raw, {key: f"{TRAINED}{named.spec.id}"})
     try:
-        return Cell(labelled, sections.parse(raw), suite.resources.override(needs))
+        return Cell(labelled, sections.parse(raw), suite.resources.override(resources))
     except SpecError as error:
         where = f"suite {suite.name!r}, {', '.join(f'{axis} {label}' for axis, label in labelled.items())}"
         raise SpecError(replace(fault, path=f"{where}: {fault.path}") for fault in error.faults) from None
+
+
+def _labels_of(run: RunOf, suite: Suite, labelled: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels of the cell that another cell names, on every axis of the suite.
+
+    Raises:
+        ValueError: an axis or a label that the suite has not.
+    """
+    other = dict(labelled)
+    points = {axis.name: axis.points for axis in suite.axes}
+    for axis, wanted in run.labels.items():
+        # Where keys are overridden, an arm's label says so in brackets.
+        matches = [label for label in points.get(axis, ()) if wanted in (label, label.partition(" [")[0])]
+        if len(matches) != 1:
+            known = (
+                f"{axis} is one of {', '.join(points[axis])}" if axis in points else f"the axes are {', '.join(points)}"
+            )
+            raise ValueError(f"suite {suite.name!r}: there is no run with {axis} {wanted!r}; {known}")
+        other[axis] = matches[0]
+    return other
 
 
 def _condition(text: str) -> tuple[str, str]:

@@ -26,6 +26,8 @@ class TrainingSpec(Spec):
             recombined from them after the training (``ema_std`` of an evaluation). EDM2 keeps 0.05 and 0.10; each
             takes the memory of a network.
         ema_every: steps between these snapshots; None for 32 of them, and always one of the last step.
+        start: weights to begin with in place of the initialisation: ``run:ID`` for the averaged ones of a run, or the
+            SHA-256 of stored ones.
         precision: of matrix products and activations; weights and averages are always float32.
         compile: compile the network (rounds differently, hence part of a run's identity).
         distribution: whether each process holds the whole network or a shard of it.
@@ -46,6 +48,7 @@ class TrainingSpec(Spec):
     accumulate: Positive = 1
     ema: Share = 0.9999
     ema_std: Width | None = None
+    start: Annotated[str, Field(pattern=r"^([0-9a-f]{64}|run:[0-9a-f]{16})$")] | None = later_key(None)
     precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
     compile: bool = False
     distribution: Literal["replicated", "sharded"] = "replicated"

@@ -10,7 +10,7 @@ import typer
 
 from zigbench.cli import completion
 from zigbench.cli.options import RUNS, Arm, Only, Profile, Results, Retry, Set, SuiteName, app, out, writable
-from zigbench.cli.planning import command, make_plan, refuse_missing_weights, refuse_unlike_data
+from zigbench.cli.planning import blocked_runs, command, make_plan, refuse_missing_weights, refuse_unlike_data
 from zigbench.cli.render import classes_table
 from zigbench.launch import cancel as cancel_jobs
 from zigbench.launch import cluster as cluster_profile
@@ -65,6 +65,8 @@ def launch(
     refuse_missing_weights(chosen, planned)
     site = cluster_profile(cluster) if on is LaunchTarget.slurm else None
     out.print(f"{describe(planned.items)}.")
+    for sentence in blocked_runs(chosen, planned):
+        out.print(sentence, markup=False)
     if dry_run or not planned.todo:
         out.print(classes_table(planned) if planned.todo else "Nothing to submit.")
         return

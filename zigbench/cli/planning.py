@@ -71,9 +71,9 @@ def missing_weights(suite: Suite, planned: Plan) -> list[str]:
 
 
 def refuse_missing_weights(suite: Suite, planned: Plan) -> None:
-    """Raise ValueError where released files are not imported, or where every run that is left needs another."""
-    sentences = missing_weights(suite, planned) or ([] if planned.todo else blocked_runs(suite, planned))
-    if sentences:
+    """Raise ValueError where released files are not imported, or where all runs need others and none is done."""
+    begun = planned.todo or any(item.state == "ok" for item in planned.items)
+    if sentences := missing_weights(suite, planned) or ([] if begun else blocked_runs(suite, planned)):
         raise ValueError("; ".join(dict.fromkeys(sentences)))
 
 

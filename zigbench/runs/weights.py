@@ -21,7 +21,6 @@ from zigbench.spec import EfficiencyRun, EvaluationRun, Geometry, RunSpec, read,
 from zigbench.spec.files import sha256, write_atomically
 from zigbench.spec.registry import load_object
 from zigbench.spec.run import TRAINED
-from zigbench.spec.run import TRAINED
 from zigbench.training import post_hoc_ema
 from zigbench.training.checkpoints import Checkpoint, CheckpointManager
 

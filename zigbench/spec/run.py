@@ -29,7 +29,6 @@ from zigbench.spec.sections import (
 )
 from zigbench.spec.sections.training import Width
 
-
 TRAINED = "run:"
 """Beginning of a text that names weights: those of a training, by its id."""
 

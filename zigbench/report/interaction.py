@@ -44,11 +44,10 @@ class EffectDifference:
         """The verdict: differs, equal within the margin of the contrast, or not separated."""
         if self.difference.estimate.n < 2:
             return "no interval"
+        margin = self.contrast.margin
+        equal = margin is not None and equivalence_p(self.difference.differences, margin) < ALPHA
         if self.difference.separated:
-            return "differs"
-        if self.contrast.margin is None:
-            return "not separated"
-        equal = equivalence_p(self.difference.differences, self.contrast.margin) < ALPHA
+            return "differs, within the margin" if equal else "differs"
         return "equal" if equal else "not separated"
 
 
@@ -106,7 +105,7 @@ def interaction_table(results: Results, metric: str) -> Table | None:
             _figure(row.effect), _interval(row.effect), _figure(row.difference), _interval(row.difference),
             Entry(formatting.p_value(row.difference.p), finite(row.difference.p)),
             Entry(formatting.p_value(row.difference.p_holm), finite(row.difference.p_holm)),
-            Entry(row.verdict, mark="" if row.verdict == "differs" else "quiet"),
+            Entry(row.verdict, mark="" if row.difference.separated else "quiet"),
         )
         for row in rows
     )  # fmt: skip
@@ -138,7 +137,7 @@ def interaction_sentences(results: Results, metric: str) -> tuple[Sentence, ...]
         own = [row for row in rows if row.contrast == contrast and row.difference.estimate.n]
         parts = [
             f"{'On ' + results.data + ', the' if results.data else 'The'} effect of {contrast.says} "
-            f"({contrast.a} − {contrast.b}), compared with that in {home}, is "
+            f"({contrast.a} − {contrast.b}), minus that in {home}, is "
         ]
         for row in own:
             estimate = row.difference.estimate
@@ -153,8 +152,8 @@ def interaction_sentences(results: Results, metric: str) -> tuple[Sentence, ...]
         tests = sum(not math.isnan(row.difference.p) for row in rows)
         ending = f" (95 % intervals, {span} each; Holm's correction over {formatting.count(tests, 'difference')})."
         parts[-1] = parts[-1].removesuffix("; ") + ending
-        verdicts = {row.verdict for row in own}
-        described.append(Sentence(tuple(parts), verdicts == {"differs"} if len(verdicts) == 1 else None))
+        separated = {row.difference.separated for row in own}
+        described.append(Sentence(tuple(parts), separated.pop() if len(separated) == 1 else None))
     return tuple(described)
 
 

@@ -15,13 +15,16 @@ from backbones.layers.mixers.attention import plain_attention
 from backbones.layers.patches import check_input, to_image
 from backbones.layers.position import PositionEmbedding
 from backbones.ops import norm
-from backbones.ops.choice import tried
+from backbones.ops.choice import SCAN, STATE, tried
 from backbones.ops.self_check import FAILED
 from zigbench.backbone import Geometry
 from zigbench.scan import layer_orders
 from zigbench.scan.orders import Schemes
 from zigbench.spec import ScanSpec
 from zigbench.spec.registry import load_object
+
+FAMILIES = {"scan": SCAN, "state": STATE}
+"""Families of operators by the names that the table of mixers has for them."""
 
 
 class Network(nn.Module):
@@ -49,14 +52,11 @@ class Network(nn.Module):
 
     @staticmethod
     def kernels(config: SizedConfig, device: torch.device) -> str:
-        """Return the kernel that mixes the tokens of such a network on ``device``, for its record.
+        """Return the kernels that mix the tokens of such a network on ``device``, for its record.
 
-        For example "cpu (numba 0.60)".
+        For example "cpu (numba 0.60)"; of a network with several mixers each one's, joined.
         """
-        if not isinstance(config, ScanConfig):
-            return f"scaled_dot_product_attention (torch {torch.__version__})"
-        chosen = tried(device)[-1]
-        return f"{chosen.name} ({chosen.version})"
+        return ", ".join(_kernel(name, device) for name in _mixers(config))
 
     @classmethod
     def instruction_set(cls, config: SizedConfig) -> str:
@@ -64,7 +64,7 @@ class Network(nn.Module):
 
         For example "AVX-512 (16 floats)".
         """
-        if not (cls.calls_fused or isinstance(config, ScanConfig)):
+        if not (cls.calls_fused or "scan" in _operators(config)):
             return ""
         from backbones.ops.cpu.target import INSTRUCTION_SET  # Loads numba, which a GPU has no use for.
 
@@ -78,9 +78,8 @@ class Network(nn.Module):
         """
         if cls.calls_fused:
             norm.load(device)
-        if not isinstance(config, ScanConfig):
-            return []
-        return [f"{kernel.name}: {kernel.reason}" for kernel in tried(device) if kernel.reason.startswith(FAILED)]
+        backends = [backend for name in _operators(config) for backend in tried(device, family=FAMILIES[name])]
+        return [f"{backend.name}: {backend.reason}" for backend in backends if backend.reason.startswith(FAILED)]
 
     @staticmethod
     def register_flop_formulas() -> None:
@@ -135,3 +134,24 @@ class Network(nn.Module):
     def image(self, tokens: Tensor) -> Tensor:
         """Return (B, tokens, patch² · out_channels) as (B, [T,] out_channels, H, W)."""
         return to_image(tokens, self.geometry, self.out_channels)
+
+
+def _mixers(config: SizedConfig) -> list[str]:
+    """Return the names of a network's mixers, each once; attention of a family that does not scan."""
+    if not isinstance(config, ScanConfig):
+        return ["attention"]
+    return list(dict.fromkeys(config.mixer_of(block) for block in range(config.blocks)))
+
+
+def _operators(config: SizedConfig) -> list[str]:
+    """Return the families of operators that a network's mixers compute with, each once."""
+    return list(dict.fromkeys(family for name in _mixers(config) for family in MIXERS[name].operators))
+
+
+def _kernel(name: str, device: torch.device) -> str:
+    """Return the kernel of a mixer on a device, with its version."""
+    if not MIXERS[name].operators:
+        what = "scaled_dot_product_attention" if name == "attention" else "matrix products"
+        return f"{what} (torch {torch.__version__})"
+    chosen = tried(device, family=FAMILIES[MIXERS[name].operators[0]])[-1]
+    return f"{chosen.name} ({chosen.version})"

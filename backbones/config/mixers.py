@@ -44,14 +44,20 @@ class Mixer:
         closed_form: a function of the sizes, the tokens, the directions and the sequences that the tokens are split
             into.
         faults: a function from the sizes to the reasons why the mixer is impossible.
-        sees_order: False for one whose output does not depend on the visiting order.
+        operators: families of operators that it computes with, its recurrence's first: ``scan``, the selective scan and
+            the causal convolution, and ``state``, the recurrences of matrix-valued states. None for a control.
     """
 
     layer: str
     keys: tuple[str, ...]
     closed_form: Callable[[MixerSizes, int, int, int], Layer]
     faults: Callable[[MixerSizes], Iterator[Fault]]
-    sees_order: bool = True
+    operators: tuple[str, ...] = ()
+
+    @property
+    def sees_order(self) -> bool:
+        """True for a mixer that steps along the visiting order."""
+        return bool(self.operators)
 
 
 def usual_heads(width: int, multiple: int = 1) -> int:
@@ -163,33 +169,27 @@ def _halved_faults(sizes: MixerSizes) -> Iterator[Fault]:
 
 
 MIXERS = {
-    "mamba": Mixer("backbones.layers.mamba:MambaMixer", ("d_state", "d_conv", "expand"), _mamba, _no_faults),
+    "mamba": Mixer("backbones.layers.mamba:MambaMixer", ("d_state", "d_conv", "expand"), _mamba, _no_faults, ("scan",)),
     "mamba2": Mixer(
         "backbones.layers.mixers.mamba2:Mamba2Mixer",
         ("d_state", "d_conv", "expand", "head_width"),
         _mamba2,
         _inner_faults,
+        ("state", "scan"),
     ),
-    "gla": Mixer("backbones.layers.mixers.gla:GLAMixer", ("expand", "head_width"), _gla, _halved_faults),
+    "gla": Mixer("backbones.layers.mixers.gla:GLAMixer", ("expand", "head_width"), _gla, _halved_faults, ("state",)),
     "gated-deltanet": Mixer(
         "backbones.layers.mixers.gated_deltanet:GatedDeltaNetMixer",
         ("d_conv", "expand", "head_width"),
         _gated_deltanet,
         _halved_faults,
+        ("state", "scan"),
     ),
     "nc-ssd": Mixer(
-        "backbones.layers.mixers.nc_ssd:NonCausalMixer",
-        ("d_state", "expand", "head_width"),
-        _nc_ssd,
-        _inner_faults,
-        sees_order=False,
+        "backbones.layers.mixers.nc_ssd:NonCausalMixer", ("d_state", "expand", "head_width"), _nc_ssd, _inner_faults
     ),
     "attention": Mixer(
-        "backbones.layers.mixers.attention:AttentionMixer",
-        ("head_width",),
-        _attention,
-        _attention_faults,
-        sees_order=False,
+        "backbones.layers.mixers.attention:AttentionMixer", ("head_width",), _attention, _attention_faults
     ),
 }
 """The mixers by name. Those that see no order are controls: a scan's order cannot matter to them."""

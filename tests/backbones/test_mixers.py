@@ -18,6 +18,7 @@ from backbones.config.mixers import MIXERS, heads_of
 from backbones.layers.mixers.attention import AttentionMixer
 from backbones.layers.mixers.nc_ssd import NonCausalMixer
 from backbones.layers.mixers.rows import Visit
+from backbones.network import Network
 from zigbench.backbone import Geometry, build, count_parameters
 from zigbench.check import check
 from zigbench.scan import make_order
@@ -63,7 +64,7 @@ def test_every_family_takes_every_mixer(name: str) -> None:
             assert count_parameters(network) == NetworkSpec.of(name, **config).parameters(geometry), config
 
 
-@pytest.mark.parametrize("mixer", [*CONTROLS, "hybrid"])
+@pytest.mark.parametrize("mixer", [*OTHERS, "hybrid"])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_counted_operations_are_the_closed_form(name: str, mixer: str) -> None:
     config: dict[str, Any] = {"width": 20, "depth": 4, "head_width": 10}
@@ -257,6 +258,20 @@ def test_rows_are_taken_and_put_back_with_their_gradients() -> None:
     assert torch.equal(taken.unflatten(0, (2, 2)).flatten(1, 2), x[:, order.flatten()])
     assert torch.equal(visit.put(taken), x)
     torch.autograd.gradcheck(lambda rows: visit.put(visit.take(rows).square()), x, check_forward_ad=True)
+
+
+def test_a_record_names_the_kernel_of_each_mixer() -> None:
+    def kernels(**config: Any) -> str:
+        spec = NetworkSpec.of("zigma", width=16, depth=4, **config)
+        return Network.kernels(spec.config, torch.device("cpu"))
+
+    scan, state = kernels(), kernels(mixer="gla")
+    assert kernels(mixer="gated-deltanet") == kernels(mixer="mamba2") == state != scan
+    assert kernels(mixer="nc-ssd") == f"matrix products (torch {torch.__version__})"
+    assert kernels(attention_every=2) == f"{scan}, scaled_dot_product_attention (torch {torch.__version__})"
+    assert kernels(mixer="attention") == Network.kernels(NetworkSpec.of("dit").config, torch.device("cpu"))
+    for mixer in MIXERS:
+        assert Network.kernel_faults(NetworkSpec.of("zigma", mixer=mixer).config, torch.device("cpu")) == []
 
 
 @pytest.fixture

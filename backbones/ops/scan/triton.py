@@ -280,6 +280,37 @@ def _pass_on(carries: Any, rates: Tensor, carry: Tensor, total: Tensor, reverse:
     )
 
 
+def scan_tangent(inputs: ScanInputs, tangents: ScanInputs) -> Tensor:
+    """Return the derivative of y along `tangents`, shaped and typed as the inputs; contiguous, in u's type."""
+    from backbones.ops.scan.triton_tangent import sweep_tangent
+
+    batch, length, channels = inputs.u.shape
+    states = inputs.A.shape[1]
+    y = torch.empty((batch, length, channels), dtype=inputs.u.dtype, device=inputs.u.device)
+    if y.numel() == 0:
+        return y
+    streams, matrices = [], []
+    for u, delta, A, B, C, D, z, bias, *_ in (inputs, tangents):
+        streams.append((*map(unit_stride, (u, delta, B, C)), None if z is None else unit_stride(z)))
+        matrices.append((_rates(A), contiguous(D), contiguous(bias)))
+    order = contiguous(inputs.order)
+    sequences = checks.sequences(order)
+    width = max(1, min(32, 1024 // padded(states)))
+    blocks = -(-channels // width)
+    tensors = []
+    for (u, delta, B, C, z), (rates, D, bias) in zip(streams, matrices, strict=True):
+        tensors += [u, delta, rates, B, C, D, z, bias]
+    with on_device(y):
+        sweep_tangent[(batch * sequences * blocks,)](
+            *tensors, order, y, *row_strides(*streams[0], *streams[1], y),
+            sequences, length // sequences, channels, blocks, 0,
+            N=states, NP=padded(states), W=width, SOFTPLUS=inputs.delta_softplus,
+            HAS_BIAS=inputs.delta_bias is not None, HAS_D=inputs.D is not None, HAS_Z=inputs.z is not None,
+            HAS_ORDER=order is not None, **LAUNCH,
+        )  # fmt: skip
+    return y
+
+
 def scan_backward(dy: Tensor, inputs: ScanInputs, state: Tensor) -> tuple[Tensor | None, ...]:
     """Return the gradients (du, ddelta, dA, dB, dC, dD, dz, ddelta_bias); None where the input was absent.
 

@@ -63,6 +63,11 @@ def test_half_precision_costs_its_rounding_only(results: dict[str, Any], kind: s
     assert max(sums.values()) < 5e-6
 
 
+def test_the_tangent_agrees_with_the_reference(results: dict[str, Any]) -> None:
+    assert _above(results["tangent"], 5e-6) == {}
+    assert _above(results["tangent"], 1e-2, ["bfloat16"]) == {}
+
+
 def test_the_kernels_are_usable_and_repeat_bit_by_bit(results: dict[str, Any]) -> None:
     assert results["available"] is None
     assert {n: e["repeat"] for n, e in results["scan"].items() if e["repeat"]} == {}

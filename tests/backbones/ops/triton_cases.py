@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from backbones.ops import reference
 from backbones.ops.conv import triton as triton_conv
 from backbones.ops.scan import triton as triton_scan
 from backbones.ops.scan.inputs import ScanInputs
@@ -78,6 +79,13 @@ FORWARDS = {
     "two channels a lane, chunks": Case(1, 33, 66, 2, schedulers=4),
     "forty states": Case(1, 9, 18, 40, schedulers=1),
     "four channels a lane": Case(1, 5, 129, 1, schedulers=1),
+}
+
+TANGENTS = {
+    "one pass": Case(2, 11, 9, 3),
+    "bare, natural order": Case(1, 7, 5, 16, order=False, skip=False),
+    "sequences": Case(1, 12, 34, 4, sequences=3),
+    "bfloat16": Case(1, 9, 5, 4, dtype=torch.bfloat16),
 }
 
 CONVS = {
@@ -233,6 +241,28 @@ def run_scan(case: Case, seed: int, gradients: bool = True) -> dict[str, float]:
     return {**errors, "repeat": _same(results[0], results[-1]), "without state": _same((plain,), (y,)) + none.numel()}
 
 
+def run_tangent(case: Case, seed: int) -> dict[str, float]:
+    """The tangent of y along random directions against the reference's, which is written out and in float64."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def rand(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator).to(DEVICE, case.dtype)
+
+    b, n, d, s = case.batch, case.length, case.channels, case.states
+    order = torch.randperm(n, generator=generator).view(case.sequences, -1).squeeze(0) if case.order else None
+
+    def drawn_inputs() -> tuple[Tensor | None, ...]:
+        rest = (rand(d), rand(b, n, d), rand(d)) if case.skip else (None, None, None)
+        return rand(b, n, d), rand(b, n, d) - 1, rand(d, s), rand(b, n, s), rand(b, n, s), *rest
+
+    values, along = drawn_inputs(), drawn_inputs()
+    values = (*values[:2], -values[2].abs() - 0.1, *values[3:])
+    doubles = [ScanInputs(*(None if v is None else v.double().cpu() for v in x), True, order) for x in (values, along)]
+    given = None if order is None else order.to(DEVICE)
+    moved = triton_scan.scan_tangent(*(ScanInputs(*x, True, given) for x in (values, along)))
+    return {"y": _error(moved, reference.scan_tangent(*doubles))}
+
+
 def run_conv(case: Case, seed: int) -> dict[str, float]:
     generator = torch.Generator().manual_seed(seed)
 
@@ -294,6 +324,7 @@ def main() -> None:
         results["scan"][name] = run_scan(case, i, gradients=False)
     for i, (name, case) in enumerate(CONVS.items()):
         results["conv"][name] = run_conv(case, i)
+    results["tangent"] = {name: run_tangent(case, i) for i, (name, case) in enumerate(TANGENTS.items())}
     triton_scan.PARTIAL_BYTES = 1
     results["scan"]["batch in turns"] = run_scan(Case(3, 9, 4, 3, schedulers=32), 100)
     results["empty"] = run_empty()

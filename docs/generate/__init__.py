@@ -13,7 +13,7 @@ from pathlib import Path
 # Closed forms that the tests use too.
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from generate import backbones, cli, curves, data, figures, gallery, metrics, published, solvers, suites
+from generate import backbones, cli, curves, data, figures, gallery, metrics, objectives, published, solvers, suites
 
 PARTS: dict[str, Callable[[], str]] = {
     "cli": cli.commands,
@@ -24,6 +24,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "curves-3d": curves.clips,
     "data": data.sets,
     "metrics": metrics.metrics,
+    "objectives": objectives.sections,
     "figures": figures.figures,
     "solvers-orders": solvers.orders,
     "solvers-product": solvers.every_combination,

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from zigbench.data.prefetch import batches
 from zigbench.data.split import Batch, TensorSplit
 from zigbench.interpolant import Interpolant
+from zigbench.objectives.config import InterpolantConfig
+from zigbench.objectives.interpolant import InterpolantObjective
 from zigbench.training.batches import BatchLoader, TrainingBatch
 from zigbench.training.parallel import World
 
@@ -31,9 +33,9 @@ ALONE = World()
 def loader(
     world: World = ALONE, batch: int = 12, label_dropout: float = 0.3, seed: int = 1, **options: str
 ) -> BatchLoader:
-    interpolant = Interpolant(**options)
+    objective = InterpolantObjective(InterpolantConfig(), Interpolant(**options))
     return BatchLoader(
-        digits_like(), interpolant, seed=seed, batch=batch, label_dropout=label_dropout, world=world, device=CPU
+        digits_like(), objective, seed=seed, batch=batch, label_dropout=label_dropout, world=world, device=CPU
     )
 
 
@@ -142,7 +144,8 @@ def test_a_split_that_varies_gets_a_seed_of_its_own_each_step():
     split = Varying("varying", torch.zeros(10, 1, 1, 1))
 
     def seeds(world: World, start: int) -> list[float]:
-        read = BatchLoader(split, Interpolant(), seed=3, batch=4, label_dropout=0.0, world=world, device=CPU)
+        objective = InterpolantObjective(InterpolantConfig(), Interpolant())
+        read = BatchLoader(split, objective, seed=3, batch=4, label_dropout=0.0, world=world, device=CPU)
         return [float(batch.x[0]) for batch in read.batches(start, 6)]
 
     whole = seeds(World(), 0)

@@ -54,7 +54,7 @@ def _threads() -> str:
 
 REGISTRIES = (
     registry.backbones, registry.curves, registry.volumes, registry.data, registry.suites, registry.metrics,
-    registry.releases, registry.exports, registry.inspections, registry.diagnostics,
+    registry.objectives, registry.releases, registry.exports, registry.inspections, registry.diagnostics,
 )  # fmt: skip
 
 

@@ -10,20 +10,22 @@ from pydantic import BaseModel
 from zigbench.launch.clusters import Cluster
 from zigbench.spec import Resources, RunSpec, ScanSpec, registry
 from zigbench.spec.description import code, default_of, is_part, meanings, summary, table, type_of
+from zigbench.spec.plugins import ObjectiveSpec
 from zigbench.spec.registry import nearest
 from zigbench.spec.run import TASKS
 
 COLUMNS = ("key", "type", "default", "meaning")
 
-OPTIONAL = {"scan": ScanSpec}
-"""The part that a family may have no use for."""
+OPTIONAL = {"scan": ScanSpec, "objective": ObjectiveSpec}
+"""Parts that a run may have no use for."""
 
-PLUGINS = {"backbone": registry.backbones, "data": registry.data}
+PLUGINS = {"backbone": registry.backbones, "data": registry.data, "objective": registry.objectives}
 """Parts whose ``config`` holds the keys of a plug-in."""
 
 PLUGIN_KEYS = {
     "backbone": "`backbone.config.…` holds [the backbone's own keys](backbones.md).",
     "data": "`data.config.…` holds [the data set's own keys](data.md).",
+    "objective": "`objective.config.…` holds [the objective's own keys](objectives.md).",
 }
 """Where the page lists the keys of plug-ins."""
 

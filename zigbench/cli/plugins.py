@@ -28,6 +28,7 @@ class Kind(StrEnum):
     curves = "curves"
     data = "data"
     metrics = "metrics"
+    objectives = "objectives"
     keys = "keys"
 
 
@@ -39,7 +40,7 @@ def list_(
     ] = "",
     markdown: Annotated[bool, typer.Option("--markdown", help="Of keys: the page of the reference.")] = False,
 ) -> None:
-    """List the installed suites, backbones, curves, data sets or metrics, or the keys of a spec."""
+    """List the installed suites, backbones, curves, data sets, metrics or objectives, or the keys of a spec."""
     if (prefix or markdown) and kind is not Kind.keys:
         raise ValueError(f"PREFIX and --markdown are of keys; `zigbench list {kind.value}` takes neither")
     if markdown:

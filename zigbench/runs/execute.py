@@ -243,6 +243,7 @@ def train(work: Work[TrainingRun]) -> tuple[Measurement, ...]:
         measure_at=curve.steps,
         measure=curve.measure,
         before_write=work.before_write,
+        objective=load_object(spec.objective_config.implementation)(spec.objective_config, interpolant),
     )
     facts = (
         *_left_out(work, data),

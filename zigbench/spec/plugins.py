@@ -78,6 +78,27 @@ class DataConfig(Spec):
         raise TypeError(f"{type(self).__name__} does not declare the shape of its data: override geometry(patch)")
 
 
+class ObjectiveConfig(Spec):
+    """The base of every objective's typed config; the plug-in of an objective is its config class.
+
+    ``implementation = "package.module:Class"`` names the torch side, an :class:`zigbench.objectives.base.Objective`.
+
+    Attributes:
+        times: time inputs that its network needs: 1, or 2 for a network of intervals (``backbone.config.times``).
+        needs_teacher: whether it follows a trained network.
+        solver: the only solver of its networks' samples; None for all that sample along the interpolant.
+    """
+
+    implementation: ClassVar[str]
+    times: ClassVar[int] = 1
+    needs_teacher: ClassVar[bool] = False
+    solver: ClassVar[str | None] = None
+
+    def faults(self, run: Any) -> Iterator[Fault]:
+        """Yield the reasons why ``run``, a :class:`zigbench.spec.RunSpec`, can't have this objective."""
+        return iter(())
+
+
 class Component(Spec):
     """A plug-in by name with its own typed config."""
 
@@ -127,6 +148,20 @@ class BackboneSpec(Component):
     @field_serializer("config", mode="wrap")
     def _leave_out_words(self, config: Spec, handler: Any) -> Any:
         return {key: value for key, value in handler(config).items() if key not in STATED}
+
+
+class ObjectiveSpec(Component):
+    """What the network is trained for: a registered objective and its own config.
+
+    Args:
+        name: a registered objective.
+        config: the objective's own keys.
+    """
+
+    _registry = registry.objectives
+    _path = "objective.config"
+    name: str = "interpolant"
+    config: SerializeAsAny[ObjectiveConfig] = Field(default=cast(ObjectiveConfig, None), validate_default=True)
 
 
 class DataSpec(Component):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from zigbench.spec import registry
 from zigbench.spec.base import Spec, canonical_json, identity, later_key
@@ -17,7 +17,7 @@ from zigbench.spec.files import short_sha256
 from zigbench.spec.geometry import Geometry
 from zigbench.spec.network import NetworkSpec
 from zigbench.spec.overrides import merge, nest
-from zigbench.spec.plugins import DataSpec
+from zigbench.spec.plugins import DataSpec, ObjectiveConfig, ObjectiveSpec
 from zigbench.spec.presets import PRESETS, faults_of_preset, with_preset
 from zigbench.spec.sections import (
     EfficiencySpec,
@@ -28,6 +28,10 @@ from zigbench.spec.sections import (
     TrainingSpec,
 )
 from zigbench.spec.sections.training import Width
+from zigbench.spec.solvers import SOLVERS
+
+DEFAULT_OBJECTIVE = "interpolant"
+"""The objective of a run that names none."""
 
 TRAINED = "run:"
 """Beginning of a text that names weights: those of a training, by its id."""
@@ -42,6 +46,7 @@ class RunSpec(NetworkSpec):
 
     Args:
         task: train a network and measure it, measure given weights, or time a network as it is initialised.
+        objective: what the network is trained for; None for the regression of the interpolant's prediction.
         seed: the seed from which all random numbers of the run are derived.
     """
 
@@ -53,6 +58,13 @@ class RunSpec(NetworkSpec):
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    objective: ObjectiveSpec | None = later_key(None)
+
+    @field_validator("objective")
+    @classmethod
+    def _leave_out_default(cls, objective: ObjectiveSpec | None) -> ObjectiveSpec | None:
+        """Return None for the default objective, so that a run that names it is the run that does not."""
+        return None if objective is not None and objective.name == DEFAULT_OBJECTIVE else objective
 
     @model_validator(mode="after")
     def _check_parts(self) -> Self:
@@ -66,6 +78,7 @@ class RunSpec(NetworkSpec):
             problems = registry.metrics.get(name).faults(geometry)
             faults.extend(Fault("evaluation.metrics", repr(name), problem) for problem in problems)
         faults.extend(self._faults_of_guidance(geometry))
+        faults.extend(self._faults_of_objective())
         if self.evaluation.preset is not None:
             faults.extend(faults_of_preset(self.resolved()))
         if self.evaluation.labels != "balanced" and geometry.classes is None:
@@ -84,6 +97,30 @@ class RunSpec(NetworkSpec):
             yield Fault("sampler.guidance", str(scale), problem, "leave it at 1, or set label_dropout above 0")
         if channels is not None and channels > geometry.channels:
             yield Fault("sampler.guidance_channels", str(channels), f"the data's channels are {geometry.channels}")
+
+    def _faults_of_objective(self) -> Iterator[Fault]:
+        name = DEFAULT_OBJECTIVE if self.objective is None else self.objective.name
+        config, solver = self.objective_config, self.sampler.solver
+        owners, times = SOLVERS[solver].objectives, getattr(self.backbone.config, "times", 1)
+        if config.solver not in (None, solver):
+            problem = f"can't sample a network of the objective {name!r}"
+            yield Fault("sampler.solver", repr(solver), problem, f"take {config.solver!r}")
+        elif owners and name not in owners:
+            problem = f"samples networks of the objective {' or '.join(map(repr, owners))}, and this one is {name!r}"
+            yield Fault("sampler.solver", repr(solver), problem)
+        if times != config.times:
+            problem = f"the objective {name!r} trains networks of {config.times} time input(s)"
+            if "times" in type(self.backbone.config).model_fields:
+                yield Fault("backbone.config.times", str(times), problem, f"set it to {config.times}")
+            else:
+                yield Fault("backbone.name", repr(self.backbone.name), f"{problem}, and this one has {times}")
+        yield from config.faults(self)
+
+    @property
+    def objective_config(self) -> ObjectiveConfig:
+        """Config of the run's objective, the default one too."""
+        config: ObjectiveConfig = (self.objective or ObjectiveSpec()).config
+        return config
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Self:
@@ -210,7 +247,9 @@ class Sections:
     """
 
     # Without the scan, whose defaults depend on the backbone.
-    NAMES = ("backbone", "interpolant", "sampler", "data", "optimizer", "training", "evaluation", "efficiency")
+    NAMES = (
+        "backbone", "interpolant", "sampler", "data", "optimizer", "training", "evaluation", "efficiency", "objective",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._parsed: dict[tuple[str, bytes], Spec] = {}

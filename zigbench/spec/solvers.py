@@ -21,6 +21,8 @@ class Solver:
         times: the grid of times unless another is given.
         divides_by_alpha: whether its steps divide by α, so that it begins where α is above 0.
         options: keys of the sampler that have a meaning for it, beyond steps, guidance and times.
+        objectives: names of the objectives whose networks it samples; none for a solver along the interpolant, which
+            samples those of every objective without a solver of its own.
     """
 
     kind: Literal["ode", "sde"]
@@ -29,6 +31,7 @@ class Solver:
     times: Literal["uniform", "log-snr"] = "uniform"
     divides_by_alpha: bool = False
     options: tuple[str, ...] = ()
+    objectives: tuple[str, ...] = ()
 
 
 NOISE = ("diffusion", "diffusion_scale", "last_step", "last_step_size")

@@ -17,7 +17,7 @@ from zigbench.backbone import NO_LABEL
 from zigbench.data.prefetch import batches
 from zigbench.data.random import shard, step_indices
 from zigbench.data.split import AugmentationKey, Indices, Split
-from zigbench.interpolant import Interpolant
+from zigbench.objectives.base import Objective
 from zigbench.spec.rng import derive_seed
 from zigbench.training.parallel import World
 
@@ -36,6 +36,7 @@ class TrainingBatch:
         step: counts from 0.
         x, noise: (b, …).
         t: (b,).
+        end: (b,) or None; the objective's second times.
         label: int64 (b,) or None; −1 where it was dropped.
         context: (b, tokens, width) or None; zeros where it was dropped.
     """
@@ -44,6 +45,7 @@ class TrainingBatch:
     x: Tensor
     noise: Tensor
     t: Tensor
+    end: Tensor | None
     label: Tensor | None
     context: Tensor | None
 
@@ -60,6 +62,7 @@ class TrainingBatch:
                 x=self.x[rows],
                 noise=self.noise[rows],
                 t=self.t[rows],
+                end=None if self.end is None else self.end[rows],
                 label=None if self.label is None else self.label[rows],
                 context=None if self.context is None else self.context[rows],
             )
@@ -70,7 +73,7 @@ class BatchLoader:
 
     Args:
         split: data to train on.
-        interpolant: draws noise and times.
+        objective: draws noise and times.
         seed: of the run.
         batch: images a step, over all processes; a multiple of the number of processes.
         label_dropout: share of samples that lose label and context alike, for classifier-free guidance.
@@ -81,7 +84,7 @@ class BatchLoader:
     def __init__(
         self,
         split: Split,
-        interpolant: Interpolant,
+        objective: Objective,
         *,
         seed: int,
         batch: int,
@@ -90,7 +93,7 @@ class BatchLoader:
         device: torch.device,
     ) -> None:
         self.split = split
-        self.interpolant = interpolant
+        self.objective = objective
         self.seed = seed
         self.batch = batch
         self.label_dropout = label_dropout
@@ -98,8 +101,8 @@ class BatchLoader:
         share = shard(batch, world.rank, world.size)
         self._share = slice(share.start, share.stop)
         # A coupling needs the data of the whole batch; without one each process reads only its share.
-        self._coupled = interpolant.coupling != "independent"
-        self._noise_generator = torch.Generator(device)
+        self._coupled = objective.interpolant.coupling != "independent"
+        self._noise_generator, self._times_generator = torch.Generator(device), torch.Generator(device)
         self._dropout_generator = torch.Generator()
 
     def batches(self, start: int, stop: int) -> Iterator[TrainingBatch]:
@@ -123,7 +126,9 @@ class BatchLoader:
             # Without a coupling only the shape of the data matters: one element suffices for the whole batch.
             whole = x if self._coupled else x.new_empty(()).expand(self.batch, *x.shape[1:])
             self._noise_generator.manual_seed(derive_seed(self.seed, "noise", step))
-            noise, t = self.interpolant.draw(whole, self._noise_generator)
+            noise, t = self.objective.interpolant.draw(whole, self._noise_generator)
+            self._times_generator.manual_seed(derive_seed(self.seed, "times", step))
+            t, end = self.objective.times(t, self._times_generator)
             label, context = samples.label, samples.context
             if self._coupled:
                 x = x[share]
@@ -136,6 +141,7 @@ class BatchLoader:
                 x,
                 noise[share],
                 t[share],
+                None if end is None else end[share],
                 None if label is None else self._move(label),
                 None if context is None else self._move(context),
             )

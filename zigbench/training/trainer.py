@@ -21,6 +21,9 @@ from torch import Tensor, nn
 from zigbench.backbone import recomputed
 from zigbench.data.split import Split
 from zigbench.interpolant import Interpolant
+from zigbench.objectives.base import Objective
+from zigbench.objectives.config import InterpolantConfig
+from zigbench.objectives.interpolant import InterpolantObjective
 from zigbench.preemption import Preempted, allow, never
 from zigbench.spec import NOT_IDENTITY, OptimizerSpec, TrainingSpec
 from zigbench.spec.rng import derive_seed
@@ -51,6 +54,7 @@ class TrainingArguments:
 
     model: nn.Module
     interpolant: Interpolant
+    objective: Objective
     split: Split
     optimizer: OptimizerSpec
     training: TrainingSpec
@@ -106,6 +110,7 @@ class TrainingArguments:
             "data": self.split.content_hash,
             "label_dropout": self.label_dropout,
             "interpolant": self.interpolant.facts,
+            **self.objective.facts,
         }
 
 
@@ -145,6 +150,7 @@ def fit(
     measure_at: Collection[int] = (),
     measure: Callable[[int, nn.Module], None] | None = None,
     before_write: Callable[[], None] = allow,
+    objective: Objective | None = None,
 ) -> TrainingResult:
     """Train ``model`` on ``split``, from the newest checkpoint in ``folder`` where there is one.
 
@@ -172,6 +178,7 @@ def fit(
             checkpoint; it must not change the network. The time it takes is not part of the telemetry.
         before_write: called on rank 0 before each checkpoint and before lines of a log are written; it raises where
             this process may not write any more, because another has taken the folder over.
+        objective: what the network is trained for; None for the regression of the interpolant's prediction.
 
     Returns:
         The averaged network and the figures of the training.
@@ -189,6 +196,7 @@ def fit(
     arguments = TrainingArguments(
         model=model.to(device).train(),
         interpolant=interpolant,
+        objective=objective or InterpolantObjective(InterpolantConfig(), interpolant),
         split=split,
         optimizer=optimizer,
         training=training,
@@ -253,7 +261,7 @@ class Trainer:
 
         self.loader = BatchLoader(
             arguments.split,
-            arguments.interpolant,
+            arguments.objective,
             seed=arguments.seed,
             batch=training.batch,
             label_dropout=arguments.label_dropout,
@@ -378,8 +386,13 @@ class Trainer:
         dtype = AUTOCAST.get(self.arguments.training.precision)
         autocast = torch.autocast(self.arguments.device.type, dtype=dtype) if dtype else contextlib.nullcontext()
         with autocast:
-            losses = self.arguments.interpolant.loss(
-                forward, part.x, noise=part.noise, t=part.t, label=part.label, context=part.context
+            losses = self.arguments.objective.loss(
+                forward,
+                part,
+                network=self.model,
+                average=self.ema.model,
+                step=part.step,
+                steps=self.arguments.training.steps,
             )
         return losses.mean()
 

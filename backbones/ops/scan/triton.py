@@ -297,9 +297,10 @@ def scan_tangent(inputs: ScanInputs, tangents: ScanInputs) -> Tensor:
     sequences = checks.sequences(order)
     width = max(1, min(32, 1024 // padded(states)))
     blocks = -(-channels // width)
-    tensors = []
-    for (u, delta, B, C, z), (rates, D, bias) in zip(streams, matrices, strict=True):
-        tensors += [u, delta, rates, B, C, D, z, bias]
+    tensors = [
+        x for (*four, gate), (A, D, bias) in zip(streams, matrices, strict=True)
+        for x in (four[0], four[1], A, four[2], four[3], D, gate, bias)
+    ]  # fmt: skip
     with on_device(y):
         sweep_tangent[(batch * sequences * blocks,)](
             *tensors, order, y, *row_strides(*streams[0], *streams[1], y),

@@ -28,7 +28,7 @@ class Batch(Protocol):
 
 
 class Objective:
-    """What a network is trained for: the times of a batch, and the loss of each of its samples.
+    """An objective of training: the times of a batch, and the loss of each of its samples.
 
     Args:
         config: the objective's options.

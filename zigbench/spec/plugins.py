@@ -151,7 +151,7 @@ class BackboneSpec(Component):
 
 
 class ObjectiveSpec(Component):
-    """What the network is trained for: a registered objective and its own config.
+    """The objective that the network is trained for: a registered name and its own config.
 
     Args:
         name: a registered objective.

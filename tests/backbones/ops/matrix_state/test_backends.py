@@ -9,7 +9,7 @@ from backbones.ops.matrix_state import chunked
 from tests.backbones.ops.cases import error
 from tests.backbones.ops.matrix_state.cases import OPERATORS, draws, leaves, outcome
 
-BACKENDS = ["chunked"]
+BACKENDS = ["chunked", "cpu"]
 LENGTHS = [1, 2, 3, 63, 64, 65, 200]
 
 backends = pytest.mark.parametrize("backend", BACKENDS)

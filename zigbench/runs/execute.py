@@ -26,6 +26,7 @@ from zigbench.records.environment import environment
 from zigbench.records.folder import RunFolder, unmet
 from zigbench.records.lock import LostLockError
 from zigbench.records.record import UNREADABLE_SAMPLES, Failure, Measurement, Record, Status
+from zigbench.runs.extension import take_over
 from zigbench.runs.weights import load_network, start_weights
 from zigbench.spec import EfficiencyRun, EvaluationRun, RunSpec, TrainingRun
 from zigbench.spec.errors import machine_fault
@@ -224,6 +225,10 @@ def train(work: Work[TrainingRun]) -> tuple[Measurement, ...]:
         start_weights(model, spec.training.start, cache.parent, folder.path.parent)
     model = model.to(device)
     interpolant = Interpolant(**spec.interpolant.model_dump(exclude_none=True))
+    if spec.extended is not None:
+        if work.progress is not None:
+            take_over(spec, folder, RunFolder(folder.path.parent / spec.extended))
+        training.current_world().gather(None)  # Processes that assist wait for the checkpoint.
     curve = LearningCurve(interpolant, data, spec, folder.path, cache, device, on_progress=work.report_evaluation)
     trained = training.fit(
         model,

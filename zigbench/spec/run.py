@@ -79,6 +79,11 @@ class RunSpec(NetworkSpec):
             faults.extend(Fault("evaluation.metrics", repr(name), problem) for problem in problems)
         faults.extend(self._faults_of_guidance(geometry))
         faults.extend(self._faults_of_objective())
+        if self.training.extends is not None and self.optimizer.schedule != "constant":
+            problem = f"the schedule {self.optimizer.schedule!r} depends on the number of steps"
+            faults.append(
+                Fault("training.extends", self.training.extends, problem, "set optimizer.schedule to constant")
+            )
         if self.evaluation.preset is not None:
             faults.extend(faults_of_preset(self.resolved()))
         if self.evaluation.labels != "balanced" and geometry.classes is None:
@@ -191,7 +196,12 @@ class TrainingRun(RunSpec):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return _named(self.training.start)
+        return (*_named(self.training.start), *_named(self.training.extends))
+
+    @property
+    def extended(self) -> str | None:
+        """The id of the shorter training that this one extends; None where it does all of its steps."""
+        return next(iter(_named(self.training.extends)), None)
 
 
 class EvaluationRun(RunSpec):

@@ -25,7 +25,8 @@ from zigbench.objectives.base import Objective
 from zigbench.objectives.config import InterpolantConfig
 from zigbench.objectives.interpolant import InterpolantObjective
 from zigbench.preemption import Preempted, allow, never
-from zigbench.spec import NOT_IDENTITY, OptimizerSpec, TrainingSpec
+from zigbench.spec import OptimizerSpec, TrainingSpec
+from zigbench.spec.base import identity
 from zigbench.spec.rng import derive_seed
 from zigbench.training import parallel, post_hoc_ema
 from zigbench.training.batches import BatchLoader, TrainingBatch
@@ -100,12 +101,10 @@ class TrainingArguments:
     @property
     def facts(self) -> dict[str, Any]:
         """Description of the run; a checkpoint with another description belongs to another run."""
-        marked = TrainingSpec.model_fields.items()
-        not_identity = {name for name, field in marked if field.json_schema_extra == NOT_IDENTITY}
         return {
             "architecture": {name: f"{v.dtype} {tuple(v.shape)}" for name, v in self.model.state_dict().items()},
             "optimizer": self.optimizer.model_dump(mode="json"),
-            "training": self.training.model_dump(mode="json", exclude=not_identity),
+            "training": identity(TrainingSpec, self.training.model_dump(mode="json")),
             "seed": self.seed,
             "data": self.split.content_hash,
             "label_dropout": self.label_dropout,

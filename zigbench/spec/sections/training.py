@@ -28,6 +28,8 @@ class TrainingSpec(Spec):
         ema_every: steps between these snapshots; None for 32 of them, and always one of the last step.
         start: weights to begin with in place of the initialisation: ``run:ID`` for the averaged ones of a run, or the
             SHA-256 of stored ones.
+        extends: ``run:ID`` of a shorter training of the same run, whose last state this one goes on from. The result is
+            that of all steps, so the id does not change; the schedule must be constant.
         precision: of matrix products and activations; weights and averages are always float32.
         compile: compile the network (rounds differently, hence part of a run's identity).
         distribution: whether each process holds the whole network or a shard of it.
@@ -49,6 +51,7 @@ class TrainingSpec(Spec):
     ema: Share = 0.9999
     ema_std: Width | None = None
     start: Annotated[str, Field(pattern=r"^([0-9a-f]{64}|run:[0-9a-f]{16})$")] | None = later_key(None)
+    extends: Annotated[str, Field(pattern=r"^run:[0-9a-f]{16}$")] | None = later_key(None, identity=False)
     precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
     compile: bool = False
     distribution: Literal["replicated", "sharded"] = "replicated"

@@ -79,10 +79,10 @@ def _check(spec: TrainingRun, shorter: RunSpec) -> None:
             f"training.extends: run {shorter.id} is not a shorter training of this run: {'; '.join(unlike)}"
         )
     done, steps = shorter.training.steps, spec.training.steps
-    most = steps - max(1, steps // 10)
-    if done > most:
+    limit = steps - max(1, steps // 10)
+    if done > limit:
         raise ValueError(
-            f"training.extends: run {shorter.id} has {done} of the {steps} steps; it may have {most} at most, as the "
+            f"training.extends: run {shorter.id} has {done} of the {steps} steps; it may have {limit} at most, as the "
             "training loss is the mean of the last tenth"
         )
 

@@ -16,6 +16,7 @@ from backbones.layers.patches import check_input, to_image
 from backbones.layers.position import PositionEmbedding
 from backbones.ops import norm
 from backbones.ops.choice import SCAN, STATE, tried
+from backbones.ops.norm import gated_norm
 from backbones.ops.self_check import FAILED
 from zigbench.backbone import Geometry
 from zigbench.scan import layer_orders
@@ -78,6 +79,8 @@ class Network(nn.Module):
         """
         if cls.calls_fused:
             norm.load(device)
+        if set(_mixers(config)) - {"mamba", "attention"}:
+            gated_norm.load(device)
         backends = [backend for name in _operators(config) for backend in tried(device, family=FAMILIES[name])]
         return [f"{backend.name}: {backend.reason}" for backend in backends if backend.reason.startswith(FAILED)]
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, rms_norm, silu
+from torch.nn.functional import linear
+
+from backbones.ops.norm.gated_norm import gated_rms_norm
 
 NORM_EPS = 1e-5
 """As in the releases of Mamba-2, of gated linear attention and of Gated DeltaNet."""
@@ -82,8 +84,4 @@ class GatedNorm(nn.Module):
 
     def forward(self, y: Tensor, z: Tensor) -> Tensor:
         """Map y and z (B, L, groups · width) to the same shape."""
-        size = self.weight.shape
-        if self.gate_first:
-            y = y * silu(z)
-        y = rms_norm(y.unflatten(-1, (-1, size[0])), size, self.weight.to(y.dtype), NORM_EPS).flatten(-2)
-        return y if self.gate_first else y * silu(z)
+        return gated_rms_norm(y, z, self.weight, NORM_EPS, gate_first=self.gate_first)

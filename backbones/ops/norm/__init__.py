@@ -37,7 +37,7 @@ def add_norm_modulate(
     Returns:
         total, h (None unless ``keep``) and m. total is at least float32; h and m have the weight's type.
     """
-    if _fusible(x, residual, weight, shift, scale) and shift.stride() == scale.stride():
+    if fusible(x, residual, weight, shift, scale) and shift.stride() == scale.stride():
         total, h, m = _AddNormModulate.apply(x, residual, weight, shift, scale, eps, keep)
         return x if residual is None else total, h if keep else None, m
     wide = torch.promote_types(x.dtype, torch.float32)
@@ -48,7 +48,7 @@ def add_norm_modulate(
 
 def gated(x: Tensor, gate: Tensor, branch: Tensor) -> Tensor:
     """Return x + gate · branch, with x and branch (B, L, width) and gate (B, width)."""
-    if _fusible(x, branch, gate) and torch.is_grad_enabled() and branch.requires_grad:
+    if fusible(x, branch, gate) and torch.is_grad_enabled() and branch.requires_grad:
         return _Gated.apply(x, gate, branch)
     return modulation.gated(x, gate, branch)
 
@@ -59,7 +59,8 @@ def load(device: torch.device) -> None:
         from backbones.ops.norm import cpu  # noqa: F401
 
 
-def _fusible(tokens: Tensor, *rest: Tensor | None) -> bool:
+def fusible(tokens: Tensor, *rest: Tensor | None) -> bool:
+    """Return whether tensors go through the kernels: float32 on a CPU, outside of compilers and of forward mode."""
     given = [tokens, *(tensor for tensor in rest if tensor is not None)]
     return (
         tokens.device.type == "cpu"

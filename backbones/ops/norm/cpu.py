@@ -93,7 +93,7 @@ def _gate_row(grad, branch, gate, dbranch, sum_gate):
 
 
 @numba.njit(nogil=True, inline="always")
-def _row(address, row, width):
+def row_of(address, row, width):
     """Return row ``row`` of a dense float32 matrix of ``width`` columns; an empty array where there is no matrix."""
     if address == 0:
         return numba.carray(_pointer(address), (0,), np.float32)
@@ -123,21 +123,21 @@ def forward(arguments):
     """Write total, h, m and the rates of every row."""
     p = numba.carray(arguments, (ARGUMENTS,), np.int64)
     width = p[WIDTH]
-    eps = _row(p[EPS], 0, 1)[0]
-    weight = _row(p[WEIGHT], 0, width)
+    eps = row_of(p[EPS], 0, 1)[0]
+    weight = row_of(p[WEIGHT], 0, width)
     task = next_ticket(p.ctypes.data)
     while task < p[1]:
         sample, first, last = _rows_of(p, task)
-        shift = _row(p[SHIFT] + sample * p[STRIDE], 0, width)
-        scale = _row(p[SCALE] + sample * p[STRIDE], 0, width)
-        rates = _row(p[RATE], 0, p[SAMPLES] * p[LENGTH])
+        shift = row_of(p[SHIFT] + sample * p[STRIDE], 0, width)
+        scale = row_of(p[SCALE] + sample * p[STRIDE], 0, width)
+        rates = row_of(p[RATE], 0, p[SAMPLES] * p[LENGTH])
         for row in range(first, last):
             rates[row] = _forward_row(
-                _row(p[X], row, width),
-                _row(p[RESIDUAL], row, width),
-                _row(p[TOTAL], row, width),
-                _row(p[H], row, width),
-                _row(p[M], row, width),
+                row_of(p[X], row, width),
+                row_of(p[RESIDUAL], row, width),
+                row_of(p[TOTAL], row, width),
+                row_of(p[H], row, width),
+                row_of(p[M], row, width),
                 weight,
                 shift,
                 scale,
@@ -151,27 +151,27 @@ def backward(arguments):
     """Write dx of every row, and each task's sums for weight, shift and scale."""
     p = numba.carray(arguments, (ARGUMENTS,), np.int64)
     width = p[WIDTH]
-    weight = _row(p[WEIGHT], 0, width)
+    weight = row_of(p[WEIGHT], 0, width)
     task = next_ticket(p.ctypes.data)
     while task < p[1]:
         sample, first, last = _rows_of(p, task)
-        scale = _row(p[SCALE] + sample * p[STRIDE], 0, width)
-        rates = _row(p[RATE], 0, p[SAMPLES] * p[LENGTH])
-        sum_h, sum_m = _row(p[DWEIGHT], task, width), _row(p[DSCALE], task, width)
-        sum_shift = _row(p[DSHIFT], task, width)
+        scale = row_of(p[SCALE] + sample * p[STRIDE], 0, width)
+        rates = row_of(p[RATE], 0, p[SAMPLES] * p[LENGTH])
+        sum_h, sum_m = row_of(p[DWEIGHT], task, width), row_of(p[DSCALE], task, width)
+        sum_shift = row_of(p[DSHIFT], task, width)
         sum_h[:] = 0.0
         sum_m[:] = 0.0
         sum_shift[:] = 0.0
         for row in range(first, last):
             _backward_row(
-                _row(p[TOTAL], row, width),
+                row_of(p[TOTAL], row, width),
                 rates[row],
                 weight,
                 scale,
-                _row(p[DTOTAL], row, width),
-                _row(p[DH], row, width),
-                _row(p[DM], row, width),
-                _row(p[DX], row, width),
+                row_of(p[DTOTAL], row, width),
+                row_of(p[DH], row, width),
+                row_of(p[DM], row, width),
+                row_of(p[DX], row, width),
                 sum_h,
                 sum_m,
                 sum_shift,
@@ -190,9 +190,11 @@ def gate_backward(arguments):
     task = next_ticket(p.ctypes.data)
     while task < p[1]:
         sample, first, last = _rows_of(p, task)
-        gate = _row(p[GATE] + sample * p[STRIDE], 0, width)
-        sums = _row(p[DGATE], task, width)
+        gate = row_of(p[GATE] + sample * p[STRIDE], 0, width)
+        sums = row_of(p[DGATE], task, width)
         sums[:] = 0.0
         for row in range(first, last):
-            _gate_row(_row(p[GRAD], row, width), _row(p[BRANCH], row, width), gate, _row(p[DBRANCH], row, width), sums)
+            _gate_row(
+                row_of(p[GRAD], row, width), row_of(p[BRANCH], row, width), gate, row_of(p[DBRANCH], row, width), sums
+            )
         task = next_ticket(p.ctypes.data)

@@ -157,6 +157,7 @@ def load_tiles(
     PAIRED: tl.constexpr,
 ):  # fmt: skip
     """Return 4 G tiles (NP/4, W) of a float32 matrix (N, channels): the four of each channel one after another."""
+    base += opaque
     tiles = ()
     for pair in tl.static_range((G + 1) // 2):
         second = ()
@@ -164,14 +165,14 @@ def load_tiles(
             n = _states(q, NP)[:, None]
             c = channel(first, 2 * pair, G, W)[None, :]
             if G == 1:
-                tiles += (tl.load(base + (opaque + n * channels + c), mask=(n < N) & (c < channels), other=0.0),)
+                tiles += (tl.load(base + (n * channels + c), mask=(n < N) & (c < channels), other=0.0),)
             elif PAIRED:
-                word = opaque + n * (channels // 2) + (first // 2 + pair * W + tl.arange(0, W))[None, :]
+                word = n * (channels // 2) + (first // 2 + pair * W + tl.arange(0, W))[None, :]
                 low, high = _halves(tl.load(_as_words(base) + word, mask=(n < N) & (c < channels), other=0), base)
                 tiles += (low,)
                 second += (high,)
             else:
-                at = opaque + n * channels + c
+                at = n * channels + c
                 tiles += (tl.load(base + at, mask=(n < N) & (c < channels), other=0.0),)
                 second += (tl.load(base + at + 1, mask=(n < N) & (c + 1 < channels), other=0.0),)
         tiles += second
@@ -184,18 +185,19 @@ def store_tiles(
     PAIRED: tl.constexpr,
 ):  # fmt: skip
     """Write 4 G tiles (NP/4, W) into a float32 matrix (N, channels), as `load_tiles` reads them."""
+    base += opaque
     for pair in tl.static_range((G + 1) // 2):
         for q in tl.static_range(4):
             n = _states(q, NP)[:, None]
             c = channel(first, 2 * pair, G, W)[None, :]
             if G == 1:
-                tl.store(base + (opaque + n * channels + c), tiles[q], mask=(n < N) & (c < channels))
+                tl.store(base + (n * channels + c), tiles[q], mask=(n < N) & (c < channels))
             elif PAIRED:
-                word = opaque + n * (channels // 2) + (first // 2 + pair * W + tl.arange(0, W))[None, :]
+                word = n * (channels // 2) + (first // 2 + pair * W + tl.arange(0, W))[None, :]
                 both = _word(tiles[8 * pair + q], tiles[8 * pair + 4 + q], base)
                 tl.store(_as_words(base) + word, both, mask=(n < N) & (c < channels))
             else:
-                at = opaque + n * channels + c
+                at = n * channels + c
                 tl.store(base + at, tiles[8 * pair + q], mask=(n < N) & (c < channels))
                 tl.store(base + at + 1, tiles[8 * pair + 4 + q], mask=(n < N) & (c + 1 < channels))
 

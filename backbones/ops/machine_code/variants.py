@@ -110,6 +110,11 @@ class _Call:
             "PAIRED": self.shape.channels % 2 == 0, "ALIGN": 16 if n % 2 == 0 else 0,
         }  # fmt: skip
 
+    def resident(self, kernel: Any, flags: dict[str, Any]) -> int:
+        """Return how many warps of `kernel` a scheduler of the chip holds."""
+        binary = compiled(kernel, flags, self.chip.architecture, self.precision)
+        return resident_warps(resources(binary.asm["cubin"]).registers, self.chip.programs)
+
     def blocks(self, width: int) -> int:
         """Return programs of `width` channels that cover all of a batch."""
         return self.shape.batch * -(-self.shape.channels // width)
@@ -120,9 +125,7 @@ class _Call:
 
         def resident(group: int, steps: int) -> int:
             kind = {"LOCAL": False, "CARRY": True, "SAVE": save}
-            flags = {**self.flags(group, steps, width), **kind}
-            binary = compiled(triton_forward.sweep, flags, self.chip.architecture, self.precision)
-            return resident_warps(resources(binary.asm["cubin"]).registers, self.chip.programs)
+            return self.resident(triton_forward.sweep, {**self.flags(group, steps, width), **kind})
 
         size = SIZES[self.precision]
         plan = scan.split_forward(
@@ -160,24 +163,31 @@ class _Call:
 
     def scan_backward(self) -> Iterator[Variant]:
         """Yield the sweep from the right, and in front of it what a cut sequence needs."""
-        n = self.shape.states
-        plan = scan.split_backward(self.shape.batch, self.shape.length, self.shape.channels, n, self.chip.schedulers)
+        n, width = self.shape.states, scan.columns(self.shape.states)
+
+        def resident(group: int, steps: int) -> int:
+            return self.resident(triton_backward.sweep_back, {**self.flags(group, steps, width), "CARRY": True})
+
+        plan = scan.split_backward(
+            self.shape.batch, self.shape.length, self.shape.channels, n, self.chip.schedulers, resident
+        )
         carried = self.states(plan.chunks)
         if plan.chunks > 1:
-            width = scan.lanes(n)
-            group = 1 if self.shape.channels <= width else 2
-            updates = group * scan.padded(n) * width / 32
+            wide = scan.lanes(n)
+            group = 1 if self.shape.channels <= wide else 2
+            updates = group * scan.padded(n) * wide / 32
             yield Variant(
-                "scan, arrivals", triton_carries.arrivals, self.flags(group, 1 if n > 16 else 2, width), updates,
-                (updates + group * (1 + self.gate),), scan.INTERVAL, self.blocks(width * group) * (plan.chunks - 1),
+                "scan, arrivals", triton_carries.arrivals, self.flags(group, 1 if n > 16 else 2, wide), updates,
+                (updates + group * (1 + self.gate),), scan.INTERVAL, self.blocks(wide * group) * (plan.chunks - 1),
                 plan.chunk, (2 + self.gate) * self.streams + self.rows + self.orders + carried,
             )  # fmt: skip
-        blocks = self.blocks(8 * plan.group)
-        updates = plan.group * scan.padded(n) / 4
+        blocks, rows = self.blocks(width * plan.group), plan.group * width / 32
+        updates = rows * scan.padded(n)
         moved = (5 + 2 * self.gate) * self.streams + (2 + 4 * blocks // self.shape.batch) * self.rows + self.orders
         yield Variant(
             "scan, backward", triton_backward.sweep_back,
-            {**self.flags(plan.group, plan.steps, 8), "CARRY": plan.chunks > 1}, updates, (updates, updates),
+            {**self.flags(plan.group, plan.steps, width), "CARRY": plan.chunks > 1}, updates,
+            (rows * (1 + self.gate), updates, updates, rows * (1 + self.gate)),
             scan.INTERVAL, blocks * plan.chunks, plan.chunk,
             moved + self.states(-(-self.shape.length // scan.INTERVAL)) + 2 * carried,
         )  # fmt: skip

@@ -119,29 +119,36 @@ def split_forward(
     return Split(*_chunked(length, schedulers * resident(group, steps) // warps(group)), group, steps)
 
 
+def columns(states: int) -> int:
+    """Return the columns of a tile in the backward pass: 32 / columns threads share a channel's states."""
+    size = padded(states)
+    return max(4, 8 if 16 <= size <= 64 else min(32, 128 // size))
+
+
 def _group(channels: int, states: int) -> int:
     """Return the channels of a lane in the backward pass: sixteen (channel, state) pairs a thread if possible."""
-    group = min(4, max(1, 64 // states))
-    while group > 1 and 4 * group >= channels:
+    width = columns(states)
+    group = min(4, max(1, 512 // (padded(states) * width)))
+    while group > 1 and width * group // 2 >= channels:
         group //= 2
     return group
 
 
-def split_backward(batch: int, length: int, channels: int, states: int, schedulers: int) -> Split:
-    """Split of a backward pass; two warps a scheduler are resident, as many as the registers hold.
+def split_backward(batch: int, length: int, channels: int, states: int, schedulers: int, resident: Resident) -> Split:
+    """Return the split of a backward pass over so many warp schedulers.
 
     Of all chunk counts the one with the shortest schedule: rounds of resident programs times steps a program.
     With chunks, the carries from the right cost a fifth more.
     """
-    group = _group(channels, states)
-    warps = batch * -(-channels // (8 * group))
+    group, steps = _group(channels, states), 2
+    warps, places = batch * -(-channels // (columns(states) * group)), schedulers * resident(group, steps)
 
     def cost(chunks: int, chunk: int) -> float:
-        rounds = -(-warps * chunks // (2 * schedulers))
+        rounds = -(-warps * chunks // places)
         return rounds * chunk * (1.2 - 0.2 / chunks)
 
     choices = {_chunked(length, wanted) for wanted in range(1, 65)}
-    return Split(*min(sorted(choices), key=lambda choice: cost(*choice)), group, 4)
+    return Split(*min(sorted(choices), key=lambda choice: cost(*choice)), group, steps)
 
 
 def unit_stride(x: Tensor) -> Tensor:
@@ -174,7 +181,7 @@ def words(channels: int, states: int, rows: Sequence[Tensor], streams: Sequence[
     """
     pair: list[Tensor] = [x for x in streams if x is not None]
     align = min(_alignment(x) for x in rows)
-    whole = states > 0 and states % 2 == 0 and align >= 2 * pair[0].element_size()
+    whole = states > 0 and states % 2 == 0 and align >= 2 * rows[0].element_size()
     paired = channels % 2 == 0 and all(_alignment(x) >= 2 * x.element_size() for x in pair)
     return {"PAIRED": paired, "ALIGN": align if whole else 0}
 
@@ -330,7 +337,7 @@ def scan_backward(dy: Tensor, inputs: ScanInputs, state: Tensor) -> tuple[Tensor
     D, delta_bias, order = map(contiguous, (D, delta_bias, order))
     z = None if z is None else unit_stride(z)
     rates = _rates(A)
-    blocks = -(-channels // (8 * _group(channels, max(states, 1))))
+    blocks = -(-channels // (columns(states) * _group(channels, states)))
     each = 8 * blocks * length * max(states, 1)
     turns = -(-batch // max(1, PARTIAL_BYTES // each))
     turn = -(-batch // turns)
@@ -369,27 +376,48 @@ def _backward(
     states = rates.shape[0]
     sequences = checks.sequences(order)
     walks, steps = batch * sequences, length // sequences
-    plan = split_backward(walks, steps, channels, max(states, 1), warp_schedulers(u.device))
-    size, width = padded(states), 8 * plan.group
-    many = plan.chunks > 1
-
-    def empty(*shape: int) -> Tensor:
-        return torch.empty(shape, dtype=torch.float32, device=u.device)
-
-    carry = empty(walks, plan.chunks, states, channels) if many else empty(0)
-    total = empty(walks, plan.chunks, channels) if many else empty(0)
-    part_A = empty(walks, plan.chunks, states, channels)
-    part_B, part_C = (empty(blocks, batch, length, states) for _ in range(2))
-    part_D = None if D is None else empty(walks, plan.chunks, channels)
-    part_bias = None if bias is None else empty(walks, plan.chunks, channels)
-    programs = walks * plan.chunks * blocks
-    scratch = empty(programs, 6 * INTERVAL * width + INTERVAL // plan.steps * size * width)
+    size = padded(states)
     flags = {
         "N": states, "NP": size, "SOFTPLUS": softplus, "HAS_BIAS": bias is not None, "HAS_Z": z is not None,
         "HAS_ORDER": order is not None, **LAUNCH,
     }  # fmt: skip
+    backward_flags = {
+        **flags, **words(channels, states, (B, C), ()), "W": columns(states), "INTERVAL": INTERVAL,
+        "HAS_D": D is not None,
+    }  # fmt: skip
+
+    def call(
+        plan: Split, carry: Tensor, sums: Sequence[Tensor | None], scratch: Tensor
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        arguments = (
+            u, delta, rates, B, C, D, z, bias, order, dy, state, carry, du, ddelta, dz, *sums, scratch,
+            *row_strides(u, delta, B, C, z, dy),
+            sequences, steps, channels, blocks, plan.chunk, plan.chunks, -(-steps // INTERVAL), batch, 0,
+        )  # fmt: skip
+        return arguments, {**backward_flags, "G": plan.group, "STEPS": plan.steps, "CARRY": plan.chunks > 1}
+
+    def resident(group: int, unrolled: int) -> int:
+        if not u.is_cuda:
+            return 2  # the interpreter has no registers
+        sums = (rates, rates, rates, None if D is None else rates, None if bias is None else rates)
+        arguments, constants = call(Split(2, INTERVAL, group, unrolled), rates, sums, rates)
+        return _resident(sweep_back, arguments, constants, ("backward", u.device, u.dtype, *constants.items()))
+
+    def empty(*shape: int) -> Tensor:
+        return torch.empty(shape, dtype=torch.float32, device=u.device)
+
     with on_device(u):
+        plan = split_backward(walks, steps, channels, states, warp_schedulers(u.device), resident)
+        many, width = plan.chunks > 1, columns(states) * plan.group
+        carry = empty(walks, plan.chunks, states, channels) if many else empty(0)
+        part_A = empty(walks, plan.chunks, states, channels)
+        part_B, part_C = (empty(blocks, batch, length, states) for _ in range(2))
+        part_D = None if D is None else empty(walks, plan.chunks, channels)
+        part_bias = None if bias is None else empty(walks, plan.chunks, channels)
+        programs = walks * plan.chunks * blocks
+        scratch = empty(programs, (6 * INTERVAL + INTERVAL // plan.steps * size + 2 * min(INTERVAL, 8)) * width)
         if many:
+            total = empty(walks, plan.chunks, channels)
             group = 1 if channels <= lanes(states) else 2
             own = {"G": group, "W": lanes(states), "STEPS": 1 if states > 16 else 2}
             wide = -(-channels // (lanes(states) * group))
@@ -399,13 +427,8 @@ def _backward(
                 **words(channels, states, (C,), (delta, z, dy)), **own, **flags,
             )  # fmt: skip
             _pass_on(carries, rates, carry, total, reverse=True)
-        sweep_back[(programs,)](
-            u, delta, rates, B, C, D, z, bias, order, dy, state, carry,
-            du, ddelta, dz, part_A, part_B, part_C, part_D, part_bias, scratch,
-            *row_strides(u, delta, B, C, z, dy),
-            sequences, steps, channels, blocks, plan.chunk, plan.chunks, -(-steps // INTERVAL), batch, 0,
-            G=plan.group, W=8, STEPS=plan.steps, INTERVAL=INTERVAL, CARRY=many, HAS_D=D is not None, **flags,
-        )  # fmt: skip
+        arguments, constants = call(plan, carry, (part_A, part_B, part_C, part_D, part_bias), scratch)
+        sweep_back[(programs,)](*arguments, **constants)
     dB.copy_(part_B.sum(0))
     dC.copy_(part_C.sum(0))
     dA = part_A.sum((0, 1))

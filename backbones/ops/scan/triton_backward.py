@@ -13,38 +13,51 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from backbones.ops.gpu.functions import (
-    LN2,
-    exp2,
+from backbones.ops.gpu.functions import LN2, exp2, sample_and_step, sigmoid, silu, step_size, visited
+from backbones.ops.gpu.words import (
+    as_channels,
+    as_states,
+    at_row,
+    load_channels,
+    load_states,
     load_tiles,
-    sample_and_step,
-    sigmoid,
-    step_size,
+    store_channels,
     store_tiles,
-    visited,
     zeros,
 )
 
 
 @triton.jit
+def _tile_of(row, cols, channels, ROWS: tl.constexpr, PRESENT: tl.constexpr):
+    """Return ROWS copies of a vector over channels, read anew: kept, it would take registers from the states."""
+    if PRESENT:
+        c = tl.broadcast_to(cols[None, :], (ROWS, cols.shape[0]))
+        return tl.load(row + c, mask=c < channels, other=0.0).to(tl.float32)
+    else:
+        return 0.0
+
+
+@triton.jit
 def _prepare(
     u, delta, z, dy, rows, steps, end, u_l, delta_l, z_l, dy_l, bias, cols, channels, planes,
-    BLOCK: tl.constexpr, INTERVAL: tl.constexpr, SOFTPLUS: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_Z: tl.constexpr,
+    BLOCK: tl.constexpr, INTERVAL: tl.constexpr, ROWS: tl.constexpr, SOFTPLUS: tl.constexpr,
+    HAS_BIAS: tl.constexpr, HAS_Z: tl.constexpr,
 ):  # fmt: skip
-    """Write Δ, Δu and the gated dy of one interval, in float32, into the planes 0, 1, 2 of the scratch memory.
+    """Write Δ, Δu and the gated dy of ROWS steps, in float32, into the planes 0, 1, 2 of the scratch memory.
 
-    This runs once, on whole tiles: in the sweeps every lane of a channel would repeat it.
+    This runs once, on tiles (steps, channels): in the sweeps every lane of a channel would repeat it.
     """
     mask = (steps < end)[:, None] & (cols < channels)[None, :]
     at = rows[:, None].to(tl.int64)
     col = cols[None, :]
-    dt = step_size(tl.load(delta + at * delta_l + col, mask=mask, other=0.0), HAS_BIAS, SOFTPLUS, bias)
+    raw = tl.load(delta + at * delta_l + col, mask=mask, other=0.0)
+    dt = step_size(raw, HAS_BIAS, SOFTPLUS, _tile_of(bias, cols, channels, ROWS, HAS_BIAS))
     dt = tl.where(mask, dt, 0.0)
     inner = tl.load(dy + at * dy_l + col, mask=mask, other=0.0).to(tl.float32)
     if HAS_Z:
         gate = tl.load(z + at * z_l + col, mask=mask, other=0.0).to(tl.float32)
-        inner *= gate * sigmoid(gate)
-    tile = tl.arange(0, INTERVAL)[:, None] * BLOCK + tl.arange(0, BLOCK)[None, :]
+        inner *= silu(gate)
+    tile = tl.arange(0, ROWS)[:, None] * BLOCK + tl.arange(0, BLOCK)[None, :]
     size = INTERVAL * BLOCK
     tl.store(planes + tile, dt)
     tl.store(planes + size + tile, dt * tl.load(u + at * u_l + col, mask=mask, other=0.0).to(tl.float32))
@@ -54,15 +67,18 @@ def _prepare(
 @triton.jit
 def _finish(
     u, delta, z, dy, du, ddelta, dz, rows, steps, end, u_l, delta_l, z_l, dy_l, du_l,
-    bias, skip, cols, channels, planes,
-    BLOCK: tl.constexpr, INTERVAL: tl.constexpr, SOFTPLUS: tl.constexpr, HAS_BIAS: tl.constexpr,
+    bias, D, cols, channels, planes, sums, fresh,
+    BLOCK: tl.constexpr, INTERVAL: tl.constexpr, ROWS: tl.constexpr, SOFTPLUS: tl.constexpr, HAS_BIAS: tl.constexpr,
     HAS_D: tl.constexpr, HAS_Z: tl.constexpr,
 ):  # fmt: skip
-    """Write du, ddelta and dz of one interval from the sums in the planes; return its parts of dD and ddelta_bias."""
+    """Write du, ddelta and dz of ROWS steps from the sums in the planes, and add to the sums of dD and ddelta_bias.
+
+    These are tiles (ROWS, BLOCK) in scratch memory; `fresh` is ROWS · BLOCK where they are not yet written, else 0.
+    """
     mask = (steps < end)[:, None] & (cols < channels)[None, :]
     at = rows[:, None].to(tl.int64)
     col = cols[None, :]
-    tile = tl.arange(0, INTERVAL)[:, None] * BLOCK + tl.arange(0, BLOCK)[None, :]
+    tile = tl.arange(0, ROWS)[:, None] * BLOCK + tl.arange(0, BLOCK)[None, :]
     size = INTERVAL * BLOCK
     dt = tl.load(planes + tile)
     inner = tl.load(planes + 2 * size + tile)
@@ -70,13 +86,14 @@ def _finish(
     through_a = tl.load(planes + 4 * size + tile)
     x = tl.load(u + at * u_l + col, mask=mask, other=0.0).to(tl.float32)
     to_u = dt * through_b
+    skip = _tile_of(D, cols, channels, ROWS, HAS_D)
     if HAS_D:
-        to_u += skip[None, :] * inner
+        to_u += skip * inner
     to_delta = x * through_b + through_a * LN2
     if SOFTPLUS:
         raw = tl.load(delta + at * delta_l + col, mask=mask, other=0.0).to(tl.float32)
         if HAS_BIAS:
-            raw += bias
+            raw += _tile_of(bias, cols, channels, ROWS, HAS_BIAS)
         to_delta *= sigmoid(raw)
     out = at * du_l + col
     tl.store(du + out, to_u.to(du.dtype.element_ty), mask=mask)
@@ -84,115 +101,147 @@ def _finish(
     if HAS_Z:
         ungated = tl.load(planes + 5 * size + tile)
         if HAS_D:
-            ungated += skip[None, :] * x
+            ungated += skip * x
         gate = tl.load(z + at * z_l + col, mask=mask, other=0.0).to(tl.float32)
         s = sigmoid(gate)
         outer = tl.load(dy + at * dy_l + col, mask=mask, other=0.0).to(tl.float32)
         to_z = outer * ungated * s * (1.0 + gate * (1.0 - s))
         tl.store(dz + out, to_z.to(dz.dtype.element_ty), mask=mask)
-    return tl.sum(inner * x, axis=0), tl.sum(tl.where(mask, to_delta, 0.0), axis=0)
+    part = tl.arange(0, ROWS)[:, None] * BLOCK + tl.arange(0, BLOCK)[None, :]
+    if HAS_D:
+        tl.store(sums + part, tl.load(sums + part, mask=part >= fresh, other=0.0) + inner * x)
+    if HAS_BIAS:
+        own = tl.where(mask, to_delta, 0.0)
+        tl.store(sums + ROWS * BLOCK + part, tl.load(sums + ROWS * BLOCK + part, mask=part >= fresh, other=0.0) + own)
 
 
 @triton.jit
 def _replay(rates, planes, checkpoints, h, B, B_l, order, start, end, opaque,
             N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr, STEPS: tl.constexpr,
-            INTERVAL: tl.constexpr, HAS_ORDER: tl.constexpr):  # fmt: skip
+            INTERVAL: tl.constexpr, HAS_ORDER: tl.constexpr, ALIGN: tl.constexpr):  # fmt: skip
     """Run an interval forward from its saved state; write the state before every STEPS-th step into scratch memory."""
-    n = tl.arange(0, NP)
     block: tl.constexpr = G * W
     size: tl.constexpr = INTERVAL * block
     for sub in range(0, INTERVAL // STEPS):
-        for g in tl.static_range(G):
-            tile = opaque + n[:, None] * block + (g * W + tl.arange(0, W))[None, :]
-            tl.store(checkpoints + sub * (NP * block) + tile, h[g])
+        # One by one: as words they would have to lie in neighbouring registers, and be copied there.
+        store_tiles(checkpoints + sub * (NP * block), h, 0, block, opaque, NP, NP, G, W, False)
+        at = planes + sub * (STEPS * block)
         Bs = ()
         dts = ()
         dxs = ()
         for t in tl.static_range(STEPS):
-            step = sub * STEPS + t
-            row = visited(order, start + step, end, HAS_ORDER).to(tl.int64)
-            Bs += (tl.load(B + row * B_l + n, mask=n < N, other=0.0),)
-            for g in tl.static_range(G):
-                at = step * block + g * W + tl.arange(0, W)
-                dts += (tl.load(planes + at),)
-                dxs += (tl.load(planes + size + at),)
+            row = visited(order, start + sub * STEPS + t, end, HAS_ORDER)
+            Bs += (load_states(at_row(B, row, B_l), N, NP, ALIGN),)
+            dts += (load_channels(at + t * block, 0, block, G, W, True),)
+            dxs += (load_channels(at + (size + t * block), 0, block, G, W, True),)
         for t in tl.static_range(STEPS):
-            b_t = Bs[t].to(tl.float32)[:, None]
+            b = as_states(Bs[t], B, ALIGN)
+            dt = as_channels(dts[t], planes, G, True)
+            dx = as_channels(dxs[t], planes, G, True)
             stepped = ()
             for g in tl.static_range(G):
-                decay = exp2(dts[t * G + g][None, :] * rates[g])
-                stepped += (decay * h[g] + dxs[t * G + g][None, :] * b_t,)
+                for s in tl.static_range(4):
+                    stepped += (exp2(dt[g][None, :] * rates[4 * g + s]) * h[4 * g + s] + dx[g][None, :] * b[s],)
             h = stepped
+
+
+@triton.jit
+def _store_sums(base, tiles, limit, opaque, NP: tl.constexpr, W: tl.constexpr):
+    """Write the sums over the columns of four tiles (NP/4, W) as one row of states; column q writes the q-th tile's."""
+    column = tl.arange(0, W)[None, :]
+    n = column // 2 % 2 * (NP // 2) + column % 2 + 2 * tl.arange(0, NP // 4)[:, None]
+    total = tl.sum(tiles[0], axis=1)[:, None]
+    for q in tl.static_range(1, 4):
+        total = tl.where(column == q, tl.sum(tiles[q], axis=1)[:, None], total)
+    tl.store(base + (opaque + n), total, mask=(column < 4) & (n < limit))
 
 
 @triton.jit
 def _walk(
     rates, planes, checkpoints, q, to_A, B, C, B_l, C_l, order, dB, dC, start, sub, end, opaque,
     N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr, STEPS: tl.constexpr,
-    INTERVAL: tl.constexpr, HAS_Z: tl.constexpr, HAS_ORDER: tl.constexpr,
+    INTERVAL: tl.constexpr, HAS_Z: tl.constexpr, HAS_ORDER: tl.constexpr, ALIGN: tl.constexpr,
 ):  # fmt: skip
     """Recompute STEPS steps from their checkpoint into registers and walk them back; return q and dA so far.
 
     Writes dB and dC of these steps, Σ_n g B into plane 3, Σ_n g A a h into plane 4 and C h into plane 5.
     """
-    n = tl.arange(0, NP)
-    lane = tl.arange(0, W)
     block: tl.constexpr = G * W
     size: tl.constexpr = INTERVAL * block
-    before = ()
-    for g in tl.static_range(G):
-        tile = opaque + n[:, None] * block + (g * W + lane)[None, :]
-        before += (tl.load(checkpoints + sub * (NP * block) + tile),)
+    before = load_tiles(checkpoints + sub * (NP * block), 0, block, opaque, NP, NP, G, W, True)
     visits = ()
     Bs = ()
     Cs = ()
     dts = ()
     dxs = ()
     inners = ()
+    at = planes + sub * (STEPS * block)
     for t in tl.static_range(STEPS):
-        step = sub * STEPS + t
-        visits += (visited(order, start + step, end, HAS_ORDER).to(tl.int64),)
-        Bs += (tl.load(B + visits[t] * B_l + n, mask=n < N, other=0.0),)
-        Cs += (tl.load(C + visits[t] * C_l + n, mask=n < N, other=0.0),)
-        for g in tl.static_range(G):
-            at = step * block + g * W + lane
-            dts += (tl.load(planes + at),)
-            dxs += (tl.load(planes + size + at),)
-            inners += (tl.load(planes + 2 * size + at),)
+        visits += (visited(order, start + sub * STEPS + t, end, HAS_ORDER),)
+        Bs += (load_states(at_row(B, visits[t], B_l), N, NP, ALIGN),)
+        Cs += (load_states(at_row(C, visits[t], C_l), N, NP, ALIGN),)
+        dts += (load_channels(at + t * block, 0, block, G, W, True),)
+        dxs += (load_channels(at + (size + t * block), 0, block, G, W, True),)
+        inners += (load_channels(at + (2 * size + t * block), 0, block, G, W, True),)
     decays = ()
     for t in tl.static_range(STEPS):
-        b_t = Bs[t].to(tl.float32)[:, None]
-        c_t = Cs[t].to(tl.float32)[:, None]
-        to_C = tl.zeros((NP, W), tl.float32)
+        b = as_states(Bs[t], B, ALIGN)
+        c = as_states(Cs[t], C, ALIGN)
+        dt = as_channels(dts[t], planes, G, True)
+        dx = as_channels(dxs[t], planes, G, True)
+        inner = as_channels(inners[t], planes, G, True)
+        to_C = zeros(NP, 1, W)
+        through_c = ()
         for g in tl.static_range(G):
-            decays += (exp2(dts[t * G + g][None, :] * rates[g]),)
-            h_t = decays[t * G + g] * before[t * G + g] + dxs[t * G + g][None, :] * b_t
-            before += (h_t,)
-            to_C += inners[t * G + g][None, :] * h_t
+            added = ()
+            output = tl.zeros((NP // 4, W), tl.float32)
+            for s in tl.static_range(4):
+                decay = exp2(dt[g][None, :] * rates[4 * g + s])
+                state = decay * before[4 * (t * G + g) + s] + dx[g][None, :] * b[s]
+                decays += (decay,)
+                before += (state,)
+                added += (to_C[s] + inner[g][None, :] * state,)
+                output += state * c[s]
+            to_C = added
             if HAS_Z:
-                at = (sub * STEPS + t) * block + g * W + lane
-                tl.store(planes + 5 * size + at, tl.sum(h_t * c_t, axis=0))
-        live = n < tl.where(start + sub * STEPS + t < end, N, 0)
-        tl.store(dC + visits[t] * N + n, tl.sum(to_C, axis=1), mask=live)
+                through_c += (tl.sum(output, axis=0),)
+        if HAS_Z:
+            store_channels(at + (5 * size + t * block), through_c, 0, block, G, W, True)
+        limit = tl.where(start + sub * STEPS + t < end, N, 0)
+        _store_sums(at_row(dC, visits[t], N), to_C, limit, opaque, NP, W)
     for t in tl.static_range(STEPS - 1, -1, -1):
-        b_t = Bs[t].to(tl.float32)[:, None]
-        c_t = Cs[t].to(tl.float32)[:, None]
-        to_B = tl.zeros((NP, W), tl.float32)
+        b = as_states(Bs[t], B, ALIGN)
+        c = as_states(Cs[t], C, ALIGN)
+        # Read again: kept, they would take registers from the states and decays of all steps.
+        dt = as_channels(load_channels(at + t * block, 0, block, G, W, True), planes, G, True)
+        dx = as_channels(load_channels(at + (size + t * block), 0, block, G, W, True), planes, G, True)
+        inner = as_channels(load_channels(at + (2 * size + t * block), 0, block, G, W, True), planes, G, True)
+        to_B = zeros(NP, 1, W)
+        through_b = ()
+        through_a = ()
         passed = ()
-        added = ()
+        summed = ()
         for g in tl.static_range(G):
-            grad = inners[t * G + g][None, :] * c_t + q[g]
-            to_B += grad * dxs[t * G + g][None, :]
-            passed += (decays[t * G + g] * grad,)
-            along_rate = passed[g] * before[t * G + g]
-            added += (to_A[g] + along_rate * dts[t * G + g][None, :],)
-            at = (sub * STEPS + t) * block + g * W + lane
-            tl.store(planes + 3 * size + at, tl.sum(grad * b_t, axis=0))
-            tl.store(planes + 4 * size + at, tl.sum(along_rate * rates[g], axis=0))
+            added = ()
+            along_b = tl.zeros((NP // 4, W), tl.float32)
+            along_a = tl.zeros((NP // 4, W), tl.float32)
+            for s in tl.static_range(4):
+                grad = inner[g][None, :] * c[s] + q[4 * g + s]
+                added += (to_B[s] + grad * dx[g][None, :],)
+                along_b += grad * b[s]
+                passed += (decays[4 * (t * G + g) + s] * grad,)
+                along_rate = passed[4 * g + s] * before[4 * (t * G + g) + s]
+                summed += (to_A[4 * g + s] + along_rate * dt[g][None, :],)
+                along_a += along_rate * rates[4 * g + s]
+            to_B = added
+            through_b += (tl.sum(along_b, axis=0),)
+            through_a += (tl.sum(along_a, axis=0),)
+        store_channels(at + (3 * size + t * block), through_b, 0, block, G, W, True)
+        store_channels(at + (4 * size + t * block), through_a, 0, block, G, W, True)
         q = passed
-        to_A = added
-        live = n < tl.where(start + sub * STEPS + t < end, N, 0)
-        tl.store(dB + visits[t] * N + n, tl.sum(to_B, axis=1), mask=live)
+        to_A = summed
+        limit = tl.where(start + sub * STEPS + t < end, N, 0)
+        _store_sums(at_row(dB, visits[t], N), to_B, limit, opaque, NP, W)
     return q, to_A
 
 
@@ -204,7 +253,7 @@ def sweep_back(
     sequences, length, channels, blocks, chunk, chunks, intervals, batch, opaque,
     N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr, STEPS: tl.constexpr,
     INTERVAL: tl.constexpr, CARRY: tl.constexpr, SOFTPLUS: tl.constexpr, HAS_BIAS: tl.constexpr,
-    HAS_D: tl.constexpr, HAS_Z: tl.constexpr, HAS_ORDER: tl.constexpr,
+    HAS_D: tl.constexpr, HAS_Z: tl.constexpr, HAS_ORDER: tl.constexpr, PAIRED: tl.constexpr, ALIGN: tl.constexpr,
 ):  # fmt: skip
     """Write all gradients of one chunk. Grid: batch × sequences × chunks × channel blocks.
 
@@ -223,6 +272,7 @@ def sweep_back(
     b, first_step = sample_and_step(pid // blocks // chunks, sequences, length)
     block: tl.constexpr = G * W
     size: tl.constexpr = INTERVAL * block
+    ROWS: tl.constexpr = min(INTERVAL, 8)  # of a tile: a thread has room for so many elements beside its states
     first = index * block
     begin = first_step + part * chunk
     end = tl.minimum(begin + chunk, first_step + length)
@@ -239,40 +289,33 @@ def sweep_back(
     dB += (index * batch + b) * sequences * length * N
     dC += (index * batch + b) * sequences * length * N
     slot = (sequence * chunks + part) * channels
-    planes = scratch + pid.to(tl.int64) * (6 * size + INTERVAL // STEPS * NP * block)
+    planes = scratch + pid.to(tl.int64) * (6 * size + INTERVAL // STEPS * NP * block + 2 * ROWS * block)
     checkpoints = planes + 6 * size
+    sums = checkpoints + INTERVAL // STEPS * NP * block
     cols = first + tl.arange(0, block)
-    bias_row = tl.zeros((1, block), tl.float32)
-    skip = tl.zeros((block,), tl.float32)
-    if HAS_BIAS:
-        bias_row = tl.load(bias + cols, mask=cols < channels, other=0.0).to(tl.float32)[None, :]
-    if HAS_D:
-        skip = tl.load(D + cols, mask=cols < channels, other=0.0).to(tl.float32)
-    to_D = tl.zeros((block,), tl.float32)
-    to_bias = tl.zeros((block,), tl.float32)
-
-    rates = load_tiles(A, first, channels, opaque, N, NP, G, W)
+    rates = load_tiles(A, first, channels, opaque, N, NP, G, W, PAIRED)
     to_A = zeros(NP, G, W)
     if CARRY:
-        q = load_tiles(carry + slot * N, first, channels, opaque, N, NP, G, W)
+        q = load_tiles(carry + slot * N, first, channels, opaque, N, NP, G, W, PAIRED)
     else:
         q = zeros(NP, G, W)
 
     count = (end - begin + INTERVAL - 1) // INTERVAL
     for back in range(0, count):
         start = begin + (count - 1 - back) * INTERVAL
-        steps = start + tl.arange(0, INTERVAL)
-        rows = visited(order, steps, end, HAS_ORDER)
-        _prepare(
-            u, delta, z, dy, rows, steps, end, u_l, delta_l, z_l, dy_l, bias_row, cols, channels, planes,
-            block, INTERVAL, SOFTPLUS, HAS_BIAS, HAS_Z,
-        )  # fmt: skip
+        for row in range(0, INTERVAL, ROWS):
+            steps = start + row + tl.arange(0, ROWS)
+            _prepare(
+                u, delta, z, dy, visited(order, steps, end, HAS_ORDER), steps, end, u_l, delta_l, z_l, dy_l,
+                bias, cols, channels, planes + row * block,
+                block, INTERVAL, ROWS, SOFTPLUS, HAS_BIAS, HAS_Z,
+            )  # fmt: skip
         tl.debug_barrier()  # other lanes read the scratch memory than those that wrote it
         saved = state + (sequence * intervals + (start - first_step) // INTERVAL) * N * channels
-        h = load_tiles(saved, first, channels, opaque, N, NP, G, W)
+        h = load_tiles(saved, first, channels, opaque, N, NP, G, W, PAIRED)
         _replay(
             rates, planes, checkpoints, h, B, B_l, order, start, end, opaque,
-            N, NP, G, W, STEPS, INTERVAL, HAS_ORDER,
+            N, NP, G, W, STEPS, INTERVAL, HAS_ORDER, ALIGN,
         )  # fmt: skip
         tl.debug_barrier()
 
@@ -280,20 +323,22 @@ def sweep_back(
             q, to_A = _walk(
                 rates, planes, checkpoints, q, to_A, B, C, B_l, C_l, order, dB, dC,
                 start, INTERVAL // STEPS - 1 - done, end, opaque,
-                N, NP, G, W, STEPS, INTERVAL, HAS_Z, HAS_ORDER,
+                N, NP, G, W, STEPS, INTERVAL, HAS_Z, HAS_ORDER, ALIGN,
             )  # fmt: skip
         tl.debug_barrier()
-        part_D, part_bias = _finish(
-            u, delta, z, dy, du, ddelta, dz, rows, steps, end, u_l, delta_l, z_l, dy_l, channels,
-            bias_row, skip, cols, channels, planes,
-            block, INTERVAL, SOFTPLUS, HAS_BIAS, HAS_D, HAS_Z,
-        )  # fmt: skip
-        to_D += part_D
-        to_bias += part_bias
+        for row in range(0, INTERVAL, ROWS):
+            steps = start + row + tl.arange(0, ROWS)
+            fresh = tl.where(back + row == 0, ROWS * block, 0)
+            _finish(
+                u, delta, z, dy, du, ddelta, dz, visited(order, steps, end, HAS_ORDER), steps, end,
+                u_l, delta_l, z_l, dy_l, channels, bias, D, cols, channels, planes + row * block, sums, fresh,
+                block, INTERVAL, ROWS, SOFTPLUS, HAS_BIAS, HAS_D, HAS_Z,
+            )  # fmt: skip
         tl.debug_barrier()
 
-    store_tiles(dA + slot * N, to_A, first, channels, opaque, N, NP, G, W)
+    store_tiles(dA + slot * N, to_A, first, channels, opaque, N, NP, G, W, PAIRED)
+    part = sums + tl.arange(0, ROWS)[:, None] * block + tl.arange(0, block)[None, :]
     if HAS_D:
-        tl.store(dD + slot + cols, to_D, mask=cols < channels)
+        tl.store(dD + slot + cols, tl.sum(tl.load(part), axis=0), mask=cols < channels)
     if HAS_BIAS:
-        tl.store(dbias + slot + cols, to_bias, mask=cols < channels)
+        tl.store(dbias + slot + cols, tl.sum(tl.load(part + ROWS * block), axis=0), mask=cols < channels)

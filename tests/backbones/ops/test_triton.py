@@ -94,7 +94,7 @@ def test_without_a_gpu_the_reason_is_in_words() -> None:
 def test_on_a_gpu_too_some_cases_are_cut_into_chunks(case: triton_cases.Case) -> None:
     shape = (case.batch * case.sequences, case.length // case.sequences, case.channels, case.states)
     forward = triton_scan.split_forward(*shape, 4, 528, lambda group, steps: 2)
-    assert min(plan.chunks for plan in (forward, triton_scan.split_backward(*shape, 528))) > 1
+    assert min(plan.chunks for plan in (forward, triton_scan.split_backward(*shape, 528, lambda group, steps: 2))) > 1
 
 
 @pytest.mark.parametrize("batch", [1, 2, 8, 64])
@@ -105,7 +105,7 @@ def test_a_split_covers_the_sequence_once_and_fills_the_chip(batch: int, length:
         triton_scan.split_forward(batch, length, channels, 16, 2, 528, lambda group, steps, warps=warps: warps)
         for warps in (2, 3)
     ]
-    for plan in (*plans, triton_scan.split_backward(batch, length, channels, 16, 528)):
+    for plan in (*plans, triton_scan.split_backward(batch, length, channels, 16, 528, lambda group, steps: 2)):
         assert (plan.chunks - 1) * plan.chunk < length <= plan.chunks * plan.chunk
         assert plan.chunk % triton_scan.INTERVAL == 0
         assert triton_scan.INTERVAL % plan.steps == 0

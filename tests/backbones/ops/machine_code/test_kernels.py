@@ -19,6 +19,9 @@ GPU, PRECISION = "H200", "bfloat16"
 # Instructions a state update, at 16 states, with order, gate and bias. Triton 3.8 needs 8.7, 6.2 and 9.0.
 LIMITS = {"scan, last pass": 9.5, "scan, local pass": 7.0, "scan, saving pass": 11.0}
 
+# Of the backward sweep, the tiles before and after its steps included.
+BACKWARD = 39.0
+
 
 @pytest.fixture(scope="module")
 def calls() -> dict[str, Variant]:
@@ -48,6 +51,12 @@ def test_every_kernel_has_a_variant(calls: dict[str, Variant]) -> None:
     assert set(calls) == {
         *LIMITS, "scan, carries", "scan, arrivals", "scan, backward", "convolution, forward", "convolution, backward",
     }  # fmt: skip
+
+
+def test_the_backward_sweep_has_no_stack(calls: dict[str, Variant]) -> None:
+    reading = predict(calls["scan, backward"], GPU, PRECISION, order=True, gate=True)
+    assert reading.stack == 0
+    assert reading.instructions <= BACKWARD
 
 
 def test_a_prediction_is_the_longer_of_issue_and_memory(readings: dict[str, Prediction]) -> None:

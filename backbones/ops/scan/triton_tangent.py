@@ -9,17 +9,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from backbones.ops.gpu.functions import (
-    LN2,
-    exp2,
-    load_rows,
-    load_tiles,
-    sample_and_step,
-    sigmoid,
-    softplus,
-    visited,
-    zeros,
-)
+from backbones.ops.gpu.functions import LN2, exp2, sample_and_step, sigmoid, softplus, visited
 from backbones.ops.gpu.words import at_row
 
 
@@ -33,6 +23,19 @@ def _channels(base, row, stride, c, channels):
 def _states(base, row, stride, n, N: tl.constexpr):
     """Return the states of a row as float32, (NP, 1); zeros past the last state."""
     return tl.load(at_row(base, row, stride) + n, mask=n < N, other=0.0).to(tl.float32)[:, None]
+
+
+@triton.jit
+def _vector(base, c, channels):
+    """Return the entries c of a vector as float32; zeros past the last channel."""
+    return tl.load(base + c, mask=c < channels, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def _tile(base, n, c, channels, opaque, N: tl.constexpr):
+    """Return the states n of the channels c of a float32 matrix (N, channels); zeros outside of it."""
+    inside = (n < N)[:, None] & (c < channels)[None, :]
+    return tl.load(base + (opaque + n[:, None] * channels + c[None, :]), mask=inside, other=0.0)
 
 
 @triton.jit(do_not_specialize=["sequences", "length", "blocks", "opaque"])
@@ -62,16 +65,16 @@ def sweep_tangent(
         z_dot += b * z_dot_b
     c = first + tl.arange(0, W)
     n = tl.arange(0, NP)
-    rates = load_tiles(A, first, channels, opaque, N, NP, 1, W)[0]
-    rates_dot = load_tiles(A_dot, first, channels, opaque, N, NP, 1, W)[0]
+    rates = _tile(A, n, c, channels, opaque, N)
+    rates_dot = _tile(A_dot, n, c, channels, opaque, N)
     if HAS_BIAS:
-        biases = load_rows(bias, first, channels, 1, W)[0]
-        biases_dot = load_rows(bias_dot, first, channels, 1, W)[0]
+        biases = _vector(bias, c, channels)
+        biases_dot = _vector(bias_dot, c, channels)
     if HAS_D:
-        skips = load_rows(D, first, channels, 1, W)[0]
-        skips_dot = load_rows(D_dot, first, channels, 1, W)[0]
-    h = zeros(NP, 1, W)[0]
-    h_dot = zeros(NP, 1, W)[0]
+        skips = _vector(D, c, channels)
+        skips_dot = _vector(D_dot, c, channels)
+    h = tl.zeros((NP, W), tl.float32)
+    h_dot = tl.zeros((NP, W), tl.float32)
     for step in range(begin, begin + length):
         row = visited(order, step, begin + length, HAS_ORDER)
         x = _channels(u, row, u_l, c, channels)

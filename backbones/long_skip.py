@@ -6,7 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from backbones.config.long_skip import LongSkipConfig, extra_tokens
-from backbones.layers.conditioning import LabelEmbedding, Sinusoids, TextEmbedding, refuse_unknown
+from backbones.layers.conditioning import (
+    IntervalMLP,
+    LabelEmbedding,
+    Sinusoids,
+    TextEmbedding,
+    refuse_end,
+    refuse_unknown,
+)
 from backbones.layers.patches import PatchEmbedding
 from backbones.layers.position import PositionEmbedding
 from backbones.network import Network
@@ -43,6 +50,7 @@ class LongSkipNetwork(Network):
         self.time: nn.Module = nn.Identity()
         if config.time_mlp:
             self.time = nn.Sequential(nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, width))
+        self.interval = IntervalMLP(width, config.time) if config.times == 2 else None
         self.label = self.text = None
         if geometry.classes is not None:
             self.label = LabelEmbedding(geometry.classes, width, config.label_dropout, std=label_std)
@@ -78,12 +86,24 @@ class LongSkipNetwork(Network):
         """Add to the tokens in front of block ``layer`` that layer's position embedding, if it has one."""
         return self.position.at_layer(h, layer)
 
-    def forward(self, x: Tensor, t: Tensor, *, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor,
+        *,
+        label: Tensor | None = None,
+        context: Tensor | None = None,
+        end: Tensor | None = None,
+    ) -> Tensor:
         """See :class:`zigbench.backbone.Backbone`."""
         self.check(x, t)
         refuse_unknown(self.geometry, label, context)
         patches = self.patches(x)
         c = self.time(self.sinusoids(t).to(patches.dtype))
+        if self.interval is None:
+            refuse_end(end)
+        else:
+            c = c + self.interval(t, end)
         tokens = [c[:, None]]
         if self.label is not None:
             row = self.label(label, len(t))

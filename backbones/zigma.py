@@ -98,7 +98,9 @@ class ZigMa(Network):
         super().__init__(config, geometry, scan)
         width, depth = config.width, config.depth
         self.patches = PatchEmbedding(geometry, width)
-        self.condition = Condition(geometry, width, time=config.time, label_dropout=config.label_dropout)
+        self.condition = Condition(
+            geometry, width, time=config.time, label_dropout=config.label_dropout, times=config.times
+        )
         self.position = self.position_embedding(position)
         rates = depth_rates(config.drop_path, depth)
         self.blocks = nn.ModuleList(
@@ -134,10 +136,18 @@ class ZigMa(Network):
         """Return the position embedding."""
         return PositionEmbedding(kind, self.geometry, self.config.width, self.config.depth)
 
-    def forward(self, x: Tensor, t: Tensor, *, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor,
+        *,
+        label: Tensor | None = None,
+        context: Tensor | None = None,
+        end: Tensor | None = None,
+    ) -> Tensor:
         """See :class:`zigbench.backbone.Backbone`."""
         self.check(x, t)
-        c, text = self.condition(t, label, context)
+        c, text = self.condition(t, label, context, end)
         c = nn.functional.silu(c)
         h = self.position.at_input(self.patches(x))
         residual = None

@@ -42,7 +42,9 @@ class Backbone(Protocol):
     """The interface of a network for the trainer and the samplers.
 
     Shapes: x (B, C, H, W) or (B, T, C, H, W); t (B,) in [0, 1], 0 noise and 1 data; label (B,) int64 in
-    [-1, classes), -1 for the null embedding; context (B, tokens, width) or None. The output is shaped like x,
+    [-1, classes), -1 for the null embedding; context (B, tokens, width) or None. A network of intervals (``times = 2``
+    in its config) takes the keyword ``end`` too, (B,) in [t, 1]: its output is of the interval from t to ``end``, and
+    of the moment t without one. The output is shaped like x,
     with twice the channels where the config says ``learned_sigma``. A network with repeated parts lists them, in the
     order of execution, as ``blocks``.
     """

@@ -127,6 +127,8 @@ class _Subject:
             self.conditions["label"] = torch.arange(BATCH) % geometry.classes
         if geometry.context is not None:
             self.conditions["context"] = self.draw(BATCH, *geometry.context)
+        if getattr(spec.config, "times", 1) == 2:
+            self.conditions["end"] = (1 + self.t) / 2
 
     def draw(self, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self.generator)
@@ -167,11 +169,14 @@ def _gradients(subject: _Subject) -> str:
 
 def _depends(word: str) -> Callable[[_Subject], str]:
     def law(subject: _Subject) -> str:
+        if word == "end" and word not in subject.conditions:
+            raise _SkippedError("a network of one time input")
         if word in ("label", "context") and word not in subject.conditions:
             raise _SkippedError(f"no {word} on this geometry")
         changes: dict[str, Tensor] = {
             "x": subject.x.flip(0),
             "t": 1.0 - 0.5 * subject.t,
+            "end": subject.t,
             "label": subject.conditions.get("label", subject.t).roll(1),
             "context": subject.conditions.get("context", subject.t).flip(0),
         }
@@ -267,6 +272,7 @@ LAWS: dict[str, Callable[[_Subject], str]] = {
     "finite gradients reach every parameter": _gradients,
     "depends on x": _depends("x"),
     "depends on t": _depends("t"),
+    "depends on the end of an interval": _depends("end"),
     "depends on label": _depends("label"),
     "depends on context": _depends("context"),
     "null condition": _null,

@@ -32,6 +32,9 @@ class SizedConfig(BackboneConfig):
         time: the input of the network's sinusoids for t ∈ [0, 1] (0 noise, 1 data). ``scaled``: 1000 t, as ZigMa;
             ``unit``: t, as SiT; ``reversed``: 999 (1 − t), the step of the diffusion that DiT and U-ViT were
             trained on.
+        times: time inputs: 1, or 2 for a network of intervals, which is told their end too, by a second time MLP of
+            their length, ``end − t``. Sinusoids of 1000 t make derivatives by t a thousand times as large: for such a
+            network ``time = "unit"`` trains steadily.
     """
 
     clips: ClassVar[bool] = True
@@ -43,6 +46,7 @@ class SizedConfig(BackboneConfig):
     width: Positive
     depth: Positive
     time: TimeInput = "scaled"
+    times: Literal[1, 2] = later_key(1)
 
     @model_validator(mode="before")
     @classmethod

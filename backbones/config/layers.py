@@ -204,7 +204,17 @@ def text_projection(geometry: Geometry, width: int) -> Layer:
     return EMPTY if geometry.context is None else linear(*geometry.context, width)
 
 
-def conditioning(geometry: Geometry, width: int, *, label_dropout: float) -> Layer:
-    """Return the time MLP, the label table and the text projection of the adaLN families."""
-    time = linear(1, TIME_FREQUENCIES, width) + linear(1, width, width)
+def time_mlp(width: int) -> Layer:
+    """Return the time MLP of the adaLN families."""
+    return linear(1, TIME_FREQUENCIES, width) + linear(1, width, width)
+
+
+def interval(width: int, times: int) -> Layer:
+    """Return the time MLP of an interval's length; nothing in a network of one time input."""
+    return time_mlp(width) if times == 2 else EMPTY
+
+
+def conditioning(geometry: Geometry, width: int, *, label_dropout: float, times: int = 1) -> Layer:
+    """Return the time MLPs, the label table and the text projection of the adaLN families."""
+    time = time_mlp(width) + interval(width, times)
     return time + label_table(geometry, width, label_dropout) + text_projection(geometry, width)

@@ -52,6 +52,7 @@ class LongSkipConfig(SizedConfig):
         return (
             layers.patch_embedding(geometry, width)
             + (layers.mlp(1, width, 4) if self.time_mlp else EMPTY)
+            + layers.interval(width, self.times)
             + layers.label_table(geometry, width, self.label_dropout)
             + layers.text_projection(geometry, width)
             + layers.position(position or self.default_position, places, width, self.blocks)

@@ -43,7 +43,7 @@ class ZigMaConfig(ScanConfig):
         block += layers.cross_attention(tokens, geometry, width, self.text_heads, self.text_head_width)
         return (
             layers.patch_embedding(geometry, width)
-            + layers.conditioning(geometry, width, label_dropout=self.label_dropout)
+            + layers.conditioning(geometry, width, label_dropout=self.label_dropout, times=self.times)
             + layers.position(position or self.default_position, self.places(geometry), width, self.depth)
             + block * self.depth
             + self.mixers(geometry, tokens, scan)

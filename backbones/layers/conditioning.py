@@ -53,6 +53,24 @@ class TimeMLP(nn.Module):
         return self.outer(nn.functional.silu(self.inner(frequencies)))
 
 
+class IntervalMLP(TimeMLP):
+    """A time MLP of the length of an interval that begins at t: (B,) and (B,) to (B, width)."""
+
+    def __init__(self, width: int, time: TimeInput) -> None:
+        # A length has no direction, which "reversed" would give it.
+        super().__init__(width, "scaled" if time == "reversed" else time)
+
+    def forward(self, t: Tensor, end: Tensor | None = None) -> Tensor:
+        """Embed ``end − t``; 0 without an end, which is the moment t itself."""
+        return super().forward((t if end is None else end) - t)
+
+
+def refuse_end(end: Tensor | None) -> None:
+    """Raise ValueError for the end of an interval that was given to a network of one time input."""
+    if end is not None:
+        raise ValueError("the end of an interval was given to a network built with times = 1")
+
+
 class LabelEmbedding(nn.Module):
     """A row a class; where labels are dropped, one more for no label (−1, or no labels at all)."""
 
@@ -116,17 +134,26 @@ def refuse_unknown(geometry: Geometry, label: Tensor | None, context: Tensor | N
 class Condition(nn.Module):
     """One vector c = time + label + mean of the text tokens, for adaLN; and the text tokens themselves."""
 
-    def __init__(self, geometry: Geometry, width: int, *, time: TimeInput, label_dropout: float) -> None:
+    def __init__(
+        self, geometry: Geometry, width: int, *, time: TimeInput, label_dropout: float, times: int = 1
+    ) -> None:
         super().__init__()
         self.geometry = geometry
         self.time = TimeMLP(width, time)
+        self.interval = IntervalMLP(width, time) if times == 2 else None
         self.label = None if geometry.classes is None else LabelEmbedding(geometry.classes, width, label_dropout)
         self.text = None if geometry.context is None else TextEmbedding(geometry.context, width)
 
-    def forward(self, t: Tensor, label: Tensor | None, context: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, t: Tensor, label: Tensor | None, context: Tensor | None, end: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return c (B, width), and the text tokens (B, tokens, width) or None."""
         refuse_unknown(self.geometry, label, context)
         c = self.time(t)
+        if self.interval is None:
+            refuse_end(end)
+        else:
+            c = c + self.interval(t, end)
         if self.label is not None:
             c = c + self.label(label, len(t))
         if self.text is None:

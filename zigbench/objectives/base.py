@@ -7,6 +7,8 @@ from typing import Any, Protocol
 from torch import Generator, Tensor, nn
 
 from zigbench.interpolant import Interpolant
+from zigbench.interpolant.interpolant import spread
+from zigbench.interpolant.state import PathState
 from zigbench.spec.plugins import ObjectiveConfig
 
 
@@ -25,6 +27,11 @@ class Batch(Protocol):
     def label(self) -> Tensor | None: ...
     @property
     def context(self) -> Tensor | None: ...
+
+
+def velocity_of(state: PathState, data: Tensor, noise: Tensor) -> Tensor:
+    """Return α̇ x* + σ̇ ε of data and noise (B, …): the velocity of a sample along its own line."""
+    return spread(state.dalpha, data) * data + spread(state.dsigma, data) * noise
 
 
 class Objective:

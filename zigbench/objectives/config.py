@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
 
+from pydantic import Field
+
+from zigbench.spec import RunSpec
+from zigbench.spec.base import Above, Share, Unit
+from zigbench.spec.errors import Fault
 from zigbench.spec.plugins import ObjectiveConfig
 from zigbench.spec.registry import objectives
 
@@ -16,3 +22,58 @@ class InterpolantConfig(ObjectiveConfig):
     """
 
     implementation: ClassVar[str] = "zigbench.objectives.interpolant:InterpolantObjective"
+
+
+@objectives.register("mean-flow")
+class MeanFlowConfig(ObjectiveConfig):
+    """The mean velocity of every interval of the flow, so that one step crosses it; Geng et al. (2025).
+
+    With u(x, t, r) = (1 / (r − t)) ∫_t^r v, equation 6 reads, for a flow to the data at time 1:
+    u = v + (r − t) (v · ∂_x u + ∂_t u). The network is regressed on the right side, held fixed (equations 9 to 11),
+    with derivatives in forward mode. Sampled with ``mean-flow``, in any number of steps, or as a velocity, u(x, t, t).
+
+    Attributes:
+        intervals: share of samples whose interval is longer than a moment (the source: 0.25).
+        guidance: scale ω of the guidance that is trained in (equation 16), so that sampling needs no second network
+            evaluation; 1 is none.
+        mixing: share κ of the conditional prediction in the guided velocity (the source's appendix, equation 21); the
+            scale in effect is ω / (1 − κ).
+        power, offset: p and c of the weight 1 / (‖error‖² + c)^p, held fixed (equation 22); a power of 0 is none.
+    """
+
+    implementation: ClassVar[str] = "zigbench.objectives.mean_flow:MeanFlow"
+    times: ClassVar[int] = 2
+
+    intervals: Unit = 0.25
+    guidance: Annotated[float, Field(ge=0)] = 1.0
+    mixing: Share = 0.0
+    power: Annotated[float, Field(ge=0)] = 1.0
+    offset: Above = 1e-3
+
+    def faults(self, run: RunSpec) -> Iterator[Fault]:
+        yield from faults_of_path(run, "mean-flow", ("linear", "gvp"), ("velocity",))
+        geometry = run.geometry
+        if self.guidance == 1 and self.mixing == 0:
+            return
+        if geometry.classes is None and geometry.context is None:
+            key, value = ("guidance", self.guidance) if self.guidance != 1 else ("mixing", self.mixing)
+            problem = "the data have neither classes nor text, so guidance has no condition"
+            yield Fault(f"objective.config.{key}", str(value), problem, "leave it out")
+        elif run.backbone.config.label_dropout == 0:
+            problem = "backbone.config.label_dropout is 0, so the network is never trained without a condition"
+            yield Fault("objective.config.guidance", str(self.guidance), problem, "set label_dropout above 0")
+
+
+def faults_of_path(
+    run: RunSpec, objective: str, paths: tuple[str, ...], predictions: tuple[str, ...]
+) -> Iterator[Fault]:
+    """Yield the faults of a path, a prediction or a weighting that an objective is not defined for."""
+    interpolant = run.interpolant
+    for key, value, allowed in (
+        ("path", interpolant.path, paths),
+        ("prediction", interpolant.prediction, predictions),
+        ("weighting", interpolant.weighting, ("none",)),
+    ):
+        if value not in allowed:
+            problem = f"the objective {objective!r} is not defined for it"
+            yield Fault(f"interpolant.{key}", repr(value), problem, f"take {' or '.join(map(repr, allowed))}")

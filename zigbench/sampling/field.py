@@ -46,6 +46,10 @@ class Field:
         """Return the drift of the probability flow."""
         return self(x, t, "velocity")[0]
 
+    def mean_velocity(self, x: Tensor, t: float, end: float) -> Tensor:
+        """Return the mean drift of the probability flow from t to ``end``, which a network of intervals predicts."""
+        return self._output(x, t, t, end=torch.full((len(x),), end, device=x.device, dtype=self._precision))
+
     def last_regular(self) -> float:
         """Return the last time at which the velocity follows from the network's output with bounded factors.
 
@@ -64,12 +68,16 @@ class Field:
         """Return the coefficients of the path at ``t``, as scalars."""
         return self.interpolant.state(t)
 
-    def _output(self, x: Tensor, requested: float, t: float) -> Tensor:
-        precision = torch.promote_types(self.dtype, torch.float32)
+    @property
+    def _precision(self) -> torch.dtype:
+        return torch.promote_types(self.dtype, torch.float32)
+
+    def _output(self, x: Tensor, requested: float, t: float, **interval: Tensor) -> Tensor:
         given = x.to(self.dtype)
-        times = torch.full((len(x),), t, device=x.device, dtype=precision)
+        times = torch.full((len(x),), t, device=x.device, dtype=self._precision)
 
         def evaluate(label: Tensor | None, context: Tensor | None) -> Tensor:
-            return prediction_of(self.model(given, times, label=label, context=context), given).to(x.dtype)
+            output = self.model(given, times, label=label, context=context, **interval)
+            return prediction_of(output, given).to(x.dtype)
 
         return self.guidance.combine(evaluate, requested, self.label, self.context)

@@ -22,12 +22,12 @@ from zigbench.sampling.solvers.stochastic import LAST_STEPS
 from zigbench.spec.solvers import OWNERS
 from zigbench.spec.solvers import SOLVERS as TABLE
 
-SOLVERS = tuple(TABLE)
-"""Names of all solvers."""
-ODE_SOLVERS = tuple(name for name, row in TABLE.items() if row.kind == "ode")
-"""Names of the deterministic solvers."""
-SDE_SOLVERS = tuple(name for name, row in TABLE.items() if row.kind == "sde")
-"""Names of the stochastic solvers."""
+SOLVERS = tuple(name for name, row in TABLE.items() if not row.objectives)
+"""Names of the solvers along the interpolant; those of single objectives are in the table beside them."""
+ODE_SOLVERS = tuple(name for name in SOLVERS if TABLE[name].kind == "ode")
+"""Names of the deterministic ones."""
+SDE_SOLVERS = tuple(name for name in SOLVERS if TABLE[name].kind == "sde")
+"""Names of the stochastic ones."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Sampler:
         images = sampler(model, interpolant, noise, label=label)
 
     Args:
-        solver: one of :data:`SOLVERS`.
+        solver: one of :data:`zigbench.spec.solvers.SOLVERS`.
         steps: number of steps of the grid, at least 1; dopri5 chooses its own and ignores it.
         guidance: classifier-free guidance scale, at least 0; 1 is none.
         guidance_interval: first and last time of guiding.
@@ -223,9 +223,9 @@ class Counted:
     model: Model
     evaluations: int = 0
 
-    def __call__(self, x: Tensor, t: Tensor, *, label: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, t: Tensor, **conditions: Tensor | None) -> Tensor:
         self.evaluations += 1
-        return self.model(x, t, label=label, context=context)
+        return self.model(x, t, **conditions)
 
 
 def network_evaluations(sampler: Sampler, interpolant: Interpolant) -> int:
@@ -236,7 +236,7 @@ def network_evaluations(sampler: Sampler, interpolant: Interpolant) -> int:
     """
     if TABLE[sampler.solver].evaluations is None:
         raise ValueError(f"{sampler.solver} chooses its steps by the network; count them with Counted(model)")
-    network = Counted(lambda x, t, *, label=None, context=None: x)
+    network = Counted(lambda x, t, **conditions: x)
     label = torch.zeros(1, dtype=torch.int64)
     sampler(network, interpolant, torch.zeros(1, 1, 1, 1), label=label, generator=[0])
     return network.evaluations

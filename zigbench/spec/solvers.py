@@ -51,6 +51,7 @@ SOLVERS: Mapping[str, Solver] = {
     "euler-maruyama": Solver("sde", options=NOISE),
     "stochastic-heun": Solver("sde", evaluations=2, last_step_saves=1, options=NOISE),
     "ddpm": Solver("sde"),
+    "mean-flow": Solver("ode", objectives=("mean-flow",)),
 }
 """All solvers by name."""
 

@@ -84,6 +84,7 @@ _FAMILIES = {
         STATE,
         _named(
             _Backend("cpu", (f"{_ROOM}.matrix_state.cpu",), ("cpu",), "numba"),
+            _Backend("fla", (f"{_ROOM}.matrix_state.fla",), ("cuda",), "flash-linear-attention"),
             _Backend("chunked", (f"{_ROOM}.matrix_state.chunked",), (), "torch", double=True),
             _Backend("reference", (f"{_ROOM}.matrix_state.reference",), (), "torch", double=True),
         ),

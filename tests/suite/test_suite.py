@@ -297,3 +297,17 @@ def test_a_run_that_cannot_be_named_is_refused(label, problem):
     points = {"a": {"training.start": RunOf(label)}, "b": {"training.start": RunOf({"arm": "a"})}}
     with pytest.raises(ValueError, match=problem):
         list(expand(suite(axes=(Axis("arm", points),))))
+
+
+def test_keys_of_single_cells_come_after_the_axes_and_before_overrides():
+    points = {"a": {"optimizer.lr": 1e-2}, "b": {"optimizer.lr": 1e-2, "scan.schemes": 2}}
+    cells = (({"arm": "a", "training.steps": "9"}, {"optimizer.lr": 5e-3}),)
+    asked = suite(axes=(Axis("arm", points), grid("training.steps", (3, 9))), cells=cells)
+    rates = {(c.labels["arm"], c.spec.training.steps): c.spec.optimizer.lr for c in expand(asked)}
+    assert rates == {("a", 3): 1e-2, ("a", 9): 5e-3, ("b", 3): 1e-2, ("b", 9): 1e-2}
+    same = {c.spec.optimizer.lr for c in expand(override(asked, {"optimizer.lr": 1e-3}), {"optimizer.lr": 1e-3})}
+    assert same == {1e-3}
+    renamed = expand(override(asked, {"training.batch": 2}), {"training.batch": 2})
+    assert [c.spec.optimizer.lr for c in renamed] == list(rates.values())
+    with pytest.raises(ValueError, match="sets keys of cells with arm 'c', and has no such cell"):
+        suite(axes=(Axis("arm", points),), cells=(({"arm": "c"}, {}),))

@@ -7,6 +7,7 @@ share its record.
 
 from zigbench.suite.definition import (
     Axis,
+    Cells,
     Choice,
     Contrast,
     Interaction,
@@ -24,6 +25,7 @@ from zigbench.suite.variants import add_arm, override
 __all__ = [
     "Axis",
     "Cell",
+    "Cells",
     "Choice",
     "Contrast",
     "Interaction",

@@ -114,6 +114,10 @@ class Interaction:
     reference: str
 
 
+Cells = tuple[tuple[Mapping[str, str], Mapping[str, Any]], ...]
+"""Labels by axis, and dotted keys that the cells with these labels override."""
+
+
 @dataclass(frozen=True)
 class Profile:
     """Other numbers for the same question, for example on a smaller machine.
@@ -121,6 +125,7 @@ class Profile:
     Args:
         base: dotted keys that override the suite's base.
         axes: axes that replace the suite's; None keeps them.
+        cells: keys of single cells instead; None keeps the suite's.
         metrics: measurements to show instead; None keeps the suite's.
         equal: equalities to hold instead; None keeps the suite's.
         figures: figures to show instead; None keeps the suite's.
@@ -130,6 +135,7 @@ class Profile:
 
     base: Mapping[str, Any] = field(default_factory=dict)
     axes: tuple[Axis, ...] | None = None
+    cells: Cells | None = None
     metrics: tuple[str, ...] | None = None
     equal: Mapping[str, float] | None = None
     figures: tuple[str, ...] | None = None
@@ -168,6 +174,7 @@ class Suite:
         base: the spec that all runs share, as nested or dotted keys.
         axes: the varied settings. The axis ``seed``, where there is one, pairs the runs of different arms. A value may
             be the run of another cell (:class:`RunOf`).
+        cells: keys of single cells beside those of the axes: of all whose labels match every item of the mapping.
         version: raised when the suite changes its meaning.
         exclude: cells left out: those whose labels match every item of one of these mappings.
         equal: figures that must agree across cells, each with its tolerance as a share ("parameters": 0.05).
@@ -194,6 +201,7 @@ class Suite:
     question: str
     base: Mapping[str, Any]
     axes: tuple[Axis, ...]
+    cells: Cells = ()
     version: int = 1
     exclude: tuple[Mapping[str, str], ...] = ()
     equal: Mapping[str, float] = field(default_factory=dict)
@@ -222,6 +230,12 @@ class Suite:
             )
         if self.choice is not None and self.choice.axis not in names:
             raise ValueError(f"the suite {self.name!r} chooses on {self.choice.axis!r}, which is none of its axes")
+        points = {axis.name: axis.points for axis in self.axes}
+        for axis, label in (item for labels, _ in self.cells for item in labels.items()):
+            if label not in points.get(axis, ()):
+                raise ValueError(
+                    f"the suite {self.name!r} sets keys of cells with {axis} {label!r}, and has no such cell"
+                )
         if not re.fullmatch(r"\w[\w.-]*", self.name):
             raise ValueError(
                 f"a suite can't be called {self.name!r}, which is also the name of its reports' folder: use letters, "
@@ -242,7 +256,7 @@ class Suite:
         chosen = self.profiles[name]
         given = {
             key: value
-            for key in ("axes", "metrics", "equal", "figures", "resources", "notes")
+            for key in ("axes", "cells", "metrics", "equal", "figures", "resources", "notes")
             if (value := getattr(chosen, key)) is not None
         }
         axes = {axis.name for axis in given.get("axes", self.axes)}

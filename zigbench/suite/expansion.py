@@ -82,7 +82,12 @@ def expand(suite: Suite, overrides: Mapping[str, Any] | None = None, only: Seque
 
 
 def _is_excluded(suite: Suite, labels: Mapping[str, str]) -> bool:
-    return any(all(labels.get(axis) == label for axis, label in hole.items()) for hole in suite.exclude)
+    return any(_has(labels, hole) for hole in suite.exclude)
+
+
+def _has(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Return whether a cell has all of these labels."""
+    return all(labels.get(axis) == label for axis, label in wanted.items())
 
 
 def labels_of_network(suite: Suite, labels: Mapping[str, str]) -> dict[str, str]:
@@ -119,7 +124,8 @@ def _parse(
         trained, shared = _training(suite, labelled, overrides, sections).spec, {a.name for a in suite.networks.axes}
         raw = merge({**trained.resolved(), "task": "evaluate", "weights": f"{TRAINED}{trained.id}"}, suite.base)
         axes = tuple(axis for axis in suite.axes if axis.name not in shared)
-    for changes in (*(axis.points[labelled[axis.name]] for axis in axes), overrides):
+    own = (keys for labels, keys in suite.cells if _has(labelled, labels))
+    for changes in (*(axis.points[labelled[axis.name]] for axis in axes), *own, overrides):
         if changes:
             raw = merge(raw, changes)
     resources = raw.pop("resources", {})

@@ -65,9 +65,15 @@ def override(suite: Suite, overrides: Mapping[str, Any]) -> Suite:
         axes.append(replace(axis, points={names[label]: keys for label, keys in axis.points.items()}))
         if axis.name != "seed":
             baseline = names.get(baseline or "", baseline)
-    holes = tuple({axis: renamed[axis].get(label, label) for axis, label in hole.items()} for hole in suite.exclude)
+    holes = tuple(_renamed(hole, renamed) for hole in suite.exclude)
+    cells = tuple((_renamed(labels, renamed), keys) for labels, keys in suite.cells)
     name = _beside(suite.name, *(f"{key}={value}" for key, value in changed.items()))
-    return replace(suite, name=name, axes=tuple(axes), baseline=baseline, exclude=holes)
+    return replace(suite, name=name, axes=tuple(axes), cells=cells, baseline=baseline, exclude=holes)
+
+
+def _renamed(labels: Mapping[str, str], names: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return labels by axis under the new names of their points."""
+    return {axis: names[axis].get(label, label) for axis, label in labels.items()}
 
 
 def _overridden(axis: Axis, label: str, changed: Mapping[str, Any]) -> str:

@@ -155,6 +155,13 @@ class ScanConfig(SizedConfig):
         """Return the name of the mixer of a block, the first of which is 0."""
         return "attention" if self.attention_every and (block + 1) % self.attention_every == 0 else self.mixer
 
+    def ordered_blocks(self) -> tuple[bool, ...]:
+        """Return for each block whether it steps along the scan's order: (blocks,)."""
+        return tuple(MIXERS[self.mixer_of(block)].sees_order for block in range(self.blocks))
+
+    def sees_order(self) -> bool:
+        return any(self.ordered_blocks())
+
     def mixers(self, geometry: Geometry, tokens: int, scan: ScanSpec | None) -> Layer:
         """Return the closed form of the mixers of all blocks, each over so many tokens."""
         names = [self.mixer_of(block) for block in range(self.blocks)]

@@ -54,6 +54,10 @@ class BackboneConfig(Spec):
         """Return the sides of the grid that the scan curve walks: (rows, columns), or (frames, rows, columns)."""
         return geometry.token_grid
 
+    def sees_order(self) -> bool:
+        """Return whether any block's output depends on the scan's order; False only for mixers that see none."""
+        return True
+
     def parameters(self, geometry: Geometry) -> int | None:
         """Return the network's parameters on ``geometry``, frozen ones included; None where they are not declared."""
         return None

@@ -57,6 +57,28 @@ def test_reach_is_told_by_the_orders_alone(tmp_path: Path) -> None:
     assert "zigzag-2 all after" not in text
 
 
+def test_a_block_that_sees_no_order_reaches_everything(tmp_path: Path) -> None:
+    keys = {**synthetic.point("sweep-1"), "backbone.config.depth": 5}
+    own = {"gla": {"mixer": "gla"}, "hybrid": {"attention_every": 3}, "control": {"mixer": "nc-ssd"}}
+    points = {arm: {**keys, **{f"backbone.config.{k}": v for k, v in of.items()}} for arm, of in own.items()}
+    suite = synthetic.suite(
+        axes=(Axis("arm", points), grid("seed", [0])), figures=NAMES, contrasts=(), equal={}, baseline="gla"
+    )
+    cells = synthetic.cells(suite)
+    for number, cell in enumerate(cells):
+        synthetic.record(cell, tmp_path, synthetic.measurements(cell, 0.5 + number), log=False)
+    found = join(suite, cells, tmp_path)
+    lines = {
+        arm: line.get_ydata() for arm, line in zip(points, drawn(found, "reach").figure.axes[0].lines, strict=True)
+    }
+    before, behind = 100 * (64 + 1) / 2 / 64, 100.0
+    assert lines["gla"] == pytest.approx([before] * 5)
+    assert lines["hybrid"] == pytest.approx([before] * 2 + [behind] * 3)
+    assert lines["control"] == pytest.approx([behind] * 5)
+    # A control has no place beside a curve.
+    assert "control" not in drawn(found, "orders").alternative
+
+
 def test_an_inspection_goes_before_the_orders(tmp_path: Path) -> None:
     suite, cells = made(tmp_path)
     inspected(tmp_path, cells[2])

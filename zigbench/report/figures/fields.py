@@ -95,12 +95,15 @@ def _reached(runs: Sequence[Run]) -> tuple[float, ...] | None:
         return None
     if spec.scan is None:
         return (1 / tokens, *[1.0] * depth)
-    if not hasattr(config, "directions") or config.directions(spec.scan) != 1:
+    if not hasattr(config, "directions") or not hasattr(config, "ordered_blocks") or config.directions(spec.scan) != 1:
         return None
     seed = getattr(config, "order_seed", 0)
+    # From the first block that sees no order on, every token has reached every other.
+    along = next((i for i, ordered in enumerate(config.ordered_blocks()[:depth]) if not ordered), depth)
     cycle = scan.layer_orders(spec.scan.curve, spec.scan.schemes, spec.scan.schemes, spec.geometry.grid, seed=seed)
-    share = scan.reach(cycle).share[:depth]
-    return (1 / tokens, *share, *[share[-1]] * (depth - len(share)))
+    share = scan.reach(cycle).share[:along]
+    rest = [share[-1] if share else 1 / tokens] * (along - len(share))
+    return (1 / tokens, *share, *rest, *[1.0] * (depth - along))
 
 
 def _read_inspection(run: Run) -> Mapping[str, np.ndarray] | None:

@@ -20,7 +20,7 @@ def orders_of_arms(results: Results) -> FigureRequest:
     by_curve: dict[str, tuple[scan.ScanOrder, list[str]]] = {}
     for arm, (run, *_) in results.by_arm.items():
         spec = run.cell.spec
-        if spec.scan is None:
+        if spec.scan is None or not spec.config.sees_order():
             continue
         order = scan.make_order(spec.scan.curve, spec.config.scan_grid(spec.geometry), 0, seed=0)
         continuity = scan.statistics(order)["continuity"]

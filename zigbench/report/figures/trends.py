@@ -56,7 +56,7 @@ def score_over_continuity(results: Results) -> FigureRequest:
     points = []
     for arm, (run, *_) in results.by_arm.items():
         spec = run.cell.spec
-        if spec.scan is None:
+        if spec.scan is None or not spec.config.sees_order():
             continue
         variants = range(min(spec.scan.schemes, scan.VARIANTS))
         grid = spec.config.scan_grid(spec.geometry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +20,7 @@ from backbones.layers.mixers.attention import AttentionMixer
 from backbones.layers.mixers.nc_ssd import NonCausalMixer
 from backbones.layers.mixers.rows import Visit
 from backbones.network import Network
-from zigbench.backbone import Geometry, build, count_parameters
+from zigbench.backbone import Geometry, build, count_parameters, recomputed
 from zigbench.check import check
 from zigbench.scan import make_order
 from zigbench.spec import NetworkSpec, registry
@@ -84,17 +85,18 @@ def test_every_family_keeps_the_contract_with_every_mixer(name: str, mixer: str)
 
 
 @pytest.mark.parametrize("mixer", CONTROLS)
-@pytest.mark.parametrize("name", ["zigma", "bidirectional", "parallel", "dis"])
+@pytest.mark.parametrize("name", ["zigma", "bidirectional", "parallel", "dis", "zigma-video"])
 def test_no_order_changes_an_output_or_a_gradient_of_a_control(name: str, mixer: str) -> None:
     """Networks that share their weights and differ in the order alone, at initialisation, in float64."""
     generator = torch.Generator().manual_seed(3)
-    x = torch.randn(2, *IMAGE.sample_shape, generator=generator, dtype=torch.float64)
+    geometry = fitting(name, IMAGE)
+    x = torch.randn(2, *geometry.sample_shape, generator=generator, dtype=torch.float64)
     t = torch.rand(2, generator=generator, dtype=torch.float64)
     results = []
     for curve in CURVES:
         for schemes in (1, 8):
             config = {"width": 16, "depth": 4, "head_width": 8, "mixer": mixer, "position": "learned"}
-            network = open_gates(build(name, IMAGE, seed=0, curve=curve, schemes=schemes, **config).double())
+            network = open_gates(build(name, geometry, seed=0, curve=curve, schemes=schemes, **config).double())
             nn.init.normal_(network.position.embedding, generator=torch.Generator().manual_seed(4))
             out = network(x, t)
             out.square().sum().backward()
@@ -202,6 +204,21 @@ def test_shared_attention_is_one_set_of_weights_and_stays_one_in_a_copy() -> Non
     own = build("zigma", IMAGE, seed=0, **config)
     assert count_parameters(own) - count_parameters(network) == 2 * count_parameters(network.shared_attention)
     assert sum("qkv.weight" in key for key in network.state_dict()) == 1
+
+
+@pytest.mark.parametrize(
+    "config", [{"mixer": "gla"}, {"mixer": "mamba2"}, {"attention_every": 2, "attention_shared": True}]
+)
+def test_recomputed_blocks_have_the_same_gradients(config: dict[str, Any]) -> None:
+    network = moved("zigma", IMAGE, **config).train()
+    x, t = tokens(20, 1).view(2, 1, 4, 5), torch.tensor([0.2, 0.7], dtype=torch.float64)
+    gradients = []
+    for context in (contextlib.nullcontext(), recomputed(network)):
+        network.zero_grad()
+        with context:
+            network(x, t).square().sum().backward()
+        gradients.append([p.grad for p in network.parameters() if p.requires_grad])
+    torch.testing.assert_close(*gradients)
 
 
 @pytest.mark.parametrize("mixer", OTHERS)

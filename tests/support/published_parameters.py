@@ -55,7 +55,7 @@ def vim_classifier(config: VisionMambaConfig, classes: int = 1000) -> int:
     """
     geometry = Geometry(channels=3, height=224, width=224, patch=16)
     width = config.width
-    blocks = (config.mixer(geometry.tokens + 1, None) + layers.norm(width)) * config.depth + layers.norm(width)
+    blocks = config.mixers(geometry, geometry.tokens + 1, None) + layers.norm(width) * (config.depth + 1)
     tokens = layers.position("learned", geometry.tokens + 1, width, 1) + layers.Layer(width)
     shell = layers.patch_embedding(geometry, width) + tokens + layers.linear(1, width, classes)
     return (shell + blocks).parameters

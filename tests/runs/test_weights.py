@@ -207,7 +207,7 @@ def test_bad_input_is_one_clear_line(tmp_path, arguments, words):
     assert "Traceback" not in done.stderr
 
 
-def test_kept_checkpoints_are_measured_as_the_training_measured_them(tiny, tmp_path):
+def test_kept_checkpoints_are_measured_as_the_training_measured_them(tiny, tmp_path, monkeypatch):
     """Without training again; and a step that was not kept is named with those that were."""
     root = tmp_path / "results/runs"
     keys = {"training.steps": 2, "training.keep_every": 1, "evaluation.at": [1], "evaluation.held_out": 32}
@@ -230,6 +230,12 @@ def test_kept_checkpoints_are_measured_as_the_training_measured_them(tiny, tmp_p
     shown = [float(text) for text in re.findall(r"^held_out_loss +(\S+)", done.output, re.M)]
     assert shown == pytest.approx([expected[1], expected[2]], rel=1e-3)
     assert len(list(root.iterdir())) == 3
+    monkeypatch.setenv("ZIGBENCH_OFFLINE", "1")
+    missing = CliRunner().invoke(
+        app, ["evaluate", folder.id, "--set", 'evaluation.metrics=["fid"]', "--results", str(root)]
+    )
+    assert "weights-inception" in str(missing.exception)
+    assert len(list(root.iterdir())) == 3  # Nothing is recorded as failed.
     with pytest.raises(ValueError, match=r"no checkpoint after step 7 \(it has: 1, 2\); training.keep_every"):
         evaluation_of(folder, tmp_path / "results", 7)
     result = CliRunner().invoke(app, ["evaluate", folder.id, "--step", "last", "--results", str(root)])

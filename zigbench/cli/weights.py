@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from zigbench.cli import completion
 from zigbench.cli.options import RUNS, Results, Set, app, out, writable
@@ -80,7 +81,12 @@ def evaluate(
     checkpoints are measured, each as a run of its own and without training again. `--set ema_std=0.08` measures the
     average of this relative width, recombined from the snapshots that `training.ema_widths` keeps.
     """
-    from zigbench.runs.weights import evaluation_of, steps_with_checkpoint, with_default_metrics  # torch
+    from zigbench.runs.weights import (
+        evaluation_of,
+        refuse_missing,
+        steps_with_checkpoint,
+        with_default_metrics,
+    )  # torch
 
     root = writable(results)
     settings = dict(map(parse_assignment, set_ or ()))
@@ -103,6 +109,8 @@ def evaluate(
         out.print(f"metrics: {', '.join(names)}", markup=False)
         if reason:
             out.print(f"no metric of samples: {reason}", markup=False)
+    else:
+        refuse_missing(first, root.parent / "cache")
     cells = {
         spec.id: Cell({"run": run} if at is None else {"run": run, "step": str(at)}, spec) for at, spec in specs.items()
     }
@@ -127,7 +135,8 @@ def _show_record(root: Path, spec: RunSpec, step: int | None) -> str:
     for measurement in record.measurements:
         value = "none" if measurement.value is None else f"{measurement.value:.6g}"
         out.print(f"{measurement.name:28}{value} {measurement.unit}".rstrip(), markup=False)
-    out.print(f"recorded as run [bold]{record.id}[/]: {record.status}")
+    reason = f": {record.error.message}" if record.error else ""
+    out.print(f"recorded as run [bold]{record.id}[/]: {record.status}{escape(reason)}")
     return record.status
 
 

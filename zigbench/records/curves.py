@@ -77,12 +77,17 @@ class Curves:
         rows = self._rows.get((run, file))
         if rows is None:
             return None
-        return "".join(f"{json.dumps(self._line(row))}\n" for row in rows).encode()
-
-    def _line(self, row: int) -> dict[str, Any]:
-        line = {name: value for name, column in self._columns.items() if (value := column[row]) is not None}
-        rest = json.loads(line.pop(REST, "{}"))
-        return {**line, **rest}
+        columns = {name: [column[row] for row in rows] for name, column in self._columns.items()}
+        # Most columns are of other files: a row is read from those alone that this file has values in.
+        columns = {name: column for name, column in columns.items() if any(value is not None for value in column)}
+        rest = columns.pop(REST, [None] * len(rows))
+        names, lines = tuple(columns), []
+        for values, more in zip(
+            zip(*columns.values(), strict=True) if columns else [()] * len(rows), rest, strict=True
+        ):
+            line = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+            lines.append(json.dumps(line if more is None else {**line, **json.loads(more)}))
+        return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _objects(content: bytes) -> Iterator[dict[str, Any]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -262,6 +262,23 @@ class Results:
         return tuple((arm, other) for arm, other in pairs if other is not None and arm != other)
 
 
+Of = TypeVar("Of")
+
+
+def once(compute: Callable[[Results, str], Of]) -> Callable[[Results, str], Of]:
+    """Compute a function of results and a metric once for each of them: tables and figures share it."""
+
+    @wraps(compute)
+    def computed(results: Results, metric: str) -> Of:
+        known: dict[tuple[str, str], Of] = results.__dict__.setdefault("_once", {})
+        key = (compute.__name__, metric)
+        if key not in known:
+            known[key] = compute(results, metric)
+        return known[key]
+
+    return computed
+
+
 def join(suite: Suite, cells: Sequence[Cell], root: Path | Sequence[Path]) -> Results:
     """Read the records of ``cells`` under ``root``; a folder that does not exist has no records.
 
@@ -308,18 +325,22 @@ def read_lines(content: bytes | None, limit: int | None = None) -> list[dict[str
 
     With a ``limit``, lines are taken at even distances from a longer file, the last always among them.
     """
-    rows = []
     lines = (content or b"").decode(errors="replace").splitlines()
     if limit is not None and len(lines) > limit:
         lines = lines[:: -(-len(lines) // limit)] + lines[-1:]
+    try:  # All at once, which takes a third of the time.
+        rows = json.loads(f"[{','.join(lines)}]")
+    except ValueError:
+        rows = []
+    if len(rows) != len(lines):
+        rows = list(_read_each(lines))
+    return [row for row in rows if isinstance(row, dict)]
+
+
+def _read_each(lines: Sequence[str]) -> Iterator[Any]:
     for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            rows.append(row)
-    return rows
+        with contextlib.suppress(ValueError):
+            yield json.loads(line)
 
 
 def logs(results: Results) -> pd.DataFrame:

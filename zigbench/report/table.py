@@ -157,18 +157,22 @@ def latex(table: Table) -> str:
     """Return a ``table`` environment with booktabs rules; it needs ``\\usepackage{booktabs}`` and UTF-8."""
     bold, underlined = r"\textbf{{{}}}", r"\underline{{{}}}"
     rows = [[_marked(e.text.translate(_LATEX), e, bold, underlined) for e in row] for row in table.rows]
-    # pandas formats the headings: their braces are doubled.
-    headings = [c.title.translate(_LATEX).replace("{", "{{").replace("}", "}}") for c in table.columns]
-    text = pd.DataFrame(rows, columns=range(len(headings))).to_latex(
-        header=headings,
-        column_format="".join("r" if column.numeric else "l" for column in table.columns),
-        caption=table.title.translate(_LATEX),
-        label=f"tab:{table.name}",
-        index=False,
-        escape=False,
-    )
-    notes = [rf"\par\smallskip\footnotesize {note.translate(_LATEX)}" for note in table.notes]
-    return "\n".join([text.removesuffix("\\end{table}\n").rstrip("\n"), *notes, r"\end{table}"]) + "\n"
+    headings = [column.title.translate(_LATEX) for column in table.columns]
+    lines = [
+        r"\begin{table}",
+        rf"\caption{{{table.title.translate(_LATEX)}}}",
+        rf"\label{{tab:{table.name}}}",
+        rf"\begin{{tabular}}{{{''.join('r' if column.numeric else 'l' for column in table.columns)}}}",
+        r"\toprule",
+        rf"{' & '.join(headings)} \\",
+        r"\midrule",
+        *(rf"{' & '.join(row)} \\" for row in rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        *(rf"\par\smallskip\footnotesize {note.translate(_LATEX)}" for note in table.notes),
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _marked(text: str, entry: Entry, best: str, level: str) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from zigbench.report import formatting
 from zigbench.report.lasting import diagnostics
 from zigbench.report.predictors import STRONGEST
-from zigbench.report.results import PREDICTORS, Results, Run
+from zigbench.report.results import PREDICTORS, Results, Run, once
 from zigbench.report.statistics import mean_interval
 from zigbench.report.table import Column, Entry, Table
 
@@ -86,6 +86,7 @@ def targets(results: Results, metric: str) -> tuple[str, dict[str, float]]:
     return f"mean of {arm}, finished", dict.fromkeys(results.seeds, float(values.loc[arm].mean()))
 
 
+@once
 def reached(results: Results, metric: str) -> dict[str, list[Reached]]:
     """Return each arm's runs that were measured along their training, on their way to the target."""
     curves, (_, levels) = diagnostics(results, metric), targets(results, metric)

@@ -192,6 +192,20 @@ def with_default_metrics(spec: RunSpec, cache: Path) -> tuple[RunSpec, str]:
     return complete, ""
 
 
+def refuse_missing(spec: RunSpec, cache: Path) -> None:
+    """Raise ValueError where what an evaluation's metrics need is not on this machine, before anything is recorded.
+
+    Args:
+        spec: of the evaluation.
+        cache: the folder that runs share.
+
+    Raises:
+        MissingWeightsError: weights of an extractor are missing.
+        ValueError: the data, their autoencoder, or the reference images are.
+    """
+    prepare(load_object(spec.data.config.loader)(spec.data.config), spec, cache=cache)
+
+
 def load_network(spec: EvaluationRun, results: Path, root: Path | None = None) -> nn.Module:
     """Load the network of an evaluation, in evaluation mode.
 

@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from zigbench.spec import RunSpec
-from zigbench.spec.base import Above, Share, Unit
+from zigbench.spec.base import Above, Positive, Share, Unit
 from zigbench.spec.errors import Fault
 from zigbench.spec.plugins import ObjectiveConfig
-from zigbench.spec.registry import objectives
+from zigbench.spec.registry import metrics, objectives
 
 
 @objectives.register("interpolant")
@@ -77,3 +77,38 @@ def faults_of_path(
         if value not in allowed:
             problem = f"the objective {objective!r} is not defined for it"
             yield Fault(f"interpolant.{key}", repr(value), problem, f"take {' or '.join(map(repr, allowed))}")
+
+
+@objectives.register("consistency")
+class ConsistencyConfig(ObjectiveConfig):
+    """The map from any point of the flow to its end at the data; Song et al. (2023), trained as Geng et al. (2024).
+
+    f(x, t), the expected datum that the network's output stands for, is pulled to f(x_r, r) of the same noise at a
+    later time r, held fixed. With s = σ/α the noise over the data, ECT's schedule is s_r = s (1 − n(s)/q^a), 0 at
+    least, n(s) = 1 + k / (1 + exp(b s)): first to the data themselves, then closer and closer to t. At t = 1 the map is
+    the identity by its form. Sampled with ``consistency``, in one step or several.
+
+    Attributes:
+        base: q; the distance between the two times shrinks by it with every stage.
+        doubling: steps of a stage; a is 1 in the first, 2 in the second, …
+        edge, decay: k and b of n(s), by which times of little noise are further apart.
+        huber: c / √(entries) of the pseudo-Huber distance √(‖error‖² + c²) − c (Song & Dhariwal 2023, equation 7).
+        data_std: of the weight 1/s² + 1/std², EDM's; the source's 0.5 is that of images in [−1, 1].
+    """
+
+    implementation: ClassVar[str] = "zigbench.objectives.consistency:Consistency"
+    solver: ClassVar[str] = "consistency"
+
+    base: Annotated[float, Field(gt=1)] = 2.0
+    doubling: Positive = 10_000
+    edge: Annotated[float, Field(ge=0)] = 8.0
+    decay: Annotated[float, Field(ge=0)] = 1.0
+    huber: Above = 0.00054
+    data_std: Above = 0.5
+
+    def faults(self, run: RunSpec) -> Iterator[Fault]:
+        yield from faults_of_path(run, "consistency", ("linear", "gvp"), ("velocity",))
+        for name in run.evaluation.metrics:
+            if not metrics.get(name).reads_samples:
+                problem = "reads the network as a flow, and one of the objective 'consistency' jumps to its end"
+                yield Fault("evaluation.metrics", repr(name), problem, "take metrics of samples")

@@ -91,7 +91,7 @@ def test_the_answer_states_each_effect_and_its_difference_from_that_in_mamba(tmp
         "(95 % intervals, 3 paired seeds each; Holm's correction over 3 differences)."
     )
     table = interaction.interaction_table(results(tmp_path), "held_out_loss")
-    assert [entry.text for entry in table.rows[1]][:3] == ["random-8 − zigzag-8", "gla", "+0.0200"]
+    assert [entry.text for entry in table.rows[1]][:3] == ["random-8 − zigzag-8", "gla", "+0.0200 ± 0.0025"]
     assert table.title == "Effects by mixer, against mamba"
 
 

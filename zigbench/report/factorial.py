@@ -268,14 +268,8 @@ def factorial_sentences(results: Results, metric: str) -> tuple[Sentence, ...]:
         parts = [opening]
         for effect in effects:
             parts[-1] += f"{effect.name[:1].lower()}{effect.name[1:]} ({effect.definition.partition(',')[0]}) "
-            parts += [_signed_interval(effect.estimate), "; "]
+            parts += [formatting.difference(effect.estimate), "; "]
         parts[-1] = ", with 95 % intervals over seeds."
         if effects:
             described.append(Sentence(tuple(parts)))
     return tuple(described)
-
-
-def _signed_interval(estimate: Estimate) -> str:
-    places = formatting.decimals(estimate.half) if estimate.half > 0 else None
-    half = f" ± {estimate.half:.{places}f}" if places is not None else ""
-    return formatting.signed(estimate.mean, places) + half

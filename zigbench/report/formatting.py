@@ -108,6 +108,13 @@ def plus_minus(estimate: Estimate) -> str:
     return f"{estimate.mean:,.{places}f} ± {estimate.half:,.{places}f}".replace("-", MINUS)
 
 
+def difference(estimate: Estimate) -> str:
+    """Format as ``+0.34 ± 0.14``, the interval to two digits; the mean alone where there is no interval."""
+    places = decimals(estimate.half) if estimate.half > 0 else None
+    half = f" ± {estimate.half:.{places}f}" if places is not None else ""
+    return signed(estimate.mean, places) + half
+
+
 def signed(value: float, places: int | None = None) -> str:
     """Format with its sign, a true minus."""
     if not math.isfinite(value):

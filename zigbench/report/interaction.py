@@ -102,7 +102,7 @@ def interaction_table(results: Results, metric: str) -> Table | None:
         (
             Entry(f"{row.contrast.a} − {row.contrast.b}", hint=formatting.capitalized(row.contrast.says)),
             Entry(row.point),
-            _figure(row.effect), _interval(row.effect), _figure(row.difference), _interval(row.difference),
+            _figure(row.effect), _figure(row.difference),
             Entry(formatting.p_value(row.difference.p), finite(row.difference.p)),
             Entry(formatting.p_value(row.difference.p_holm), finite(row.difference.p_holm)),
             Entry(row.verdict, mark="" if row.difference.separated else "quiet"),
@@ -110,9 +110,8 @@ def interaction_table(results: Results, metric: str) -> Table | None:
         for row in rows
     )  # fmt: skip
     columns = (
-        Column("Contrast"), Column(formatting.capitalized(axis)), Column("Effect", True), Column("95 % interval", True),
-        Column(f"Minus that in {home}", True), Column("95 % interval", True), Column("p", True),
-        Column("p, Holm", True), Column("Verdict"),
+        Column("Contrast"), Column(formatting.capitalized(axis)), Column("Effect", True),
+        Column(f"Minus that in {home}", True), Column("p", True), Column("p, Holm", True), Column("Verdict"),
     )  # fmt: skip
     ending = f"-{formatting.slug(results.data)}" if results.data else ""
     of = f", {results.data}" if results.data else ""
@@ -120,8 +119,8 @@ def interaction_table(results: Results, metric: str) -> Table | None:
     equal = f" “Equal” is within ±{margins.pop():g} by two one-sided tests at 5 %." if len(margins) == 1 else ""
     note = (
         f"Effects in {formatting.noun(metric)}, each a difference of two arms within each seed, and what it differs by "
-        f"from the same effect with the {axis} {home} in the same seeds; intervals and p are t-tests over the seeds. "
-        f"Holm's correction is over this table.{equal}"
+        f"from the same effect with the {axis} {home} in the same seeds, with 95 % intervals; p is a t-test's over the "
+        f"seeds. Holm's correction is over this table.{equal}"
     )
     return Table(f"interaction{ending}", f"Effects by {axis}, against {home}{of}", columns, body, (note,))
 
@@ -140,10 +139,7 @@ def interaction_sentences(results: Results, metric: str) -> tuple[Sentence, ...]
             f"({contrast.a} − {contrast.b}), minus that in {home}, is "
         ]
         for row in own:
-            estimate = row.difference.estimate
-            places = formatting.decimals(estimate.half) if estimate.half > 0 else None
-            half = f" ± {estimate.half:.{places}f}" if places is not None else ""
-            parts += [formatting.signed(estimate.mean, places) + half, f" in {row.point} ({row.verdict}); "]
+            parts += [formatting.difference(row.difference.estimate), f" in {row.point} ({row.verdict}); "]
         counts = sorted({row.difference.estimate.n for row in own})
         if not counts:
             continue
@@ -159,9 +155,4 @@ def interaction_sentences(results: Results, metric: str) -> tuple[Sentence, ...]
 
 def _figure(effect: Effect) -> Entry:
     estimate = effect.estimate
-    places = formatting.decimals(estimate.half) if estimate.half > 0 else None
-    return Entry(formatting.signed(estimate.mean, places), finite(estimate.mean), estimate=estimate)
-
-
-def _interval(effect: Effect) -> Entry:
-    return Entry(formatting.interval(effect.estimate), finite(effect.estimate.low))
+    return Entry(formatting.difference(estimate), finite(estimate.mean), estimate=estimate)

@@ -56,9 +56,10 @@ def test_at_the_data_the_map_is_the_identity_whatever_the_network_says(path: str
         network.head.bias.add_(3.0)
     part, objective = drawn(4), Consistency(ConsistencyConfig(), Interpolant(path))
     part.x, part.noise = (value.expand(4, 1, 4, 4).float() for value in (part.x, part.noise))
-    ends = objective.end(network, part, torch.ones(4, dtype=torch.float64))
+    ones = torch.ones(4, dtype=torch.float64)
+    ends = objective.end(network, part.x, ones, part)
     torch.testing.assert_close(ends, part.x, rtol=0, atol=1e-6)
-    assert float((objective.end(network, part, torch.full((4,), 0.5).double()) - part.x).abs().max()) > 0.1
+    assert float((objective.end(network, part.x, 0.5 * ones, part) - part.x).abs().max()) > 0.1
 
 
 def test_the_schedule_goes_from_the_data_to_the_neighbouring_time() -> None:

@@ -108,7 +108,79 @@ class ConsistencyConfig(ObjectiveConfig):
 
     def faults(self, run: RunSpec) -> Iterator[Fault]:
         yield from faults_of_path(run, "consistency", ("linear", "gvp"), ("velocity",))
-        for name in run.evaluation.metrics:
-            if not metrics.get(name).reads_samples:
-                problem = "reads the network as a flow, and one of the objective 'consistency' jumps to its end"
-                yield Fault("evaluation.metrics", repr(name), problem, "take metrics of samples")
+        yield from faults_of_metrics(run)
+
+
+class DistillationConfig(ObjectiveConfig):
+    """The base of objectives that follow a teacher, ``objective.teacher``: a network of the run's own form."""
+
+    needs_teacher: ClassVar[bool] = True
+    paths: ClassVar[tuple[str, ...]] = ("linear", "gvp")
+
+    def faults(self, run: RunSpec) -> Iterator[Fault]:
+        assert run.objective is not None
+        yield from faults_of_path(run, run.objective.name, self.paths, ("velocity",))
+
+
+@objectives.register("consistency-distillation")
+class ConsistencyDistillationConfig(DistillationConfig):
+    """The map to the end of a teacher's flow, equal at neighbouring points of it; Song et al. (2023), algorithm 2.
+
+    As ``consistency``, with the second point one step of Heun's method along the teacher's flow from the first, and
+    with the present weights, held fixed, in the place of their average.
+
+    Attributes:
+        points: neighbours between noise of 80 times the data and of 0.002, at equal steps of its logarithm.
+        huber, data_std: as of ``consistency``.
+    """
+
+    implementation: ClassVar[str] = "zigbench.objectives.consistency:ConsistencyDistillation"
+    solver: ClassVar[str] = "consistency"
+
+    points: Positive = 18
+    huber: Above = 0.00054
+    data_std: Above = 0.5
+
+    def faults(self, run: RunSpec) -> Iterator[Fault]:
+        yield from super().faults(run)
+        yield from faults_of_metrics(run)
+
+
+@objectives.register("reflow")
+class ReflowConfig(DistillationConfig):
+    """The velocity of straight lines from noise to the samples that a teacher makes of it; Liu et al. (2022).
+
+    The flow of a student is straighter than its teacher's; a student may be the teacher of the next.
+
+    Attributes:
+        steps: of Heun's method along the teacher's flow, two evaluations each, in every training step.
+    """
+
+    implementation: ClassVar[str] = "zigbench.objectives.reflow:Reflow"
+    paths: ClassVar[tuple[str, ...]] = ("linear",)
+
+    steps: Positive = 8
+
+
+@objectives.register("progressive-distillation")
+class ProgressiveDistillationConfig(DistillationConfig):
+    """A student whose step of DDIM ends where two of its teacher's do; Salimans & Ho (2022).
+
+    A student may be the teacher of the next, of half the steps. Sampled with ``ddim`` (on the straight path ``euler``
+    is the same) in its own number of steps.
+
+    Attributes:
+        steps: of the student from noise to data.
+    """
+
+    implementation: ClassVar[str] = "zigbench.objectives.progressive_distillation:ProgressiveDistillation"
+
+    steps: Positive = 4
+
+
+def faults_of_metrics(run: RunSpec) -> Iterator[Fault]:
+    """Yield the faults of metrics that read the network as a flow, for a network that jumps to its end."""
+    for name in run.evaluation.metrics:
+        if not metrics.get(name).reads_samples:
+            problem = "reads the network as a flow, and one of this objective jumps to its end"
+            yield Fault("evaluation.metrics", repr(name), problem, "take metrics of samples")

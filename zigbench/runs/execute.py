@@ -27,7 +27,7 @@ from zigbench.records.folder import RunFolder, unmet
 from zigbench.records.lock import LostLockError
 from zigbench.records.record import UNREADABLE_SAMPLES, Failure, Measurement, Record, Status
 from zigbench.runs.extension import take_over
-from zigbench.runs.weights import load_network, start_weights
+from zigbench.runs.weights import load_network, start_weights, teacher_of
 from zigbench.spec import EfficiencyRun, EvaluationRun, RunSpec, TrainingRun
 from zigbench.spec.errors import machine_fault
 from zigbench.spec.files import full_disk
@@ -224,6 +224,8 @@ def train(work: Work[TrainingRun]) -> tuple[Measurement, ...]:
     if spec.training.start is not None:
         start_weights(model, spec.training.start, cache.parent, folder.path.parent)
     model = model.to(device)
+    teacher = teacher_of(spec, cache.parent, folder.path.parent)
+    teacher = None if teacher is None else teacher.to(device)
     interpolant = Interpolant(**spec.interpolant.model_dump(exclude_none=True))
     if spec.extended is not None:
         if work.progress is not None:
@@ -248,7 +250,7 @@ def train(work: Work[TrainingRun]) -> tuple[Measurement, ...]:
         measure_at=curve.steps,
         measure=curve.measure,
         before_write=work.before_write,
-        objective=load_object(spec.objective_config.implementation)(spec.objective_config, interpolant),
+        objective=load_object(spec.objective_config.implementation)(spec.objective_config, interpolant, teacher),
     )
     facts = (
         *_left_out(work, data),

@@ -229,7 +229,36 @@ def load_network(spec: EvaluationRun, results: Path, root: Path | None = None) -
     return network.eval()
 
 
-def start_weights(network: nn.Module, start: str, results: Path, runs: Path) -> None:
+def teacher_of(spec: RunSpec, results: Path, runs: Path) -> nn.Module | None:
+    """Return the trained network that a run's objective follows, in evaluation mode; None where it follows none.
+
+    Args:
+        spec: of the run; the teacher has its backbone, and its path and prediction.
+        results, runs: as of :func:`start_weights`.
+
+    Raises:
+        ValueError: the teacher is missing, damaged, of another network, or trained along another path.
+    """
+    if spec.objective is None or spec.objective.teacher is None:
+        return None
+    teacher = spec.objective.teacher
+    network = build_from(spec, spec.geometry, seed=0)
+    start_weights(network, teacher, results, runs, key="objective.teacher")
+    run = teacher.removeprefix(TRAINED)
+    if run != teacher:
+        other, own = RunFolder(runs / run).read_spec(), spec.interpolant
+        flow = other.interpolant
+        if (flow.path, flow.prediction) != (own.path, own.prediction):
+            raise ValueError(
+                f"objective.teacher: run {run} predicts the {flow.prediction} along the path {flow.path}, and its "
+                f"student the {own.prediction} along {own.path}; take the teacher's"
+            )
+        if other.objective_config.solver is not None:
+            raise ValueError(f"objective.teacher: run {run} jumps to the end of its flow, which no student can follow")
+    return network.eval().requires_grad_(False)
+
+
+def start_weights(network: nn.Module, start: str, results: Path, runs: Path, *, key: str = "training.start") -> None:
     """Load the weights that a training begins with.
 
     Args:
@@ -237,6 +266,7 @@ def start_weights(network: nn.Module, start: str, results: Path, runs: Path) -> 
         start: ``run:ID`` of a finished run, whose averaged weights are taken; or the SHA-256 of stored weights.
         results: folder that holds ``weights``.
         runs: folder of runs.
+        key: of the spec, for messages.
 
     Raises:
         ValueError: the weights are missing, damaged, or of another network.
@@ -246,7 +276,7 @@ def start_weights(network: nn.Module, start: str, results: Path, runs: Path) -> 
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError(f"training.start: the weights {start[:20]}… are of another network: {error}") from None
+        raise ValueError(f"{key}: the weights {start[:20]}… are of another network: {error}") from None
 
 
 def export_run(folder: RunFolder, target: str, place: Path, results: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_serializer, field_validator
 
@@ -160,12 +160,15 @@ class ObjectiveSpec(Component):
     Args:
         name: a registered objective.
         config: the objective's own keys.
+        teacher: weights of the network that a distillation follows, of the run's own form: ``run:ID`` for the averaged
+            ones of a run, or the SHA-256 of stored ones.
     """
 
     _registry = registry.objectives
     _path = "objective.config"
     name: str = "interpolant"
     config: SerializeAsAny[ObjectiveConfig] = Field(default=cast(ObjectiveConfig, None), validate_default=True)
+    teacher: Annotated[str, Field(pattern=r"^([0-9a-f]{64}|run:[0-9a-f]{16})$")] | None = None
 
 
 class DataSpec(Component):

@@ -64,7 +64,8 @@ class RunSpec(NetworkSpec):
     @classmethod
     def _leave_out_default(cls, objective: ObjectiveSpec | None) -> ObjectiveSpec | None:
         """Return None for the default objective, so that a run that names it is the run that does not."""
-        return None if objective is not None and objective.name == DEFAULT_OBJECTIVE else objective
+        default = objective is not None and objective.name == DEFAULT_OBJECTIVE and objective.teacher is None
+        return None if default else objective
 
     @model_validator(mode="after")
     def _check_parts(self) -> Self:
@@ -119,6 +120,13 @@ class RunSpec(NetworkSpec):
                 yield Fault("backbone.config.times", str(times), problem, f"set it to {config.times}")
             else:
                 yield Fault("backbone.name", repr(self.backbone.name), f"{problem}, and this one has {times}")
+        teacher = None if self.objective is None else self.objective.teacher
+        if config.needs_teacher and teacher is None:
+            yield Fault(
+                "objective.teacher", "", f"the objective {name!r} follows a trained network", "set it to run:ID"
+            )
+        elif teacher is not None and not config.needs_teacher:
+            yield Fault("objective.teacher", teacher[:20], f"the objective {name!r} follows none", "leave it out")
         yield from config.faults(self)
 
     @property
@@ -196,7 +204,8 @@ class TrainingRun(RunSpec):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return (*_named(self.training.start), *_named(self.training.extends))
+        teacher = None if self.objective is None else self.objective.teacher
+        return (*_named(self.training.start), *_named(self.training.extends), *_named(teacher))
 
     @property
     def extended(self) -> str | None:

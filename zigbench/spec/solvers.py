@@ -52,7 +52,7 @@ SOLVERS: Mapping[str, Solver] = {
     "stochastic-heun": Solver("sde", evaluations=2, last_step_saves=1, options=NOISE),
     "ddpm": Solver("sde"),
     "mean-flow": Solver("ode", objectives=("mean-flow",)),
-    "consistency": Solver("sde", objectives=("consistency",)),
+    "consistency": Solver("sde", objectives=("consistency", "consistency-distillation")),
 }
 """All solvers by name."""
 

@@ -162,8 +162,8 @@ def test_the_catalogue_allows_what_the_suite_names(results: Results) -> None:
     names = ("continuity", "schemes", "pareto", "evaluations", "critical_difference")
     found = Results(synthetic.suite(figures=names), results.runs, results.frame)
     drawn, missing = catalogue.requests(found)
-    # No run was measured on the way, so there is no curve of the held-out loss, and no complaint.
-    assert set(drawn) == {*catalogue.standard_names(), *names} - {"learning"}
+    # No run was measured on the way, so there is no curve of the held-out loss and no profile, and no complaint.
+    assert set(drawn) == {*catalogue.standard_names(), *names} - {"learning", "profiles"}
     assert missing == ()
     assert "zigzag: 1 " in drawn["schemes"].draw().alternative
     # The sampler is Euler's with 50 steps and no guidance: 50 evaluations.

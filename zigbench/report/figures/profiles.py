@@ -43,15 +43,16 @@ def profiles(ratios: Mapping[str, np.ndarray], name: str = "profiles") -> Drawin
     picture = canvas(7.2, 3.7)
     axes = picture.add_axes((0.085, 0.13, 0.69, 0.83))
     solved = np.concatenate([of_arm[np.isfinite(of_arm)] for of_arm in ratios.values()])
-    end = min(LARGEST, max(2.0, float(solved.max(initial=1.0))))
+    last = min(LARGEST, max(2.0, float(solved.max(initial=1.0))))
+    end = 1.1 * last  # So that the last rise does not lie on the edge.
     count = len(next(iter(ratios.values())))
     ends, tips, words = {}, {}, []
     for position, (arm, of_arm) in enumerate(ratios.items()):
         look, (factors, shares) = series_style(position), steps_of(of_arm, end)
         (line,) = axes.plot(factors, shares, drawstyle="steps-post", **look)
         line.set_gid(f"line-{position}")
-        ever = int(np.isfinite(of_arm).sum())
-        words.append(f"{arm} first in {shares[0]:.0%}, within {end:g}× in {shares[-1]:.0%}, ever in {ever} of {count}")
+        near, ever = float((of_arm <= last).mean()), int(np.isfinite(of_arm).sum())
+        words.append(f"{arm} first in {shares[0]:.0%}, within {last:g}× in {near:.0%}, ever in {ever} of {count}")
         tips[f"line-{position}"] = words[-1]
         ends[arm] = (float(shares[-1]), str(look["color"]))
     axes.set_xscale("log", base=2)

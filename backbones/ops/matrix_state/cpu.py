@@ -18,6 +18,9 @@ from backbones.ops.matrix_state.inputs import StateInputs
 _NOTHING = 1e-24
 """Decays below are zero: products with subnormal numbers cost a microcode assist each."""
 
+_TASKS = 16
+"""Desired tasks of a backward pass."""
+
 
 def available() -> str | None:
     """Return None: the imports above are all it needs."""
@@ -35,22 +38,23 @@ def forward(inputs: StateInputs) -> tuple[Tensor, Tensor]:
     call = _Call(inputs)
     o = torch.empty_like(inputs.v, dtype=torch.float32, memory_format=torch.contiguous_format)
     states = o.new_empty(saved_shape(inputs))
-    call.run(cpu_kernels.forward, [o, *[None] * 6], states)
+    call.run(cpu_kernels.forward, [o, *[None] * 6], states, call.heads * call.groups)
     return o.to(inputs.v.dtype), states
 
 
 def backward(do: Tensor, inputs: StateInputs, states: Tensor) -> tuple[Tensor | None, ...]:
     """Return the gradients of q, k, v, log_decay and beta from that of o and the states before each chunk."""
-    call = _Call(inputs)
+    call, shape = _Call(inputs), inputs.v.shape[:3]
+    parts = min(call.heads, -(-_TASKS // shape[0]))  # each has its own sums over the heads that share q and k
     dv = torch.empty_like(inputs.v, dtype=torch.float32, memory_format=torch.contiguous_format)
-    size = (call.groups, *inputs.v.shape[:3])
-    dq, dk = (dv.new_zeros((*size, call.q.shape[3])) for _ in range(2))
-    da, dbeta = dv.new_zeros((*size, call.a.shape[3])), dv.new_zeros((*size, 1))
-    call.run(cpu_kernels.backward, [None, _rows(do), dq, dk, dv, da, dbeta], states)
-    sums = (_joined(x, like) for x, like in zip((dq, dk, da), (inputs.q, inputs.k, inputs.log_decay), strict=True))
-    dq, dk, dg = sums
-    beta = None if inputs.beta is None else _joined(dbeta, inputs.beta.unsqueeze(-1)).squeeze(-1)
-    return dq, dk, dv.to(inputs.v.dtype), dg, beta
+    dq, dk = (dv.new_zeros((parts if x.shape[2] < call.heads else 1, *x.shape)) for x in (call.q, call.k))
+    da, dbeta = dv.new_zeros((*shape, call.a.shape[3])), dv.new_zeros((*shape, 1))
+    call.run(cpu_kernels.backward, [None, _rows(do), dq, dk, dv, da, dbeta], states, parts)
+    pairs = zip((dq, dk, dv[None], da[None]), inputs[:4], strict=True)
+    gradients = [
+        (x[0] if len(x) == 1 else x.sum(0))[..., : like.shape[3]].to(like.dtype).contiguous() for x, like in pairs
+    ]
+    return (*gradients, None if inputs.beta is None else dbeta.squeeze(3).to(inputs.beta.dtype))
 
 
 class _Call:
@@ -62,15 +66,15 @@ class _Call:
         self.a = (_keyed(decays) if decays.shape[3] > 1 else decays).contiguous()
         self.beta = None if inputs.beta is None else inputs.beta.float().unsqueeze(-1)
         self.delta_rule = inputs.delta_rule
-        self.groups = -(-self.v.shape[3] // LANES)
+        self.heads, self.groups = self.v.shape[2], -(-self.v.shape[3] // LANES)
 
-    def run(self, kernel: object, results: list[Tensor | None], states: Tensor) -> None:
-        """Call a kernel on these inputs, o, do, dq, dk, dv, da and dbeta."""
+    def run(self, kernel: object, results: list[Tensor | None], states: Tensor, parts: int) -> None:
+        """Call a kernel on these inputs, o, do, dq, dk, dv, da and dbeta, in so many parts of a sample."""
         batch, length, heads, values = self.v.shape
         packed = [part for x in (self.q, self.k, self.v, self.a, self.beta, *results) for part in _places(x)]
         packed += [states.data_ptr(), length, heads, self.q.shape[3], values, states.shape[3], self.groups]
-        packed += [int(self.delta_rule), batch, 4 if self.a.shape[3] > 1 else 0]
-        run(kernel, packed, batch * heads * self.groups, self.v.numel() * self.q.shape[3])
+        packed += [int(self.delta_rule), batch, parts, 4 if self.a.shape[3] > 1 else 0]
+        run(kernel, packed, batch * parts, self.v.numel() * self.q.shape[3])
 
 
 def _padded(keys: int) -> int:
@@ -91,16 +95,8 @@ def _rows(x: Tensor) -> Tensor:
 
 
 def _places(x: Tensor | None) -> list[int]:
-    """Return address and strides of (batch, L, heads, …), of the first group of columns; zeros for an absent tensor."""
+    """Return address and strides of (batch, L, heads, …), of its first part; zeros for an absent tensor."""
     if x is None:
         return [0] * 4
     sample, step, head = (4 * stride for stride in x.stride()[-4:-1])
     return [x.data_ptr(), sample, step, head if x.shape[-2] > 1 else 0]
-
-
-def _joined(x: Tensor, like: Tensor) -> Tensor:
-    """Return a gradient (groups, batch, L, heads, …) summed over the groups, and over the heads that share ``like``."""
-    x = x[0] if x.shape[0] == 1 else x.sum(0)
-    if like.shape[2] < x.shape[2]:
-        x = x.sum(2, keepdim=True)
-    return x[..., : like.shape[3]].to(like.dtype).contiguous()

@@ -1,8 +1,8 @@
 """The recurrence with a matrix-valued state on a CPU, compiled by numba at first use and cached on disk.
 
 A state of K rows and LANES columns stays in the processor's caches, and every step updates it once: as many operations
-as the chunked form, without its factors of decays. Columns do not meet, so a task is a head of a sample and LANES of
-its columns. Without the delta rule rows do not meet either, and are walked through a block at a time.
+as the chunked form, without its factors of decays. Columns do not meet: LANES of a head's are walked through together.
+Without the delta rule rows do not meet either, and are walked through a block at a time.
 
 The forward pass saves the state before each chunk of steps. The backward pass walks through a chunk three times: for
 the states before every few steps, for those of these steps, and from the last step to the first for the gradients.
@@ -37,11 +37,11 @@ _BLOCK = 32  # rows of a block
 
 # Indices of a kernel's arguments in the int64 array that it receives; the first two places belong to the workers. Every
 # tensor (batch, L, heads, …) of float32 takes four places: address, bytes to the next sample, row and head; address 0
-# stands for an absent one. Gradients that several tasks add to are (column groups, batch, L, heads, …). EACH is the
-# number of bytes from a row's decay to the next row's: 4, or 0 where they share it.
+# stands for an absent one. Where heads share q and k, each part of the heads has a sum of its own for their gradients,
+# (parts, batch, L, 1, K). EACH is the number of bytes from a row's decay to the next row's: 4, or 0 if they share it.
 (Q, K, V, A, BETA, Y, DY, DQ, DK, DV, DA, DBETA) = range(2, 50, 4)
-(STATES, LENGTH, HEADS, KEYS, VALUES, CHUNKS, GROUPS, DELTA_RULE, SAMPLES, EACH) = range(50, 60)
-ARGUMENTS = 60
+(STATES, LENGTH, HEADS, KEYS, VALUES, CHUNKS, GROUPS, DELTA_RULE, SAMPLES, PARTS, EACH) = range(50, 61)
+ARGUMENTS = 61
 
 _ONE = np.float32(1.0)
 _DOT = 4 * PARTIAL
@@ -54,9 +54,10 @@ def _row(p, tensor, sample, step, head):
 
 
 @numba.njit(nogil=True, forceinline=True)
-def _partial(p, tensor, sample, step, head, group):
-    """Return the address of a row of a gradient that the groups of columns add up to."""
-    return _row(p, tensor, sample, step, head) + group * p[SAMPLES] * p[tensor + 1]
+def _sum(p, tensor, sample, step, head, part):
+    """Return the address of a row of the gradient of q or k."""
+    shared = 1 if p[tensor + 3] == 0 else 0
+    return _row(p, tensor, sample, step, head) + shared * part * p[SAMPLES] * p[tensor + 1]
 
 
 @numba.njit(nogil=True, forceinline=True)
@@ -207,76 +208,84 @@ def backward(arguments):
     dots = steps + _FEW * block * BYTES
     task = next_ticket(p.ctypes.data)
     while task < p[1]:
-        sample, head, group = task // (p[HEADS] * groups), task // groups % p[HEADS], task % groups
-        shift, count = group * BYTES, p[VALUES] - group * LANES
-        for n in range(keys):
-            store(gradient + n * BYTES, fill(np.float32(0.0)))
-        for chunk in range(p[CHUNKS] - 1, -1, -1):
-            start, stop = chunk * CHUNK, min((chunk + 1) * CHUNK, length)
-            for t in range(start, stop):
-                at = (t - start) * BYTES
-                store(values + at, load_row(_row(p, V, sample, t, head) + shift, count, 0))
-                store(into + at, fill(np.float32(0.0)))
-                store(decays + at, fill(np.float32(0.0)))
-            for first in range(0, keys, block):
-                rows = min(block, keys - first)
-                _copy(p[STATES] + ((task * p[CHUNKS] + chunk) * keys + first) * BYTES, state, rows)
+        sample, part = task // p[PARTS], task % p[PARTS]
+        low_tile = (sample * p[HEADS] + part * p[HEADS] // p[PARTS]) * groups
+        high_tile = (sample * p[HEADS] + (part + 1) * p[HEADS] // p[PARTS]) * groups
+        for tile in range(low_tile, high_tile):
+            head, group = tile // groups % p[HEADS], tile % groups
+            shift, count = group * BYTES, p[VALUES] - group * LANES
+            for n in range(keys):
+                store(gradient + n * BYTES, fill(np.float32(0.0)))
+            for chunk in range(p[CHUNKS] - 1, -1, -1):
+                start, stop = chunk * CHUNK, min((chunk + 1) * CHUNK, length)
                 for t in range(start, stop):
-                    at = t - start
-                    if at % _FEW == 0:
-                        _copy(state, before + at // _FEW * block * BYTES, rows)
-                    k, a = _row(p, K, sample, t, head) + 4 * first, _row(p, A, sample, t, head) + each * first
-                    w = load(values + at * BYTES)
-                    if p[DELTA_RULE] != 0:
-                        w = w - _held(state, k, a, each, rows)
-                        store(values + at * BYTES, w)
-                        w = w * _strength(p, sample, t, head)
-                        for n in range(rows):
-                            store(state + n * BYTES, fma(spread(k + 4 * n), w, load(state + n * BYTES)))
-                    elif at < (stop - start - 1) // _FEW * _FEW:
-                        w = w * _strength(p, sample, t, head)
-                        for n in range(rows):
-                            s = load(state + n * BYTES) * spread(a + n * each)
-                            store(state + n * BYTES, fma(spread(k + 4 * n), w, s))
-                for few in range((stop - start - 1) // _FEW, -1, -1):
-                    low, high = start + few * _FEW, min(start + (few + 1) * _FEW, stop)
-                    _copy(before + few * block * BYTES, state, rows)
-                    for t in range(low, high):
+                    at = (t - start) * BYTES
+                    store(values + at, load_row(_row(p, V, sample, t, head) + shift, count, 0))
+                    store(into + at, fill(np.float32(0.0)))
+                    store(decays + at, fill(np.float32(0.0)))
+                for first in range(0, keys, block):
+                    rows = min(block, keys - first)
+                    _copy(p[STATES] + ((tile * p[CHUNKS] + chunk) * keys + first) * BYTES, state, rows)
+                    for t in range(start, stop):
+                        at = t - start
+                        if at % _FEW == 0:
+                            _copy(state, before + at // _FEW * block * BYTES, rows)
                         k, a = _row(p, K, sample, t, head) + 4 * first, _row(p, A, sample, t, head) + each * first
-                        w = load(values + (t - start) * BYTES) * _strength(p, sample, t, head)
-                        place = steps + (t - low) * block * BYTES
-                        for n in range(rows):
-                            s = load(state + n * BYTES) * spread(a + n * each)
-                            store(place + n * BYTES, s)
-                            store(state + n * BYTES, fma(spread(k + 4 * n), w, s))
-                    for t in range(high - 1, low - 1, -1):
-                        at = (t - start) * BYTES
-                        strength = _strength(p, sample, t, head)
-                        w = load(values + at) * strength
-                        do = load_row(_row(p, DY, sample, t, head) + shift, count, 0)
-                        q, k = _row(p, Q, sample, t, head) + 4 * first, _row(p, K, sample, t, head) + 4 * first
-                        a = _row(p, A, sample, t, head) + each * first
-                        dq = _partial(p, DQ, sample, t, head, group) + 4 * first
-                        dk = _partial(p, DK, sample, t, head, group) + 4 * first
-                        place, dstate = steps + (t - low) * block * BYTES, gradient + first * BYTES
+                        w = load(values + at * BYTES)
                         if p[DELTA_RULE] != 0:
-                            _delta_step_back(
-                                q, k, a, rows, w, strength, do, place, dstate, dots, dq, dk, into + at, decays + at
-                            )
-                        elif each != 0:
-                            da = _partial(p, DA, sample, t, head, group) + 4 * first
-                            _step_back(q, k, a, 4, rows, w, do, place, dstate, dots, dq, dk, da, into + at, decays + at)
-                        else:
-                            _step_back(q, k, a, 0, rows, w, do, place, dstate, dots, dq, dk, 0, into + at, decays + at)
-            for t in range(start, stop):
-                at = (t - start) * BYTES
-                strength = _strength(p, sample, t, head)
-                store_row(_row(p, DV, sample, t, head) + shift, load(into + at) * strength, count, 0)
-                if p[BETA] != 0:
-                    store_dot(dots, load(into + at), load(values + at))
-                    _total(dots, _partial(p, DBETA, sample, t, head, group))
-                if each == 0:
-                    store_dot(dots, load(decays + at), one)
-                    _total(dots, _partial(p, DA, sample, t, head, group))
+                            w = w - _held(state, k, a, each, rows)
+                            store(values + at * BYTES, w)
+                            w = w * _strength(p, sample, t, head)
+                            for n in range(rows):
+                                store(state + n * BYTES, fma(spread(k + 4 * n), w, load(state + n * BYTES)))
+                        elif at < (stop - start - 1) // _FEW * _FEW:
+                            w = w * _strength(p, sample, t, head)
+                            for n in range(rows):
+                                s = load(state + n * BYTES) * spread(a + n * each)
+                                store(state + n * BYTES, fma(spread(k + 4 * n), w, s))
+                    for few in range((stop - start - 1) // _FEW, -1, -1):
+                        low, high = start + few * _FEW, min(start + (few + 1) * _FEW, stop)
+                        _copy(before + few * block * BYTES, state, rows)
+                        for t in range(low, high):
+                            k, a = _row(p, K, sample, t, head) + 4 * first, _row(p, A, sample, t, head) + each * first
+                            w = load(values + (t - start) * BYTES) * _strength(p, sample, t, head)
+                            place = steps + (t - low) * block * BYTES
+                            for n in range(rows):
+                                s = load(state + n * BYTES) * spread(a + n * each)
+                                store(place + n * BYTES, s)
+                                store(state + n * BYTES, fma(spread(k + 4 * n), w, s))
+                        for t in range(high - 1, low - 1, -1):
+                            at = (t - start) * BYTES
+                            strength = _strength(p, sample, t, head)
+                            w = load(values + at) * strength
+                            do = load_row(_row(p, DY, sample, t, head) + shift, count, 0)
+                            q, k = _row(p, Q, sample, t, head) + 4 * first, _row(p, K, sample, t, head) + 4 * first
+                            a = _row(p, A, sample, t, head) + each * first
+                            dq = _sum(p, DQ, sample, t, head, part) + 4 * first
+                            dk = _sum(p, DK, sample, t, head, part) + 4 * first
+                            place, dstate = steps + (t - low) * block * BYTES, gradient + first * BYTES
+                            if p[DELTA_RULE] != 0:
+                                _delta_step_back(
+                                    q, k, a, rows, w, strength, do, place, dstate, dots, dq, dk, into + at, decays + at
+                                )
+                            elif each != 0:
+                                da = _row(p, DA, sample, t, head) + 4 * first
+                                _step_back(
+                                    q, k, a, 4, rows, w, do, place, dstate, dots, dq, dk, da, into + at, decays + at
+                                )
+                            else:
+                                _step_back(
+                                    q, k, a, 0, rows, w, do, place, dstate, dots, dq, dk, 0, into + at, decays + at
+                                )
+                for t in range(start, stop):
+                    at = (t - start) * BYTES
+                    strength = _strength(p, sample, t, head)
+                    store_row(_row(p, DV, sample, t, head) + shift, load(into + at) * strength, count, 0)
+                    if p[BETA] != 0:
+                        store_dot(dots, load(into + at), load(values + at))
+                        _total(dots, _row(p, DBETA, sample, t, head))
+                    if each == 0:
+                        store_dot(dots, load(decays + at), one)
+                        _total(dots, _row(p, DA, sample, t, head))
         task = next_ticket(p.ctypes.data)
     scratch[0] = 0.0  # keeps the buffer alive up to here

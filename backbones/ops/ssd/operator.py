@@ -53,4 +53,4 @@ def ssd(
         checks.negative(A)
     log_decay = (delta * A.to(torch.promote_types(A.dtype, torch.float32))).unsqueeze(-1)
     y = matrix_state(C.unsqueeze(2), B.unsqueeze(2), x, log_decay, delta, backend=backend)
-    return y if D is None else y + (D.unsqueeze(-1) * x).to(y.dtype)
+    return y if D is None else torch.addcmul(y, D.unsqueeze(-1), x).to(y.dtype)

@@ -54,7 +54,7 @@ def test_the_first_set_chooses_and_the_others_are_reported(suite, tmp_path) -> N
     assert chosen_points(results, suite.choice) == {"one": "2.0", "two": "1.0"}
     table = choice_table(results)
     rows = {row[1].text: [entry.value for entry in row[3:]] for row in table.rows}
-    assert rows == {"one": [3, 9.5, 1.5], "two": [4, 6.5, 6.5]}
+    assert rows == {"one": [3, 9.5, 1.5, None], "two": [4, 6.5, 6.5, -3]}
     assert [row[2].text for row in table.rows] == ["2.0", "1.0"]
     assert "takes the guidance with the least mean of" in table.notes[0]
     assert "The first set of each network's 3 sets of samples chooses; sets 2 to 3 are reported" in table.notes[0]

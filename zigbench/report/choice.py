@@ -9,6 +9,7 @@ import numpy as np
 
 from zigbench.report import formatting
 from zigbench.report.family import SEED, arm_name
+from zigbench.report.machines import difference_entry
 from zigbench.report.results import Results
 from zigbench.report.statistics import mean_interval
 from zigbench.report.table import Column, Entry, Table
@@ -68,9 +69,12 @@ def choice_table(results: Results) -> Table | None:
     if not chosen:
         return None
     first = next(next(iter(axis.points)) for axis in results.suite.axes if axis.name == choice.axis)
+    home = _baseline(results, choice)
     rows = []
     for metric in (name for name in results.metrics if reads_samples(name)):
-        for arm, of_arm in candidates(results, choice, metric).items():
+        by_arm = candidates(results, choice, metric)
+        against = by_arm[home][chosen[home]].reported if home in by_arm else {}
+        for arm, of_arm in by_arm.items():
             taken = of_arm[chosen[arm]]
             rows.append((
                 Entry(formatting.title(metric)),
@@ -79,6 +83,7 @@ def choice_table(results: Results) -> Table | None:
                 _mean(taken.choosing) if metric == choice.metric else Entry(formatting.NONE),
                 _mean(taken.reported),
                 _mean(of_arm[first].reported) if first in of_arm else Entry(formatting.NONE),
+                _difference(taken.reported, {} if arm == home else against),
             ))  # fmt: skip
     count = max(run.cell.spec.evaluation.sample_sets for run in results.runs)
     columns = (
@@ -88,6 +93,7 @@ def choice_table(results: Results) -> Table | None:
         Column("Samples that chose", True),
         Column("Other samples", True),
         Column(f"The same at {first}", True),
+        Column(f"Against {home}" if home else "Against the baseline", True),
     )
     best = "greatest" if results.direction(choice.metric) else "least"
     which = "The first set" if choice.sets == 1 else f"The first {choice.sets} sets"
@@ -97,8 +103,9 @@ def choice_table(results: Results) -> Table | None:
         f"{'chooses' if choice.sets == 1 else 'choose'}; sets {choice.sets + 1} to {count} are reported, which are "
         "drawn from noise of other seeds: that of set k follows from the training seed and k.",
         "The figure of the samples that chose flatters, as the best of several does; that of the others does not. "
-        f"The last column has the same sets at {choice.axis} {first}, which nothing chose. 95 % intervals are over the "
-        "training seeds.",
+        f"Beside them stand the same sets at {choice.axis} {first}, which nothing chose; the difference from the "
+        "baseline is that of the other samples, each arm at its own choice, paired by training seed. 95 % intervals "
+        "are over the training seeds.",
     )
     return Table("choice", f"{choice.axis.capitalize()} chosen for each arm", columns, tuple(rows), notes)
 
@@ -106,3 +113,19 @@ def choice_table(results: Results) -> Table | None:
 def _mean(values: BySeed) -> Entry:
     estimate = mean_interval(values.values())
     return Entry(formatting.plus_minus(estimate), estimate.mean, estimate=estimate)
+
+
+def _baseline(results: Results, choice: Choice) -> str:
+    """Return the arm with the baseline's label on the first axis, and the first labels on the others; "" for none."""
+    for run in results.runs:
+        labels = {axis: label for axis, label in run.cell.labels.items() if axis != choice.axis}
+        if labels.get(results.first_axis or "") == results.baseline:
+            return arm_name(labels)
+    return ""
+
+
+def _difference(values: BySeed, baseline: BySeed) -> Entry:
+    """Return the mean paired difference over the seeds that both have; a dash where there are none."""
+    if not (shared := values.keys() & baseline.keys()):
+        return Entry(formatting.NONE)
+    return difference_entry([values[seed] - baseline[seed] for seed in sorted(shared)])

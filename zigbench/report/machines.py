@@ -66,7 +66,7 @@ def machines_table(results: Results) -> Table | None:
                         Entry(formatting.title(metric)), Entry(arm), Entry(f"{one} and {other}"),
                         Entry(str(len(shared)), len(shared)),
                         *(Entry(formatting.plus_minus(mean), mean.mean, estimate=mean) for mean in means),
-                        _difference(differences.tolist()), Entry(formatting.number(furthest), furthest),
+                        difference_entry(differences.tolist()), Entry(formatting.number(furthest), furthest),
                     ))  # fmt: skip
     if not rows:
         return None
@@ -83,7 +83,8 @@ def machines_table(results: Results) -> Table | None:
     return Table(name, title, columns, tuple(rows), tuple(notes))
 
 
-def _difference(differences: list[float]) -> Entry:
+def difference_entry(differences: list[float]) -> Entry:
+    """Return the cell of a mean of at least one difference, with its 95 % interval where there are several."""
     estimate = mean_interval(differences)
     places = formatting.decimals(estimate.half) if estimate.half > 0 else None
     shown = formatting.signed(estimate.mean, places)

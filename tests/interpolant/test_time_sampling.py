@@ -90,3 +90,9 @@ def test_times_depend_on_the_generator_alone_and_stay_inside(time: str):
 def test_impossible_times_are_refused(time: str, options: dict[str, float], words: str):
     with pytest.raises(ValueError, match=words):
         Interpolant(time=time, **options)
+
+
+def test_cosmap_draws_the_noise_levels_of_the_cosine_path():
+    """On the line its λ is that of a uniform time on α = sin(πt/2), σ = cos(πt/2)."""
+    t = draw("cosmap")
+    assert same(2 / np.pi * np.arctan(t / (1 - t)), "uniform")

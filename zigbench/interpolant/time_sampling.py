@@ -1,6 +1,6 @@
 """Distributions of training times.
 
-Esser et al., "Scaling rectified flow transformers" (2024), section 3.1 (logit-normal, mode); Karras et al.,
+Esser et al., "Scaling rectified flow transformers" (2024), section 3.1 (logit-normal, mode, CosMap); Karras et al.,
 "Elucidating the design space of diffusion-based generative models" (2022), table 1 (EDM). All with data at t = 1.
 """
 
@@ -119,12 +119,24 @@ class Grid(TimeSampler):
         return index.double() / self.points
 
 
+@dataclass(frozen=True)
+class CosMap(TimeSampler):
+    """t = 1 − 1/(tan(πu/2) + 1) of a uniform u: on the line, the noise levels of the cosine path.
+
+    Esser et al. (2024), section 3.1: the density is 2/(π (1 − 2t + 2t²)), the same from both ends.
+    """
+
+    def draw(self, count: int, path: Path, generator: Generator) -> Tensor:
+        return 1 - 1 / (torch.tan(torch.pi / 2 * _uniform(count, generator)) + 1)
+
+
 MEMBERS: dict[str, type[TimeSampler]] = {
     "uniform": Uniform,
     "logit-normal": LogitNormal,
     "mode": Mode,
     "edm": Edm,
     "grid": Grid,
+    "cosmap": CosMap,
 }
 
 TIMES = tuple(MEMBERS)

@@ -111,6 +111,25 @@ class ConsistencyConfig(ObjectiveConfig):
         yield from faults_of_metrics(run)
 
 
+@objectives.register("denoising-score")
+class DenoisingScoreConfig(ObjectiveConfig):
+    """The score at discrete noise levels; Song & Ermon (2019), equation 6, each level weighted by its variance.
+
+    The levels of the path ``ve`` are geometric, from ``interpolant.sigma_max`` to ``interpolant.sigma_min``. Sampled
+    with ``annealed-langevin`` in as many steps as there are levels, or with any solver of the interpolant.
+
+    Attributes:
+        levels: number of noise levels.
+    """
+
+    implementation: ClassVar[str] = "zigbench.objectives.denoising_score:DenoisingScore"
+
+    levels: Positive = 10
+
+    def faults(self, run: RunSpec) -> Iterator[Fault]:
+        yield from faults_of_path(run, "denoising-score", ("ve",), ("score",))
+
+
 class DistillationConfig(ObjectiveConfig):
     """The base of objectives that follow a teacher, ``objective.teacher``: a network of the run's own form."""
 

@@ -27,6 +27,15 @@ def with_last_step(steps: int, size: float) -> list[float]:
     return [*torch.linspace(0, 1 - size, steps, dtype=torch.float64).tolist(), 1.0]
 
 
+def shifted(steps: int, factor: float) -> list[float]:
+    """Return a uniform grid, the noise over the data ``factor`` times as large at each of its times on the line.
+
+    Esser et al., "Scaling rectified flow transformers" (2024), equation 23, with noise at 0: of the share of noise
+    s = 1 − t it makes ``factor`` s / (1 + (``factor`` − 1) s).
+    """
+    return [1 - factor * (1 - t) / (1 + (factor - 1) * (1 - t)) for t in uniform(steps)]
+
+
 def log_snr(interpolant: Interpolant, steps: int) -> list[float]:
     """Return equal steps in λ.
 

@@ -19,11 +19,11 @@ from zigbench.sampling.field import Field
 from zigbench.sampling.guidance import Guidance
 from zigbench.sampling.random import Increments, increments
 from zigbench.sampling.solvers.stochastic import LAST_STEPS
-from zigbench.spec.solvers import OWNERS
+from zigbench.spec.solvers import LANGEVIN, OWNERS
 from zigbench.spec.solvers import SOLVERS as TABLE
 
-SOLVERS = tuple(name for name, row in TABLE.items() if not row.objectives)
-"""Names of the solvers along the interpolant; those of single objectives are in the table beside them."""
+SOLVERS = tuple(name for name, row in TABLE.items() if not row.objectives and not row.corrections)
+"""Names of the solvers along the interpolant; the table also has those of single objectives and of Langevin steps."""
 ODE_SOLVERS = tuple(name for name in SOLVERS if TABLE[name].kind == "ode")
 """Names of the deterministic ones."""
 SDE_SOLVERS = tuple(name for name in SOLVERS if TABLE[name].kind == "sde")
@@ -56,6 +56,10 @@ class Sampler:
         cutoff: amplitude ratios (α/σ at the noise, σ/α at the data), or one for both, at which times are clamped where
             a conversion of the network's output is not finite at an end; see :mod:`zigbench.interpolant.cutoff`.
         rtol, atol: relative and absolute tolerance of dopri5; None for 1e-3 and 1e-6.
+        eta: noise of DDIM between none (0) and that of ancestral sampling (1); None for 0.
+        corrections: steps of Langevin dynamics at each time, for the solvers that take some; None for their own number.
+        langevin_rate: size of such a step over the variance of the noise, above 0; None for the solver's own.
+        shift: factor of the noise over the data at each time of a uniform grid, above 0; None for 1.
 
     Raises:
         ValueError: an unknown name, a value out of range, or an option that the solver does not have.
@@ -74,6 +78,10 @@ class Sampler:
     cutoff: float | Cutoff = SAMPLING
     rtol: float | None = None
     atol: float | None = None
+    eta: float | None = None
+    corrections: int | None = None
+    langevin_rate: float | None = None
+    shift: float | None = None
 
     def __post_init__(self) -> None:
         choose("solver", self.solver, TABLE)
@@ -90,7 +98,12 @@ class Sampler:
             raise ValueError(f"last_step_size is {self.last_step_size}; it must lie in (0, 1)")
         if self.last_step_size is not None and self.times not in (None, "uniform"):
             raise ValueError(f"last_step_size is a length of t, and has no meaning for the times {self.times!r}")
-        for name in ("rtol", "atol"):
+        if self.eta is not None and not 0 <= self.eta <= 1:
+            raise ValueError(f"eta is {self.eta}; it must lie in [0, 1]: 0 adds no noise, 1 is ancestral sampling")
+        uniform = TABLE[self.solver].times if self.times is None else self.times
+        if self.shift is not None and (uniform != "uniform" or self.last_step_size is not None):
+            raise ValueError(f"shift {self.shift} moves the times of a uniform grid, and has no meaning for another")
+        for name in ("rtol", "atol", "langevin_rate", "shift", "corrections"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} is {value}; it must be above 0")
@@ -106,7 +119,7 @@ class Sampler:
     @property
     def stochastic(self) -> bool:
         """True if the solver draws noise, and so needs a generator or seeds."""
-        return TABLE[self.solver].kind == "sde"
+        return TABLE[self.solver].kind == "sde" or bool(self.eta)
 
     @torch.no_grad()
     def __call__(
@@ -139,6 +152,8 @@ class Sampler:
         row = TABLE[self.solver]
         if self.last_step_size is not None:
             return grid.with_last_step(self.steps, self.last_step_size)
+        if self.shift is not None:
+            return grid.shifted(self.steps, self.shift)
         times = grid.resolve(interpolant, self.steps, row.times if self.times is None else self.times)
         return grid.leave_pure_noise(interpolant, times) if row.divides_by_alpha else times
 
@@ -159,7 +174,7 @@ class Sampler:
     def _options(self, draws: Increments | None) -> solvers.SolverOptions:
         scale = 1.0 if self.diffusion_scale is None else self.diffusion_scale
         diffusion = Diffusion(self.diffusion or "sigma", scale, bounded=self.last_step_size is None)
-        given = {name: getattr(self, name) for name in ("last_step", "rtol", "atol")}
+        given = {name: getattr(self, name) for name in ("last_step", "rtol", "atol", "eta", *LANGEVIN)}
         return solvers.SolverOptions(draws, diffusion, **{k: v for k, v in given.items() if v is not None})
 
 

@@ -114,6 +114,9 @@ class RunSpec(NetworkSpec):
         elif owners and name not in owners:
             problem = f"samples networks of the objective {' or '.join(map(repr, owners))}, and this one is {name!r}"
             yield Fault("sampler.solver", repr(solver), problem)
+        if (paths := SOLVERS[solver].paths) and self.interpolant.path not in paths:
+            problem = f"is not defined on the path {self.interpolant.path!r}"
+            yield Fault("sampler.solver", repr(solver), problem, f"take the path {' or '.join(map(repr, paths))}")
         if times != config.times:
             problem = f"the objective {name!r} trains networks of {config.times} time input(s)"
             if "times" in type(self.backbone.config).model_fields:

@@ -23,6 +23,9 @@ class SolverOptions:
         diffusion: the diffusion form of the SDE.
         last_step: the name of the last step of the SDE, one of :data:`zigbench.sampling.LAST_STEPS`.
         rtol, atol: relative and absolute tolerance of adaptive solvers.
+        eta: noise of DDIM, from 0 to 1.
+        corrections: steps of Langevin dynamics at each time; None for the solver's own number.
+        langevin_rate: size of such a step over the variance of the noise; None for the solver's own.
     """
 
     increments: Increments | None = None
@@ -30,6 +33,9 @@ class SolverOptions:
     last_step: str = "mean"
     rtol: float = 1e-3
     atol: float = 1e-6
+    eta: float = 0.0
+    corrections: int | None = None
+    langevin_rate: float | None = None
 
 
 Solver = Callable[[Field, Tensor, list[float], SolverOptions], Tensor]

@@ -44,12 +44,22 @@ def _from_data(field: Field, x: Tensor, data: Tensor, t: float, end: float) -> T
 
 @solver("ddim")
 def ddim(field: Field, x: Tensor, times: list[float], options: SolverOptions) -> Tensor:
-    """Step to α' x* + σ' ε, x* expected at the beginning of the step and ε the rest of x; order 1, one evaluation."""
+    """Step to α' x* + σ' ε, x* expected at the beginning of the step and ε the rest of x; order 1, one evaluation.
+
+    With η above 0, a part η σ' √(1 − (α σ'/(α' σ))²) of the noise is drawn anew, and the step is ancestral at 1: Song
+    et al., "Denoising diffusion implicit models" (2021), equations 12 and 16.
+    """
     for t, end in pairwise(times):
         data = field(x, t, "data")[0]
         here, there = field.state(t), field.state(end)
         noise = (x - here.alpha * data) / here.sigma
-        x = there.alpha * data + there.sigma * noise
+        if options.eta == 0 or there.sigma == 0:
+            x = there.alpha * data + there.sigma * noise
+            continue
+        assert options.increments is not None
+        share = options.eta**2 * max(1 - float(here.alpha * there.sigma / (there.alpha * here.sigma)) ** 2, 0.0)
+        sigma = float(there.sigma)
+        x = there.alpha * data + sigma * ((1 - share) ** 0.5 * noise + share**0.5 * options.increments(x))
     return x
 
 

@@ -27,6 +27,7 @@ TIMES: Mapping[str, tuple[str, ...]] = {
     "mode": ("skew",),
     "edm": ("mean", "std"),
     "grid": ("points",),
+    "cosmap": (),
 }
 """The options of each distribution of training times."""
 

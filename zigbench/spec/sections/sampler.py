@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from zigbench.spec.base import Above, OneOf, Positive, Spec, Unit
+from zigbench.spec.base import Above, OneOf, Positive, Spec, Unit, later_key
 from zigbench.spec.solvers import OWNERS, SOLVERS
 
 
@@ -26,6 +26,11 @@ class SamplerSpec(Spec):
             bounded for the length of a step, as in SiT's code. None for all equal.
         times: the grid of times, where it is not the solver's own.
         rtol, atol: tolerances of dopri5.
+        eta: noise of ddim between none (0) and that of ancestral sampling (1).
+        corrections: steps of Langevin dynamics at each time, for predictor-corrector and annealed-langevin.
+        langevin_rate: size of such a step over the variance of the noise, for the same.
+        shift: factor by which the noise over the data is larger at each time of a uniform grid, as for larger images
+            (SD3 takes 3); trained with logit-normal times, the same is ``interpolant.mean`` less by its logarithm.
     """
 
     solver: Annotated[str, OneOf(SOLVERS)] = "euler"
@@ -42,6 +47,10 @@ class SamplerSpec(Spec):
     times: Literal["uniform", "log-snr"] | None = None
     rtol: Above | None = None
     atol: Above | None = None
+    eta: Unit | None = later_key(None)
+    corrections: Positive | None = later_key(None)
+    langevin_rate: Above | None = later_key(None)
+    shift: Above | None = later_key(None)
 
     @model_validator(mode="after")
     def _check_options(self) -> Self:
@@ -50,6 +59,9 @@ class SamplerSpec(Spec):
                 raise ValueError(f"{name} has no meaning for solver {self.solver!r}; it is for {', '.join(solvers)}")
         if self.last_step_size is not None and self.times == "log-snr":
             raise ValueError("last_step_size is a length of t, and has no meaning for times 'log-snr'")
+        uniform = self.times or SOLVERS[self.solver].times
+        if self.shift is not None and (uniform != "uniform" or self.last_step_size is not None):
+            raise ValueError("shift moves the times of a uniform grid, and has no meaning for another")
         return self
 
     @field_validator("guidance_interval")
@@ -70,4 +82,5 @@ class SamplerSpec(Spec):
         solver = SOLVERS[self.solver]
         if solver.evaluations is None or self.guidance_interval not in (None, (0.0, 1.0)):
             return None
-        return (solver.evaluations * self.steps - solver.last_step_saves) * (1 if self.guidance == 1 else 2)
+        each = solver.evaluations + (self.corrections or solver.corrections)
+        return (each * self.steps - solver.last_step_saves) * (1 if self.guidance == 1 else 2)

@@ -230,12 +230,21 @@ def test_kept_checkpoints_are_measured_as_the_training_measured_them(tiny, tmp_p
     shown = [float(text) for text in re.findall(r"^held_out_loss +(\S+)", done.output, re.M)]
     assert shown == pytest.approx([expected[1], expected[2]], rel=1e-3)
     assert len(list(root.iterdir())) == 3
+    few = evaluation_of(folder, tmp_path / "results", 2).override(
+        {"evaluation.metrics": ["precision_random"], "evaluation.samples": 3}
+    )
+    small = RunFolder.of(few, root)
+    small.submit(few)
+    execute(small, cache=tmp_path / "results/cache", device="cpu")
+    chosen = ["--set", "evaluation.samples=3", "--set", 'evaluation.metrics=["precision_random"]']
+    shown = CliRunner().invoke(app, ["evaluate", folder.id, "--step", "2", "--results", str(root), *chosen])
+    assert "none; 3 samples have no neighbour of rank 3; take more" in shown.output
     monkeypatch.setenv("ZIGBENCH_OFFLINE", "1")
     missing = CliRunner().invoke(
         app, ["evaluate", folder.id, "--set", 'evaluation.metrics=["fid"]', "--results", str(root)]
     )
     assert "weights-inception" in str(missing.exception)
-    assert len(list(root.iterdir())) == 3  # Nothing is recorded as failed.
+    assert len(list(root.iterdir())) == 4  # Nothing is recorded as failed.
     with pytest.raises(ValueError, match=r"no checkpoint after step 7 \(it has: 1, 2\); training.keep_every"):
         evaluation_of(folder, tmp_path / "results", 7)
     result = CliRunner().invoke(app, ["evaluate", folder.id, "--step", "last", "--results", str(root)])

@@ -133,7 +133,7 @@ def _show_record(root: Path, spec: RunSpec, step: int | None) -> str:
     if step is not None:
         out.print(f"step {step}", style="bold")
     for measurement in record.measurements:
-        value = "none" if measurement.value is None else f"{measurement.value:.6g}"
+        value = f"none; {measurement.note}" if measurement.value is None else f"{measurement.value:.6g}"
         out.print(f"{measurement.name:28}{value} {measurement.unit}".rstrip(), markup=False)
     reason = f": {record.error.message}" if record.error else ""
     out.print(f"recorded as run [bold]{record.id}[/]: {record.status}{escape(reason)}")

@@ -9,14 +9,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from backbones.ops import checks
 from backbones.ops.norm.gated_norm import gated_rms_norm
 
 NORM_EPS = 1e-5
 """As in the releases of Mamba-2, of gated linear attention and of Gated DeltaNet."""
 
 
+def _permuted(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
+    """Return the rows of x (B, L, …) in an order (L,), of which the inverse is given too."""
+    if not torch.compiler.is_compiling() and checks.in_forward_mode():
+        return x.index_select(1, order)
+    return _Permuted.apply(x, order, inverse)
+
+
 class _Permuted(torch.autograd.Function):
-    """Rows of a tensor (B, L, …) in another order; the gradient takes the inverse and adds nothing up."""
+    """Rows in another order; the gradient takes the inverse and adds nothing up."""
 
     @staticmethod
     def forward(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
@@ -25,16 +33,11 @@ class _Permuted(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
         ctx.save_for_backward(*inputs[1:])
-        ctx.save_for_forward(*inputs[1:])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         order, inverse = ctx.saved_tensors
         return _Permuted.apply(gradient, inverse, order), None, None
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
-        return _Permuted.apply(tangent, *ctx.saved_tensors)
 
 
 class Visit:
@@ -51,14 +54,14 @@ class Visit:
 
     def take(self, x: Tensor) -> Tensor:
         """Return the rows of x (B, L, …) in the order: (B, L, …) or (B · sequences, steps, …)."""
-        rows = _Permuted.apply(x, self.order, self.inverse)
+        rows = _permuted(x, self.order, self.inverse)
         return rows.unflatten(1, self.shape).flatten(0, 1) if len(self.shape) == 2 else rows
 
     def put(self, rows: Tensor) -> Tensor:
         """Return rows in the order, as :meth:`take` gave them, at their natural places: (B, L, …)."""
         if len(self.shape) == 2:
             rows = rows.unflatten(0, (-1, self.shape[0])).flatten(1, 2)
-        return _Permuted.apply(rows, self.inverse, self.order)
+        return _permuted(rows, self.inverse, self.order)
 
 
 def projected(x: Tensor, weight: Tensor, sizes: Sequence[int]) -> tuple[Tensor, ...]:

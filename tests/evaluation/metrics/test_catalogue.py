@@ -30,6 +30,9 @@ def test_every_metric_describes_itself_in_a_line_of_its_own() -> None:
     assert "FID, lower is better (from samples' features of inception)" in lines
     assert "Held-out velocity loss, lower is better (from errors on held-out images)" in lines
     assert "Bits per dimension of held-out images, lower is better (from likelihood of held-out images)" in lines
+    assert registry.metrics.get("clip_score").description.endswith(
+        "(from samples' features of clip and their captions)"
+    )
     ratio = registry.metrics.get("frechet_ratio").description
     assert ratio.endswith("lower is better (from samples' features of inception, dinov2-large, clip)")
 

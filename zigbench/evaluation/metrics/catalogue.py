@@ -68,7 +68,7 @@ class Metric:
         better = {True: ", higher is better", False: ", lower is better", None: ""}[self.higher_is_better]
         features = f"features of {', '.join(self.extractors)}" if self.extractors else "pixels"
         of = "likelihood of held-out images" if self.likelihood else "errors on held-out images"
-        of = f"samples' {features}" if self.reads_samples else of
+        of = f"samples' {features}{' and their captions' if self.captions else ''}" if self.reads_samples else of
         return f"{self.title[:1].upper()}{self.title[1:]}{better} (from {of})"
 
     @property

@@ -9,22 +9,28 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.training.conftest import net, train
 from zigbench.training.checkpoints import Checkpoint
 from zigbench.training.logging import read_lines
 from zigbench.training.parallel import Rendezvous, World, current_world, process_group, read_rendezvous
+from zigbench.training.post_hoc_ema import recombine
 
 ROOT = Path(__file__).parents[2]
 
+
+SHARDED = {
+    "distribution": "sharded", "accumulate": 2, "keep_every": 8, "clip": 0.5, "ema_widths": [0.1, 0.2], "ema_every": 5,
+}  # fmt: skip
 
 JOBS = {
     "plain": (2, {}),
     "parts": (2, {"accumulate": 2, "precision": "bfloat16"}),
     "coupled": (2, {"coupling": "optimal-transport"}),
     "diverging": (2, {"poisoned": True, "checkpoint_every": 2}),
-    "sharded": (2, {"distribution": "sharded", "accumulate": 2, "keep_every": 8, "clip": 0.5}),
-    "resumed": (2, {"distribution": "sharded", "accumulate": 2, "keep_every": 8, "clip": 0.5, "from": "sharded"}),
+    "sharded": (2, SHARDED),
+    "resumed": (2, {**SHARDED, "from": "sharded"}),
     "sharded-diverging": (2, {"distribution": "sharded", "poisoned": True}),
     "three": (3, {}),
 }
@@ -77,7 +83,8 @@ def test_a_sharded_training_resumes_exactly_and_its_checkpoints_are_whole(jobs):
     root, failures = jobs
     assert failures["resumed"] == ["", ""]
     newest = "checkpoints/000000020"
-    for name in ("log.jsonl", f"{newest}/weights.safetensors", f"{newest}/average.safetensors"):
+    snapshot = "averages/000000020.safetensors"
+    for name in ("log.jsonl", snapshot, f"{newest}/weights.safetensors", f"{newest}/average.safetensors"):
         assert (root / "resumed" / name).read_bytes() == (root / "sharded" / name).read_bytes()
     shapes = {name: value.shape for name, value in net().state_dict().items()}
     for part in (
@@ -85,6 +92,14 @@ def test_a_sharded_training_resumes_exactly_and_its_checkpoints_are_whole(jobs):
         Checkpoint.read(root / "sharded" / newest).average,
     ):
         assert {name: value.shape for name, value in part.items()} == shapes
+
+
+def test_a_sharded_training_keeps_the_snapshots_of_one_process(jobs, tmp_path):
+    root, _ = jobs
+    train(tmp_path, **SHARDED)
+    alone = recombine(tmp_path, 0.2, 20)
+    for name, tensor in recombine(root / "sharded", 0.2, 20).items():
+        torch.testing.assert_close(tensor, alone[name], rtol=1e-3, atol=1e-4)
 
 
 def test_a_sharded_training_names_a_layer_too(jobs):

@@ -11,8 +11,13 @@ from torch import Tensor, nn
 from tests.objectives.parts import MEAN, SCALE, Exact, drawn, flow
 from tests.objectives.test_consistency import Map
 from zigbench.interpolant import Interpolant
-from zigbench.objectives.config import ConsistencyDistillationConfig, ProgressiveDistillationConfig, ReflowConfig
-from zigbench.objectives.consistency import ConsistencyDistillation
+from zigbench.objectives.config import (
+    ConsistencyConfig,
+    ConsistencyDistillationConfig,
+    ProgressiveDistillationConfig,
+    ReflowConfig,
+)
+from zigbench.objectives.consistency import Consistency, ConsistencyDistillation
 from zigbench.objectives.progressive_distillation import ProgressiveDistillation
 from zigbench.objectives.reflow import Reflow
 from zigbench.records.folder import RunFolder
@@ -164,3 +169,25 @@ def test_students_follow_the_run_that_they_name(tmp_path: Path) -> None:
     assert "objective.teacher: the weights" in record.error.message
     _, record = run(objective__name="progressive-distillation", objective__teacher=named, interpolant__path="gvp")
     assert "take the teacher's" in record.error.message
+
+
+@pytest.mark.parametrize(
+    ("objective", "config"),
+    [
+        (Consistency, ConsistencyConfig()),
+        (ConsistencyDistillation, ConsistencyDistillationConfig()),
+        (Reflow, ReflowConfig(steps=5)),
+        (ProgressiveDistillation, ProgressiveDistillationConfig()),
+    ],
+)
+def test_the_declared_cost_of_a_step_is_the_passes_it_takes(objective, config) -> None:
+    interpolant, part = Interpolant(), drawn(4)
+    part.t, _ = objective(config, interpolant).times(part.t, torch.Generator())
+    calls = []
+
+    def counted(network: nn.Module) -> nn.Module:
+        network.register_forward_hook(lambda *_: calls.append(1))
+        return network
+
+    loss(objective(config, interpolant, counted(Velocity(interpolant))), counted(Velocity(interpolant)), part)
+    assert len(calls) == 1 + config.further_evaluations

@@ -61,8 +61,11 @@ def _hours(spec: RunSpec) -> float | None:
     if cost is None:
         return None
     seconds = spec.training.steps * spec.training.batch * _seconds(cost, TRAINING)
-    evaluations = SOLVERS[spec.sampler.solver].evaluations
-    each = ADAPTIVE if evaluations is None else evaluations * spec.sampler.steps
+    further = spec.objective_config.further_evaluations
+    seconds += spec.training.steps * spec.training.batch * further * _seconds(cost, FORWARD)
+    solver = SOLVERS[spec.sampler.solver]
+    corrections = spec.sampler.corrections or solver.corrections
+    each = ADAPTIVE if solver.evaluations is None else (solver.evaluations + corrections) * spec.sampler.steps
     times = 1 + sum(step < spec.training.steps for step in spec.evaluation.at)
     seconds += times * spec.evaluation.samples * each * _seconds(cost, FORWARD)
     return seconds / 3600

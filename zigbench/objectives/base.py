@@ -9,6 +9,7 @@ from torch import Generator, Tensor, nn
 from zigbench.interpolant import Interpolant
 from zigbench.interpolant.interpolant import spread
 from zigbench.interpolant.state import PathState
+from zigbench.objectives.config import InterpolantConfig
 from zigbench.spec.plugins import ObjectiveConfig
 
 
@@ -75,4 +76,6 @@ class Objective:
     @property
     def facts(self) -> dict[str, Any]:
         """The description of the objective, for checkpoints that are trained with it; empty for the default."""
+        if type(self.config) is InterpolantConfig:
+            return {}
         return {"objective": {"class": type(self).__qualname__, **self.config.model_dump(mode="json")}}

@@ -50,6 +50,10 @@ class MeanFlowConfig(ObjectiveConfig):
     power: Annotated[float, Field(ge=0)] = 1.0
     offset: Above = 1e-3
 
+    @property
+    def further_evaluations(self) -> float:
+        return 2 * self.intervals + (self.guidance != 1 or self.mixing > 0) + (self.mixing > 0)
+
     def faults(self, run: RunSpec) -> Iterator[Fault]:
         yield from faults_of_path(run, "mean-flow", ("linear", "gvp"), ("velocity",))
         geometry = run.geometry
@@ -98,6 +102,8 @@ class ConsistencyConfig(ObjectiveConfig):
 
     implementation: ClassVar[str] = "zigbench.objectives.consistency:Consistency"
     solver: ClassVar[str] = "consistency"
+
+    further_evaluations: ClassVar[float] = 1.0
 
     base: Annotated[float, Field(gt=1)] = 2.0
     doubling: Positive = 10_000
@@ -156,6 +162,8 @@ class ConsistencyDistillationConfig(DistillationConfig):
     implementation: ClassVar[str] = "zigbench.objectives.consistency:ConsistencyDistillation"
     solver: ClassVar[str] = "consistency"
 
+    further_evaluations: ClassVar[float] = 3.0
+
     points: Positive = 18
     huber: Above = 0.00054
     data_std: Above = 0.5
@@ -180,6 +188,10 @@ class ReflowConfig(DistillationConfig):
 
     steps: Positive = 8
 
+    @property
+    def further_evaluations(self) -> float:
+        return 2.0 * self.steps
+
 
 @objectives.register("progressive-distillation")
 class ProgressiveDistillationConfig(DistillationConfig):
@@ -193,6 +205,8 @@ class ProgressiveDistillationConfig(DistillationConfig):
     """
 
     implementation: ClassVar[str] = "zigbench.objectives.progressive_distillation:ProgressiveDistillation"
+
+    further_evaluations: ClassVar[float] = 2.0
 
     steps: Positive = 4
 

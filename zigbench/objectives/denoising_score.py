@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Generator, Tensor
 
 from zigbench.objectives.interpolant import InterpolantObjective
@@ -15,7 +13,3 @@ class DenoisingScore(InterpolantObjective):
     def times(self, t: Tensor, generator: Generator) -> tuple[Tensor, None]:
         levels = self.config.levels
         return ((t * levels).floor() + 1).clamp(max=levels) / levels, None
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        return super(InterpolantObjective, self).facts

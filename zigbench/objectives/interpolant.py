@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from zigbench.objectives.base import Batch, Objective
@@ -16,7 +14,3 @@ class InterpolantObjective(Objective):
         self, model: nn.Module, part: Batch, *, network: nn.Module, average: nn.Module, step: int, steps: int
     ) -> Tensor:
         return self.interpolant.loss(model, part.x, noise=part.noise, t=part.t, label=part.label, context=part.context)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        return {}

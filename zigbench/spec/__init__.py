@@ -22,7 +22,7 @@ from zigbench.spec.cost import Cost
 from zigbench.spec.faults import read
 from zigbench.spec.geometry import Geometry
 from zigbench.spec.network import NetworkSpec
-from zigbench.spec.plugins import BackboneConfig, BackboneSpec, DataConfig, DataSpec
+from zigbench.spec.plugins import BackboneConfig, BackboneSpec, DataConfig, DataSpec, ObjectiveConfig, ObjectiveSpec
 from zigbench.spec.presets import PRESETS
 from zigbench.spec.published import PublishedSetting
 from zigbench.spec.resources import Resources
@@ -39,8 +39,8 @@ from zigbench.spec.sections import (
 
 __all__ = [
     "LATER", "NOT_IDENTITY", "PRESETS", "Above", "BackboneConfig", "BackboneSpec", "Cost", "DataConfig", "DataSpec",
-    "EfficiencyRun", "EfficiencySpec", "EvaluationRun", "EvaluationSpec", "Geometry", "InterpolantSpec", "NetworkSpec",
-    "OneOf", "OptimizerSpec", "Position", "Positive", "PublishedSetting", "Resources", "RunSpec", "SamplerSpec",
-    "ScanSpec", "Share", "Spec", "TrainingRun", "TrainingSpec", "Unit", "canonical_json", "later_key", "read",
-    "spec_id",
+    "EfficiencyRun", "EfficiencySpec", "EvaluationRun", "EvaluationSpec", "Geometry", "InterpolantSpec",
+    "NetworkSpec", "ObjectiveConfig", "ObjectiveSpec", "OneOf", "OptimizerSpec", "Position", "Positive",
+    "PublishedSetting", "Resources", "RunSpec", "SamplerSpec", "ScanSpec", "Share", "Spec", "TrainingRun",
+    "TrainingSpec", "Unit", "canonical_json", "later_key", "read", "spec_id",
 ]  # fmt: skip

@@ -98,6 +98,11 @@ class ObjectiveConfig(Spec):
     needs_teacher: ClassVar[bool] = False
     solver: ClassVar[str | None] = None
 
+    @property
+    def further_evaluations(self) -> float:
+        """Forward passes of a training step beside the network's own, a teacher's included; a tangent counts as one."""
+        return 0.0
+
     def faults(self, run: Any) -> Iterator[Fault]:
         """Yield the reasons why ``run``, a :class:`zigbench.spec.RunSpec`, can't have this objective."""
         return iter(())

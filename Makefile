@@ -67,7 +67,7 @@ test-fast: $(VENV)/.installed-test
 # Kernels, networks and training steps as an older processor computes them, for which numba and PyTorch are set.
 FORCED_avx2 := ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 NUMBA_CPU_NAME=haswell
 FORCED_sse := ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=SSE4_2 ONEDNN_MAX_CPU_ISA=SSE41 NUMBA_CPU_NAME=nehalem
-FORCED_TESTS := $(addprefix tests/backbones/,ops/scan/test_scan.py ops/conv ops/norm ops/test_choice.py \
+FORCED_TESTS := $(addprefix tests/backbones/,ops/scan/test_scan.py ops/conv ops/norm ops/matrix_state ops/test_choice.py \
 	ops/test_sequences.py test_block.py test_layers.py test_families.py test_contract.py test_video.py) \
 	$(addprefix tests/training/,test_trainer.py test_optim.py test_ema.py test_batches.py)
 

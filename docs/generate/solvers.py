@@ -17,8 +17,8 @@ from support.sampler_combinations import table as finite
 from generate.words import code, table
 from zigbench.interpolant import Interpolant
 from zigbench.report.figures.drawing import canvas, plain_log_ticks, series_style, style
-from zigbench.sampling import Sampler
-from zigbench.spec.solvers import SOLVERS
+from zigbench.sampling import SOLVERS, Sampler
+from zigbench.spec.solvers import SOLVERS as TABLE
 
 STEPS = (4, 8, 16, 32, 64, 128, 256)
 MARKERS = "osD^vP*Xph<>"
@@ -27,8 +27,9 @@ MARKERS = "osD^vP*Xph<>"
 def orders() -> str:
     """Error against network evaluations for every fixed-step solver on the straight path, drawn and tabled."""
     points_by_solver: dict[str, tuple[Point, ...]] = {}
-    for name, solver in SOLVERS.items():
-        if solver.evaluations is not None and not solver.objectives:
+    for name in SOLVERS:
+        solver = TABLE[name]
+        if solver.evaluations is not None:
             # The last step of a stochastic solver would otherwise be one without noise, of another order.
             options = {"last_step": "none"} if "last_step" in solver.options else {}
             points_by_solver[name] = convergence(Sampler(solver=name, **options), Interpolant("linear"), STEPS)

@@ -28,17 +28,18 @@ class InterpolantConfig(ObjectiveConfig):
 class MeanFlowConfig(ObjectiveConfig):
     """The mean velocity of every interval of the flow, so that one step crosses it; Geng et al. (2025).
 
-    With u(x, t, r) = (1 / (r − t)) ∫_t^r v, equation 6 reads, for a flow to the data at time 1:
-    u = v + (r − t) (v · ∂_x u + ∂_t u). The network is regressed on the right side, held fixed (equations 9 to 11),
+    With u(x, t, r) = (1 / (r − t)) ∫_t^r v, its identity (section 4.1) reads, for a flow to data at time 1:
+    u = v + (r − t) (v · ∂_x u + ∂_t u). The network is regressed on the right side, held fixed,
     with derivatives in forward mode. Sampled with ``mean-flow``, in any number of steps, or as a velocity, u(x, t, t).
 
     Attributes:
         intervals: share of samples whose interval is longer than a moment (the source: 0.25).
-        guidance: scale ω of the guidance that is trained in (equation 16), so that sampling needs no second network
+        guidance: scale ω of the guidance that is trained in (section 4.2), so that sampling needs no second network
             evaluation; 1 is none.
-        mixing: share κ of the conditional prediction in the guided velocity (the source's appendix, equation 21); the
+        mixing: share κ of the conditional prediction in the guided velocity (the source's appendix B.1); the
             scale in effect is ω / (1 − κ).
-        power, offset: p and c of the weight 1 / (‖error‖² + c)^p, held fixed (equation 22); a power of 0 is none.
+        power, offset: p and c of the weight 1 / (‖error‖² + c)^p, held fixed (section 4.3); a power of 0 is none. With
+            a power of 1 the logged loss stays near 1 while the error falls.
     """
 
     implementation: ClassVar[str] = "zigbench.objectives.mean_flow:MeanFlow"
@@ -96,7 +97,7 @@ class ConsistencyConfig(ObjectiveConfig):
         base: q; the distance between the two times shrinks by it with every stage.
         doubling: steps of a stage; a is 1 in the first, 2 in the second, …
         edge, decay: k and b of n(s), by which times of little noise are further apart.
-        huber: c / √(entries) of the pseudo-Huber distance √(‖error‖² + c²) − c (Song & Dhariwal 2023, equation 7).
+        huber: c / √(entries) of the pseudo-Huber distance √(‖error‖² + c²) − c (Song & Dhariwal 2023, section 3.3).
         data_std: of the weight 1/s² + 1/std², EDM's; the source's 0.5 is that of images in [−1, 1].
     """
 

@@ -45,7 +45,7 @@ class Consistency(Distillation):
         return (-self.interpolant.path.log_snr(t)).exp().clamp(LEAST, GREATEST)
 
     def later(self, ratio: Tensor, step: int) -> Tensor:
-        """Return the second times r, nearer to the data, of noise s (B,) in a step of the training; section 3.2."""
+        """Return the second times r, nearer to the data, of noise s (B,) in a step of the training."""
         config = self.config
         closeness = config.base ** -(1.0 + step // config.doubling)
         shrunk = ratio * (1 - closeness * (1 + config.edge * torch.sigmoid(-config.decay * ratio))).clamp(min=0)

@@ -12,7 +12,7 @@ from zigbench.sampling.solvers.base import SolverOptions, solver
 
 @solver("mean-flow")
 def mean_flow(field: Field, x: Tensor, times: list[float], options: SolverOptions) -> Tensor:
-    """Return x + (r − t) u(x, t, r) step by step: Geng et al. (2025), equation 12; one evaluation a step."""
+    """Return x + (r − t) u(x, t, r) step by step: Geng et al. (2025), section 4.1; one evaluation a step."""
     for t, end in pairwise(times):
         x = x + (end - t) * field.mean_velocity(x, t, end)
     return x

@@ -80,6 +80,14 @@ def test_the_figures_of_a_cell_hang_together(mode):
     assert bool(value["disturbed"]) == bool(facts["timing"]["disturbed"]) == bool(found["disturbed"].note)
 
 
+def test_a_network_of_intervals_is_timed_as_its_solver_calls_it():
+    jumps = {"objective__name": "mean-flow", "sampler__solver": "mean-flow", "backbone__config__times": 2}
+    for mode, count in (("inference", None), ("sampling", 3)):
+        found, _ = figures(spec(efficiency__mode=mode, **jumps))
+        assert found["fps"].value > 0
+        assert (None if count is None else found["evaluations"].value) == count
+
+
 def test_half_precision_halves_the_weights():
     found, _ = figures(spec(efficiency__precision="bfloat16"))
     assert found["memory_parameters"].value == 2 * found["parameters"].value

@@ -68,6 +68,8 @@ class Subject:
         inputs = noise_like(geometry, batch, generator)
         # Times stay float32: a sampler passes them so, in every precision of the network.
         inputs = {name: value if name in ("t", "label") else value.to(dtype) for name, value in inputs.items()}
+        if getattr(spec.backbone.config, "times", 1) == 2:
+            inputs["end"] = (1 + inputs["t"]) / 2
         optimizer = None
         if training:
             optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=0.0)
@@ -171,7 +173,8 @@ class Graphed(nn.Module):
             self.out = network(**self.inputs)
 
     def forward(self, x: Tensor, t: Tensor, **conditions: Tensor | None) -> Tensor:
-        for name, value in {"x": x, "t": t, **conditions}.items():
+        moment = {"end": t} if "end" in self.inputs else {}  # A network of intervals that gets none gives a velocity.
+        for name, value in {"x": x, "t": t, **moment, **conditions}.items():
             if value is not None:
                 self.inputs[name].copy_(value)
         self.graph.replay()

@@ -208,7 +208,8 @@ class TrainingRun(RunSpec):
     @property
     def needs(self) -> tuple[str, ...]:
         teacher = None if self.objective is None else self.objective.teacher
-        return (*_named(self.training.start), *_named(self.training.extends), *_named(teacher))
+        named = (self.training.start, self.training.extends, teacher)
+        return tuple(dict.fromkeys(run for weights in named for run in _named(weights)))
 
     @property
     def extended(self) -> str | None:

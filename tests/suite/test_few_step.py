@@ -1,0 +1,29 @@
+"""The arms of `few_step_training` have equal costs, by the costs that the objectives themselves declare."""
+
+from __future__ import annotations
+
+from suites.few_step_training import STEPS
+from zigbench.suite import expand, load
+
+
+def cost(spec) -> float:
+    """Forward passes of a training."""
+    further = spec.objective.config.further_evaluations if spec.objective is not None else 0.0
+    return spec.training.steps * (3 + further)
+
+
+def test_every_arm_costs_what_the_flow_costs_its_teacher_counted():
+    by_arm = {cell.labels["arm"]: cell.spec for cell in expand(load("few_step_training"), only=["seed=5"])}
+    by_run = {spec.id: spec for spec in by_arm.values()}
+    for arm, spec in by_arm.items():
+        whole = cost(spec) + sum(cost(by_run[need]) for need in spec.needs)
+        share = 0.5 if arm == "teacher" else 1.0
+        step = cost(spec) / spec.training.steps
+        assert share * 3 * STEPS - step < whole <= share * 3 * STEPS, arm
+
+
+def test_each_network_is_sampled_by_the_solver_of_its_objective():
+    for cell in expand(load("few_step"), only=["seed=5"]):
+        solver = cell.spec.objective.config.solver if cell.spec.objective is not None else None
+        assert cell.spec.sampler.solver == (solver or {"mean-flow": "mean-flow"}.get(cell.labels["arm"], "euler"))
+        assert cell.spec.sampler.network_evaluations == int(cell.labels["evaluations"])

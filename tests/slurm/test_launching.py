@@ -120,24 +120,29 @@ def test_several_tasks_train_one_run_together(slurm, tmp_path, tiny):
     wait_for(lambda: "2" in slurm.ask("sacct", "-n", "-P", "-j", f"{job}.0", "--format=NTasks").split(), "two tasks")
 
 
-def test_a_student_waits_for_its_teacher_through_a_preemption_and_equals_its_twin(slurm, tmp_path, tiny):
+def student(tiny, teacher: Cell, objective: str, **config: object) -> Cell:
+    """A run that begins with the weights of another and is taught by it."""
+    weights = f"run:{teacher.spec.id}"
+    taught = {"name": objective, "config": config, "teacher": weights}
+    return Cell({"seed": "0"}, RunSpec.parse({**tiny, "objective": taught, "training.start": weights}), SMALL)
+
+
+def test_students_wait_for_their_teacher_through_a_preemption_and_equal_their_twins(slurm, tmp_path, tiny):
     root, twins = tmp_path / "runs", tmp_path / "twins"
     # Long enough that it is requeued at work, however late a busy machine does that.
     teachers = cells(tiny, 2, **{"training.steps": 400, "training.checkpoint_every": 50})
-    students = [
-        Cell({"seed": "0"}, RunSpec.parse({**tiny, "training.start": f"run:{teacher.spec.id}"}), SMALL)
-        for teacher in teachers
-    ]
+    straight = [student(tiny, teacher, "reflow", steps=2) for teacher in teachers]
+    in_one_step = [student(tiny, teacher, "progressive-distillation", steps=1) for teacher in straight]
+    students = [*in_one_step, *straight]
     wanted = [*students, *teachers]
-    assert launch_slurm(plan(wanted, root), Cluster(), root, name="chain").runs == 4
+    assert launch_slurm(plan(wanted, root), Cluster(), root, name="chain").runs == 6
     folder = RunFolder.of(teachers[0].spec, root)
     wait_for(lambda: folder.checkpoint() >= 50, "a checkpoint of the teacher")
-    waiting = RunFolder.of(students[0].spec, root)
-    assert not waiting.output.exists()
-    assert [item.reason for item in plan(students[:1], root).items] == ["Dependency"]
+    assert not any(RunFolder.of(cell.spec, root).output.exists() for cell in (straight[0], in_one_step[0]))
+    assert {item.reason for item in plan(students, root).items if item.state == "pending"} == {"Dependency"}
     slurm.ask("scontrol", "requeue", folder.read_job()["job"])
     folders = [RunFolder.of(cell.spec, root) for cell in wanted]
-    wait_for(lambda: all(each.record.exists() for each in folders), "four records")
+    wait_for(lambda: all(each.record.exists() for each in folders), "six records")
     list(launch_local(plan(wanted, twins), None, twins, workers=2))
     for each in folders:
         assert Record.read(each.record).status == "ok"

@@ -38,9 +38,19 @@ def tiny() -> dict[str, object]:
     return dict(TINY)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def plugins_of_the_module() -> Iterator[None]:
+    """Take the plug-ins that a module's fixtures load out of the environment again."""
+    yield from _restored_plugins()
+
+
 @pytest.fixture(autouse=True)
 def plugins_of_the_test() -> Iterator[None]:
     """Take the plug-ins that a test loads out of the environment, which the processes of later tests inherit."""
+    yield from _restored_plugins()
+
+
+def _restored_plugins() -> Iterator[None]:
     before = os.environ.get(PLUGINS_VARIABLE)
     yield
     os.environ.pop(PLUGINS_VARIABLE, None)

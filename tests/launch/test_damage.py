@@ -47,7 +47,7 @@ def test_a_damaged_spec_is_shown_and_written_again(tmp_path, cells, folders, con
     assert str(hurt.spec) in reason(found.items[0])
     assert len(found.todo) == 2
     suite_status(found.items)
-    items = [item for missing in _still_missing(found).values() for item in missing]
+    items = _still_missing(found)
     assert [item.folder for item in items] == folders
     assert hurt.spec.read_bytes() == text
     assert hurt.state() == sound.state() == "submitted"

@@ -1,4 +1,4 @@
-"""How many evaluations does each objective need? The networks of `few_step_training`, sampled. On the digits."""
+"""Network evaluations that each objective needs: the networks of `few_step_training`, sampled. On the digits."""
 
 from __future__ import annotations
 

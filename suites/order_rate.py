@@ -1,4 +1,4 @@
-"""Which learning rate suits a scan order? The sweep that chooses the rates of `order`, `order_length` and `mixer`.
+"""The sweep that chooses the learning rates of `order`, `order_length` and `mixer`, by the class of an order.
 
 Three orders stand for the classes that the rates are chosen for: local in eight directions, local in one, and without
 locality. The seeds are not those of the studies: rates chosen on the seeds they are then compared on would flatter

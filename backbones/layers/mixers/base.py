@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from backbones.config.mixers import heads_of
+from backbones.layers.mixers.initialisation import xavier
 from backbones.layers.mixers.rows import GatedNorm, Visit, projected
 
 
@@ -70,3 +72,45 @@ class RecurrentMixer(nn.Module):
             visit = Visit(order)
             total = total + visit.put(direction(visit.take(x), visit.take(streams)))
         return self.out_proj(self.norm(total * self.scale, gate))
+
+
+class LinearAttentionMixer(RecurrentMixer):
+    """The frame of linear attentions: keys, queries and values, and norm(o) · SiLU(g) by head before out_proj.
+
+    Values have the inner width and keys half of it. in_proj and out_proj begin as in flash-linear-attention, by
+    :func:`backbones.layers.mixers.initialisation.xavier`.
+
+    Args:
+        width, orders, halve, depth: as of :class:`RecurrentMixer`.
+        branch: a function that makes the module of a direction from the features of the keys and of the values, of all
+            heads, and the number of heads; its streams are q, k and v.
+        expand: inner width over width.
+        head_width: values of a head, an even number; None for the size closest to 64.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        orders: Tensor | Sequence[Tensor],
+        *,
+        branch: Callable[[int, int, int], nn.Module],
+        expand: int,
+        head_width: int | None,
+        halve: bool,
+        depth: int,
+    ) -> None:
+        values = expand * width
+        keys, heads = values // 2, heads_of(values, head_width, multiple=2)
+        super().__init__(
+            width,
+            orders,
+            inner=values,
+            streams=2 * keys + values,
+            direction=lambda: branch(keys, values, heads),
+            norm=GatedNorm(values // heads, gate_first=False),
+            halve=halve,
+            depth=1,
+        )
+        xavier(self.out_proj.weight, depth=depth)
+        for part in self.in_proj.weight.split([values, keys, keys, values]):
+            xavier(part)

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, softplus
 
-from backbones.config.mixers import heads_of
-from backbones.layers.mixers.base import RecurrentMixer
+from backbones.layers.mixers.base import LinearAttentionMixer
 from backbones.layers.mixers.initialisation import log_rates, step_bias, wide, xavier
-from backbones.layers.mixers.rows import GatedNorm
 from backbones.ops import causal_conv, gated_delta
 
 
@@ -53,7 +51,7 @@ class GatedDeltaBranch(nn.Module):
         return gated_delta(q, k, v, log_decay, beta).flatten(-2)
 
 
-class GatedDeltaNetMixer(RecurrentMixer):
+class GatedDeltaNetMixer(LinearAttentionMixer):
     """Gated DeltaNet (Yang et al. 2024): keys and queries of length one, norm(o) · SiLU(g) by head before out_proj.
 
     Values have the inner width and keys half of it, as in the release, where the inner width is 1.5 times the width.
@@ -76,18 +74,12 @@ class GatedDeltaNetMixer(RecurrentMixer):
         halve: bool = False,
         depth: int = 1,
     ) -> None:
-        values = expand * width
-        keys, heads = values // 2, heads_of(values, head_width, multiple=2)
         super().__init__(
             width,
             orders,
-            inner=values,
-            streams=2 * keys + values,
-            direction=lambda: GatedDeltaBranch(width, keys, values, heads, d_conv=d_conv),
-            norm=GatedNorm(values // heads, gate_first=False),
+            branch=lambda *sizes: GatedDeltaBranch(width, *sizes, d_conv=d_conv),
+            expand=expand,
+            head_width=head_width,
             halve=halve,
-            depth=1,
+            depth=depth,
         )
-        xavier(self.out_proj.weight, depth=depth)
-        for part in self.in_proj.weight.split([values, keys, keys, values]):
-            xavier(part)

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from backbones.config.mixers import GATE_RANK, heads_of
-from backbones.layers.mixers.base import RecurrentMixer
+from backbones.config.mixers import GATE_RANK
+from backbones.layers.mixers.base import LinearAttentionMixer
 from backbones.layers.mixers.initialisation import wide, xavier
-from backbones.layers.mixers.rows import GatedNorm
 from backbones.ops import gated_linear_attention
 
 TEMPERATURE = 16.0
@@ -44,7 +43,7 @@ class GLABranch(nn.Module):
         return gated_linear_attention(q * scale, k, v, log_decay.unflatten(-1, (self.heads, -1))).flatten(-2)
 
 
-class GLAMixer(RecurrentMixer):
+class GLAMixer(LinearAttentionMixer):
     """Gated linear attention (Yang et al. 2023), which DiG scans with: norm(o) · SiLU(g) by head before out_proj.
 
     Values have the inner width, and keys half of it: with ``expand`` 1 the layer has the widths of the paper. Keys,
@@ -67,18 +66,12 @@ class GLAMixer(RecurrentMixer):
         halve: bool = False,
         depth: int = 1,
     ) -> None:
-        values = expand * width
-        keys, heads = values // 2, heads_of(values, head_width, multiple=2)
         super().__init__(
             width,
             orders,
-            inner=values,
-            streams=2 * keys + values,
-            direction=lambda: GLABranch(width, keys, values, heads),
-            norm=GatedNorm(values // heads, gate_first=False),
+            branch=lambda *sizes: GLABranch(width, *sizes),
+            expand=expand,
+            head_width=head_width,
             halve=halve,
-            depth=1,
+            depth=depth,
         )
-        xavier(self.out_proj.weight, depth=depth)
-        for part in self.in_proj.weight.split([values, keys, keys, values]):
-            xavier(part)

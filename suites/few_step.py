@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from suites._few_step import OBJECTIVES
 from suites._order import resources
-from suites.few_step_training import ARMS
 from suites.few_step_training import suite as networks
 from zigbench.suite import Contrast, Suite, grid
 
@@ -27,8 +27,8 @@ suite = Suite(
             better="The fewer evaluations are better",
             neither="The two are not separated",
         )
-        for arm in ARMS.points
-        if arm not in ("flow", "teacher")
+        for arm in OBJECTIVES
+        if arm != "flow"
         for evaluations in (1, 4)
     ),
     resources=resources(0.1),

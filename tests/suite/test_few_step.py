@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suites.few_step_training import STEPS
+from suites._few_step import STEPS
 from zigbench.suite import expand, load
 
 

@@ -1,0 +1,92 @@
+"""Shared settings of the studies of objectives: arms at equal cost of training, and their learning rates.
+
+The cost of a step is counted in forward passes of the network: three for its own forward and backward pass, and those
+that the objective takes besides (``further_evaluations`` of its config). A student's cost is its own and its teacher's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from suites._order import BASE as OF_ORDERS
+from suites._order import SETS
+from zigbench.suite import RunOf
+
+STEPS = 1_920
+"""Steps of the flow; every other arm takes as many as cost the same."""
+
+TEACHER = STEPS // 2
+
+FURTHER = {
+    "flow": 0.0,
+    "mean-flow": 0.5,
+    "consistency": 1.0,
+    "consistency-distillation": 3.0,
+    "reflow": 8.0,
+    "progressive-distillation": 2.0,
+}
+"""Forward passes of an objective beside the training's three."""
+
+TAUGHT = ("consistency-distillation", "reflow", "progressive-distillation")
+
+
+def steps_of(objective: str) -> int:
+    """Return the steps that an objective can take: all of the cost, or what a student's teacher leaves of it."""
+    cost = 3 * (STEPS - TEACHER if objective in TAUGHT else STEPS)
+    return int(cost / (3 + FURTHER[objective]))
+
+
+BASE: Mapping[str, Any] = {
+    **OF_ORDERS,
+    **SETS["digits"],
+    "scan": {"curve": "zigzag", "schemes": 8},
+    "sampler.solver": "euler",
+    "sampler.steps": 4,
+    "evaluation.metrics": ["frechet_digits", "kid_digits", "recognised"],
+    "evaluation.samples": 1_000,
+    "evaluation.at": [],
+}
+
+OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
+    "flow": {},
+    "mean-flow": {
+        "objective": {"name": "mean-flow"},
+        "backbone.config.times": 2,
+        "sampler.solver": "mean-flow",
+    },
+    # Eight stages, as many as ECT's trainings have.
+    "consistency": {
+        "objective": {"name": "consistency", "config": {"doubling": steps_of("consistency") // 8}},
+        "sampler.solver": "consistency",
+    },
+    "reflow": {"objective": {"name": "reflow", "config": {"steps": 4}}},
+    "progressive-distillation": {"objective": {"name": "progressive-distillation", "config": {"steps": 4}}},
+    "consistency-distillation": {
+        "objective": {"name": "consistency-distillation"},
+        "sampler.solver": "consistency",
+    },
+}
+"""Keys of each objective beside its length, learning rate and teacher."""
+
+RATES: Mapping[str, float] = dict.fromkeys(("teacher", *OBJECTIVES), 1e-2)
+"""Learning rates by objective. The teacher's is that which `order_rate` chose for the flow at 1,920 steps."""
+
+
+def arm(name: str, teacher: str, rate: float | None = None) -> dict[str, Any]:
+    """Return the keys of an arm.
+
+    Args:
+        name: of an objective.
+        teacher: label of the teacher's arm.
+        rate: learning rate; None for the chosen one.
+    """
+    keys = {**OBJECTIVES[name], "training.steps": steps_of(name), "optimizer.lr": rate or RATES[name]}
+    if name in TAUGHT:
+        keys |= {"objective.teacher": RunOf({"arm": teacher}), "training.start": RunOf({"arm": teacher})}
+    return keys
+
+
+def teacher() -> dict[str, Any]:
+    """Return the keys of the teacher: the flow, with half of the steps."""
+    return {"training.steps": TEACHER, "optimizer.lr": RATES["teacher"]}

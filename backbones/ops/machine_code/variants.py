@@ -13,8 +13,7 @@ from backbones.ops.gpu.cubin import resident_warps, resources
 from backbones.ops.machine_code.chips import Chip
 from backbones.ops.machine_code.compilation import compiled
 from backbones.ops.machine_code.sass import Listing, Loop
-from backbones.ops.scan import triton as scan
-from backbones.ops.scan import triton_backward, triton_carries, triton_forward
+from backbones.ops.scan import triton_backward, triton_carries, triton_forward, triton_split
 
 SIZES = {"bfloat16": 2, "float16": 2, "float32": 4}
 """Bytes of a number of the streams, by their precision."""
@@ -105,9 +104,9 @@ class _Call:
         """Return the constants of the scan's kernels, for tensors of aligned rows."""
         n = self.shape.states
         return {
-            "N": n, "NP": scan.padded(n), "G": group, "W": width, "STEPS": steps, "INTERVAL": scan.INTERVAL,
-            "SOFTPLUS": True, "HAS_BIAS": True, "HAS_D": True, "HAS_Z": self.gate, "HAS_ORDER": self.order,
-            "PAIRED": self.shape.channels % 2 == 0, "ALIGN": 16 if n % 2 == 0 else 0,
+            "N": n, "NP": triton_split.padded(n), "G": group, "W": width, "STEPS": steps,
+            "INTERVAL": triton_split.INTERVAL, "SOFTPLUS": True, "HAS_BIAS": True, "HAS_D": True, "HAS_Z": self.gate,
+            "HAS_ORDER": self.order, "PAIRED": self.shape.channels % 2 == 0, "ALIGN": 16 if n % 2 == 0 else 0,
         }  # fmt: skip
 
     def resident(self, kernel: Any, flags: dict[str, Any]) -> int:
@@ -121,14 +120,14 @@ class _Call:
 
     def scan_forward(self, save: bool) -> Iterator[Variant]:
         """Yield the last pass, saving the states or not, and in front of it what a cut sequence needs."""
-        n, width = self.shape.states, scan.lanes(self.shape.states)
+        n, width = self.shape.states, triton_split.lanes(self.shape.states)
 
         def resident(group: int, steps: int) -> int:
             kind = {"LOCAL": False, "CARRY": True, "SAVE": save}
             return self.resident(triton_forward.sweep, {**self.flags(group, steps, width), **kind})
 
         size = SIZES[self.precision]
-        plan = scan.split_forward(
+        plan = triton_split.split_forward(
             self.shape.batch, self.shape.length, self.shape.channels, n, size, self.chip.schedulers, resident
         )
         many, flags, blocks = (
@@ -136,22 +135,22 @@ class _Call:
             self.flags(plan.group, plan.steps, width),
             self.blocks(width * plan.group),
         )
-        updates = plan.group * scan.padded(n) * width / 32
+        updates = plan.group * triton_split.padded(n) * width / 32
         carried = self.states(many * plan.chunks)
         if many and not save:
             kind = {"LOCAL": True, "CARRY": False, "SAVE": False}
             moved = 2 * self.streams + self.rows + self.orders + carried
             yield Variant(
                 "scan, local pass", triton_forward.sweep, {**flags, **kind}, updates, (updates + plan.group,),
-                scan.INTERVAL, blocks * (plan.chunks - 1), plan.chunk, moved,
+                triton_split.INTERVAL, blocks * (plan.chunks - 1), plan.chunk, moved,
             )  # fmt: skip
             yield self.carries(plan.chunks)
         kind = {"LOCAL": False, "CARRY": many, "SAVE": save}
-        saved = self.states(save * -(-self.shape.length // scan.INTERVAL))
+        saved = self.states(save * -(-self.shape.length // triton_split.INTERVAL))
         moved = (3 + self.gate) * self.streams + 2 * self.rows + self.orders + carried + saved
         yield Variant(
             "scan, saving pass" if save else "scan, last pass", triton_forward.sweep, {**flags, **kind}, updates,
-            (updates + plan.group * (1 + self.gate),), scan.INTERVAL, blocks * plan.chunks, plan.chunk, moved,
+            (updates + plan.group * (1 + self.gate),), triton_split.INTERVAL, blocks * plan.chunks, plan.chunk, moved,
         )  # fmt: skip
 
     def carries(self, chunks: int) -> Variant:
@@ -163,33 +162,34 @@ class _Call:
 
     def scan_backward(self) -> Iterator[Variant]:
         """Yield the sweep from the right, and in front of it what a cut sequence needs."""
-        n, width = self.shape.states, scan.columns(self.shape.states)
+        n, width = self.shape.states, triton_split.columns(self.shape.states)
 
         def resident(group: int, steps: int) -> int:
             return self.resident(triton_backward.sweep_back, {**self.flags(group, steps, width), "CARRY": True})
 
-        plan = scan.split_backward(
+        plan = triton_split.split_backward(
             self.shape.batch, self.shape.length, self.shape.channels, n, self.chip.schedulers, resident
         )
         carried = self.states(plan.chunks)
         if plan.chunks > 1:
-            wide = scan.lanes(n)
+            wide = triton_split.lanes(n)
             group = 1 if self.shape.channels <= wide else 2
-            updates = group * scan.padded(n) * wide / 32
+            updates = group * triton_split.padded(n) * wide / 32
             yield Variant(
                 "scan, arrivals", triton_carries.arrivals, self.flags(group, 1 if n > 16 else 2, wide), updates,
-                (updates + group * (1 + self.gate),), scan.INTERVAL, self.blocks(wide * group) * (plan.chunks - 1),
-                plan.chunk, (2 + self.gate) * self.streams + self.rows + self.orders + carried,
+                (updates + group * (1 + self.gate),), triton_split.INTERVAL,
+                self.blocks(wide * group) * (plan.chunks - 1), plan.chunk,
+                (2 + self.gate) * self.streams + self.rows + self.orders + carried,
             )  # fmt: skip
         blocks, rows = self.blocks(width * plan.group), plan.group * width / 32
-        updates = rows * scan.padded(n)
+        updates = rows * triton_split.padded(n)
         moved = (5 + 2 * self.gate) * self.streams + (2 + 4 * blocks // self.shape.batch) * self.rows + self.orders
         yield Variant(
             "scan, backward", triton_backward.sweep_back,
             {**self.flags(plan.group, plan.steps, width), "CARRY": plan.chunks > 1}, updates,
             (rows * (1 + self.gate), updates, updates, rows * (1 + self.gate)),
-            scan.INTERVAL, blocks * plan.chunks, plan.chunk,
-            moved + self.states(-(-self.shape.length // scan.INTERVAL)) + 2 * carried,
+            triton_split.INTERVAL, blocks * plan.chunks, plan.chunk,
+            moved + self.states(-(-self.shape.length // triton_split.INTERVAL)) + 2 * carried,
         )  # fmt: skip
 
     def conv(self) -> Iterator[Variant]:

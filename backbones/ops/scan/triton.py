@@ -13,8 +13,7 @@ import contextlib
 import importlib.util
 import math
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,12 +21,12 @@ from torch import Tensor
 
 from backbones.ops import checks
 from backbones.ops.gpu.cubin import resident_warps, resources
+from backbones.ops.scan import triton_split
 from backbones.ops.scan.inputs import ScanInputs
+from backbones.ops.scan.triton_split import Split, columns, lanes, padded, row_group, split_backward, split_forward
 
 LOG2E = math.log2(math.e)
 
-# The state is saved before every INTERVAL-th step: 4 N / INTERVAL bytes for each element of u.
-INTERVAL = 32
 # Number of warp schedulers to plan for; None: the device's own. Tests set it to reach both ways of splitting.
 SCHEDULERS: int | None = None
 # One warp a program (see `backbones.ops.gpu.functions`); fused multiply-adds, no longer Triton 3.10's default.
@@ -59,96 +58,6 @@ def warp_schedulers(device: torch.device) -> int:
     if SCHEDULERS is not None:
         return SCHEDULERS
     return 4 * torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 4
-
-
-@dataclass(frozen=True)
-class Split:
-    """A division of one pass: `chunks` of `chunk` steps each, `group` channels a lane, `steps` unrolled."""
-
-    chunks: int
-    chunk: int
-    group: int
-    steps: int
-
-
-def _chunked(length: int, wanted: int) -> tuple[int, int]:
-    """Return (chunks, chunk): at most `wanted` chunks, each a multiple of INTERVAL steps but the last."""
-    chunk = -(-length // max(wanted, 1))
-    chunk = -(-chunk // INTERVAL) * INTERVAL
-    return -(-length // chunk), chunk
-
-
-Resident = Callable[[int, int], int]
-"""From channels a lane and steps unrolled to the warps of the compiled kernel that a scheduler holds."""
-
-
-def lanes(states: int) -> int:
-    """Return the columns of a tile in the forward pass: 32 / columns threads share a channel of over 32 states."""
-    return max(1, min(32, 1024 // padded(states)))
-
-
-def split_forward(
-    batch: int, length: int, channels: int, states: int, size: int, schedulers: int, resident: Resident
-) -> Split:
-    """Return the split of a forward pass over so many warp schedulers, for streams of `size` bytes a number.
-
-    One pass is taken where each scheduler gets a warp of 32 channels. It then waits a third of its time, still
-    less than computing every exponential twice.
-
-    Channels of one lane share the loads of B and C and the addresses. But they leave fewer warps, so they are taken
-    where enough remain to hide the latency of memory, and where states, rates and the rows of B and C that are in
-    flight fit the registers.
-    """
-    width, own = lanes(states), min(padded(states), 32)
-
-    def warps(group: int) -> int:
-        return batch * -(-channels // (width * group))
-
-    def unrolled(group: int) -> int:
-        return 1 if own * (2 * group + size) > 96 else 2
-
-    groups = [g for g in (4, 2) if own * (2 * g + size) <= 192 and channels > (g - 1) * width]
-    whole = -(-length // INTERVAL) * INTERVAL
-    if warps(1) >= schedulers:
-        group = next((g for g in groups if warps(g) >= 2 * schedulers), 1)
-        return Split(1, whole, group, unrolled(group))
-    # Chunks below 96 steps do not divide evenly among the schedulers, since each is a multiple of INTERVAL.
-    shortest = {4: 3 * INTERVAL, 2: INTERVAL}
-    group = next((g for g in groups if warps(g) * (length // shortest[g]) >= 2 * schedulers), 1)
-    steps = unrolled(group)
-    return Split(*_chunked(length, schedulers * resident(group, steps) // warps(group)), group, steps)
-
-
-def columns(states: int) -> int:
-    """Return the columns of a tile in the backward pass: 32 / columns threads share a channel's states."""
-    size = padded(states)
-    return max(4, 8 if 16 <= size <= 64 else min(32, 128 // size))
-
-
-def _group(channels: int, states: int) -> int:
-    """Return the channels of a lane in the backward pass: sixteen (channel, state) pairs a thread if possible."""
-    width = columns(states)
-    group = min(4, max(1, 512 // (padded(states) * width)))
-    while group > 1 and width * group // 2 >= channels:
-        group //= 2
-    return group
-
-
-def split_backward(batch: int, length: int, channels: int, states: int, schedulers: int, resident: Resident) -> Split:
-    """Return the split of a backward pass over so many warp schedulers.
-
-    Of all chunk counts the one with the shortest schedule: rounds of resident programs times steps a program.
-    With chunks, the carries from the right cost a fifth more.
-    """
-    group, steps = _group(channels, states), 2
-    warps, places = batch * -(-channels // (columns(states) * group)), schedulers * resident(group, steps)
-
-    def cost(chunks: int, chunk: int) -> float:
-        rounds = -(-warps * chunks // places)
-        return rounds * chunk * (1.2 - 0.2 / chunks)
-
-    choices = {_chunked(length, wanted) for wanted in range(1, 65)}
-    return Split(*min(sorted(choices), key=lambda choice: cost(*choice)), group, steps)
 
 
 def unit_stride(x: Tensor) -> Tensor:
@@ -201,18 +110,13 @@ def _rates(A: Tensor) -> Tensor:
     return torch.mul(A.t().float(), LOG2E, out=rates)
 
 
-def padded(states: int) -> int:
-    """Return the next power of two, 4 at least: a channel's states are held as four tiles."""
-    return max(4, 1 << max(states - 1, 0).bit_length())
-
-
 def on_device(x: Tensor) -> contextlib.AbstractContextManager[Any]:
     return torch.cuda.device(x.device) if x.is_cuda else contextlib.nullcontext()
 
 
 def scan_state_shape(batch: int, length: int, channels: int, states: int, sequences: int = 1) -> tuple[int, ...]:
     """Return the shape of the saved states: one before every INTERVAL-th step of a sequence."""
-    return (batch, sequences * -(-(length // sequences) // INTERVAL), states, channels)
+    return (batch, sequences * -(-(length // sequences) // triton_split.INTERVAL), states, channels)
 
 
 def scan_forward(inputs: ScanInputs, save: bool) -> tuple[Tensor, Tensor]:
@@ -238,8 +142,8 @@ def scan_forward(inputs: ScanInputs, save: bool) -> tuple[Tensor, Tensor]:
     rates = _rates(A)
     walks, steps = batch * sequences, length // sequences
     constants = {
-        "N": states, "NP": padded(states), "W": lanes(states), "INTERVAL": INTERVAL, "SOFTPLUS": delta_softplus,
-        "HAS_BIAS": delta_bias is not None, "HAS_D": D is not None, "HAS_Z": z is not None,
+        "N": states, "NP": padded(states), "W": lanes(states), "INTERVAL": triton_split.INTERVAL,
+        "SOFTPLUS": delta_softplus, "HAS_BIAS": delta_bias is not None, "HAS_D": D is not None, "HAS_Z": z is not None,
         "HAS_ORDER": order is not None, **words(channels, states, (B, C), (u, delta, z, y)), **LAUNCH,
     }  # fmt: skip
 
@@ -251,7 +155,7 @@ def scan_forward(inputs: ScanInputs, save: bool) -> tuple[Tensor, Tensor]:
             u, delta, rates, B, C, D, z, delta_bias, order, y, carry, total, state,
             *row_strides(u, delta, B, C, z, y),
             sequences, steps, channels, -(-channels // (constants["W"] * plan.group)), plan.chunk, chunks,
-            plan.chunks, -(-steps // INTERVAL), 0,
+            plan.chunks, -(-steps // triton_split.INTERVAL), 0,
         )  # fmt: skip
         kind = {"LOCAL": local, "CARRY": many and not local, "SAVE": save and not local}
         return arguments, {**constants, **kind, "G": plan.group, "STEPS": plan.steps}
@@ -259,7 +163,7 @@ def scan_forward(inputs: ScanInputs, save: bool) -> tuple[Tensor, Tensor]:
     def resident(group: int, unrolled: int) -> int:
         if not u.is_cuda:
             return 2  # the interpreter has no registers
-        arguments, flags = call(Split(2, INTERVAL, group, unrolled), rates, rates, 2, local=False)
+        arguments, flags = call(Split(2, triton_split.INTERVAL, group, unrolled), rates, rates, 2, local=False)
         return _resident(sweep, arguments, flags, (u.device, u.dtype, *flags.items()))
 
     with on_device(u):
@@ -337,7 +241,7 @@ def scan_backward(dy: Tensor, inputs: ScanInputs, state: Tensor) -> tuple[Tensor
     D, delta_bias, order = map(contiguous, (D, delta_bias, order))
     z = None if z is None else unit_stride(z)
     rates = _rates(A)
-    blocks = -(-channels // (columns(states) * _group(channels, states)))
+    blocks = -(-channels // (columns(states) * row_group(channels, states)))
     each = 8 * blocks * length * max(states, 1)
     turns = -(-batch // max(1, PARTIAL_BYTES // each))
     turn = -(-batch // turns)
@@ -382,7 +286,7 @@ def _backward(
         "HAS_ORDER": order is not None, **LAUNCH,
     }  # fmt: skip
     backward_flags = {
-        **flags, **words(channels, states, (B, C), ()), "W": columns(states), "INTERVAL": INTERVAL,
+        **flags, **words(channels, states, (B, C), ()), "W": columns(states), "INTERVAL": triton_split.INTERVAL,
         "HAS_D": D is not None,
     }  # fmt: skip
 
@@ -392,7 +296,7 @@ def _backward(
         arguments = (
             u, delta, rates, B, C, D, z, bias, order, dy, state, carry, du, ddelta, dz, *sums, scratch,
             *row_strides(u, delta, B, C, z, dy),
-            sequences, steps, channels, blocks, plan.chunk, plan.chunks, -(-steps // INTERVAL), batch, 0,
+            sequences, steps, channels, blocks, plan.chunk, plan.chunks, -(-steps // triton_split.INTERVAL), batch, 0,
         )  # fmt: skip
         return arguments, {**backward_flags, "G": plan.group, "STEPS": plan.steps, "CARRY": plan.chunks > 1}
 
@@ -400,7 +304,7 @@ def _backward(
         if not u.is_cuda:
             return 2  # the interpreter has no registers
         sums = (rates, rates, rates, None if D is None else rates, None if bias is None else rates)
-        arguments, constants = call(Split(2, INTERVAL, group, unrolled), rates, sums, rates)
+        arguments, constants = call(Split(2, triton_split.INTERVAL, group, unrolled), rates, sums, rates)
         return _resident(sweep_back, arguments, constants, ("backward", u.device, u.dtype, *constants.items()))
 
     def empty(*shape: int) -> Tensor:
@@ -415,7 +319,11 @@ def _backward(
         part_D = None if D is None else empty(walks, plan.chunks, channels)
         part_bias = None if bias is None else empty(walks, plan.chunks, channels)
         programs = walks * plan.chunks * blocks
-        scratch = empty(programs, (6 * INTERVAL + INTERVAL // plan.steps * size + 2 * min(INTERVAL, 8)) * width)
+        scratch = empty(
+            programs,
+            (6 * triton_split.INTERVAL + triton_split.INTERVAL // plan.steps * size + 2 * min(triton_split.INTERVAL, 8))
+            * width,
+        )
         if many:
             total = empty(walks, plan.chunks, channels)
             group = 1 if channels <= lanes(states) else 2

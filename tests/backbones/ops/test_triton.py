@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from backbones.ops.scan import triton as triton_scan
+from backbones.ops.scan import triton_split
 from tests.backbones.ops import triton_cases
 
 pytest.importorskip("triton")
@@ -93,8 +94,8 @@ def test_without_a_gpu_the_reason_is_in_words() -> None:
 @pytest.mark.parametrize("case", triton_cases.ON_GPU.values(), ids=triton_cases.ON_GPU)
 def test_on_a_gpu_too_some_cases_are_cut_into_chunks(case: triton_cases.Case) -> None:
     shape = (case.batch * case.sequences, case.length // case.sequences, case.channels, case.states)
-    forward = triton_scan.split_forward(*shape, 4, 528, lambda group, steps: 2)
-    assert min(plan.chunks for plan in (forward, triton_scan.split_backward(*shape, 528, lambda group, steps: 2))) > 1
+    forward = triton_split.split_forward(*shape, 4, 528, lambda group, steps: 2)
+    assert min(plan.chunks for plan in (forward, triton_split.split_backward(*shape, 528, lambda group, steps: 2))) > 1
 
 
 @pytest.mark.parametrize("batch", [1, 2, 8, 64])
@@ -102,15 +103,15 @@ def test_on_a_gpu_too_some_cases_are_cut_into_chunks(case: triton_cases.Case) ->
 @pytest.mark.parametrize("channels", [1, 96, 1536])
 def test_a_split_covers_the_sequence_once_and_fills_the_chip(batch: int, length: int, channels: int) -> None:
     plans = [
-        triton_scan.split_forward(batch, length, channels, 16, 2, 528, lambda group, steps, warps=warps: warps)
+        triton_split.split_forward(batch, length, channels, 16, 2, 528, lambda group, steps, warps=warps: warps)
         for warps in (2, 3)
     ]
-    for plan in (*plans, triton_scan.split_backward(batch, length, channels, 16, 528, lambda group, steps: 2)):
+    for plan in (*plans, triton_split.split_backward(batch, length, channels, 16, 528, lambda group, steps: 2)):
         assert (plan.chunks - 1) * plan.chunk < length <= plan.chunks * plan.chunk
-        assert plan.chunk % triton_scan.INTERVAL == 0
-        assert triton_scan.INTERVAL % plan.steps == 0
+        assert plan.chunk % triton_split.INTERVAL == 0
+        assert triton_split.INTERVAL % plan.steps == 0
         assert plan.group in (1, 2, 4)
     # One sequence of the usual width leaves no multiprocessor idle, unless it is too short to be cut.
     for plan in plans:
         warps = batch * plan.chunks * -(-channels // (32 * plan.group))
-        assert warps >= 132 or plan.chunk == triton_scan.INTERVAL
+        assert warps >= 132 or plan.chunk == triton_split.INTERVAL

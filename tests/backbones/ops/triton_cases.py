@@ -17,6 +17,7 @@ from torch import Tensor
 from backbones.ops import reference
 from backbones.ops.conv import triton as triton_conv
 from backbones.ops.scan import triton as triton_scan
+from backbones.ops.scan import triton_split
 from backbones.ops.scan.inputs import ScanInputs
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -315,7 +316,7 @@ def main() -> None:
     torch.utils.deterministic.fill_uninitialized_memory = True
     results = {"available": triton_scan.available(), "device": DEVICE, "scan": {}, "conv": {}}
     if DEVICE == "cpu":
-        triton_scan.INTERVAL = 8
+        triton_split.INTERVAL = 8
         triton_conv.SHORTEST = 8
     scans = {**SCANS, **drawn(4, seed=11), **(ON_GPU if DEVICE == "cuda" else {})}
     for i, (name, case) in enumerate(scans.items()):

@@ -21,7 +21,7 @@ LOWER = 2.5e-3
 
 
 OF_LENGTHS: Mapping[tuple[str, int], tuple[float, ...]] = {
-    ("digits", 480): (5e-3, 1e-2, 2e-2),
+    ("digits", 480): (5e-3, 1e-2, 2e-2, 4e-2, 8e-2),
     ("digits", 7_680): (2.5e-3, 5e-3, 1e-2),
     ("digits", 30_720): (2.5e-3, 5e-3),
     ("photographs", 480): (5e-3, 1e-2, 2e-2),

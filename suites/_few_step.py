@@ -29,11 +29,13 @@ FURTHER = {
 """Forward passes of an objective beside the training's three."""
 
 TAUGHT = ("consistency-distillation", "reflow", "progressive-distillation")
+TUNED = ("consistency", *TAUGHT)
+"""Objectives that begin with the teacher's weights; Geng et al. (2024) tune a diffusion model too."""
 
 
 def steps_of(objective: str) -> int:
-    """Return the steps that an objective can take: all of the cost, or what a student's teacher leaves of it."""
-    cost = 3 * (STEPS - TEACHER if objective in TAUGHT else STEPS)
+    """Return the steps that an objective can take: all of the cost, or what the teacher leaves of it."""
+    cost = 3 * (STEPS - TEACHER if objective in TUNED else STEPS)
     return int(cost / (3 + FURTHER[objective]))
 
 
@@ -82,8 +84,10 @@ def arm(name: str, teacher: str, rate: float | None = None) -> dict[str, Any]:
         rate: learning rate; None for the chosen one.
     """
     keys = {**OBJECTIVES[name], "training.steps": steps_of(name), "optimizer.lr": rate or RATES[name]}
+    if name in TUNED:
+        keys["training.start"] = RunOf({"arm": teacher})
     if name in TAUGHT:
-        keys |= {"objective.teacher": RunOf({"arm": teacher}), "training.start": RunOf({"arm": teacher})}
+        keys["objective.teacher"] = RunOf({"arm": teacher})
     return keys
 
 

@@ -10,7 +10,7 @@ from suites._few_step import BASE, OBJECTIVES, arm, teacher
 from suites._order import resources, seeds
 from zigbench.suite import Axis, Suite
 
-RATES = (2.5e-3, 5e-3, 1e-2, 2e-2)
+RATES = (1.25e-3, 2.5e-3, 5e-3, 1e-2, 2e-2, 4e-2)
 
 ARMS = Axis(
     "arm",

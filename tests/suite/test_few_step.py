@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from suites._few_step import STEPS
+from pathlib import Path
+
+from suites._few_step import OBJECTIVES, RATES, STEPS
+from zigbench.records.sources import Sources
 from zigbench.suite import expand, load
+
+MEASURED = Path(__file__).parents[2] / "results/measured"
 
 
 def cost(spec) -> float:
@@ -27,3 +32,17 @@ def test_each_network_is_sampled_by_the_solver_of_its_objective():
         solver = cell.spec.objective.config.solver if cell.spec.objective is not None else None
         assert cell.spec.sampler.solver == (solver or {"mean-flow": "mean-flow"}.get(cell.labels["arm"], "euler"))
         assert cell.spec.sampler.network_evaluations == int(cell.labels["evaluations"])
+
+
+def test_each_objective_has_the_rate_of_the_least_distance_in_its_sweep():
+    cells = {cell.spec.id: cell for cell in expand(load("few_step_rate"))}
+    distances: dict[str, dict[float, float]] = {}
+    for run, record in Sources.of(MEASURED).packed(cells).items():
+        cell = cells[run]
+        distance = next((m.value for m in record.measurements if m.name == "frechet_digits"), float("inf"))
+        distances.setdefault(cell.labels["arm"].partition(",")[0], {})[cell.spec.optimizer.lr] = distance
+    teacher = distances.pop("teacher")
+    assert list(teacher) == [RATES["teacher"]]
+    assert {name: min(rates, key=rates.__getitem__) for name, rates in distances.items()} == {
+        name: RATES[name] for name in OBJECTIVES
+    }

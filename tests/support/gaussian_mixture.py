@@ -95,6 +95,15 @@ class GaussianMixture:
 
         return perfect
 
+    def classifier(self, interpolant: Interpolant) -> Callable[[Tensor, Tensor], Tensor]:
+        """The perfect classifier of the components along ``interpolant``, as logits."""
+
+        def perfect(x: Tensor, t: Tensor) -> Tensor:
+            state = interpolant.state(t)
+            return self._joint(x, *self._columns(state.alpha, state.sigma)).to(x.dtype)
+
+        return perfect
+
     def _columns(self, alpha: Tensor | float, sigma: Tensor | float) -> tuple[Tensor, Tensor]:
         """α and σ as (B, 1) or (1, 1)."""
         like = self.means

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from zigbench.evaluation.extractors.features import tensors_sha256
 from zigbench.evaluation.feature_context import Captions, FeatureContext
 from zigbench.evaluation.generation import Samples, SamplingPlan, drawn_labels, generate
 from zigbench.evaluation.metrics.catalogue import Metric
+from zigbench.evaluation.noisy_digits import NoisyDigits
 from zigbench.evaluation.protocol import Protocol
 from zigbench.evaluation.references import Reference, ReferenceImages, reference_images
 from zigbench.evaluation.triples import HeldOutErrors, held_out_errors
@@ -116,6 +118,13 @@ class EvaluationContext(FeatureContext):
         """Map from latents to images in [-1, 1]; None if the data are images."""
         return getattr(self.data, "decode", None)
 
+    @cached_property
+    def classifier(self) -> NoisyDigits | None:
+        """The classifier that guides the samples; None at a scale of 0."""
+        if not self.spec.sampler.classifier_scale:
+            return None
+        return NoisyDigits(self.data, self.interpolant.path, self.cache).to(self.device)
+
     @property
     def held_out(self) -> Any:
         """The held-out split."""
@@ -193,7 +202,8 @@ class EvaluationContext(FeatureContext):
                     geometry.classes,
                     self.data.split("train"),
                 ),
-                identity=f"{tensors_sha256(self.model.state_dict())} {self._decoder()}",
+                identity=f"{tensors_sha256(self.model.state_dict())} {self._decoder()}"
+                + ("" if self.classifier is None else f" {self.classifier.sha256}"),
             )
             folder = self.folder / (f"{SAMPLES}-set-{self._sample_set}" if self._sample_set else SAMPLES)
             rank, world = process()
@@ -207,6 +217,7 @@ class EvaluationContext(FeatureContext):
                 world=world,
                 contexts=None if geometry.context is None else self._contexts,
                 decode=self.decode,
+                classifier=self.classifier,
                 device=self.device,
                 on_batch=self._advance,
             )
@@ -253,6 +264,7 @@ class EvaluationContext(FeatureContext):
             "image_range": QUANTISATION,
             "preset": self.spec.evaluation.preset,
             "sample_sets": self.sample_sets,
+            "classifier": None if self.classifier is None else self.classifier.sha256,
         }
 
     def protocol(

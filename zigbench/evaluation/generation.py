@@ -22,6 +22,7 @@ from torch import Tensor
 from zigbench.data.pixels import to_uint8
 from zigbench.data.shards import ShardStore
 from zigbench.sampling import sample, starting_noise
+from zigbench.sampling.classifier_guidance import Classifier
 from zigbench.spec import SamplerSpec
 from zigbench.spec.files import short_sha256, write_atomically
 from zigbench.spec.rng import derive_seed
@@ -136,6 +137,7 @@ def draw_block(
     *,
     contexts: Callable[[Sequence[int]], Tensor] | None = None,
     decode: Callable[[Tensor], Tensor] | None = None,
+    classifier: Classifier | None = None,
     device: torch.device | str = "cpu",
 ) -> Tensor:
     """Draw samples ``first`` to ``first + batch`` (exclusive), uint8 on the CPU.
@@ -146,6 +148,7 @@ def draw_block(
         first: a multiple of the batch.
         contexts: the map from samples' indices to their texts' embeddings; None without text.
         decode: the map from latents to images in [-1, 1]; None if the network draws images.
+        classifier: the classifier of noisy samples that guides; None without ``sampler.classifier_scale``.
         device: the network's device.
     """
     assert first % plan.batch == 0
@@ -159,6 +162,7 @@ def draw_block(
         label=None if label is None else label.to(device),
         context=None if contexts is None else contexts(indices).to(device),
         generator=seeds,
+        classifier=classifier,
         **plan.sampler.model_dump(exclude_none=True),
     )
     return to_uint8(x if decode is None else decode(x)).cpu()
@@ -183,7 +187,7 @@ def generate(
         folder: the folder of the shards, created if need be.
         rank, world: this process's rank and the number of processes.
         on_batch: called with the number of samples of each block that was drawn, or shard that existed.
-        how: ``contexts``, ``decode`` and ``device`` of :func:`draw_block`.
+        how: ``contexts``, ``decode``, ``classifier`` and ``device`` of :func:`draw_block`.
     """
     if not 0 <= rank < world:
         raise ValueError(f"rank {rank} of {world} processes: ranks run from 0 to {world - 1}")

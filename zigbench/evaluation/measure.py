@@ -17,6 +17,7 @@ from zigbench.evaluation.feature_context import FeatureContext
 from zigbench.evaluation.generation import save_array
 from zigbench.evaluation.metrics.catalogue import Metric
 from zigbench.evaluation.metrics.intervals import UndefinedStatisticError, t_interval
+from zigbench.evaluation.noisy_digits import NoisyDigits
 from zigbench.evaluation.protocol import write_protocols
 from zigbench.evaluation.references import reference_images
 from zigbench.interpolant import Interpolant
@@ -28,7 +29,7 @@ PREVIEW = "samples.npy"
 
 
 def prepare(data: Any, spec: RunSpec, *, cache: Path, weights: Mapping[str, Path] | None = None) -> None:
-    """Load, download or train what the spec's metrics need: extractors, the decoder of latents, reference images.
+    """Load, download or train what a spec's samples and metrics need: classifiers, the decoder of latents, references.
 
     It is called before a training, so that a training never ends in a failed download. Arguments as :func:`evaluate`.
 
@@ -45,6 +46,8 @@ def prepare(data: Any, spec: RunSpec, *, cache: Path, weights: Mapping[str, Path
         load_text_encoder(cache, captions_of(data).tokenizer, given.get("clip"))
     if any(m.extractors and not m.captions for m in metrics) and not spec.evaluation.reference.endswith(".npz"):
         reference_images(data, spec.evaluation.reference, spec.evaluation.reference_count)
+    if spec.sampler.classifier_scale:
+        NoisyDigits(data, Interpolant(**spec.interpolant.model_dump(exclude_none=True)).path, cache)
     for name in extractors:
         load_extractor(name, cache, data=data, weights=given.get(name))
 

@@ -50,6 +50,7 @@ class Protocol(Spec):
         triples: choice of the images of the held-out triples.
         preset: the published protocol that the run follows.
         sample_sets: number of sets of samples that the figure is the mean over.
+        classifier: SHA-256 of the weights of the classifier that guides the samples.
         reference_unlabelled: hash of the reference images without labels and texts, where ``reference_hash`` includes
             some. It is not part of the hash.
     """
@@ -78,6 +79,7 @@ class Protocol(Spec):
     triples: str = later_key("consecutive")
     preset: str | None = later_key(None)
     sample_sets: int = later_key(1)
+    classifier: str | None = later_key(None)
     reference_unlabelled: str | None = later_key(None, identity=False)
 
     @property
@@ -120,6 +122,7 @@ _WORDS = {
     "triples": "the choice of the triples' images",
     "preset": "the preset of the protocol",
     "sample_sets": "the number of sample sets",
+    "classifier": "the classifier that guides (SHA-256)",
 }
 
 

@@ -103,6 +103,7 @@ class ConsistencyConfig(ObjectiveConfig):
 
     implementation: ClassVar[str] = "zigbench.objectives.consistency:Consistency"
     solver: ClassVar[str] = "consistency"
+    determines_score: ClassVar[bool] = False
 
     further_evaluations: ClassVar[float] = 1.0
 
@@ -141,6 +142,7 @@ class DistillationConfig(ObjectiveConfig):
     """The base of objectives that follow a teacher, ``objective.teacher``: a network of the run's own form."""
 
     needs_teacher: ClassVar[bool] = True
+    determines_score: ClassVar[bool] = False
     paths: ClassVar[tuple[str, ...]] = ("linear", "gvp")
 
     def faults(self, run: RunSpec) -> Iterator[Fault]:

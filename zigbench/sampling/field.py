@@ -10,6 +10,7 @@ from torch import Tensor
 from zigbench.interpolant.cutoff import conversion_range, definition_range
 from zigbench.interpolant.interpolant import Interpolant, Model, prediction_of
 from zigbench.interpolant.state import PathState
+from zigbench.sampling.classifier_guidance import ClassifierGuidance
 from zigbench.sampling.guidance import Guidance
 
 
@@ -27,6 +28,7 @@ class Field:
         dtype: type of the network's input.
         label: (B,) or None.
         context: (B, tokens, width) or None.
+        classifier: what is added to the score; None for nothing.
     """
 
     model: Model
@@ -35,12 +37,17 @@ class Field:
     dtype: torch.dtype
     label: Tensor | None = None
     context: Tensor | None = None
+    classifier: ClassifierGuidance | None = None
 
     def __call__(self, x: Tensor, t: float, *targets: str) -> tuple[Tensor, ...]:
         """Return the ``targets`` ("velocity", "noise", "data", "score") at (x, t), from one output of the network."""
         clamped = float(self.interpolant.clamp(torch.tensor(t, dtype=torch.float64), *targets))
         output = self._output(x, t, clamped)
-        return tuple(self.interpolant.convert(target, output, x, t, clamped=clamped) for target in targets)
+        values = tuple(self.interpolant.convert(target, output, x, t, clamped=clamped) for target in targets)
+        if self.classifier is None or not self.guidance.inside(t):
+            return values
+        shifts = self.classifier.shifts(self.interpolant, x, t, targets)
+        return tuple(value + self.guidance.restrict(shift) for value, shift in zip(values, shifts, strict=True))
 
     def velocity(self, x: Tensor, t: float) -> Tensor:
         """Return the drift of the probability flow."""

@@ -43,7 +43,21 @@ class Guidance:
 
     def active(self, t: float) -> bool:
         """Return whether the output at ``t`` differs from the conditional one."""
-        return self.scale != 1 and self.interval[0] <= t <= self.interval[1]
+        return self.scale != 1 and self.inside(t)
+
+    def inside(self, t: float) -> bool:
+        """Return whether ``t`` lies in the interval of guiding."""
+        return self.interval[0] <= t <= self.interval[1]
+
+    def restrict(self, shift: Tensor) -> Tensor:
+        """Return what is added to an output, (B, …), with 0 in the channels that are not guided."""
+        if self.channels is None:
+            return shift
+        axis = shift.dim() - 3
+        first = shift.narrow(axis, 0, self.channels)
+        return torch.cat(
+            [first, torch.zeros_like(shift.narrow(axis, self.channels, shift.shape[axis] - self.channels))], axis
+        )
 
     def combine(
         self,

@@ -14,6 +14,7 @@ from zigbench.interpolant.cutoff import SAMPLING, Cutoff, as_cutoff
 from zigbench.interpolant.interpolant import Interpolant, Model
 from zigbench.interpolant.options import choose
 from zigbench.sampling import grid, solvers
+from zigbench.sampling.classifier_guidance import Classifier, ClassifierGuidance
 from zigbench.sampling.diffusion import Diffusion
 from zigbench.sampling.field import Field
 from zigbench.sampling.guidance import Guidance
@@ -60,6 +61,8 @@ class Sampler:
         corrections: steps of Langevin dynamics at each time, for the solvers that take some; None for their own number.
         langevin_rate: size of such a step over the variance of the noise, above 0; None for the solver's own.
         shift: factor of the noise over the data at each time of a uniform grid, above 0; None for 1.
+        classifier_scale: scale of the gradient of a classifier, at least 0, which is added to the score in the interval
+            and the channels of guidance; 0 is none. See :mod:`zigbench.sampling.classifier_guidance`.
 
     Raises:
         ValueError: an unknown name, a value out of range, or an option that the solver does not have.
@@ -82,6 +85,7 @@ class Sampler:
     corrections: int | None = None
     langevin_rate: float | None = None
     shift: float | None = None
+    classifier_scale: float = 0.0
 
     def __post_init__(self) -> None:
         choose("solver", self.solver, TABLE)
@@ -107,6 +111,10 @@ class Sampler:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} is {value}; it must be above 0")
+        if not self.classifier_scale >= 0:
+            raise ValueError(f"classifier_scale is {self.classifier_scale}; it must be at least 0 (0 is none)")
+        if self.classifier_scale and TABLE[self.solver].objectives:
+            raise ValueError(f"classifier_scale has no meaning for the solver {self.solver!r}, which follows no score")
         if isinstance(self.times, str):
             choose("grid of times", self.times, dict.fromkeys(grid.GRIDS))
         elif self.times is not None:
@@ -131,6 +139,7 @@ class Sampler:
         label: Tensor | None = None,
         context: Tensor | None = None,
         generator: Generator | Sequence[int] | None = None,
+        classifier: Classifier | None = None,
     ) -> Tensor:
         """Return samples from ``noise``; see :func:`zigbench.sampling.sample`."""
         if self.guidance != 1 and label is None and context is None:
@@ -139,8 +148,9 @@ class Sampler:
             raise ValueError(
                 f"the solver {self.solver!r} draws noise: give a generator, or a list of one seed per sample"
             )
+        guided = self._by_classifier(interpolant, classifier, label)
         interpolant = interpolant.with_cutoff(self.cutoff)
-        field = Field(model, interpolant, self._guidance(), noise.dtype, label, context)
+        field = Field(model, interpolant, self._guidance(), noise.dtype, label, context, guided)
         times = self.grid(interpolant)
         x = noise.to(torch.promote_types(noise.dtype, torch.float32))
         x = interpolant.state(times[0]).sigma * x
@@ -168,6 +178,21 @@ class Sampler:
         """
         return solvers.SOLVERS[self.solver](field, x, times, self._options(draws))
 
+    def _by_classifier(
+        self, interpolant: Interpolant, classifier: Classifier | None, label: Tensor | None
+    ) -> ClassifierGuidance | None:
+        """Return the guidance by a classifier; None at scale 0, whether there is a classifier or not."""
+        if not self.classifier_scale:
+            return None
+        given = f"classifier_scale {self.classifier_scale}"
+        if classifier is None or label is None:
+            raise ValueError(f"{given} without a {'classifier' if classifier is None else 'label'}: give one")
+        if interpolant.coupling != "independent":
+            raise ValueError(
+                f"{given}: a velocity determines the score for independent noise, not {interpolant.coupling}"
+            )
+        return ClassifierGuidance(classifier, self.classifier_scale, label)
+
     def _guidance(self) -> Guidance:
         return Guidance(self.guidance, self.guidance_interval, self.guidance_channels)
 
@@ -190,6 +215,7 @@ def sample(
     guidance: float = 1.0,
     guidance_interval: tuple[float, float] = (0.0, 1.0),
     generator: Generator | Sequence[int] | None = None,
+    classifier: Classifier | None = None,
     **options: Any,
 ) -> Tensor:
     """Transform ``noise`` (t = 0) into data (t = 1).
@@ -209,6 +235,8 @@ def sample(
         context: (B, tokens, width).
         generator: for stochastic solvers, one generator for the batch, or one seed per sample; with seeds a sample does
             not depend on the others.
+        classifier: for ``classifier_scale`` above 0, the map from noisy samples (B, …) and times (B,) to the logits of
+            their classes, (B, classes), differentiable.
 
     Returns:
         Samples shaped and typed like ``noise``. Wrap the model in :class:`Counted` to count its evaluations.
@@ -217,7 +245,7 @@ def sample(
         ValueError: options that are not allowed together, before the network is called.
     """
     sampler = Sampler(solver=solver, steps=steps, guidance=guidance, guidance_interval=guidance_interval, **options)
-    return sampler(model, interpolant, noise, label=label, context=context, generator=generator)
+    return sampler(model, interpolant, noise, label=label, context=context, generator=generator, classifier=classifier)
 
 
 @dataclass

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+DIGITS = ((1, 8, 8), (1, 28, 28))
+"""Shapes of images of digits: those of scikit-learn, and of MNIST."""
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -59,6 +62,11 @@ class Geometry:
     def tokens(self) -> int:
         """Patches of one sample, frames included."""
         return math.prod(self.token_grid)
+
+    @property
+    def digits(self) -> bool:
+        """True for labelled grey digits, which the project's own classifiers read."""
+        return self.sample_shape in DIGITS and self.classes == 10
 
     @property
     def sample_shape(self) -> tuple[int, ...]:

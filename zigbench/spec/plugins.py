@@ -91,12 +91,15 @@ class ObjectiveConfig(Spec):
         times: time inputs that its network needs: 1, or 2 for a network of intervals (``backbone.config.times``).
         needs_teacher: whether it follows a trained network.
         solver: the only solver of its networks' samples; None for all that sample along the interpolant.
+        determines_score: whether its networks predict what the path determines at a moment, from which the score of the
+            noisy data follows.
     """
 
     implementation: ClassVar[str]
     times: ClassVar[int] = 1
     needs_teacher: ClassVar[bool] = False
     solver: ClassVar[str | None] = None
+    determines_score: ClassVar[bool] = True
 
     @property
     def further_evaluations(self) -> float:

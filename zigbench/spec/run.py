@@ -103,6 +103,22 @@ class RunSpec(NetworkSpec):
             yield Fault("sampler.guidance", str(scale), problem, "leave it at 1, or set label_dropout above 0")
         if channels is not None and channels > geometry.channels:
             yield Fault("sampler.guidance_channels", str(channels), f"the data's channels are {geometry.channels}")
+        if scale := self.sampler.classifier_scale:
+            for problem in self._problems_of_classifier(geometry):
+                yield Fault("sampler.classifier_scale", str(scale), problem, "leave it at 0")
+
+    def _problems_of_classifier(self, geometry: Geometry) -> Iterator[str]:
+        """Yield the reasons why no classifier can guide this run's samples."""
+        if geometry.classes is None:
+            yield "the data have no classes, so there is no classifier"
+        elif not geometry.digits:
+            yield "the classifier of noisy images reads labelled grey digits of 8×8 or 28×28"
+        if not self.objective_config.determines_score:
+            yield f"networks of the objective {self.objective and self.objective.name!r} determine no score"
+        if self.interpolant.coupling != "independent":
+            yield f"a velocity determines the score for independent noise, and here it is {self.interpolant.coupling!r}"
+        if self.task == "efficiency":
+            yield "the task 'efficiency' times the network alone"
 
     def _faults_of_objective(self) -> Iterator[Fault]:
         name = DEFAULT_OBJECTIVE if self.objective is None else self.objective.name

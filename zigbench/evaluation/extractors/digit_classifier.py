@@ -8,7 +8,7 @@ weights is part of the protocol.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from zigbench.data.pixels import from_uint8
 from zigbench.evaluation.images import RealImages
-from zigbench.evaluation.metrics.catalogue import DIGIT_SHAPES
 from zigbench.spec import canonical_json
 from zigbench.spec.files import sha256, short_sha256, write_atomically
+from zigbench.spec.geometry import DIGITS
 from zigbench.spec.rng import derive_seed
 
 
@@ -85,7 +85,7 @@ class DigitFeatures(nn.Module):
     Two processes that train it at once reach the same weights; the file is written atomically.
 
     Args:
-        data: a loader whose splits hold images of a shape in :data:`DIGIT_SHAPES` with labels of 0 to 9.
+        data: a loader whose splits hold images of a shape in :data:`DIGITS` with labels of 0 to 9.
         cache: the folder that runs share.
 
     Attributes:
@@ -102,27 +102,11 @@ class DigitFeatures(nn.Module):
     def __init__(self, data: Any, cache: Path) -> None:
         super().__init__()
         train = data.split("train")
-        sample = train.batch([0])
-        shape = tuple(sample.x.shape[1:])
-        if shape not in DIGIT_SHAPES or sample.label is None:
-            raise ValueError(
-                f"the digit classifier reads labelled grey digits of 8×8 or 28×28; {train.name!r} has images of shape "
-                f"{shape}: use frechet_random or fid instead"
-            )
-        path = cache / "classifiers" / f"digits-{_key(train)}.safetensors"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with single_threaded():
-                weights = fit(train).state_dict()
-            write_atomically(path, save_tensors({name: tensor.contiguous() for name, tensor in weights.items()}))
-        content = path.read_bytes()
+        side = side_of(train, "use frechet_random or fid instead")
         with torch.device("meta"):
-            self.network = DigitClassifier(shape[-1])
-        try:
-            self.network.load_state_dict(load_tensors(content), assign=True)
-        except (SafetensorError, RuntimeError) as error:
-            raise ValueError(f"{path} is damaged ({error}); delete it, and it will be trained again") from error
-        self.sha256 = sha256(content)
+            self.network = DigitClassifier(side)
+        path = cache / "classifiers" / f"digits-{_key(train)}.safetensors"
+        self.sha256 = load_or_train(self.network, path, lambda: fit(train))
         with single_threaded():
             self.accuracy = accuracy(self.network, data.split("held-out"))
 
@@ -140,6 +124,49 @@ def single_threaded() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def side_of(train: Any, advice: str) -> int:
+    """Return the side of a split's images of digits, 8 or 28.
+
+    Raises:
+        ValueError: they are no labelled digits; says what to do by ``advice``.
+    """
+    sample = train.batch([0])
+    shape = tuple(sample.x.shape[1:])
+    if shape not in DIGITS or sample.label is None:
+        raise ValueError(
+            f"the digit classifier reads labelled grey digits of 8×8 or 28×28; {train.name!r} has images of shape "
+            f"{shape}: {advice}"
+        )
+    return int(shape[-1])
+
+
+def load_or_train(network: nn.Module, path: Path, train: Callable[[], nn.Module]) -> str:
+    """Load the weights in ``path``, trained on one thread and written first where it does not exist.
+
+    Args:
+        network: on the meta device; gets the weights.
+        path: the file.
+        train: returns the trained network.
+
+    Returns:
+        the file's SHA-256.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with single_threaded():
+            weights = train().state_dict()
+        write_atomically(path, save_tensors({name: tensor.contiguous() for name, tensor in weights.items()}))
+    content = path.read_bytes()
+    try:
+        network.load_state_dict(load_tensors(content), assign=True)
+    except (SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it, and it will be trained again") from error
+    return sha256(content)
 
 
 def _key(train: Any) -> str:

@@ -15,9 +15,6 @@ from zigbench.spec import Geometry, registry
 
 HERE = __name__.rpartition(".")[0]
 
-DIGIT_SHAPES = ((1, 8, 8), (1, 28, 28))
-"""Shapes of the images that the digit classifier reads: those of scikit-learn's digits, and of MNIST."""
-
 
 @dataclass(frozen=True)
 class Metric:
@@ -89,7 +86,7 @@ class Metric:
 
     def faults(self, geometry: Geometry) -> Iterator[str]:
         """Yield the reasons why this metric cannot be computed on images of this shape; none if it can."""
-        if "digits" in self.extractors and (geometry.sample_shape not in DIGIT_SHAPES or geometry.classes != 10):
+        if "digits" in self.extractors and not geometry.digits:
             yield "reads labelled grey digits of 8×8 or 28×28; for other images use frechet_random, kid_random or fid"
         if self.captions and (geometry.context is None or geometry.frames is not None):
             yield "compares images with the captions they were drawn for; these data have none"

@@ -29,6 +29,9 @@ class SamplerSpec(Spec):
         eta: noise of ddim between none (0) and that of ancestral sampling (1).
         corrections: steps of Langevin dynamics at each time, for predictor-corrector and annealed-langevin.
         langevin_rate: size of such a step over the variance of the noise, for the same.
+        classifier_scale: scale of the gradient of a classifier of noisy images, which is added to the score (Dhariwal &
+            Nichol 2021); 0 is none. With ``guidance`` 0 it guides the network without labels, otherwise the one with
+            them; in the interval and the channels of ``guidance``.
         shift: factor by which the noise over the data is larger at each time of a uniform grid, as for larger images
             (SD3 takes 3); trained with logit-normal times, the same is ``interpolant.mean`` less by its logarithm.
     """
@@ -51,6 +54,7 @@ class SamplerSpec(Spec):
     corrections: Positive | None = later_key(None)
     langevin_rate: Above | None = later_key(None)
     shift: Above | None = later_key(None)
+    classifier_scale: Annotated[float, Field(ge=0.0)] = later_key(0.0)
 
     @model_validator(mode="after")
     def _check_options(self) -> Self:
@@ -59,6 +63,8 @@ class SamplerSpec(Spec):
                 raise ValueError(f"{name} has no meaning for solver {self.solver!r}; it is for {', '.join(solvers)}")
         if self.last_step_size is not None and self.times == "log-snr":
             raise ValueError("last_step_size is a length of t, and has no meaning for times 'log-snr'")
+        if self.classifier_scale and SOLVERS[self.solver].objectives:
+            raise ValueError(f"classifier_scale has no meaning for solver {self.solver!r}, which follows no score")
         uniform = self.times or SOLVERS[self.solver].times
         if self.shift is not None and (uniform != "uniform" or self.last_step_size is not None):
             raise ValueError("shift moves the times of a uniform grid, and has no meaning for another")

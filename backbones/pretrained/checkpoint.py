@@ -120,7 +120,7 @@ def export(network: nn.Module, family: str) -> dict[str, Tensor]:
     """Return the network's weights under the names and in the shapes that ``family`` published, copied.
 
     Raises:
-        ValueError: an unknown family, or a network of another backbone than it released.
+        ValueError: an unknown family, or a network of another backbone than it released, or of two time inputs.
     """
     release = RELEASES.get(family)
     if release is None:
@@ -128,6 +128,9 @@ def export(network: nn.Module, family: str) -> dict[str, Tensor]:
     owner = registered_name(network)
     if owner != release.backbone:
         raise ValueError(f"{family} released weights of the backbone {release.backbone!r}; this network is {owner!r}")
+    times = getattr(network.config, "times", 1)
+    if times != 1:
+        raise ValueError(f"{family} released networks of one time input, and this one has {times}: export it as plain")
     ours = network.state_dict()
     assert isinstance(network, Network)  # as every backbone of this package
     names = _published(network, release, network.geometry)

@@ -41,7 +41,7 @@ def write(network: nn.Module, spec: EvaluationRun, folder: Path) -> None:
 
     Raises:
         ValueError: diffusers is not installed, or the network is no class-conditional DiT of square images with the
-            velocity of the linear path as its output, sincos positions and the time input "scaled" or "unit".
+            velocity of the linear path as its output, sincos positions and one time input, "scaled" or "unit".
     """
     try:
         from diffusers import DiTTransformer2DModel, FlowMatchEulerDiscreteScheduler
@@ -95,6 +95,10 @@ def _faults(network: nn.Module, spec: EvaluationRun) -> Iterator[str]:
         yield "it has no row for the null label"
     if (spec.interpolant.path, spec.interpolant.prediction) != ("linear", "velocity"):
         yield "it does not predict the velocity of the linear path"
+    if config.times != 1:
+        yield f"it has {config.times} time inputs, not one"
+    elif spec.objective is not None and spec.objective.config.solver is not None:
+        yield f"the objective {spec.objective.name!r} trains a jump to the end of a flow, not its velocity"
 
 
 def _weights(network: DiT) -> Iterator[tuple[str, Tensor]]:

@@ -14,11 +14,13 @@ from backbones.pretrained import checkpoint
 from tests.support.processes import zigbench
 from zigbench.backbone import Geometry, build
 from zigbench.cli import app
+from zigbench.interpolant import Interpolant
 from zigbench.launch import launch_local, plan
 from zigbench.records.folder import RunFolder
 from zigbench.records.record import Record
 from zigbench.runs.execute import execute
-from zigbench.runs.weights import evaluation_of, fetch, keep, load_network, steps_with_checkpoint
+from zigbench.runs.weights import evaluation_of, export_run, fetch, keep, load_network, steps_with_checkpoint
+from zigbench.sampling import sample, starting_noise
 from zigbench.spec import EvaluationRun, Resources, RunSpec
 from zigbench.suite import Cell
 
@@ -85,6 +87,42 @@ def test_a_plain_export_holds_all_that_builds_the_network_again(tmp_path):
     done = zigbench("export", folder.id, "mine", "--to", "onnx", cwd=tmp_path)
     assert done.returncode == 2
     assert "unknown target 'onnx' (known: diffusers, plain, dis, dit, " in done.stderr
+
+
+@pytest.mark.parametrize("objective", ["mean-flow", "consistency"])
+def test_a_network_of_few_steps_is_exported_whole_or_not_at_all(objective, tmp_path):
+    times = {"times": 2} if objective == "mean-flow" else {}
+    network = build("dit", DIGITS, seed=3, **SMALL, **times)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in network.parameters():  # A network as it is initialised returns 0.
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+    spec = EvaluationRun.parse(
+        {
+            "task": "evaluate",
+            "weights": keep(network.state_dict(), tmp_path / "results"),
+            "backbone": {"name": "dit", "patch": 2, "config": {**SMALL, **times}},
+            "objective.name": objective,
+            "sampler": {"solver": objective, "steps": 2},
+            "data.name": "digits",
+        }
+    )
+    folder = RunFolder.of(spec, tmp_path / "results/runs")
+    folder.submit(spec)
+    export_run(folder, "plain", tmp_path / "mine", tmp_path / "results")
+    config = json.loads((tmp_path / "mine/config.json").read_text())
+    again = build(config["backbone"], Geometry(**config["geometry"]), **config["keywords"]).eval()
+    again.load_state_dict(load_file(tmp_path / "mine/model.safetensors"))
+    noise, seeds, label = starting_noise(range(3), (1, 8, 8)), [0, 1, 2], torch.arange(3)
+    first, second = (
+        sample(one, Interpolant(**config["interpolant"]), noise, label=label, generator=seeds, **config["sampler"])
+        for one in (network.eval(), again)
+    )
+    assert torch.equal(first, second)
+    assert config["objective"]["name"] == objective
+    for target in ("sit", "diffusers"):
+        with pytest.raises(ValueError, match=r"released (flows|networks of one time input)|2 time inputs|a jump"):
+            export_run(folder, target, tmp_path / target, tmp_path / "results")
+        assert not (tmp_path / target).exists()
 
 
 def test_released_hilbert_weights_are_imported_with_the_releases_orders(tmp_path):

@@ -19,6 +19,7 @@ from zigbench.records.folder import RunFolder
 from zigbench.records.imported import note_import
 from zigbench.spec import EfficiencyRun, EvaluationRun, Geometry, RunSpec, read, registry
 from zigbench.spec.files import sha256, write_atomically
+from zigbench.spec.plugins import ObjectiveSpec
 from zigbench.spec.registry import load_object
 from zigbench.spec.run import TRAINED
 from zigbench.training import post_hoc_ema
@@ -300,6 +301,11 @@ def export_run(folder: RunFolder, target: str, place: Path, results: Path) -> No
     if target in exports:
         registry.exports.get(target)(network, spec, place)  # It makes the folder, unless it refuses the network.
         return
+    if spec.objective is not None and spec.objective.config.solver is not None:
+        raise ValueError(
+            f"{target} released flows, and a network of the objective {spec.objective.name!r} jumps to the end of one: "
+            "export it as plain"
+        )
     weights = registry.releases.get(target).export(network)
     place.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(place, safetensors.torch.save(weights))
@@ -315,6 +321,8 @@ def write_plain(network: nn.Module, spec: EvaluationRun, folder: Path) -> None:
         network = build(config["backbone"], Geometry(**config["geometry"]), **config["keywords"])
         network.load_state_dict(load_file(folder / "model.safetensors"))
 
+    ``interpolant`` and ``objective`` say what its output means, and ``sampler`` how the run drew its samples.
+
     Args:
         network: with the weights.
         spec: of the run.
@@ -328,6 +336,8 @@ def write_plain(network: nn.Module, spec: EvaluationRun, folder: Path) -> None:
         "geometry": asdict(spec.geometry),
         "keywords": {**keywords, **scan, **position},
         "interpolant": spec.interpolant.model_dump(mode="json", exclude_none=True),
+        "objective": (spec.objective or ObjectiveSpec()).model_dump(mode="json", include={"name", "config"}),
+        "sampler": spec.sampler.model_dump(mode="json", exclude_none=True),
     }
     tensors = {name: tensor.contiguous().clone() for name, tensor in network.state_dict().items()}
     folder.mkdir(parents=True, exist_ok=True)

@@ -96,6 +96,11 @@ def test_its_scheduler_takes_the_steps_of_eulers_method(tmp_path: Path) -> None:
         (spec(position="learned"), '"learned", not "sincos"'),
         (spec(config={"label_dropout": 0.0}), "no row for the null label"),
         (spec(interpolant={"path": "linear", "prediction": "data"}), "does not predict the velocity"),
+        (spec(config={"times": 2}, objective={"name": "mean-flow"}), "it has 2 time inputs, not one"),
+        (
+            spec(objective={"name": "consistency"}, sampler={"solver": "consistency"}),
+            "'consistency' trains a jump to the end of a flow",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

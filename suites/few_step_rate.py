@@ -1,7 +1,8 @@
 """The sweep that chooses the learning rates of `few_step_training`, by objective.
 
-The seed is not that of the study. The rule: for each objective the rate with the least Fréchet distance of its samples
-in four network evaluations; a training that diverges rules its rate out. The students' teacher has its own rate.
+The seed is not that of the study. The rule: for each objective the lowest of the rates whose samples in four network
+evaluations are within five per cent of the least Fréchet distance, since a higher one is nearer to divergence on other
+seeds; a training that diverges rules its rate out. The students' teacher has its own rate.
 """
 
 from __future__ import annotations

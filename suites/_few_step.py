@@ -75,17 +75,14 @@ OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
 
 RATES: Mapping[str, float] = {
     "teacher": 1e-2,
-    "flow": 2e-2,
+    "flow": 1e-2,
     "mean-flow": 1e-2,
     "consistency": 1.25e-3,
-    "reflow": 2e-2,
-    "progressive-distillation": 2e-2,
+    "reflow": 1e-2,
+    "progressive-distillation": 1.25e-3,
     "consistency-distillation": 2.5e-3,
 }
-"""Learning rates by objective, chosen by `few_step_rate`; the teacher's is that of `order_rate` for the flow.
-
-Only consistency's is at the edge of the sweep: 0.409 for the lowest rate and 0.411 for the next.
-"""
+"""Learning rates by objective, chosen by `few_step_rate`; the teacher's is that of `order_rate` for the flow."""
 
 
 def arm(name: str, teacher: str, rate: float | None = None) -> dict[str, Any]:

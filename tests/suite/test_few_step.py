@@ -34,15 +34,16 @@ def test_each_network_is_sampled_by_the_solver_of_its_objective():
         assert cell.spec.sampler.network_evaluations == int(cell.labels["evaluations"])
 
 
-def test_each_objective_has_the_rate_of_the_least_distance_in_its_sweep():
+def test_each_objective_has_the_lowest_rate_within_five_per_cent_of_the_best_in_its_sweep():
     cells = {cell.spec.id: cell for cell in expand(load("few_step_rate"))}
     distances: dict[str, dict[float, float]] = {}
     for run, record in Sources.of(MEASURED).packed(cells).items():
         cell = cells[run]
         distance = next((m.value for m in record.measurements if m.name == "frechet_digits"), float("inf"))
         distances.setdefault(cell.labels["arm"].partition(",")[0], {})[cell.spec.optimizer.lr] = distance
-    teacher = distances.pop("teacher")
-    assert list(teacher) == [RATES["teacher"]]
-    assert {name: min(rates, key=rates.__getitem__) for name, rates in distances.items()} == {
-        name: RATES[name] for name in OBJECTIVES
+    assert list(distances.pop("teacher")) == [RATES["teacher"]]
+    chosen = {
+        name: min(rate for rate, distance in rates.items() if distance <= 1.05 * min(rates.values()))
+        for name, rates in distances.items()
     }
+    assert chosen == {name: RATES[name] for name in OBJECTIVES}

@@ -11,7 +11,8 @@ from torch.nn.functional import pad, threshold
 
 from backbones.ops.cpu.vector import LANES
 from backbones.ops.cpu.workers import run
-from backbones.ops.matrix_state import cpu_kernels
+from backbones.ops.matrix_state import cpu_dual, cpu_kernels
+from backbones.ops.matrix_state.cpu_dual import Rows
 from backbones.ops.matrix_state.cpu_kernels import CHUNK, ROWS
 from backbones.ops.matrix_state.inputs import StateInputs
 
@@ -45,6 +46,8 @@ def forward(inputs: StateInputs) -> tuple[Tensor, Tensor]:
 def backward(do: Tensor, inputs: StateInputs, states: Tensor) -> tuple[Tensor | None, ...]:
     """Return the gradients of q, k, v, log_decay and beta from that of o and the states before each chunk."""
     call, shape = _Call(inputs), inputs.v.shape[:3]
+    if call.dual:
+        return _dual_backward(do, inputs, call, states)
     parts = min(call.heads, -(-_TASKS // shape[0]))  # each has its own sums over the heads that share q and k
     dv = torch.empty_like(inputs.v, dtype=torch.float32, memory_format=torch.contiguous_format)
     dq, dk = (dv.new_zeros((parts if x.shape[2] < call.heads else 1, *x.shape)) for x in (call.q, call.k))
@@ -57,6 +60,15 @@ def backward(do: Tensor, inputs: StateInputs, states: Tensor) -> tuple[Tensor | 
     return (*gradients, None if inputs.beta is None else dbeta.squeeze(3).to(inputs.beta.dtype))
 
 
+def _dual_backward(do: Tensor, inputs: StateInputs, call: _Call, states: Tensor) -> tuple[Tensor | None, ...]:
+    beta = None if call.beta is None else call.beta[..., 0]
+    rows = Rows(call.q[:, :, 0], call.k[:, :, 0], call.v, call.a[..., 0], beta)
+    dq, dk, dv, da, dbeta = cpu_dual.backward(_rows(do), rows, states)
+    gradients = (*(x[..., : inputs.k.shape[3]].unsqueeze(2) for x in (dq, dk)), dv, da.unsqueeze(3), dbeta)
+    pairs = zip(gradients, inputs.tensors, strict=True)
+    return tuple(None if x is None or like is None else x.to(like.dtype).contiguous() for x, like in pairs)
+
+
 class _Call:
     """The inputs of one call in the form the kernels read, kept alive while they run."""
 
@@ -67,6 +79,12 @@ class _Call:
         self.beta = None if inputs.beta is None else inputs.beta.float().unsqueeze(-1)
         self.delta_rule = inputs.delta_rule
         self.heads, self.groups = self.v.shape[2], -(-self.v.shape[3] // LANES)
+
+    @property
+    def dual(self) -> bool:
+        """Return whether matrix products pay in the backward pass: with as many keys as a chunk has steps."""
+        shared = self.q.shape[2] == self.k.shape[2] == self.a.shape[3] == 1 and not self.delta_rule
+        return shared and self.q.shape[3] >= CHUNK and self.v.shape[1] >= CHUNK
 
     def run(self, kernel: object, results: list[Tensor | None], states: Tensor, parts: int) -> None:
         """Call a kernel on these inputs, o, do, dq, dk, dv, da and dbeta, in so many parts of a sample."""

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, normalize, softplus
 
 from backbones.ops import gated_delta, gated_linear_attention, ssd
+from backbones.ops.matrix_state.operator import matrix_state
 
 OPERATORS = {"ssd": ssd, "gla": gated_linear_attention, "gated-delta": gated_delta}
 
@@ -40,7 +41,7 @@ def leaves(inputs: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
 
 def outcome(operator: str, inputs: dict[str, Tensor], backend: str) -> dict[str, Tensor]:
     """Return the output and the gradients of a fixed weighting of it, by the names of the inputs."""
-    y = OPERATORS[operator](**inputs, backend=backend)
+    y = (OPERATORS | {"shared": matrix_state})[operator](**inputs, backend=backend)
     weights = torch.sin(torch.arange(y.numel(), dtype=torch.float64) * 1.7).reshape(y.shape).to(y.dtype)
     gradients = torch.autograd.grad(y, list(inputs.values()), weights)
     return {"output": y.detach()} | dict(zip(inputs, gradients, strict=True))

@@ -14,6 +14,7 @@ LENGTHS = [1, 2, 3, 63, 64, 65, 200]
 
 backends = pytest.mark.parametrize("backend", BACKENDS)
 operators = pytest.mark.parametrize("operator", OPERATORS)
+few_and_many_keys = pytest.mark.parametrize("keys", [8, 65])
 
 
 def compare(operator, inputs, backend, bound, dtype=torch.float32):
@@ -27,9 +28,10 @@ def compare(operator, inputs, backend, bound, dtype=torch.float32):
 
 @backends
 @operators
+@few_and_many_keys
 @pytest.mark.parametrize("length", LENGTHS)
-def test_agrees_with_the_recurrence_in_float64(length: int, operator: str, backend: str) -> None:
-    compare(operator, draws(operator, 2, length, 3, 20, 12), backend, 1e-5)
+def test_agrees_with_the_recurrence_in_float64(length: int, keys: int, operator: str, backend: str) -> None:
+    compare(operator, draws(operator, 2, length, 3, keys, 12), backend, 1e-5)
 
 
 @backends
@@ -40,9 +42,10 @@ def test_agrees_at_the_size_of_a_network(operator: str, backend: str) -> None:
 
 @backends
 @operators
+@few_and_many_keys
 @pytest.mark.parametrize("decay", [1e-4, 30.0, 1000.0])
-def test_decays_of_any_size_cost_no_precision(decay: float, operator: str, backend: str) -> None:
-    compare(operator, draws(operator, 2, 150, 2, 8, 8, decay=decay), backend, 1e-5)
+def test_decays_of_any_size_cost_no_precision(decay: float, keys: int, operator: str, backend: str) -> None:
+    compare(operator, draws(operator, 2, 150, 2, keys, 8, decay=decay), backend, 1e-5)
 
 
 @backends
@@ -59,18 +62,33 @@ def test_a_single_decay_to_nothing_leaves_the_others_their_precision(lowest: flo
 
 
 @backends
+@few_and_many_keys
+@pytest.mark.parametrize("lowest", [-80.0, -1e5, -torch.inf])
+def test_a_decay_that_heads_share_with_their_keys_leaves_the_others_their_precision(
+    lowest: float, keys: int, backend: str
+) -> None:
+    inputs = draws("gated-delta", 1, 130, 2, keys, 8, decay=0.01)
+    inputs |= {name: inputs[name][:, :, :1] for name in ("q", "k")}
+    log_decay = inputs.pop("log_decay").unsqueeze(-1)
+    log_decay[:, ::9] = lowest
+    compare("shared", {**inputs, "log_decay": log_decay}, backend, 1e-5)
+
+
+@backends
 @operators
+@few_and_many_keys
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_is_rounded_at_the_ends_only(dtype: torch.dtype, operator: str, backend: str) -> None:
-    inputs = draws(operator, 1, 100, 2, 16, 16)
+def test_half_precision_is_rounded_at_the_ends_only(dtype: torch.dtype, keys: int, operator: str, backend: str) -> None:
+    inputs = draws(operator, 1, 100, 2, keys, 16)
     assert OPERATORS[operator](**leaves(inputs, dtype), backend=backend).dtype is dtype
     compare(operator, inputs, backend, 4 * torch.finfo(dtype).eps, dtype)
 
 
 @backends
 @operators
-def test_rows_of_any_stride_are_read_and_nothing_is_written_to_them(operator: str, backend: str) -> None:
-    inputs = {name: x.float() for name, x in draws(operator, 2, 80, 3, 8, 8).items()}
+@few_and_many_keys
+def test_rows_of_any_stride_are_read_and_nothing_is_written_to_them(keys: int, operator: str, backend: str) -> None:
+    inputs = {name: x.float() for name, x in draws(operator, 2, 80, 3, keys, 8).items()}
     strided = {}
     for name, x in inputs.items():
         wide = torch.full((*x.shape[:-1], 2 * x.shape[-1] + 3), torch.nan)

@@ -13,7 +13,20 @@ from pathlib import Path
 # Closed forms that the tests use too.
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from generate import backbones, cli, curves, data, figures, gallery, metrics, objectives, published, solvers, suites
+from generate import (
+    backbones,
+    cli,
+    curves,
+    data,
+    figures,
+    gallery,
+    methods,
+    metrics,
+    objectives,
+    published,
+    solvers,
+    suites,
+)
 
 PARTS: dict[str, Callable[[], str]] = {
     "cli": cli.commands,
@@ -23,6 +36,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "curves": curves.images,
     "curves-3d": curves.clips,
     "data": data.sets,
+    "methods": methods.methods,
+    "methods-measured": methods.measured,
     "metrics": metrics.metrics,
     "objectives": objectives.sections,
     "figures": figures.figures,

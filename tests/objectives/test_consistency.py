@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
-from tests.objectives.parts import MEAN, SCALE, Exact, drawn, flow
+from tests.support.one_gaussian import MEAN, SCALE, Map, drawn, flow
 from zigbench.backbone import Geometry, build
 from zigbench.interpolant import Interpolant
 from zigbench.objectives.config import ConsistencyConfig
@@ -35,18 +34,6 @@ RUN = {
     "evaluation.metrics": ["kid_digits"],
     "evaluation.samples": 16,
 }
-
-
-class Map(Exact):
-    """The velocity that stands for the end of one Gaussian's flow as the expected datum, plus shift and slope · x."""
-
-    def forward(self, x: Tensor, t: Tensor, *, label=None, context=None, end: Tensor | None = None) -> Tensor:
-        state = self.interpolant.path.state(t.double().reshape(-1, 1, 1, 1))
-        # The inverse of the datum that a velocity stands for, (σ̇ x − σ v) / (σ̇ α − σ α̇); at σ = 0 any velocity does.
-        datum = flow(self.interpolant, x, t.double(), torch.ones_like(t).double())
-        determinant = state.dsigma * state.alpha - state.sigma * state.dalpha
-        velocity = (state.dsigma * x - determinant * datum) / state.sigma.clamp(min=1e-9)
-        return velocity + self.shift + self.slope * x
 
 
 @PATHS

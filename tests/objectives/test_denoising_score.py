@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.objectives.parts import drawn
 from tests.support.gaussian_mixture import GaussianMixture
+from tests.support.one_gaussian import drawn
 from zigbench.interpolant import Interpolant
 from zigbench.objectives.config import DenoisingScoreConfig
 from zigbench.objectives.denoising_score import DenoisingScore

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.objectives.parts import MEAN, SCALE, Exact, drawn, flow
-from tests.objectives.test_consistency import Map
+from tests.support.one_gaussian import MEAN, SCALE, Map, Straight, Velocity, drawn, flow
 from zigbench.interpolant import Interpolant
 from zigbench.objectives.config import (
     ConsistencyConfig,
@@ -39,28 +38,6 @@ BASE = {
     "evaluation.samples": 16,
     "sampler.steps": 2,
 }
-
-
-class Straight(nn.Module):
-    """The velocity of the straight lines x₀ to MEAN + SCALE x₀ (reflow's fixed point), plus a trained shift."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shift = nn.Parameter(torch.zeros((), dtype=torch.float64))
-
-    def forward(self, x: Tensor, t: Tensor, *, label=None, context=None) -> Tensor:
-        t = t.reshape(-1, 1, 1, 1)
-        return MEAN + (SCALE - 1) * (x - t * MEAN) / (1 - t + t * SCALE) + self.shift
-
-
-class Velocity(Exact):
-    """The velocity of one Gaussian's flow."""
-
-    def forward(self, x: Tensor, t: Tensor, **conditions: Tensor | None) -> Tensor:
-        state = self.interpolant.path.state(t.double().reshape(-1, 1, 1, 1))
-        variance = (state.alpha * SCALE) ** 2 + state.sigma**2
-        offset = (x - state.alpha * MEAN) / variance
-        return state.dalpha * MEAN + (state.alpha * state.dalpha * SCALE**2 + state.sigma * state.dsigma) * offset
 
 
 def loss(objective, network: nn.Module, part) -> Tensor:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.objectives.parts import Exact, Part, drawn, flow
+from tests.support.one_gaussian import Exact, Part, drawn, flow
 from zigbench.backbone import Geometry, build
 from zigbench.check import check
 from zigbench.interpolant import Interpolant
@@ -103,18 +103,6 @@ def test_the_mean_velocity_satisfies_the_identity(path: str) -> None:
         derivative = total_derivative(network, x, part.t, velocity, end=part.end)
         right = velocity + (part.end - part.t).reshape(-1, 1, 1, 1) * derivative
         torch.testing.assert_close(network(x, part.t, end=part.end), right, rtol=1e-6, atol=1e-6)
-
-
-def test_the_loss_is_stationary_at_the_mean_velocity() -> None:
-    """Its gradient over many samples vanishes, though each sample has its own line's velocity."""
-    interpolant, part = Interpolant(), drawn(200_000)
-    network = Exact(interpolant)
-    objective = MeanFlow(MeanFlowConfig(power=0), interpolant)
-    loss = objective.loss(network, part, network=network, average=network, step=0, steps=1)
-    assert loss.shape == (200_000,)
-    loss.mean().backward()
-    assert abs(float(network.shift.grad)) < 0.02
-    assert abs(float(network.slope.grad)) < 0.02
 
 
 def test_without_length_the_loss_is_that_of_the_velocity() -> None:

@@ -45,6 +45,16 @@ SOLVERS: dict[str, Solver] = {}
 """Every solver by its name in :data:`zigbench.spec.solvers.SOLVERS`."""
 
 
+def documented(step: Callable[..., Tensor]) -> Callable[[Solver], Solver]:
+    """Return a decorator that gives a solver the docstring of the step that it repeats."""
+
+    def add(function: Solver) -> Solver:
+        function.__doc__ = step.__doc__
+        return function
+
+    return add
+
+
 def solver(name: str) -> Callable[[Solver], Solver]:
     """Return a decorator that registers a solver.
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from torch import Tensor
 
 from zigbench.sampling.field import Field
-from zigbench.sampling.solvers.base import SolverOptions, solver
+from zigbench.sampling.solvers.base import SolverOptions, documented, solver
 from zigbench.sampling.solvers.exponential import ddim
 
 
@@ -42,6 +42,7 @@ def runge_kutta(name: str) -> Callable[[Step], Step]:
         STEPS[name] = step
 
         @solver(name)
+        @documented(step)
         def solve(field: Field, x: Tensor, times: list[float], options: SolverOptions) -> Tensor:
             # Euler's step never evaluates the velocity at its end.
             if name == "euler" or field.regular(times[-1]):

@@ -16,7 +16,7 @@ from torch import Tensor
 from zigbench.sampling.diffusion import Diffusion
 from zigbench.sampling.field import Field
 from zigbench.sampling.random import Increments
-from zigbench.sampling.solvers.base import SolverOptions, solver
+from zigbench.sampling.solvers.base import SolverOptions, documented, solver
 
 LAST_STEPS = ("none", "mean", "tweedie", "euler")
 """Last steps: one like the others; one without its noise; the expected datum; a step of the probability flow."""
@@ -31,6 +31,7 @@ def stochastic(name: str) -> Callable[[Step], Step]:
 
     def add(step: Step) -> Step:
         @solver(name)
+        @documented(step)
         def solve(field: Field, x: Tensor, times: list[float], options: SolverOptions) -> Tensor:
             assert options.increments is not None
             noisy = times if options.last_step == "none" else times[:-1]

@@ -1,4 +1,4 @@
-"""Batches and closed forms on one Gaussian that the tests of objectives share."""
+"""Batches and closed forms on one Gaussian, for all tests of objectives."""
 
 from __future__ import annotations
 
@@ -53,3 +53,37 @@ class Exact(nn.Module):
         end = torch.where(end - t < 1e-4, t + 1e-4, end)
         crossed = flow(self.interpolant, x, t, end) - x
         return crossed / (end - t).reshape(-1, 1, 1, 1) + self.shift + self.slope * x
+
+
+class Map(Exact):
+    """The velocity that stands for the end of one Gaussian's flow as the expected datum, plus shift and slope · x."""
+
+    def forward(self, x: Tensor, t: Tensor, *, label=None, context=None, end: Tensor | None = None) -> Tensor:
+        state = self.interpolant.path.state(t.double().reshape(-1, 1, 1, 1))
+        # The inverse of the datum that a velocity stands for, (σ̇ x − σ v) / (σ̇ α − σ α̇); at σ = 0 any velocity does.
+        datum = flow(self.interpolant, x, t.double(), torch.ones_like(t).double())
+        determinant = state.dsigma * state.alpha - state.sigma * state.dalpha
+        velocity = (state.dsigma * x - determinant * datum) / state.sigma.clamp(min=1e-9)
+        return velocity + self.shift + self.slope * x
+
+
+class Velocity(Exact):
+    """The velocity of one Gaussian's flow."""
+
+    def forward(self, x: Tensor, t: Tensor, **conditions: Tensor | None) -> Tensor:
+        state = self.interpolant.path.state(t.double().reshape(-1, 1, 1, 1))
+        variance = (state.alpha * SCALE) ** 2 + state.sigma**2
+        offset = (x - state.alpha * MEAN) / variance
+        return state.dalpha * MEAN + (state.alpha * state.dalpha * SCALE**2 + state.sigma * state.dsigma) * offset
+
+
+class Straight(nn.Module):
+    """The velocity of the straight lines x₀ to MEAN + SCALE x₀ (reflow's fixed point), plus a trained shift."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros((), dtype=torch.float64))
+
+    def forward(self, x: Tensor, t: Tensor, *, label=None, context=None) -> Tensor:
+        t = t.reshape(-1, 1, 1, 1)
+        return MEAN + (SCALE - 1) * (x - t * MEAN) / (1 - t + t * SCALE) + self.shift

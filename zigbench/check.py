@@ -7,6 +7,7 @@ are therefore checked after a little seeded noise was added to every trained par
 
 from __future__ import annotations
 
+import copy
 import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from zigbench.backbone import NO_LABEL, Geometry, build_from, count_parameters
+from zigbench.interpolant.interpolant import prediction_of
+from zigbench.objectives.tangent import total_derivative
 from zigbench.spec import NetworkSpec, registry
 
 GEOMETRIES = {
@@ -188,6 +191,23 @@ def _depends(word: str) -> Callable[[_Subject], str]:
     return law
 
 
+def _forward_mode(subject: _Subject) -> str:
+    if "end" not in subject.conditions:
+        raise _SkippedError("a network of one time input")
+    network, h = copy.deepcopy(subject.network).double(), 1e-5
+    x, t = subject.x.double(), subject.t.double()
+    fixed = {key: value.double() if value.is_floating_point() else value for key, value in subject.conditions.items()}
+    along = subject.draw(*x.shape).double()
+    with torch.no_grad():
+        ahead, behind = (prediction_of(network(x + s * along, t + s, **fixed), x) for s in (h, -h))
+    exact = (ahead - behind) / (2 * h)
+    derivative = total_derivative(subject.network, subject.x, subject.t, along.float(), **subject.conditions)
+    error = float((derivative - exact).abs().max() / exact.abs().max())
+    if not error < 1e-2:
+        raise _BrokenError(f"the derivative in forward mode is off by {error:.2g} of the difference quotient's largest")
+    return f"relative difference {error:.2g}"
+
+
 def _null(subject: _Subject) -> str:
     if "label" in subject.conditions and subject.spec.config.label_dropout > 0:
         absent = subject.output(label=None)
@@ -273,6 +293,7 @@ LAWS: dict[str, Callable[[_Subject], str]] = {
     "depends on x": _depends("x"),
     "depends on t": _depends("t"),
     "depends on the end of an interval": _depends("end"),
+    "derivative in forward mode": _forward_mode,
     "depends on label": _depends("label"),
     "depends on context": _depends("context"),
     "null condition": _null,

@@ -70,7 +70,30 @@ def test_the_derivative_along_the_flow_is_the_difference_quotient(family: str) -
 def test_a_network_of_intervals_keeps_the_contract(family: str) -> None:
     results = check(family, config={"width": 16, "depth": 2, "times": 2})
     assert not [result for result in results if result.status == "failed"]
-    assert "passed" in {result.status for result in results if result.name == "depends on the end of an interval"}
+    for law in ("depends on the end of an interval", "derivative in forward mode"):
+        assert {result.status for result in results if result.name == law} == {"passed"}
+
+
+class Rounded(torch.autograd.Function):
+    """An operation that has no rule for tangents."""
+
+    @staticmethod
+    def forward(ctx, x: torch.Tensor) -> torch.Tensor:
+        return x.round()
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient
+
+
+def test_a_network_without_tangents_is_one_line() -> None:
+    class Jagged(torch.nn.Module):
+        def forward(self, x, t, *, end):
+            return Rounded.apply(x)
+
+    x, t = torch.randn(2, 1, 4, 4), torch.rand(2)
+    with pytest.raises(ValueError, match=r"^Jagged has no derivative in forward mode, .* autograd\.Function.*\.$"):
+        total_derivative(Jagged(), x, t, x, end=t)
 
 
 def test_an_interval_without_length_is_the_moment() -> None:

@@ -24,10 +24,19 @@ def total_derivative(network: nn.Module, x: Tensor, t: Tensor, velocity: Tensor,
         t: (B,).
         velocity: dx/dt, shaped like x.
         fixed: further arguments, which do not change along the flow.
+
+    Raises:
+        ValueError: a part of the network has no derivative in forward mode; names it.
     """
     devices = [x.device] if x.is_cuda else []
     with torch.random.fork_rng(devices), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():
         moved = forward_ad.make_dual(x, velocity.to(x.dtype)), forward_ad.make_dual(t, torch.ones_like(t))
-        output = prediction_of(network(*moved, **fixed), x)
+        try:
+            output = prediction_of(network(*moved, **fixed), x)
+        except NotImplementedError as error:
+            raise ValueError(
+                f"{type(network).__name__} has no derivative in forward mode, which objectives of intervals take: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
         tangent = forward_ad.unpack_dual(output).tangent
         return torch.zeros_like(x) if tangent is None else tangent.to(x.dtype).clone()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class Variant:
         kernel: the Triton function.
         constants: its compile-time values.
         updates: what a thread does in a step: (channel, state) pairs of a scan, channels of a convolution.
-        exponentials: of a thread in a step, for each innermost loop in the order of the code. From them follows how
+        exponentials: of a thread in a step, for each loop over steps in the order of the code. From them follows how
             many steps a pass through the loop takes, however often the compiler has unrolled it.
         interval: steps of a pass through the outermost loop, where loops are nested.
         programs: one-warp programs of the launch.
@@ -209,26 +210,34 @@ class _Call:
 def per_step(listing: Listing, variant: Variant) -> Counter[str]:
     """Return how many of each instruction a thread executes in a step, of the kernel's main loop.
 
+    A short loop may stand in the outermost one without a loop of its own, unrolled whole: it takes an interval a pass.
+
     Raises:
-        ValueError: the loops are not those of the variant: the compiler has unrolled one of them whole.
+        ValueError: the loops do not have the variant's exponentials.
     """
     heaviest = max(listing.loops, key=lambda loop: sum(_weight(listing, loop)), default=None)
-    innermost = list(_innermost(heaviest)) if heaviest else []
-    if heaviest is None or len(innermost) != len(variant.exponentials):
+    loops = list(_all(heaviest)) if heaviest else []
+    counts = [listing.count(loop) for loop in loops if not loop.inner]
+    outer = [listing.count(loop) for loop in loops if loop.inner]
+    inside, outside = list(map(_exponentials, counts)), sum(map(_exponentials, outer))
+    for looped in itertools.combinations(variant.exponentials, len(counts)):
+        taken = [number / own for number, own in zip(inside, looped, strict=True)]
+        unrolled = variant.interval * (sum(variant.exponentials) - sum(looped))
+        if taken and all(steps >= 1 and steps % 1 == 0 for steps in taken) and outside == unrolled:
+            break
+    else:
         raise ValueError(
-            f"{variant.name}: the machine code has {len(innermost)} innermost loops, not {len(variant.exponentials)}"
+            f"{variant.name}: the innermost loops of the machine code have {inside} exponentials and the loops around "
+            f"them {outside}; the kernel's have {variant.exponentials} a step"
         )
     total: Counter[str] = Counter()
-    for loop, exponentials in zip(innermost, variant.exponentials, strict=True):
-        counts = listing.count(loop)
-        taken = sum(count for name, count in counts.items() if name.startswith("MUFU.EX2")) / exponentials
-        if taken < 1 or taken % 1:
-            raise ValueError(f"{variant.name}: a pass through its loop has the exponentials of {taken:g} steps")
-        total.update({name: count / taken for name, count in counts.items()})
-    outer = [loop for loop in _all(heaviest) if loop.inner]
-    for loop in outer:
-        total.update({name: count / variant.interval for name, count in listing.count(loop).items()})
+    for count, steps in [*zip(counts, taken, strict=True), *((count, variant.interval) for count in outer)]:
+        total.update({name: number / steps for name, number in count.items()})
     return total
+
+
+def _exponentials(counts: Counter[str]) -> int:
+    return sum(count for name, count in counts.items() if name.startswith("MUFU.EX2"))
 
 
 def _weight(listing: Listing, loop: Loop) -> Iterator[int]:
@@ -239,7 +248,3 @@ def _all(loop: Loop) -> Iterator[Loop]:
     yield loop
     for inner in loop.inner:
         yield from _all(inner)
-
-
-def _innermost(loop: Loop) -> Iterator[Loop]:
-    return (one for one in _all(loop) if not one.inner)

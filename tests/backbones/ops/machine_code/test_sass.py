@@ -99,6 +99,13 @@ def test_a_step_costs_a_pass_over_the_steps_that_its_exponentials_make() -> None
     assert total == {"MUFU.EX2": 2, "BRA": 0.5 + 3 + 0.25, "FADD": 1, "STG.E": 1, "IADD3": 0.25, "MOV": 0.25}
 
 
+def test_a_loop_that_is_unrolled_whole_takes_an_interval_a_pass() -> None:
+    unrolled = parse(NESTED.replace("@P0 BRA `(.L_x_1)", "NOP"))
+    assert per_step(unrolled, _variant((1, 1), interval=2))["MUFU.EX2"] == 2
+    with pytest.raises(ValueError, match="around"):
+        per_step(unrolled, _variant((1, 1), interval=4))
+
+
 @pytest.mark.parametrize("exponentials", [(1,), (1, 1, 1), (4, 1), (1.5, 1)])
 def test_loops_that_are_not_the_kernels_are_refused(exponentials: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="by hand"):

@@ -39,6 +39,11 @@ if INTERPRETED:
         """Return a / b."""
         return a / b
 
+    @triton.jit
+    def anew(x):
+        """Return x."""
+        return x
+
 else:
 
     @triton.jit
@@ -50,6 +55,14 @@ else:
     def divide(a, b):
         """Return a / b in two instructions, two units in the last place; 0 where b exceeds 2^126."""
         return libdevice.fast_dividef(a, b)
+
+    @triton.jit
+    def anew(x):
+        """Return the 32-bit number x as one that the compiler does not know: what follows from it is computed here.
+
+        Addresses that only stand behind or around a loop would be computed before it, and take registers within.
+        """
+        return tl.inline_asm_elementwise("mov.b32 $0, $1;", "=r,r", [x], dtype=tl.int32, is_pure=False, pack=1)
 
 
 @triton.jit

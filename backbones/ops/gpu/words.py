@@ -14,16 +14,18 @@ import triton.language as tl
 
 @triton.jit
 def at_row(base, row, stride):
-    """Return the address of `row`, for a stride in numbers.
+    """Return the address of `row`, for a stride in numbers, of less than 4 GiB.
 
-    The stride in bytes is the same in every step; times a row of 32 bits it is one instruction, the addition included.
+    The stride in bytes is the same in every step; times a row of 32 bits it is one instruction, the addition included,
+    if neither has a sign to extend.
     """
     size = base.dtype.element_ty.primitive_bitwidth // 8
-    return (base.to(tl.pointer_type(tl.int8)) + row.to(tl.int64) * (stride * size)).to(base.dtype)
+    step = tl.cast(stride * size, tl.uint32).to(tl.int64)
+    return (base.to(tl.pointer_type(tl.int8)) + row.to(tl.uint32).to(tl.int64) * step).to(base.dtype)
 
 
 @triton.jit
-def _as_words(pointer):
+def as_words(pointer):
     """Return `pointer` to numbers of 16 or 32 bits as one to words of twice as many."""
     if pointer.dtype.element_ty.primitive_bitwidth == 16:
         return pointer.to(tl.pointer_type(tl.int32))
@@ -32,7 +34,7 @@ def _as_words(pointer):
 
 
 @triton.jit
-def _halves(word, pointer):
+def halves(word, pointer):
     """Return the two numbers of `word` as float32; `pointer` tells their type."""
     if pointer.dtype.element_ty == tl.bfloat16:
         return (word << 16).to(tl.float32, bitcast=True), (word & -65536).to(tl.float32, bitcast=True)
@@ -45,7 +47,7 @@ def _halves(word, pointer):
 
 
 @triton.jit
-def _word(low, high, pointer):
+def joined(low, high, pointer):
     """Return two float32 numbers, rounded to the type of `pointer`, as one word."""
     if pointer.dtype.element_ty.primitive_bitwidth == 16:
         right = low.to(pointer.dtype.element_ty).to(tl.uint16, bitcast=True).to(tl.uint32)
@@ -74,7 +76,7 @@ def load_channels(base, first, channels, G: tl.constexpr, W: tl.constexpr, PAIRE
         for g in tl.static_range(0, G, 2):
             c = channel(first, g, G, W)
             word = first // 2 + g // 2 * W + tl.arange(0, W)
-            parts += (tl.load(_as_words(base) + word, mask=c < channels, other=0),)
+            parts += (tl.load(as_words(base) + word, mask=c < channels, other=0),)
     else:
         for g in tl.static_range(G):
             c = channel(first, g, G, W)
@@ -88,7 +90,7 @@ def as_channels(parts, base, G: tl.constexpr, PAIRED: tl.constexpr):
     rows = ()
     if PAIRED and G > 1:
         for g in tl.static_range(G // 2):
-            low, high = _halves(parts[g], base)
+            low, high = halves(parts[g], base)
             rows += (low, high)
     else:
         for g in tl.static_range(G):
@@ -103,7 +105,7 @@ def store_channels(base, rows, first, channels, G: tl.constexpr, W: tl.constexpr
         for g in tl.static_range(0, G, 2):
             c = channel(first, g, G, W)
             word = first // 2 + g // 2 * W + tl.arange(0, W)
-            tl.store(_as_words(base) + word, _word(rows[g], rows[g + 1], base), mask=c < channels)
+            tl.store(as_words(base) + word, joined(rows[g], rows[g + 1], base), mask=c < channels)
     else:
         for g in tl.static_range(G):
             c = channel(first, g, G, W)
@@ -125,7 +127,7 @@ def load_states(base, N: tl.constexpr, NP: tl.constexpr, ALIGN: tl.constexpr):
     parts = ()
     if ALIGN > 0:
         for half in tl.static_range(2):
-            words = tl.multiple_of(_as_words(base), ALIGN) + (half * (NP // 4) + tl.arange(0, NP // 4))
+            words = tl.multiple_of(as_words(base), ALIGN) + (half * (NP // 4) + tl.arange(0, NP // 4))
             if N == NP:
                 parts += (tl.load(words),)
             else:
@@ -143,7 +145,7 @@ def as_states(parts, base, ALIGN: tl.constexpr):
     tiles = ()
     if ALIGN > 0:
         for half in tl.static_range(2):
-            low, high = _halves(parts[half], base)
+            low, high = halves(parts[half], base)
             tiles += (low[:, None], high[:, None])
     else:
         for q in tl.static_range(4):
@@ -152,9 +154,23 @@ def as_states(parts, base, ALIGN: tl.constexpr):
 
 
 @triton.jit
+def columns(pair: tl.constexpr, ROWS: tl.constexpr, W: tl.constexpr, SWAPPED: tl.constexpr):
+    """Return where the words of each lane's `pair` of channels lie in a row: (1, W), or (ROWS, W) if SWAPPED.
+
+    SWAPPED, of two pairs: odd rows of a tile hold them in opposite places. Two neighbours then add up one pair each by
+    sending the second.
+    """
+    own = tl.arange(0, W)[None, :]
+    if SWAPPED:
+        return (pair ^ (tl.arange(0, ROWS) % 2))[:, None] * W + own
+    else:
+        return pair * W + own
+
+
+@triton.jit
 def load_tiles(
     base, first, channels, opaque, N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr,
-    PAIRED: tl.constexpr,
+    PAIRED: tl.constexpr, SWAPPED: tl.constexpr = False,
 ):  # fmt: skip
     """Return 4 G tiles (NP/4, W) of a float32 matrix (N, channels): the four of each channel one after another."""
     base += opaque
@@ -163,12 +179,13 @@ def load_tiles(
         second = ()
         for q in tl.static_range(4):
             n = _states(q, NP)[:, None]
-            c = channel(first, 2 * pair, G, W)[None, :]
+            at_pair = columns(pair, NP // 4, W, SWAPPED)
+            c = first + (at_pair if G == 1 else 2 * at_pair)
             if G == 1:
                 tiles += (tl.load(base + (n * channels + c), mask=(n < N) & (c < channels), other=0.0),)
             elif PAIRED:
-                word = n * (channels // 2) + (first // 2 + pair * W + tl.arange(0, W))[None, :]
-                low, high = _halves(tl.load(_as_words(base) + word, mask=(n < N) & (c < channels), other=0), base)
+                word = n * (channels // 2) + (first // 2 + at_pair)
+                low, high = halves(tl.load(as_words(base) + word, mask=(n < N) & (c < channels), other=0), base)
                 tiles += (low,)
                 second += (high,)
             else:
@@ -182,20 +199,21 @@ def load_tiles(
 @triton.jit
 def store_tiles(
     base, tiles, first, channels, opaque, N: tl.constexpr, NP: tl.constexpr, G: tl.constexpr, W: tl.constexpr,
-    PAIRED: tl.constexpr,
+    PAIRED: tl.constexpr, SWAPPED: tl.constexpr = False,
 ):  # fmt: skip
     """Write 4 G tiles (NP/4, W) into a float32 matrix (N, channels), as `load_tiles` reads them."""
     base += opaque
     for pair in tl.static_range((G + 1) // 2):
         for q in tl.static_range(4):
             n = _states(q, NP)[:, None]
-            c = channel(first, 2 * pair, G, W)[None, :]
+            at_pair = columns(pair, NP // 4, W, SWAPPED)
+            c = first + (at_pair if G == 1 else 2 * at_pair)
             if G == 1:
                 tl.store(base + (n * channels + c), tiles[q], mask=(n < N) & (c < channels))
             elif PAIRED:
-                word = n * (channels // 2) + (first // 2 + pair * W + tl.arange(0, W))[None, :]
-                both = _word(tiles[8 * pair + q], tiles[8 * pair + 4 + q], base)
-                tl.store(_as_words(base) + word, both, mask=(n < N) & (c < channels))
+                word = n * (channels // 2) + (first // 2 + at_pair)
+                both = joined(tiles[8 * pair + q], tiles[8 * pair + 4 + q], base)
+                tl.store(as_words(base) + word, both, mask=(n < N) & (c < channels))
             else:
                 at = n * channels + c
                 tl.store(base + at, tiles[8 * pair + q], mask=(n < N) & (c < channels))

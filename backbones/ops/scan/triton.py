@@ -61,8 +61,8 @@ def warp_schedulers(device: torch.device) -> int:
 
 
 def unit_stride(x: Tensor) -> Tensor:
-    """Return x with unit stride along channels: any row stride passes, other layouts are copied."""
-    return x if x.stride(-1) == 1 else x.contiguous()
+    """Return x with unit stride along channels: any row stride below 4 GiB passes, other layouts are copied."""
+    return x if x.stride(-1) == 1 and x.stride(-2) * x.element_size() < 1 << 32 else x.contiguous()
 
 
 def contiguous(x: Tensor | None) -> Tensor | None:
@@ -286,8 +286,8 @@ def _backward(
         "HAS_ORDER": order is not None, **LAUNCH,
     }  # fmt: skip
     backward_flags = {
-        **flags, **words(channels, states, (B, C), ()), "W": columns(states), "INTERVAL": triton_split.INTERVAL,
-        "HAS_D": D is not None,
+        **flags, "W": columns(states), "INTERVAL": triton_split.INTERVAL, "HAS_D": D is not None,
+        "PAIRED": channels % 2 == 0,
     }  # fmt: skip
 
     def call(
@@ -296,7 +296,8 @@ def _backward(
         arguments = (
             u, delta, rates, B, C, D, z, bias, order, dy, state, carry, du, ddelta, dz, *sums, scratch,
             *row_strides(u, delta, B, C, z, dy),
-            sequences, steps, channels, blocks, plan.chunk, plan.chunks, -(-steps // triton_split.INTERVAL), batch, 0,
+            sequences, steps, channels, blocks, plan.chunk, plan.chunks, -(-steps // triton_split.INTERVAL), batch,
+            scratch.shape[-1] // 32, 0,
         )  # fmt: skip
         return arguments, {**backward_flags, "G": plan.group, "STEPS": plan.steps, "CARRY": plan.chunks > 1}
 
@@ -319,11 +320,9 @@ def _backward(
         part_D = None if D is None else empty(walks, plan.chunks, channels)
         part_bias = None if bias is None else empty(walks, plan.chunks, channels)
         programs = walks * plan.chunks * blocks
-        scratch = empty(
-            programs,
-            (6 * triton_split.INTERVAL + triton_split.INTERVAL // plan.steps * size + 2 * min(triton_split.INTERVAL, 8))
-            * width,
-        )
+        each = 6 * width + 2 * size + size * width // plan.steps  # planes, B and C, checkpoints: a step
+        space = triton_split.INTERVAL * each + 2 * min(triton_split.INTERVAL, 8) * width
+        scratch = empty(programs, -(-space // 32) * 32)
         if many:
             total = empty(walks, plan.chunks, channels)
             group = 1 if channels <= lanes(states) else 2
@@ -337,7 +336,8 @@ def _backward(
             _pass_on(carries, rates, carry, total, reverse=True)
         arguments, constants = call(plan, carry, (part_A, part_B, part_C, part_D, part_bias), scratch)
         sweep_back[(programs,)](*arguments, **constants)
-    dB.copy_(part_B.sum(0))
-    dC.copy_(part_C.sum(0))
+    rows = slice(None) if order is None else order.flatten()
+    dB[:, rows] = part_B.sum(0).to(dB.dtype)
+    dC[:, rows] = part_C.sum(0).to(dC.dtype)
     dA = part_A.sum((0, 1))
     return dA, None if part_D is None else part_D.sum((0, 1)), None if part_bias is None else part_bias.sum((0, 1))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from backbones.ops.gpu.functions import exp2, sample_and_step, silu, softplus, visited
+from backbones.ops.gpu.functions import anew, exp2, sample_and_step, silu, softplus, visited
 from backbones.ops.gpu.words import (
     as_channels,
     as_states,
@@ -179,7 +179,7 @@ def sweep(
 
     if SAVE:
         for start in range(begin, end, INTERVAL):
-            store_tiles(state, h, first, channels, opaque, N, NP, G, W, PAIRED)
+            store_tiles(state, h, first, anew(channels), opaque, N, NP, G, W, PAIRED)
             state += N * channels
             h, sums = _walk(
                 u, delta, B, C, z, order, y, u_l, delta_l, B_l, C_l, z_l, y_l,
@@ -195,7 +195,7 @@ def sweep(
         )  # fmt: skip
 
     if LOCAL:
-        store_tiles(carry + slot * N, h, first, channels, opaque, N, NP, G, W, PAIRED)
+        store_tiles(carry + slot * N, h, first, anew(channels), opaque, N, NP, G, W, PAIRED)
         for g in tl.static_range(G):
             c = channel(first, g, G, W)
             tl.store(total + slot + c, sums[g], mask=c < channels)

@@ -17,7 +17,7 @@ suite = Suite(
     axes=(networks.axes[0], grid("sampler.steps", EVALUATIONS, name="evaluations"), networks.axes[1]),
     equal={"parameters": 0.1},
     metrics=("frechet_digits", "kid_digits", "recognised"),
-    baseline="flow · 32",
+    baseline="flow",
     contrasts=tuple(
         Contrast(
             f"{arm} · {evaluations}",
@@ -31,6 +31,7 @@ suite = Suite(
         if arm != "flow"
         for evaluations in (1, 4)
     ),
+    figures=("evaluations",),
     resources=resources(0.1),
     notes=("Nothing is trained: the networks are those of `few_step_training`. A miniature.",),
 )

@@ -15,7 +15,7 @@ suite = Suite(
     base={"evaluation.metrics": ["frechet_digits", "kid_digits", "recognised"], "evaluation.preview": 10},
     axes=(networks.axes[0], grid("sampler.steps", STEPS, name="steps"), networks.axes[1]),
     metrics=("frechet_digits", "kid_digits", "recognised"),
-    baseline="independent · 1",
+    baseline="independent",
     contrasts=tuple(
         Contrast(
             f"optimal-transport · {steps}",
@@ -27,6 +27,7 @@ suite = Suite(
         )
         for steps in STEPS
     ),
+    figures=("evaluations",),
     resources=resources(0.1),
     notes=("Nothing is trained: the networks are those of `ot_coupling`. A miniature.",),
 )

@@ -17,7 +17,7 @@ suite = Suite(
         "optimizer.lr": 1e-2,
         # The pairs are sought within a batch, so that a larger one straightens more.
         "training.batch": 64,
-        "training.steps": 480,
+        "training.steps": 1_920,
         "sampler.solver": "euler",
         "evaluation.at": [],
     },

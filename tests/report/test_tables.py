@@ -18,11 +18,12 @@ from zigbench.records.record import Failure, Measurement
 from zigbench.report import provenance, tables
 from zigbench.report import table as table_files
 from zigbench.report.answer import answer
+from zigbench.report.figures import catalogue
 from zigbench.report.figures.effects import effects_of_arms
 from zigbench.report.ranks import friedman
 from zigbench.report.results import Results, join
 from zigbench.report.table import Column, Entry, Table
-from zigbench.suite import expand, load
+from zigbench.suite import Axis, Contrast, expand, grid, load
 
 
 def column(table: Table, title: str) -> dict[str, Entry]:
@@ -111,6 +112,59 @@ def test_unlike_protocols_are_marked_named_and_not_ranked(tmp_path: Path) -> Non
     assert "different protocols" not in str(answer(found)[0])
     rows = list(csv.DictReader(io.StringIO(table_files.csv(table))))
     assert {row["Arm"] for row in rows if row["Frechet squares ↓ ‡ protocol"] == other.hash} == {"hilbert-8"}
+
+
+def arms_of_samplers(tmp_path: Path) -> Results:
+    """Return results of two arms that have a solver and a rate each, sampled in one step and in two."""
+    arms = {
+        "slow": {"backbone.name": "zigma", "sampler.solver": "euler", "optimizer.lr": 1e-3},
+        "fast": {"backbone.name": "zigma", "sampler.solver": "heun", "optimizer.lr": 2e-3},
+    }
+    axes = (Axis("arm", arms), grid("sampler.steps", (1, 2), name="steps"), grid("seed", (0, 1, 2)))
+    contrast = Contrast("fast · 1", "slow · 2", "the fast arm in one step instead of the slow one in two")
+    suite = synthetic.suite(
+        metrics=("frechet_squares",), axes=axes, baseline="slow", contrasts=(contrast,), figures=("evaluations",)
+    )
+    cells = synthetic.cells(suite)
+    for cell in cells:
+        sampler = cell.spec.sampler
+        used = Protocol(metric="frechet_squares", estimator="exact", solver=sampler.solver, steps=sampler.steps)
+        value = 1.0 / sampler.steps + (0.1 + 0.001 * cell.spec.seed) * (cell.labels["arm"] == "slow")
+        figure = Measurement(name="frechet_squares", value=value, higher_is_better=False, protocol=used.hash)
+        synthetic.record(cell, tmp_path, (figure,), log=False)
+        write_protocols(tmp_path / cell.spec.id, [used])
+    return join(suite, cells, tmp_path)
+
+
+def test_arms_with_a_sampler_each_are_compared_but_not_ranked_over_all_steps(tmp_path: Path) -> None:
+    found = arms_of_samplers(tmp_path)
+    assert provenance.measured_alike(found, "frechet_squares", "fast · steps = 1", "slow · steps = 2")
+    table = tables.result_table(found)
+    assert not any("‡" in column.title for column in table.columns)
+    assert any("differ by the sampler that each arm has" in note for note in table.notes)
+    assert tables.rank(found, "frechet_squares") is None
+    (sentence, *_) = answer(found)
+    assert "by 0.3990" in str(sentence)  # 1 − (1/2 + 0.1 + the mean of 0, 0.001 and 0.002)
+    assert provenance.factors(found, "fast · steps = 1", "slow · steps = 2") == (
+        "sampler.solver",
+        "sampler.steps",
+        "optimizer.lr",
+    )
+
+
+def test_evaluations_have_a_line_for_each_arm_whatever_its_solver(tmp_path: Path) -> None:
+    drawn, missing = catalogue.requests(arms_of_samplers(tmp_path))
+    assert "evaluations" not in str(missing)
+    text = drawn["evaluations"].draw().alternative
+    assert "slow: 1 1.10" in text
+    assert "fast: 2 1.00" in text
+
+
+def test_contrasts_that_change_the_same_keys_share_a_sentence(results: Results) -> None:
+    more = (*results.suite.contrasts, Contrast("sweep-1", "hilbert-8", "one sweep instead of eight Hilbert curves"))
+    (sentence,) = provenance.factor_warnings(replace(results, suite=replace(results.suite, contrasts=more)))
+    assert sentence.startswith("The contrasts sweep-1 − zigzag-8 and sweep-1 − hilbert-8 change scan.")
+    assert sentence.endswith(": their effect is that of all together, and no evidence for one of them.")
 
 
 def test_a_contrast_that_changes_several_keys_is_evidence_for_none_alone(results: Results) -> None:

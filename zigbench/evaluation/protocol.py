@@ -96,6 +96,12 @@ class Protocol(Spec):
         images = self.reference_unlabelled or self.reference_hash
         return self.model_copy(update={"reference_hash": images, "reference_unlabelled": None})
 
+    @property
+    def without_sampler(self) -> Protocol:
+        """The conditions as the metric sees them, but for the sampler, which two arms may differ in by their specs."""
+        sampler = ("solver", "steps", "guidance", "sampler_options", "classifier")
+        return self.as_seen.model_copy(update=dict.fromkeys(sampler))
+
 
 _WORDS = {
     "metric": "the metric",

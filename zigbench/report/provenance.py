@@ -90,7 +90,7 @@ def effects_alike(results: Results, metric: str, pairs: Sequence[tuple[str, str]
 def rankable(results: Results, metric: str) -> bool:
     """Return True where all arms may be ranked together: each seed has one protocol."""
     seeds: dict[str, set[str]] = {}
-    for (seed, _), protocols in _protocols_of_peers(results, metric).items():
+    for (seed, _), protocols in _protocols_of_peers(results, metric, sampler=True).items():
         seeds.setdefault(seed, set()).update(protocols)
     return all(len(protocols) <= 1 for protocols in seeds.values())
 
@@ -103,11 +103,13 @@ def measured_alike(results: Results, metric: str, a: str, b: str) -> bool:
     protocols: dict[str, dict[str, str]] = {a: {}, b: {}}
     for arm, seed, protocol in zip(rows["arm"], rows["seed_label"], rows["protocol"], strict=True):
         if isinstance(protocol, str) and arm in protocols:
-            protocols[str(arm)][str(seed)] = results.as_seen(protocol)
+            protocols[str(arm)][str(seed)] = results.as_seen(protocol, sampler=False)
     return all(protocol == protocols[b].get(seed, protocol) for seed, protocol in protocols[a].items())
 
 
-def _protocols_of_peers(results: Results, metric: str) -> Mapping[tuple[str, tuple[str, ...]], set[str]]:
+def _protocols_of_peers(
+    results: Results, metric: str, *, sampler: bool = False
+) -> Mapping[tuple[str, tuple[str, ...]], set[str]]:
     """Return the protocols of figures that share their seed and their labels on all axes but that of the arms."""
     first, runs = results.first_axis, results.runs
     others = {run.arm: tuple(v for k, v in run.cell.labels.items() if k not in (first, SEED)) for run in runs}
@@ -115,7 +117,7 @@ def _protocols_of_peers(results: Results, metric: str) -> Mapping[tuple[str, tup
     hashes: dict[tuple[str, tuple[str, ...]], set[str]] = {}
     for arm, seed, protocol in zip(rows["arm"], rows["seed_label"], rows["protocol"], strict=True):
         if isinstance(protocol, str):
-            hashes.setdefault((str(seed), others[arm]), set()).add(results.as_seen(protocol))
+            hashes.setdefault((str(seed), others[arm]), set()).add(results.as_seen(protocol, sampler=sampler))
     return hashes
 
 
@@ -123,9 +125,12 @@ def odd_arms(results: Results, metric: str) -> frozenset[str]:
     """Return the arms with a figure under another protocol than most, where that makes them incomparable."""
     if not protocols_clash(results, metric):
         return frozenset()
-    usual = {results.as_seen(str(usual_protocol(results, metric)))}
-    by_arm = protocols_by_arm(results, metric)
-    return frozenset(arm for arm, protocols in by_arm.items() if set(map(results.as_seen, protocols)) != usual)
+    usual = results.as_seen(str(usual_protocol(results, metric)), sampler=False)
+    return frozenset(
+        arm
+        for arm, protocols in protocols_by_arm(results, metric).items()
+        if {results.as_seen(protocol, sampler=False) for protocol in protocols} != {usual}
+    )
 
 
 def protocol_notes(results: Results, metric: str) -> tuple[str, ...]:
@@ -139,13 +144,16 @@ def protocol_notes(results: Results, metric: str) -> tuple[str, ...]:
         if count < 2:
             return ()
         axes = formatting.join([axis.name for axis in results.suite.axes[1:]])
+        without_sampler = {results.as_seen(protocol, sampler=False) for protocol in results.protocols(metric)}
+        why = "by the sampler that each arm has" if len(without_sampler) < 2 else f"with {axes} alone"
         return (
-            f"{formatting.title(metric)} was measured under {count} protocols, which differ with {axes} alone: paired "
+            f"{formatting.title(metric)} was measured under {count} protocols, which differ {why}: paired "
             "differences are valid, a mean or a rank over all protocols is not.",
         )
     by_arm = protocols_by_arm(results, metric)
     each = dict.fromkeys(protocol for protocols in by_arm.values() for protocol in protocols)
-    others = [protocol for protocol in each if results.as_seen(protocol) != results.as_seen(str(usual))]
+    alike = results.as_seen(str(usual), sampler=False)
+    others = [protocol for protocol in each if results.as_seen(protocol, sampler=False) != alike]
     return tuple(
         f"‡ {formatting.title(metric)} of {_arms_under(other, by_arm)} was measured under protocol "
         f"{other[:HASH_DIGITS]}, most others under {str(usual)[:HASH_DIGITS]}: "
@@ -314,28 +322,35 @@ def data_warnings(results: Results) -> tuple[str, ...]:
 
 
 def factors(results: Results, a: str, b: str) -> tuple[str, ...]:
-    """Return the keys of the spec in which two arms differ; the name of a plug-in stands for all that belongs to it."""
+    """Return the keys of the spec in which two arms differ; the name of a plug-in stands for all that belongs to it.
+
+    Networks that are sampled differ by the settings that they were trained with, not by the runs that trained them.
+    """
     one, other = (flatten(results.by_arm[arm][0].cell.spec.resolved()) for arm in (a, b))
     keys = [key for key in dict.fromkeys((*one, *other)) if key != "seed" and one.get(key) != other.get(key)]
-    named = [key for key in ("backbone.name", "data.name") if key in keys]
+    if len(keys) > 1 and "weights" in keys:
+        keys.remove("weights")
+    named = [key for key in ("backbone.name", "data.name", "objective.name") if key in keys]
     parts = [name.partition(".")[0] for name in named]
     owned = tuple(f"{own}." for part in parts for own in (part, *BELONGING.get(part, ())))
     return tuple(key for key in keys if key in named or not f"{key}.".startswith(owned))
 
 
 def factor_warnings(results: Results) -> tuple[str, ...]:
-    """Return a sentence on each contrast of arms that differ in several keys: it is evidence for none alone."""
-    sentences = []
+    """Return a sentence on the contrasts of arms that differ in the same several keys: evidence for none of them."""
+    by_keys: dict[tuple[str, ...], dict[str, None]] = {}
     for part in results.parts.values():
         for contrast in results.suite.contrasts:
             a, b = (part.twins.get(label, label) for label in (contrast.a, contrast.b))
             for _, arm, other in contrast_pairs(a, b, part.labels, part.first_axis):
                 if len(keys := factors(part, arm, other)) > 1:
-                    sentences.append(
-                        f"The contrast {arm} − {other} changes {formatting.join(keys)}: its effect is that of all "
-                        "together, and no evidence for one of them."
-                    )
-    return tuple(dict.fromkeys(sentences))
+                    by_keys.setdefault(keys, {})[f"{arm} − {other}"] = None
+    return tuple(
+        f"The contrast{'s' if len(names) > 1 else ''} {formatting.join(tuple(names))} "
+        f"{'change' if len(names) > 1 else 'changes'} {formatting.join(keys)}: "
+        f"{'their' if len(names) > 1 else 'its'} effect is that of all together, and no evidence for one of them."
+        for keys, names in by_keys.items()
+    )
 
 
 def code_warnings(results: Results) -> tuple[str, ...]:

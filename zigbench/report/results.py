@@ -228,22 +228,29 @@ class Results:
         """Return the hashes of the protocols of ``metric``'s figures; figures of several protocols must be marked."""
         return tuple(sorted({str(p) for p in self.rows(metric)["protocol"] if isinstance(p, str)}))
 
-    def as_seen(self, protocol: str) -> str:
-        """Return the hash of a recorded protocol as the metric sees it; figures of equal ones are comparable."""
-        return self._protocols_as_seen.get(protocol, protocol)
+    def as_seen(self, protocol: str, *, sampler: bool = True) -> str:
+        """Return the hash of a recorded protocol as the metric sees it; figures of equal ones are comparable.
+
+        Args:
+            protocol: the recorded hash.
+            sampler: whether the sampler is a condition: not between two arms, whose specs state where theirs differ.
+        """
+        seen = self._protocols_as_seen.get(protocol)
+        return protocol if seen is None else seen[0 if sampler else 1]
 
     @cached_property
-    def _protocols_as_seen(self) -> Mapping[str, str]:
-        """Hashes as the metric sees it, by the recorded ones; protocols are read only of metrics that have several."""
+    def _protocols_as_seen(self) -> Mapping[str, tuple[str, str]]:
+        """Hashes with and without the sampler by the recorded ones; read only of metrics that have several."""
         from zigbench.evaluation import read_protocols  # Of the room that measures: only where protocols differ.
 
         hashes = self._final[["metric", "protocol", "run"]].dropna().drop_duplicates(["metric", "protocol"])
         several = hashes[hashes.duplicated("metric", keep=False)]
         files = {run.id: run.files for run in self.runs}
-        seen: dict[str, str] = {}
+        seen: dict[str, tuple[str, str]] = {}
         for run in several["run"].unique():
             with contextlib.suppress(ValueError, OSError):  # A run without them keeps the recorded hashes.
-                seen |= {name: protocol.as_seen.hash for name, protocol in read_protocols(files[str(run)]).items()}
+                read = read_protocols(files[str(run)])
+                seen |= {name: (each.as_seen.hash, each.without_sampler.hash) for name, each in read.items()}
         return seen
 
     @cached_property

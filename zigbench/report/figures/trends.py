@@ -89,14 +89,19 @@ def score_over_evaluations(results: Results) -> FigureRequest:
     metric = first_metric(results)
     scores = within_seeds(results.values(metric))
     measured = results.values("network_evaluations")
-    series: dict[str, list[Point]] = {}
+    lines_of: dict[tuple[str, str], list[Point]] = {}
     for arm, (run, *_) in results.by_arm.items():
         sampler, recorded = run.cell.spec.sampler, mean_interval(measured.loc[arm])
         count = recorded.mean if recorded.n else sampler.network_evaluations
         if count is not None:
-            label = " · ".join([sampler.solver, *_other_labels(results, run, "sampler")])
-            series.setdefault(label, []).append(Point(arm, float(count), scores[arm]))
-    _require([p for points in series.values() for p in points], 2, "samplers with a known number of evaluations")
+            line = " · ".join(_other_labels(results, run, "sampler.steps")), sampler.solver
+            lines_of.setdefault(line, []).append(Point(arm, float(count), scores[arm]))
+    _require([p for points in lines_of.values() for p in points], 2, "samplers with a known number of evaluations")
+    one_solver_each = len({arm for arm, _ in lines_of}) == len(lines_of) > 1
+    series = {
+        arm if one_solver_each else " · ".join(filter(None, (solver, arm))): points
+        for (arm, solver), points in lines_of.items()
+    }
     caption = f"Network evaluations for one sample: as recorded, or as the solver's steps imply. {_bars(results)}"
     return request(lines, series, "Network evaluations", metric, "evaluations", caption=caption)
 
@@ -127,12 +132,17 @@ def _require(points: Sequence[Point], count: int, noun: str) -> None:
 
 
 def _other_labels(results: Results, run: Run, section: str) -> list[str]:
-    """Return the labels of the axes that set no key in ``section`` of the spec: they are constant along a line."""
+    """Return the labels of the axes that set nothing in ``section`` of the spec: they are constant along a line."""
     return [
         run.cell.labels[axis.name]
         for axis in results.suite.axes
-        if axis.name != SEED and not any(key.split(".")[0] == section for p in axis.points.values() for key in p)
+        if axis.name != SEED and not any(_meet(key, section) for point in axis.points.values() for key in point)
     ]
+
+
+def _meet(a: str, b: str) -> bool:
+    """Return True if one dotted key is the other or lies in its section."""
+    return f"{a}.".startswith(f"{b}.") or f"{b}.".startswith(f"{a}.")
 
 
 # Drawings.

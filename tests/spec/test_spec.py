@@ -127,6 +127,19 @@ def test_guidance_that_is_impossible_is_a_fault_before_anything_is_trained(chang
     RunSpec.parse({**BASE, "sampler.guidance": 2, "sampler.guidance_channels": 1})
 
 
+@pytest.mark.parametrize(
+    "sampler",
+    [{"solver": name} for name in ("euler-maruyama", "stochastic-heun", "ddpm", "predictor-corrector")]
+    + [{"solver": "ddim", "eta": 0.5}],
+)
+def test_a_solver_that_needs_the_score_is_a_fault_where_the_velocity_does_not_determine_it(sampler):
+    coupled = {**BASE, "interpolant.coupling": "optimal-transport"}
+    with pytest.raises(SpecError, match="a velocity determines for independent noise"):
+        RunSpec.parse({**coupled, "sampler": sampler})
+    RunSpec.parse({**BASE, "sampler": sampler})
+    RunSpec.parse({**coupled, "sampler": {"solver": "ddim"}})
+
+
 def test_a_curve_of_clips_may_have_parameters():
     clips = {"backbone.name": "zigma-video", "backbone.config.pattern": "joint", "data.name": "moving-digits"}
     spec = RunSpec.parse({**clips, "scan.curve": "product[temporal=zigzag,spatial=hilbert]"})

@@ -79,6 +79,7 @@ class RunSpec(NetworkSpec):
             problems = registry.metrics.get(name).faults(geometry)
             faults.extend(Fault("evaluation.metrics", repr(name), problem) for problem in problems)
         faults.extend(self._faults_of_guidance(geometry))
+        faults.extend(self._faults_of_coupling())
         faults.extend(self._faults_of_objective())
         if self.training.extends is not None and self.optimizer.schedule != "constant":
             problem = f"the schedule {self.optimizer.schedule!r} depends on the number of steps"
@@ -106,6 +107,15 @@ class RunSpec(NetworkSpec):
         if scale := self.sampler.classifier_scale:
             for problem in self._problems_of_classifier(geometry):
                 yield Fault("sampler.classifier_scale", str(scale), problem, "leave it at 0")
+
+    def _faults_of_coupling(self) -> Iterator[Fault]:
+        solver, coupling = self.sampler.solver, self.interpolant.coupling
+        noisy = (SOLVERS[solver].kind == "sde" and not SOLVERS[solver].objectives) or bool(self.sampler.eta)
+        if noisy and coupling != "independent":
+            problem = (
+                f"it needs the score, which a velocity determines for independent noise, and here it is {coupling!r}"
+            )
+            yield Fault("sampler.solver", repr(solver), problem, "choose a solver of the ODE, without sampler.eta")
 
     def _problems_of_classifier(self, geometry: Geometry) -> Iterator[str]:
         """Yield the reasons why no classifier can guide this run's samples."""

@@ -14,6 +14,8 @@ from backbones.ops.machine_code.chips import CHIPS
 from backbones.ops.machine_code.compilation import machine_code
 from backbones.ops.machine_code.prediction import Prediction, predict
 from backbones.ops.machine_code.variants import Shape, Variant, variants
+from backbones.ops.scan import triton_backward
+from backbones.ops.scan.triton_split import columns, row_group
 
 GPU, PRECISION = "H200", "bfloat16"
 
@@ -53,6 +55,24 @@ def test_no_kernel_has_a_stack(readings: dict[str, Prediction]) -> None:
 def test_no_architecture_has_a_stack(calls: dict[str, Variant], gpu: str, name: str) -> None:
     # All chips launch the same variants: only the number of chunks is their own.
     code = machine_code(calls[name].kernel, calls[name].constants, CHIPS[gpu].architecture, PRECISION)
+    assert code.resources.stack == 0
+
+
+@pytest.mark.parametrize(
+    ("precision", "order", "gate", "states"),
+    [
+        ("float32", True, True, 16),
+        ("float16", False, False, 16),
+        (PRECISION, True, True, 8),
+        (PRECISION, True, True, 64),
+    ],
+)
+def test_no_backward_sweep_has_a_stack(
+    calls: dict[str, Variant], precision: str, order: bool, gate: bool, states: int
+) -> None:
+    size = {"N": states, "NP": states, "G": row_group(Shape().channels, states), "W": columns(states)}
+    constants = {**calls["scan, backward"].constants, **size, "HAS_ORDER": order, "HAS_Z": gate}
+    code = machine_code(triton_backward.sweep_back, constants, CHIPS[GPU].architecture, precision)
     assert code.resources.stack == 0
 
 

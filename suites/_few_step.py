@@ -11,12 +11,10 @@ from typing import Any
 
 from suites._order import BASE as OF_ORDERS
 from suites._order import SETS
-from zigbench.suite import RunOf
+from zigbench.suite import Axis, RunOf
 
 STEPS = 1_920
 """Steps of the flow; every other arm takes as many as cost the same."""
-
-TEACHER = STEPS // 2
 
 FURTHER = {
     "flow": 0.0,
@@ -33,9 +31,12 @@ TUNED = ("consistency", *TAUGHT)
 """Objectives that begin with the teacher's weights; Geng et al. (2024) tune a diffusion model too."""
 
 
-def steps_of(objective: str) -> int:
-    """Return the steps that an objective can take: all of the cost, or what the teacher leaves of it."""
-    cost = 3 * (STEPS - TEACHER if objective in TUNED else STEPS)
+def steps_of(objective: str, steps: int = STEPS) -> int:
+    """Return the steps that an objective can take at the cost of ``steps`` of the flow, or of what the teacher leaves.
+
+    The teacher takes half of them.
+    """
+    cost = 3 * (steps - steps // 2 if objective in TUNED else steps)
     return int(cost / (3 + FURTHER[objective]))
 
 
@@ -59,11 +60,7 @@ OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
         "backbone.config.time": "unit",
         "sampler.solver": "mean-flow",
     },
-    # Eight stages, as many as ECT's trainings have.
-    "consistency": {
-        "objective": {"name": "consistency", "config": {"doubling": steps_of("consistency") // 8}},
-        "sampler.solver": "consistency",
-    },
+    "consistency": {"objective": {"name": "consistency"}, "sampler.solver": "consistency"},
     "reflow": {"objective": {"name": "reflow", "config": {"steps": 4}}},
     "progressive-distillation": {"objective": {"name": "progressive-distillation", "config": {"steps": 4}}},
     "consistency-distillation": {
@@ -85,22 +82,32 @@ RATES: Mapping[str, float] = {
 """Learning rates by objective, chosen by `few_step_rate`; the teacher's is that of `order_rate` for the flow."""
 
 
-def arm(name: str, teacher: str, rate: float | None = None) -> dict[str, Any]:
+def arm(name: str, rate: float, steps: int = STEPS) -> dict[str, Any]:
     """Return the keys of an arm.
 
     Args:
-        name: of an objective.
-        teacher: label of the teacher's arm.
-        rate: learning rate; None for the chosen one.
+        name: of an objective; the arm ``teacher`` is its teacher.
+        rate: learning rate.
+        steps: steps of the flow at the same cost.
     """
-    keys = {**OBJECTIVES[name], "training.steps": steps_of(name), "optimizer.lr": rate or RATES[name]}
+    own = steps_of(name, steps)
+    keys = {**OBJECTIVES[name], "training.steps": own, "optimizer.lr": rate}
+    if name == "consistency":
+        # Eight stages, as many as ECT's trainings have.
+        keys["objective"] = {**OBJECTIVES[name]["objective"], "config": {"doubling": own // 8}}
     if name in TUNED:
-        keys["training.start"] = RunOf({"arm": teacher})
+        keys["training.start"] = RunOf({"arm": "teacher"})
     if name in TAUGHT:
-        keys["objective.teacher"] = RunOf({"arm": teacher})
+        keys["objective.teacher"] = RunOf({"arm": "teacher"})
     return keys
 
 
-def teacher() -> dict[str, Any]:
-    """Return the keys of the teacher: the flow, with half of the steps."""
-    return {"training.steps": TEACHER, "optimizer.lr": RATES["teacher"]}
+def teacher(rate: float, steps: int = STEPS) -> dict[str, Any]:
+    """Return the keys of the arm ``teacher``: the flow, with half of the steps."""
+    return {"training.steps": steps // 2, "optimizer.lr": rate}
+
+
+def arms(rates: Mapping[str, float], steps: int = STEPS) -> Axis:
+    """Return the arms of equal cost, each objective at its learning rate, and the teacher."""
+    points = {name: arm(name, rates[name], steps) for name in OBJECTIVES}
+    return Axis("arm", {**points, "teacher": teacher(rates["teacher"], steps)})

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from suites._few_step import OBJECTIVES
 from suites._order import resources
+from suites._published import A100
 from suites.few_step_training import suite as networks
-from zigbench.suite import Contrast, Suite, grid
+from zigbench.suite import Contrast, Profile, Suite, grid
 
 EVALUATIONS = (1, 2, 4, 8, 16, 32)
+METRICS = ("fid", "kid", "fdd")
 
 suite = Suite(
     name="few_step",
@@ -32,6 +34,14 @@ suite = Suite(
         for evaluations in (1, 4)
     ),
     figures=("evaluations",),
+    profiles={
+        "celebahq": Profile(
+            base={"evaluation.metrics": METRICS, "evaluation.preview": 10},
+            metrics=METRICS,
+            resources=A100,
+            notes=("Nothing is trained: the networks are those of `few_step_training --profile celebahq`.",),
+        )
+    },
     resources=resources(0.1),
     notes=("Nothing is trained: the networks are those of `few_step_training`. A miniature.",),
 )

@@ -8,6 +8,7 @@ seeds; a training that diverges rules its rate out. The students' teacher has it
 from __future__ import annotations
 
 from suites._few_step import BASE, OBJECTIVES, arm, teacher
+from suites._few_step import RATES as CHOSEN
 from suites._order import resources, seeds
 from zigbench.suite import Axis, Suite
 
@@ -16,8 +17,8 @@ RATES = (1.25e-3, 2.5e-3, 5e-3, 1e-2, 2e-2, 4e-2)
 ARMS = Axis(
     "arm",
     {
-        "teacher": teacher(),
-        **{f"{name}, rate {rate:g}": arm(name, "teacher", rate) for name in OBJECTIVES for rate in RATES},
+        "teacher": teacher(CHOSEN["teacher"]),
+        **{f"{name}, rate {rate:g}": arm(name, rate) for name in OBJECTIVES for rate in RATES},
     },
 )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from suites._few_step import OBJECTIVES, RATES, STEPS
 from zigbench.records.sources import Sources
 from zigbench.suite import expand, load
@@ -47,3 +49,20 @@ def test_each_objective_has_the_lowest_rate_within_five_per_cent_of_the_best_in_
         for name, rates in distances.items()
     }
     assert chosen == {name: RATES[name] for name in OBJECTIVES}
+
+
+def test_a_profile_samples_the_networks_of_the_profile_of_its_name():
+    suite = load("few_step").profile("celebahq")
+    trained = {cell.spec.id: cell for cell in expand(load("few_step_training").profile("celebahq"))}
+    cells = list(expand(suite, only=["seed=5"]))
+    assert {need for cell in cells for need in cell.spec.needs} <= set(trained)
+    assert {cell.spec.data.name for cell in cells} == {"celebahq"}
+
+
+def test_every_arm_of_the_full_profile_costs_what_the_flow_costs():
+    suite = load("few_step_training").profile("celebahq")
+    by_arm = {cell.labels["arm"]: cell.spec for cell in expand(suite, only=["seed=5"])}
+    by_run = {spec.id: spec for spec in by_arm.values()}
+    whole = {arm: cost(spec) + sum(cost(by_run[need]) for need in spec.needs) for arm, spec in by_arm.items()}
+    assert whole.pop("teacher") == pytest.approx(whole["flow"] / 2)
+    assert list(whole.values()) == pytest.approx([whole["flow"]] * len(whole), rel=1e-4)

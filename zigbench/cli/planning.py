@@ -77,12 +77,20 @@ def refuse_missing_weights(suite: Suite, planned: Plan) -> None:
         raise ValueError("; ".join(dict.fromkeys(sentences)))
 
 
+def words_of(suite: Suite) -> list[str]:
+    """Return the words that name a suite on a command line, its profile with it."""
+    name, _, profile = suite.name.partition("-")
+    return [name, *(["--profile", profile] if profile else [])]
+
+
 def blocked_runs(suite: Suite, planned: Plan) -> list[str]:
     """Return a sentence on the runs that need the weights of runs that are not done; none where there are none."""
     blocked = [item for item in planned.items if item.blocked]
     if not blocked:
         return []
-    train = f"; `zigbench run {suite.networks.name}` trains the networks" if suite.networks is not None else ""
+    train = ""
+    if suite.networks is not None:
+        train = f"; `zigbench run {' '.join(words_of(suite.networks))}` trains the networks"
     count = f"{len(blocked)} runs are" if len(blocked) > 1 else "1 run is"
     return [f"{count} blocked: {blocked[0].cell.name} {blocked[0].blocked}{train}"]
 

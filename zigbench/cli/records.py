@@ -26,7 +26,7 @@ from zigbench.cli.options import (
     out,
     writable,
 )
-from zigbench.cli.planning import cells_of_page, make_plan, packed_suites, recorded_suites, write_report
+from zigbench.cli.planning import cells_of_page, make_plan, packed_suites, recorded_suites, words_of, write_report
 from zigbench.records.sources import Sources
 from zigbench.spec import registry
 from zigbench.suite import Cell, Suite
@@ -169,9 +169,8 @@ def _report_summary(results: Sequence[Path], reports: Path) -> tuple[Path, list[
     known, broken = _known_suites(results)
     suites = []
     for suite, cells in known:
-        name, _, profile = suite.name.partition("-")
-        words = [name, *(["--profile", profile] if profile else []), *places]
-        suites.append((join(suite, cells, results), shlex.join(["zigbench", "report", *words])))
+        line = shlex.join(["zigbench", "report", *words_of(suite), *places])
+        suites.append((join(suite, cells, results), line))
     command = shlex.join(["zigbench", "report", "--summary", *places])
     return write_summary(suites, reports, command=command), broken
 

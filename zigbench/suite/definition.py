@@ -193,7 +193,8 @@ class Suite:
             timed runs, where a drift of the machine must affect all arms equally.
         notes: remarks for readers of the report, one sentence each.
         networks: the suite whose trained networks the runs measure, without training again; its axes are among the
-            suite's own, and the other axes and ``base`` change how a network is measured.
+            suite's own, and the other axes and ``base`` change how a network is measured. A profile measures those of
+            its profile of that name, where it has one.
         choice: the rule by which each arm takes a point of an axis.
     """
 
@@ -260,12 +261,16 @@ class Suite:
             if (value := getattr(chosen, key)) is not None
         }
         axes = {axis.name for axis in given.get("axes", self.axes)}
+        networks = self.networks
+        if networks is not None and name in networks.profiles:
+            networks = networks.profile(name)
         return replace(
             self,
             name=f"{self.name}-{name}",
             base=merge(nest(self.base), chosen.base),
             order=tuple(axis for axis in self.order if axis in axes),
             profiles={},
+            networks=networks,
             **given,
         )
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from zigbench.evaluation.protocol import Protocol, write_protocols
 from zigbench.records.record import Failure, Measurement
-from zigbench.report import provenance, tables
+from zigbench.report import protocols, provenance, tables
 from zigbench.report import table as table_files
 from zigbench.report.answer import answer
 from zigbench.report.figures import catalogue
@@ -138,7 +138,7 @@ def arms_of_samplers(tmp_path: Path) -> Results:
 
 def test_arms_with_a_sampler_each_are_compared_but_not_ranked_over_all_steps(tmp_path: Path) -> None:
     found = arms_of_samplers(tmp_path)
-    assert provenance.measured_alike(found, "frechet_squares", "fast · steps = 1", "slow · steps = 2")
+    assert protocols.measured_alike(found, "frechet_squares", "fast · steps = 1", "slow · steps = 2")
     table = tables.result_table(found)
     assert not any("‡" in column.title for column in table.columns)
     assert any("differ by the sampler that each arm has" in note for note in table.notes)

@@ -131,7 +131,7 @@ def _names_of(cell: Cell, joined: Joined) -> Iterable[str]:
 
 def _arm_rows(part: Joined, data: str, a: str, b: str) -> Iterable[tuple[str, ...]]:
     """Yield a row for each metric and each point of the further axes at which both arms have finished."""
-    from zigbench.report import formatting, provenance
+    from zigbench.report import formatting, protocols
     from zigbench.report.family import contrast_pairs
     from zigbench.report.statistics import effects, mean_interval
 
@@ -145,7 +145,7 @@ def _arm_rows(part: Joined, data: str, a: str, b: str) -> Iterable[tuple[str, ..
                 continue
             where = ", ".join([*([data] if data else []), *(formatting.point(*label) for label in labels.items())])
             means = [formatting.plus_minus(mean_interval(values.loc[name])) for name in (arm, other)]
-            if provenance.measured_alike(part, metric, arm, other):
+            if protocols.measured_alike(part, metric, arm, other):
                 places = formatting.decimals(estimate.half) if estimate.half > 0 else None
                 shown = (formatting.signed(estimate.mean, places), formatting.interval(estimate),
                          formatting.p_value(effect.p_holm), str(estimate.n),

@@ -91,7 +91,8 @@ class ConsistencyConfig(ObjectiveConfig):
     f(x, t), the expected datum that the network's output stands for, is pulled to f(x_r, r) of the same noise at a
     later time r, held fixed. With s = σ/α the noise over the data, ECT's schedule is s_r = s (1 − n(s)/q^a), 0 at
     least, n(s) = 1 + k / (1 + exp(b s)): first to the data themselves, then closer and closer to t. At t = 1 the map is
-    the identity by its form. Sampled with ``consistency``, in one step or several.
+    the identity by its form. The source begins with a trained diffusion model: set ``training.start``. Sampled with
+    ``consistency``, in one step or several.
 
     Attributes:
         base: q; the distance between the two times shrinks by it with every stage.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zigbench.report import formatting, provenance
+from zigbench.report import formatting, protocols
 from zigbench.report.factorial import factorial_sentences
 from zigbench.report.family import bare_name, contrast_pairs
 from zigbench.report.formatting import STATUSES, Sentence
@@ -74,7 +74,7 @@ def contrast_tests(results: Results, contrast: Contrast, metric: str) -> list[Co
     for data, part in results.parts.items():
         a, b = (part.twins.get(label, label) for label in (contrast.a, contrast.b))
         pairs = contrast_pairs(a, b, part.labels, part.first_axis)
-        tested = provenance.effects_alike(part, metric, [(arm, other) for _, arm, other in pairs])
+        tested = protocols.effects_alike(part, metric, [(arm, other) for _, arm, other in pairs])
         for (labels, _, _), effect in zip(pairs, tested, strict=True):
             where = [f"on {data}"] if data else []
             where += [f"at {formatting.point(axis, label)}" for axis, label in labels.items()]
@@ -108,7 +108,7 @@ def _not_tested(results: Results, contrast: Contrast) -> Sentence:
 def _sentence(contrast: Contrast, tests: Sequence[ContrastTest], metric: str) -> Sentence:
     """Return the sentence for a contrast with all its tests."""
     for test in tests:
-        if not provenance.measured_alike(test.results, metric, test.effect.a, test.effect.b):
+        if not protocols.measured_alike(test.results, metric, test.effect.a, test.effect.b):
             arms = f"{test.effect.a} and {test.effect.b}"
             return _plain(contrast, f"{arms} were measured under different protocols; see the results.")
     return _effect(contrast, tests[0], metric) if len(tests) == 1 else _several(contrast, tests, metric)
@@ -218,8 +218,8 @@ def _all_arms(results: Results, metric: str) -> Sentence:
     name, block = formatting.noun(metric), formatting.block(results.seeds)
     name += f" on {results.data}" if results.data else ""
     pairs = results.against_baseline()
-    tested = [e for e in provenance.effects_alike(results, metric, pairs) if e.estimate.n]
-    if not tested and not all(provenance.measured_alike(results, metric, *pair) for pair in pairs):
+    tested = [e for e in protocols.effects_alike(results, metric, pairs) if e.estimate.n]
+    if not tested and not all(protocols.measured_alike(results, metric, *pair) for pair in pairs):
         return Sentence((f"No arm was measured in {name} under the protocol of its baseline; see the results.",))
     if not tested:
         return Sentence((f"{formatting.title(metric)} was measured, but no arm shares a {block} with a baseline.",))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zigbench.report import formatting, provenance
+from zigbench.report import formatting, protocols
 from zigbench.report.formatting import Sentence
 from zigbench.report.results import Results
 from zigbench.report.statistics import Estimate, holm, mean_interval, paired_p
@@ -67,7 +67,7 @@ class FactorEffect:
 
 def factorial(results: Results, metric: str) -> Factorial | None:
     """Return the largest balanced grid of at least two curves, two numbers of directions and two seeds; else None."""
-    if not provenance.rankable(results, metric):
+    if not protocols.rankable(results, metric):
         return None
     cells: dict[tuple[str, int], str] = {}
     for arm in results.arms:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from zigbench.report import formatting, provenance
+from zigbench.report import formatting, protocols
 from zigbench.report.family import contrast_pairs
 from zigbench.report.formatting import Sentence
 from zigbench.report.results import Results
@@ -76,7 +76,7 @@ def _of_contrast(
     axis, home = results.suite.interaction.axis, results.suite.interaction.reference
     a, b = (results.twins.get(label, label) for label in (contrast.a, contrast.b))
     pairs = contrast_pairs(a, b, results.labels, results.first_axis)
-    tested = provenance.effects_alike(results, metric, [(arm, other) for _, arm, other in pairs])
+    tested = protocols.effects_alike(results, metric, [(arm, other) for _, arm, other in pairs])
     values = results.values(metric)
     by_place = {}
     for (labels, arm, other), effect in zip(pairs, tested, strict=True):

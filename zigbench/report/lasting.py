@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from zigbench.report import formatting, provenance
+from zigbench.report import formatting, protocols
 from zigbench.report.family import SEED, contrast_pairs
 from zigbench.report.formatting import Sentence
 from zigbench.report.results import Results
@@ -91,7 +91,7 @@ def effect_series(results: Results, axis: SweptAxis) -> tuple[EffectSeries, ...]
             if labels_of.keys() == {axis.name}
         }
         ordered = {label: pairs[label] for label in axis.numbers if label in pairs}
-        tested = dict(zip(ordered, provenance.effects_alike(results, metric, list(ordered.values())), strict=True))
+        tested = dict(zip(ordered, protocols.effects_alike(results, metric, list(ordered.values())), strict=True))
         if sum(effect.estimate.n > 0 for effect in tested.values()) > 1:
             series.append(EffectSeries(a, b, tested, ordered, margins.get((a, b))))
     return tuple(series)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pandas as pd
 
 from zigbench.records.record import Record
-from zigbench.report import formatting, provenance
+from zigbench.report import formatting, protocols, provenance
 from zigbench.report.family import contrast_pairs
 from zigbench.report.formatting import STATUSES
 from zigbench.report.predictors import predictor_rows
@@ -63,9 +63,9 @@ def result_table(results: Results) -> Table:
         kinds = formatting.join(list(dict.fromkeys(run.interval for run in results.finished)))
         notes.append(f"In square brackets, where there is one seed: the {kinds} within that run.")
     notes += [chance for metric in metrics if (chance := _chance_note(results, metric))]
-    notes += [note for metric in metrics for note in provenance.protocol_notes(results, metric)]
-    if usual := {m: protocol for m in metrics if (protocol := provenance.usual_protocol(results, m))}:
-        hashes = [f"{formatting.noun(m)} {protocol[: provenance.HASH_DIGITS]}" for m, protocol in usual.items()]
+    notes += [note for metric in metrics for note in protocols.protocol_notes(results, metric)]
+    if usual := {m: protocol for m in metrics if (protocol := protocols.usual_protocol(results, m))}:
+        hashes = [f"{formatting.noun(m)} {protocol[: protocols.HASH_DIGITS]}" for m, protocol in usual.items()]
         notes.append(f"Protocols: {', '.join(hashes)}; protocols.json in each run's folder has them in full.")
     notes += [f"{arm}: {text}." for arm, runs in results.by_arm.items() if (text := _unfinished(runs))]
     return _of_data(results, Table("results", "Results by arm", tuple(columns), tuple(rows), tuple(notes)))
@@ -125,20 +125,20 @@ def _metric_column(results: Results, metric: str) -> Column:
     arrow = {True: " ↑", False: " ↓", None: ""}[direction]
     hint = {True: "higher is better", False: "lower is better", None: ""}[direction]
     unit = results.unit(metric)
-    clash = " ‡" if provenance.protocols_clash(results, metric) else ""
+    clash = " ‡" if protocols.protocols_clash(results, metric) else ""
     return Column(formatting.title(metric) + (f" ({unit})" if unit else "") + arrow + clash, True, hint)
 
 
 def _metric_entries(results: Results, metric: str) -> dict[str, Entry]:
     """Return the cell of each arm in one metric's column."""
     values, direction = results.values(metric), results.direction(metric)
-    rankable = direction is not None and provenance.rankable(results, metric)
+    rankable = direction is not None and protocols.rankable(results, metric)
     margins = {c.margin for c in results.suite.contrasts if c.margin is not None}
     margin = margins.pop() if len(margins) == 1 and metric == results.metrics[0] else None
     rank = standing(values, bool(direction), margin, results.family.known(metric)) if rankable else None
     far = {arm for arm, _ in outliers(values)} if metric == results.metrics[0] else set()
     within = _intervals_within_runs(results, metric)
-    protocols, odd = provenance.protocols_by_arm(results, metric), provenance.odd_arms(results, metric)
+    hashes_of, odd = protocols.protocols_by_arm(results, metric), protocols.odd_arms(results, metric)
     entries = {}
     for arm in results.arms:
         estimate = mean_interval(values.loc[arm])
@@ -155,7 +155,7 @@ def _metric_entries(results: Results, metric: str) -> dict[str, Entry]:
         text = formatting.plus_minus(estimate)
         if estimate.n == 1 and arm in within:
             text += f" [{formatting.number(within[arm][0])}, {formatting.number(within[arm][1])}]"
-        hashes = " ".join(protocols.get(arm, ()))
+        hashes = " ".join(hashes_of.get(arm, ()))
         hint += f", protocol {hashes}" if hashes else ""
         text += " ‡" if arm in odd else ""
         text += " †" if arm in far else ""
@@ -196,12 +196,12 @@ def effect_table(results: Results) -> Table:
     directed = [metric for metric in results.metrics if results.direction(metric) is not None]
     for metric in directed or results.metrics[:1]:
         values, contrast_keys = results.values(metric), _contrast_keys(results, metric)
-        for effect in provenance.effects_alike(results, metric, pairs):
+        for effect in protocols.effects_alike(results, metric, pairs):
             arm, baseline, *figures = _effect_row(effect, metric, results.direction(metric))
             is_contrast = pair_key(values.loc[effect.a], values.loc[effect.b]) in contrast_keys
             figures.insert(-1, Entry(", ".join(provenance.factors(results, effect.a, effect.b))))
             figures.insert(-1, Entry("a contrast", mark="") if is_contrast else Entry("explored", mark="quiet"))
-            if not provenance.measured_alike(results, metric, effect.a, effect.b):
+            if not protocols.measured_alike(results, metric, effect.a, effect.b):
                 figures[-1] = Entry("different protocols ‡", mark="bad")
             rows.append((arm, *([baseline] if len(baselines) > 1 else []), *figures))
     notes = (
@@ -267,7 +267,7 @@ def _effect_row(effect: Effect, metric: str, direction: bool | None) -> tuple[En
 def rank(results: Results, metric: str) -> Table | None:
     """Return the table of mean ranks; None where the metric has no direction or there are too few arms or seeds."""
     direction = results.direction(metric)
-    if direction is None or not provenance.rankable(results, metric):
+    if direction is None or not protocols.rankable(results, metric):
         return None
     try:
         ranking = friedman(results.values(metric).dropna(how="all"), direction)
@@ -283,7 +283,7 @@ def rank_over_data(results: Results, metric: str) -> Table | None:
     """
     direction = results.direction(metric)
     parts = results.parts.values()
-    if len(parts) < 2 or direction is None or not all(provenance.rankable(part, metric) for part in parts):
+    if len(parts) < 2 or direction is None or not all(protocols.rankable(part, metric) for part in parts):
         return None
     means = {data: part.values(metric).mean(axis="columns") for data, part in results.parts.items()}
     try:

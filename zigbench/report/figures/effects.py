@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from zigbench.report import formatting, provenance
+from zigbench.report import formatting, protocols
 from zigbench.report.figures.drawing import BETTER, INK, MUTED, PAPER, RULE, WORSE, Drawing, canvas, styled
 from zigbench.report.figures.registry import FigureRequest, NoFigureError, figure, first_metric, request
 from zigbench.report.predictors import levels_against
@@ -25,8 +25,8 @@ def effects_of_arms(results: Results) -> FigureRequest:
     if not pairs or not results.metrics:
         raise NoFigureError("there is no arm beside the baseline, or nothing measured")
     metric = results.metrics[0]
-    of_pairs = provenance.effects_alike(results, metric, pairs)
-    unlike = [arm for arm, baseline in pairs if not provenance.measured_alike(results, metric, arm, baseline)]
+    of_pairs = protocols.effects_alike(results, metric, pairs)
+    unlike = [arm for arm, baseline in pairs if not protocols.measured_alike(results, metric, arm, baseline)]
     if unlike and not any(effect.estimate.n for effect in of_pairs):
         raise NoFigureError(f"{formatting.join_some(unlike)} and the baseline were measured under different protocols")
     if not any(effect.estimate.n for effect in of_pairs):
@@ -144,7 +144,7 @@ def _figures(effect: Effect, places: int) -> str:
 def ranks_of_arms(results: Results) -> FigureRequest:
     """Show the mean ranks of the arms with Nemenyi's critical difference."""
     metric = first_metric(results)
-    if not provenance.rankable(results, metric):
+    if not protocols.rankable(results, metric):
         raise NoFigureError("the arms were measured under different protocols")
     try:
         ranking = friedman(results.values(metric).dropna(how="all"), results.direction(metric) is True)

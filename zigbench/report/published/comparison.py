@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from zigbench.report import formatting, provenance
+from zigbench.report import formatting, protocols
 from zigbench.report.family import bare_name
 from zigbench.report.lasting import diagnostics
 from zigbench.report.published.figures import Figure, by_column
@@ -97,7 +97,7 @@ def compare(results: Results, figures: Sequence[Figure]) -> tuple[PublishedColum
         titles = {arm: figure.name for arm, figure in by_arm.items()}
         name, count = _split_count(key[-1])
         same = converted is not None or metric == AS_RELEASED.get(name, name)
-        same = same and (count is None or provenance.sample_count(results, metric, by_arm) == count)
+        same = same and (count is None or protocols.sample_count(results, metric, by_arm) == count)
         columns.append(
             PublishedColumn(
                 *key,
